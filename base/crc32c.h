@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* CRC-32C (Castagnoli, polynomial 0x1EDC6F41, reflected, initial and final XOR 0xFFFFFFFF; RFC 3720 B.4). */
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t crc32c(const void *data, size_t length);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Logging of the two agents. base, proto, policy and decide never log.
+ *
+ * Where stderr is the journal's own stream (JOURNAL_STREAM names it), messages go to the journal's native
+ * socket with their fields; else to stderr, with "<N>" in front when stderr is a pipe to a supervisor that
+ * reads priorities (SYSTEMD_EXEC_PID or --log-priority), plain on a terminal or file. Never blocks: a message
+ * that a full journal socket refuses falls back to stderr. */
+
+#include <stdbool.h>
+#include <syslog.h>
+
+#include "base/macro.h"
+
+/* Call once at start. Level: LOG_ERR … LOG_DEBUG; messages above it are dropped. */
+void log_open(int level);
+void log_set_level(int level);
+int log_level(void);
+
+/* A field of a structured message: "KEY=value" in the journal, left out on stderr. */
+typedef struct LogField {
+    const char *key;   /* upper case, [A-Z0-9_] */
+    const char *value; /* borrowed for the call */
+} LogField;
+
+void log_full(int level, const char *format, ...) _printf_(2, 3);
+/* As log_full with errno set to |error| for %m; returns -|error|. */
+int log_full_errno(int level, int error, const char *format, ...) _printf_(3, 4);
+/* As log_full, and in the journal MESSAGE_ID (32 hex digits, or NULL) and n fields. */
+void log_fields(int level, const char *message_id, const LogField *fields, size_t n, const char *format, ...)
+    _printf_(5, 6);
+
+#define log_error(...)   log_full(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_full(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_full(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_full(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_full(LOG_DEBUG, __VA_ARGS__)
+
+#define log_error_errno(error, ...)   log_full_errno(LOG_ERR, error, __VA_ARGS__)
+#define log_warning_errno(error, ...) log_full_errno(LOG_WARNING, error, __VA_ARGS__)
+#define log_debug_errno(error, ...)   log_full_errno(LOG_DEBUG, error, __VA_ARGS__)
+#define log_oom()                     log_error_errno(ENOMEM, "Out of memory")

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Small language helpers that every file may use: cleanup on scope exit, ownership transfer, arithmetic. */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+#define _unused_       __attribute__((unused))
+#define _pure_         __attribute__((pure))
+#define _sentinel_     __attribute__((sentinel))
+
+#define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
+
+#define TAKE_GENERIC(x, type, none) \
+    ({                              \
+        type *_pvar = &(x);         \
+        type _val = *_pvar;         \
+        *_pvar = (none);            \
+        _val;                       \
+    })
+#define TAKE_PTR(p) TAKE_GENERIC(p, __typeof__(p), NULL)
+#define TAKE_FD(fd) TAKE_GENERIC(fd, int, -EBADF)
+
+#undef MIN
+#undef MAX
+#define MIN(a, b)               \
+    ({                          \
+        __typeof__(a) _a = (a); \
+        __typeof__(b) _b = (b); \
+        _a < _b ? _a : _b;      \
+    })
+#define MAX(a, b)               \
+    ({                          \
+        __typeof__(a) _a = (a); \
+        __typeof__(b) _b = (b); \
+        _a > _b ? _a : _b;      \
+    })
+#define CLAMP(x, low, high) MIN(MAX(x, low), high)
+/* a - b, or 0 where that would be negative; for unsigned types. */
+#define LESS_BY(a, b)           \
+    ({                          \
+        __typeof__(a) _a = (a); \
+        __typeof__(a) _b = (b); \
+        _a > _b ? _a - _b : 0;  \
+    })
+
+/* Defines name##p(), to be used with _cleanup_, for a destructor that takes the object and returns NULL. */
+#define DEFINE_CLEANUP_FUNC(type, func)  \
+    static inline void func##p(type **p) \
+    {                                    \
+        if (*p)                          \
+            *p = func(*p);               \
+    }                                    \
+    struct _eat_semicolon_
+
+static inline void freep(void *p)
+{
+    free(*(void **) p);
+}
+
+static inline void closep(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+static inline void fclosep(FILE **f)
+{
+    if (*f)
+        fclose(*f);
+}
+
+#define _cleanup_free_   _cleanup_(freep)
+#define _cleanup_close_  _cleanup_(closep)
+#define _cleanup_fclose_ _cleanup_(fclosep)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Readers for what the kernel says about memory. Every reader takes the root of procfs ("/proc", or a
+ * fixture's folder), reads the file in one go, and returns 0 or -errno: -ENOENT where there is no such file
+ * (no PSI in the kernel), -EOPNOTSUPP where opening or reading says the feature is off, -EBADMSG where a
+ * value that every kernel has is missing or isn't a number.
+ *
+ * To read the same file again and again without opening it, keep a ProcFile. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "base/time-util.h"
+
+/* A procfs file kept open between reads. path is built once; buf grows to what the file needs, up to a limit.
+ */
+typedef struct ProcFile {
+    int fd;
+    char *buf;
+    size_t size;
+} ProcFile;
+
+#define PROC_FILE_INIT ((ProcFile){.fd = -EBADF})
+
+int proc_file_open(ProcFile *f, const char *root, const char *name);
+/* Reads the file from its start into f->buf, NUL-terminated. Returns its length or -errno. */
+ssize_t proc_file_read(ProcFile *f);
+void proc_file_done(ProcFile *f);
+
+/* /proc/meminfo, all in bytes. */
+typedef struct Meminfo {
+    uint64_t total, free, available, buffers, cached, swap_cached, sreclaimable, shmem, anon_pages, dirty,
+        mlocked;
+    uint64_t swap_total, swap_free;
+    uint64_t hugetlb; /* all pools together; 0 where the kernel doesn't say */
+    bool has_available;
+} Meminfo;
+
+int meminfo_parse(const char *text, Meminfo *ret);
+int meminfo_read(const char *root, Meminfo *ret);
+
+/* /proc/vmstat: cumulative since boot; swap, refault, scan and steal in pages, the others in events. A
+ * counter that this kernel doesn't have is VMSTAT_MISSING. Counters that kernels keep per zone are summed. */
+#define VMSTAT_MISSING UINT64_MAX
+typedef struct Vmstat {
+    uint64_t pswpin, pswpout, pgmajfault, pgfault;
+    uint64_t refault_anon, refault_file; /* kernels before 5.9 have one workingset_refault: counted as file */
+    uint64_t scan_direct, scan_kswapd, steal_direct, steal_kswapd;
+    uint64_t allocstall, oom_kill;
+} Vmstat;
+
+int vmstat_parse(const char *text, Vmstat *ret);
+int vmstat_read(const char *root, Vmstat *ret);
+
+/* Sum of the zones' low watermarks of /proc/zoneinfo, in pages. */
+int zoneinfo_parse_low(const char *text, uint64_t *ret_pages);
+int zoneinfo_read_low(const char *root, uint64_t *ret_pages);
+
+/* One line of /proc/pressure/<resource>. */
+typedef struct PsiLine {
+    double avg10;      /* ratio 0 … 1 */
+    double avg60;      /* ratio 0 … 1 */
+    usec_t total_usec; /* cumulative stall time */
+} PsiLine;
+
+typedef struct Psi {
+    PsiLine some, full;
+    bool has_full; /* cpu had no full line before 5.13 */
+} Psi;
+
+int psi_parse(const char *text, Psi *ret);
+/* resource: "memory", "io", "cpu". */
+int psi_read(const char *root, const char *resource, Psi *ret);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* ballastd.conf. Settings, their parsers, defaults and help are in config.def. */
+
+#include "base/macro.h"
+#include "host-agent/decide/guard.h"
+
+typedef enum OnStop { ON_STOP_KEEP, ON_STOP_RELEASE, ON_STOP_MAX, ON_STOP_INVALID = -EINVAL } OnStop;
+
+/* A size, or a share of the host's total where ratio is above 0. */
+typedef struct SizeOrRatio {
+    uint64_t bytes;
+    double ratio;
+} SizeOrRatio;
+
+#define CONFIG_PATTERNS_MAX 64U
+#define CONFIG_FILE_MAX     (64U * 1024U)
+
+typedef struct Config {
+    GuestMode mode; /* AUTO or OBSERVE */
+    char *connect;
+    usec_t interval_usec;
+    int log_level;
+    SizeOrRatio reserve;
+    char *policy_file;
+    OnStop on_stop;
+    usec_t stats_period_usec;
+    char **off_patterns, **observe_patterns; /* NULL-terminated; NULL: none */
+    double floor_ratio;
+    usec_t distress_hold_usec;
+    GuardConfig guard;
+} Config;
+
+/* All defaults. */
+int config_new(Config **ret);
+Config *config_free(Config *c);
+DEFINE_CLEANUP_FUNC(Config, config_free);
+
+/* Told of each finding: level LOG_WARNING (unknown section or key, with the nearest known one: it is ignored)
+ * or LOG_ERR (the file is refused). line is 0 where none applies. */
+typedef void (*ConfigReporter)(void *userdata, int level, const char *path, unsigned line, const char *text);
+
+/* Reads path over the defaults into a new Config. -ENOENT where there is no such file, -EINVAL where a value
+ * is bad (all bad ones are told; nothing of the file is used), or -errno. */
+int config_load(const char *path, ConfigReporter report, void *userdata, Config **ret);
+
+/* The sample file, every setting commented out with its default and its help. */
+int config_write_sample(FILE *f);
+
+/* The reserve in bytes on a host of that total. */
+uint64_t config_reserve(const Config *c, uint64_t total_bytes);
+/* The mode that the patterns give a guest of that name. */
+GuestMode config_guest_mode(const Config *c, const char *name);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The safety rules. No policy and no setting switches them off. Before the policy runs, guard_bounds() works
+ * out for each guest the lowest and the highest target that the rules allow; after it, plan_make() clips to
+ * them, and to the host's room, and a decision names the rule that changed it. */
+
+#include "host-agent/decide/snapshot.h"
+
+typedef enum GuardRule {
+    GUARD_RULE_NONE,
+    GUARD_RULE_FLOOR,     /* not below the guest's floor */
+    GUARD_RULE_CEILING,   /* not above its full size */
+    GUARD_RULE_OFF,       /* mode off: nothing is decided */
+    GUARD_RULE_PINNED,    /* a balloon would free nothing */
+    GUARD_RULE_BUSY,      /* paused, migrating, saving, shutting down: nothing is sent */
+    GUARD_RULE_STALLED,   /* the balloon doesn't move: not asked for more until the back-off is over */
+    GUARD_RULE_STALE,     /* no fresh stats: not shrunk */
+    GUARD_RULE_GRACE,     /* just booted, rebooted or released: not shrunk */
+    GUARD_RULE_DISTRESS,  /* in distress: not shrunk, and gets its full size back within room */
+    GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
+    GUARD_RULE_SWAPLESS,  /* no swap in the guest: not below what it uses + 10 % */
+    GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon does in step_usec */
+    GUARD_RULE_ROOM,      /* growth only from what the host has above its critical mark */
+    GUARD_RULE_DEAD_BAND, /* too small a change to be worth a move */
+    GUARD_RULE_OBSERVE,   /* mode observe: decided, not sent */
+    GUARD_RULE_MAX,
+    GUARD_RULE_INVALID = -EINVAL,
+} GuardRule;
+
+const char *guard_rule_to_string(GuardRule r); /* "dead-band" */
+const char *guard_rule_describe(
+    GuardRule r); /* a clause for people: "the change is too small to be worth a move" */
+
+typedef struct GuardConfig {
+    usec_t stale_usec;        /* stats older than this are stale */
+    usec_t grace_usec;        /* after boot */
+    usec_t step_usec;         /* how long one move may take at the measured rate */
+    double step_rate_default; /* bytes per second, until one was measured */
+    double dead_band_ratio;   /* of full */
+    uint64_t
+        dead_band_bytes; /* the larger of the two counts; a move to full or to the floor is always worth it */
+    double swapless_ratio;       /* above what is used: 0.1 */
+    double critical_ratio;       /* of the host's total … */
+    uint64_t critical_max_bytes; /* … and no more than this: the room rule keeps it free */
+} GuardConfig;
+
+#define GUARD_CONFIG_DEFAULT                                     \
+    ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,              \
+                   .grace_usec = 45 * USEC_PER_SEC,              \
+                   .step_usec = 2 * USEC_PER_SEC,                \
+                   .step_rate_default = 128.0 * 1024 * 1024,     \
+                   .dead_band_ratio = 0.005,                     \
+                   .dead_band_bytes = UINT64_C(4) * 1024 * 1024, \
+                   .swapless_ratio = 0.10,                       \
+                   .critical_ratio = 0.05,                       \
+                   .critical_max_bytes = UINT64_C(8) * 1024 * 1024 * 1024})
+
+/* What a guest keeps at the least where nothing is configured: floor_ratio of full, and no less than the
+ * smallest size in which a guest of that full size still works (Hyper-V's table: 512 MiB → 168, 2 GiB → 360,
+ * 8 GiB → 744, 32 GiB → 1512 MiB; straight lines between, in proportion below 512 MiB, 1512 MiB above 32
+ * GiB). Never above full. */
+uint64_t guard_floor(uint64_t full_bytes, double floor_ratio);
+
+/* The host's critical mark: min(critical_ratio × total, critical_max_bytes), bytes. */
+uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
+
+/* What the rules allow one guest. Both are absolute sizes; least ≤ standing means it may be shrunk that far;
+ * a guest below its floor has least = floor (it must grow). hold: the rule that forbids any move at all, or
+ * NONE. */
+typedef struct GuestBounds {
+    uint64_t least_bytes, most_bytes;
+    GuardRule least_rule, most_rule; /* what set each */
+    GuardRule hold;
+} GuestBounds;
+
+/* Fills one GuestBounds for each guest. */
+void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
+
+/* Bytes by which guests may grow in this cycle, all together: available − critical − growth on its way − what
+ * was promised and isn't used yet. 0 where that is negative. */
+uint64_t guard_room(const Snapshot *s, const GuardConfig *c);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One cycle's decisions: snapshot → bounds → policy → guard → plan. Pure. */
+
+#include "host-agent/decide/guard.h"
+#include "policy/policy.h"
+
+#define DECISION_REASON_MAX 192
+
+typedef enum HostPressure {
+    HOST_PRESSURE_NONE,
+    HOST_PRESSURE_MODERATE,
+    HOST_PRESSURE_SEVERE,
+    HOST_PRESSURE_MAX,
+    HOST_PRESSURE_INVALID = -EINVAL,
+} HostPressure;
+
+const char *host_pressure_to_string(HostPressure p);
+
+typedef struct Decision {
+    uint64_t wanted_bytes; /* what the policy assigned; what stands where it assigned nothing */
+    uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
+    GuestBounds bounds;
+    GuardRule
+        rule;      /* that changed or stopped it, or that asked for it (distress, reboot, floor); else NONE */
+    bool send;     /* target differs from what stands, and may be sent */
+    unsigned line; /* of the policy's assignment; 0: none */
+    const char *because; /* the policy's own words for it, borrowed from the policy; or NULL */
+    /* One sentence for people: why this target, or why nothing moves. "gives free memory
+     * (balloon.policy:41)", "nothing to do", "not shrunk: stats are 12 s old (stale)", "would give free
+     * memory (…): observe". */
+    char reason[DECISION_REASON_MAX];
+} Decision;
+
+typedef struct Plan {
+    Decision *decisions; /* one for each guest of the snapshot, in its order */
+    size_t n_decisions;
+    HostPressure pressure;
+    double pressure_mark_bytes, critical_mark_bytes,
+        relax_mark_bytes; /* as the policy says, else 20 %, 5 %, 25 % */
+    double pending_bytes;
+    char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
+    PolicyNote notes[POLICY_NOTES_MAX];
+    size_t n_notes, notes_total;
+    int policy_error; /* 0, or what policy_run() returned: then only the guard's own moves are planned */
+} Plan;
+
+void plan_done(Plan *p);
+
+/* Works out the plan. policy may be NULL (then only the guard's own moves: reboot, distress, floor). 0 or
+ * -ENOMEM. */
+int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Everything that a decision may look at, taken at one moment and never changed while the cycle runs. The
+ * manager fills it; decide/ reads it and nothing else, so a decision can be replayed from it. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/time-util.h"
+#include "policy/fields.h"
+
+typedef enum GuestMode {
+    GUEST_MODE_AUTO,    /* decided and moved */
+    GUEST_MODE_OBSERVE, /* decided and told, not moved */
+    GUEST_MODE_OFF,     /* left alone */
+    GUEST_MODE_MAX,
+    GUEST_MODE_INVALID = -EINVAL,
+} GuestMode;
+
+const char *guest_mode_to_string(GuestMode m);
+GuestMode guest_mode_from_string(const char *s);
+
+typedef enum GuestSource {
+    GUEST_SOURCE_NONE,    /* no stats from inside: only the balloon's size and RSS */
+    GUEST_SOURCE_LIBVIRT, /* the balloon driver's stats */
+    GUEST_SOURCE_AGENT,   /* ballast-guestd */
+    GUEST_SOURCE_MAX,
+    GUEST_SOURCE_INVALID = -EINVAL,
+} GuestSource;
+
+const char *guest_source_to_string(GuestSource s);
+
+/* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
+ * MOST and TARGET, which plan_make() sets in a copy of its own. */
+typedef struct SnapshotGuest {
+    const char *uuid;
+    const char *name;
+    GuestFields fields;
+
+    GuestMode mode; /* the stricter of the guest's own and the daemon's */
+    GuestSource source;
+    usec_t age_usec;    /* of the stats that fields come from; USEC_INFINITY: none ever came */
+    usec_t uptime_usec; /* since boot or reboot, or since the guest was first seen */
+    const char *busy;   /* why it must be left alone just now ("paused", "migrating", "saving"), or NULL */
+    const char
+        *pinned; /* why a balloon would free nothing ("hostdev", "hugepages", "locked memory"), or NULL */
+    bool distress;
+    bool released; /* the administrator asked for its memory back; it isn't shrunk for the grace time */
+    bool reboot;   /* booted into a shrunken size: gets its full size first */
+    bool stalled;  /* its balloon made no progress; not tried again yet */
+    bool moving;   /* its balloon is on its way, or no stats have come since it got there */
+
+    uint64_t maximum_bytes, full_bytes, floor_bytes, current_bytes;
+    uint64_t standing_bytes; /* the target of the move that is on its way, else current_bytes */
+    uint64_t promised_bytes; /* given lately, and not yet seen to be used: may be touched at any moment */
+    double shrink_rate;      /* bytes per second measured on this guest's balloon; 0: not yet */
+} SnapshotGuest;
+
+typedef struct Snapshot {
+    usec_t now_usec; /* CLOCK_MONOTONIC */
+    HostFields host; /* all but PENDING, which plan_make() works out */
+    SnapshotGuest *guests;
+    size_t n_guests;
+} Snapshot;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a domain's XML says, as far as it matters here. Parsed with libxml2, no network, no entities, size
+ * bounded. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+#define DOMAIN_NAME_MAX 255U
+
+typedef struct DomainInfo {
+    char uuid[37];
+    char name[DOMAIN_NAME_MAX + 1]; /* cut off where longer; control characters replaced by '?' */
+    int id;                         /* -1: not running */
+    bool persistent;
+    uint64_t maximum_bytes;            /* <memory>: what the guest was started with */
+    uint64_t current_bytes;            /* <currentMemory> of the live definition */
+    uint64_t configured_current_bytes; /* <currentMemory> of the persistent definition; 0: transient */
+    bool has_balloon;                  /* a memballoon whose model isn't none */
+    bool autodeflate, free_page_reporting;
+    unsigned stats_period_sec; /* as the definition says; 0: none */
+    bool has_channel;          /* CHANNEL_NAME as a virtio channel */
+    /* Why a balloon frees nothing: hostdev (a PCI or mdev device keeps all memory pinned), hugepages, locked
+     * memory, launch security; a static string, or NULL. "no balloon device" where has_balloon is false. */
+    const char *pinned;
+    /* What ballastd itself remembers with the domain (live metadata urn:ballast:state:1): 0 where there is
+     * nothing. */
+    uint64_t remembered_full_bytes; /* the full size in force when it was written */
+    uint64_t remembered_sent_bytes; /* the last target sent */
+} DomainInfo;
+
+#define STATE_URI "urn:ballast:state:1"
+#define STATE_KEY "ballast-state"
+
+/* Parses the live XML of a domain (virDomainGetXMLDesc), and where it is persistent its inactive one (may be
+ * NULL). 0, -EBADMSG (not a domain, or no uuid, name or memory), -ENOMEM. */
+int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret);
+
+/* The metadata element that holds the state; the caller frees it. NULL on no memory. */
+char *domain_state_xml(uint64_t full_bytes, uint64_t sent_bytes);

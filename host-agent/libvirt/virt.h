@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The only place that calls libvirt. Its event loop runs in a thread of its own, calls that can block run in
+ * workers, and all that comes of them reaches the daemon as VirtEvents in its own sd-event loop, through a
+ * queue with an eventfd. Why: see HACKING, "Libvirt without being held up by it".
+ *
+ * Connections: one for events and streams, one for stats and XML, one for setting memory and metadata; each
+ * has at most three calls outstanding, a domain at most one over all of them. A domain that hasn't answered
+ * for 2 s is "stuck": it gets no call until it answers. A worker that is held by a stuck domain doesn't count
+ * against its connection's three: the connection is replaced by a fresh one for the others, and closed when
+ * the last stuck call on it returns.
+ *
+ * Lost connections are opened again with back-off (1 s … 30 s). Domains are kept through that: after
+ * reconnection each is told again by VIRT_DOMAIN_ADDED (as after start), and those that went meanwhile by
+ * VIRT_DOMAIN_GONE. */
+
+#include <systemd/sd-event.h>
+
+#include "base/macro.h"
+#include "base/time-util.h"
+#include "host-agent/libvirt/domain-info.h"
+
+typedef struct Virt Virt;
+
+typedef enum VirtEventType {
+    VIRT_CONNECTED,      /* text: the URI as libvirt gives it */
+    VIRT_DISCONNECTED,   /* text: why; comes once for each loss, and once at start while nothing answers */
+    VIRT_DOMAIN_ADDED,   /* info: a running domain, new, or again after reconnection */
+    VIRT_DOMAIN_CHANGED, /* info: its definition, metadata or devices changed (also the persistent one) */
+    VIRT_DOMAIN_GONE,    /* shut off, crashed, destroyed, migrated away; text: which */
+    VIRT_DOMAIN_REBOOTED,
+    VIRT_DOMAIN_BUSY, /* text: "paused", "migrating", "saving", "shutting down", "no answer"; NULL: no longer
+                       */
+    VIRT_BALLOON,     /* bytes: the balloon's size, from an event */
+    VIRT_STATS,       /* stats, or error */
+    VIRT_SET_DONE,    /* error: 0 or -errno; bytes: what was asked; text: libvirt's message */
+    VIRT_CHANNEL_OPENED,
+    VIRT_CHANNEL_DATA,   /* data, length */
+    VIRT_CHANNEL_CLOSED, /* error (0: end of stream); text: why. Not after virt_channel_close(). */
+    VIRT_EVENT_TYPE_MAX,
+} VirtEventType;
+
+/* virDomainMemoryStats, made bytes. A field is valid where has_ says so. */
+typedef struct VirtStats {
+    bool has_actual, has_rss, has_swap_in, has_swap_out, has_major_faults, has_minor_faults, has_unused,
+        has_available, has_usable, has_disk_caches, has_last_update;
+    uint64_t actual_bytes;                                              /* the balloon's size */
+    uint64_t rss_bytes;                                                 /* of QEMU */
+    uint64_t swap_in_bytes, swap_out_bytes, major_faults, minor_faults; /* cumulative */
+    uint64_t unused_bytes;                                              /* MemFree */
+    uint64_t available_bytes;                                           /* MemTotal (libvirt's name for it) */
+    uint64_t usable_bytes;                                              /* MemAvailable */
+    uint64_t disk_caches_bytes;
+    uint64_t last_update_sec; /* wall clock when the guest last answered; 0: never */
+} VirtStats;
+
+typedef struct VirtEvent {
+    VirtEventType type;
+    const char *uuid; /* of the domain; NULL for the connection's own events */
+    int error;        /* 0 or -errno */
+    const char *text; /* or NULL */
+    uint64_t bytes;
+    const DomainInfo *info;
+    const VirtStats *stats;
+    const uint8_t *data;
+    size_t length;
+} VirtEvent;
+
+/* Called from the loop's own thread. What the event points to is valid during the call. It may call virt_
+ * functions. */
+typedef void (*VirtHandler)(void *userdata, const VirtEvent *event);
+
+/* Starts the threads and the first attempt to connect; returns at once. uri is copied. */
+int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userdata, Virt **ret);
+/* Stops: no handler is called any more. Waits up to 2 s for calls that are outstanding; workers held by a
+ * stopped QEMU are left behind (the process is about to end). */
+Virt *virt_free(Virt *v);
+DEFINE_CLEANUP_FUNC(Virt, virt_free);
+
+bool virt_is_connected(const Virt *v);
+
+/* Each queues a call and returns 0, -EBUSY where one of the same kind is already waiting or outstanding for
+ * that domain, -ENOENT for a domain that isn't known, -ENOTCONN. The outcome comes as an event. Within a
+ * domain, setting memory goes before stats. */
+
+/* memoryStats → VIRT_STATS. Where the domain has no stats period and period_sec isn't 0, sets it first (live
+ * only, once). */
+int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
+/* Writes the state metadata (domain-info.h), then virDomainSetMemoryFlags(live) → VIRT_SET_DONE. */
+int virt_set_memory(Virt *v, const char *uuid, uint64_t target_bytes, uint64_t full_bytes);
+/* Opens the channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
+int virt_channel_open(Virt *v, const char *uuid);
+/* Queues bytes; what a guest doesn't read beyond 16 KiB is dropped (-ENOBUFS). */
+int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t length);
+void virt_channel_close(Virt *v, const char *uuid);
+
+/* Counters for dump: calls made, outstanding, stuck; connections; events queued at most at once. */
+typedef struct VirtCounters {
+    uint64_t calls, failures, reconnects;
+    unsigned outstanding, stuck, connections, queue_peak;
+} VirtCounters;
+void virt_counters(const Virt *v, VirtCounters *ret);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon: owns the loop and every object, and runs the cycle sense → decide → act → show. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "host-agent/config.h"
+#include "host-agent/guest.h"
+#include "host-agent/sense/host.h"
+
+#define GUESTS_MAX 10000U /* domains that one daemon takes care of; further ones are told and left alone */
+
+typedef struct ManagerOptions {
+    const char *config_path; /* NULL: the default one, which may be missing */
+    const char *policy_path; /* NULL: as the configuration says */
+    const char *connect;     /* NULL: as the configuration says */
+    const char *proc_root;   /* "/proc" */
+    GuestMode mode;          /* GUEST_MODE_INVALID: as the configuration says */
+    bool session;            /* the session bus and qemu:///session */
+} ManagerOptions;
+
+struct Manager {
+    ManagerOptions options;
+    sd_event *event;
+    sd_bus *bus;
+    sd_event_source *cycle_timer, *psi_source;
+    bool stopping;
+
+    Config *config;
+    char *config_path; /* that config came from; NULL: defaults */
+    Policy *policy;
+    GuestMode mode; /* in force: AUTO or OBSERVE */
+    char *uri;      /* of libvirt */
+
+    Virt *virt;
+    bool connected;
+    char *disconnected_why;
+    Guest **guests; /* sorted by UUID */
+    size_t n_guests;
+
+    HostSample host_sample;
+    HostFields host;
+    uint64_t reserve_bytes;
+    bool host_valid;
+
+    Plan plan; /* of the last cycle; its decisions are in the guests */
+    usec_t started_usec, cycle_usec, cycle_took_usec;
+    uint64_t cycles;
+};
+
+int manager_new(const ManagerOptions *options, Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP_FUNC(Manager, manager_free);
+/* Runs until SIGTERM, SIGINT or manager_stop(). Returns the exit status, or -errno. */
+int manager_run(Manager *m);
+
+/* Reads configuration and policy again. 0, or -errno when either was refused: then nothing changed. */
+int manager_reload(Manager *m);
+/* AUTO or OBSERVE, from now on; a cycle follows at once. */
+int manager_set_mode(Manager *m, GuestMode mode);
+/* Gives a guest its full size back now (within room) and leaves it alone for the grace time; a live size that
+ * an administrator set is forgotten. Also in mode observe: it was asked for. */
+int manager_release(Manager *m, Guest *g);
+/* By exact name, UUID, or a prefix of either that only one guest has. 0; -ENOENT; -ENOTUNIQ. */
+int manager_find_guest(Manager *m, const char *pattern, Guest **ret);
+Guest *manager_guest_by_uuid(const Manager *m, const char *uuid);
+/* Why nothing moves, or what does: one sentence. */
+void manager_why(const Manager *m, char *buf, size_t size);
+/* Asks for a cycle now (coalesced). */
+void manager_wake(Manager *m);

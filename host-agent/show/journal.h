@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The log lines that have a MESSAGE_ID and fields. */
+
+#include "host-agent/manager.h"
+
+/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%" */
+void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
+                  const char *reason);
+/* In mode observe: what would have been done; once for each change of mind. */
+void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
+                        const char *reason);
+void journal_stalled(const Manager *m, const Guest *g);
+void journal_distress(const Manager *m, const Guest *g);
+void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The stats and controls of fields.def as C. Values are doubles: bytes are exact up to 2^53 (8 PiB),
+ * durations are microseconds, booleans 0 or 1. */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum FieldUnit {
+    FIELD_UNIT_NUMBER,
+    FIELD_UNIT_BYTES,
+    FIELD_UNIT_DURATION,
+    FIELD_UNIT_BOOLEAN,
+    FIELD_UNIT_MAX,
+    FIELD_UNIT_INVALID = -EINVAL,
+} FieldUnit;
+
+typedef enum FieldKind { FIELD_KIND_GAUGE, FIELD_KIND_COUNTER, FIELD_KIND_CONTROL } FieldKind;
+
+typedef enum HostField {
+#define HOST(ID, name, unit, kind, help) HOST_FIELD_##ID,
+#define GUEST(ID, name, unit, kind, help)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+    HOST_FIELD_MAX,
+    HOST_FIELD_INVALID = -EINVAL,
+} HostField;
+
+typedef enum GuestField {
+#define HOST(ID, name, unit, kind, help)
+#define GUEST(ID, name, unit, kind, help) GUEST_FIELD_##ID,
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+    GUEST_FIELD_MAX,
+    GUEST_FIELD_INVALID = -EINVAL,
+} GuestField;
+
+/* A value is valid where its bit (1 << field) is set in present. */
+typedef struct HostFields {
+    uint64_t present;
+    double value[HOST_FIELD_MAX];
+} HostFields;
+
+typedef struct GuestFields {
+    uint64_t present;
+    double value[GUEST_FIELD_MAX];
+} GuestFields;
+
+_Static_assert((int) HOST_FIELD_MAX <= 64 && (int) GUEST_FIELD_MAX <= 64, "present has 64 bits");
+
+typedef struct FieldInfo {
+    const char *name;
+    FieldUnit unit;
+    FieldKind kind;
+    const char *help;
+} FieldInfo;
+
+const FieldInfo *host_field_info(HostField f);
+const FieldInfo *guest_field_info(GuestField f);
+const char *field_unit_to_string(FieldUnit u);
+
+static inline bool host_has(const HostFields *h, HostField f)
+{
+    return h->present & (UINT64_C(1) << f);
+}
+
+static inline void host_set(HostFields *h, HostField f, double value)
+{
+    h->present |= UINT64_C(1) << f;
+    h->value[f] = value;
+}
+
+/* The value, or 0 where it isn't there. */
+static inline double host_get(const HostFields *h, HostField f)
+{
+    return host_has(h, f) ? h->value[f] : 0;
+}
+
+static inline bool guest_has(const GuestFields *g, GuestField f)
+{
+    return g->present & (UINT64_C(1) << f);
+}
+
+static inline void guest_set(GuestFields *g, GuestField f, double value)
+{
+    g->present |= UINT64_C(1) << f;
+    g->value[f] = value;
+}
+
+static inline double guest_get(const GuestFields *g, GuestField f)
+{
+    return guest_has(g, f) ? g->value[f] : 0;
+}
