@@ -6,6 +6,7 @@
  * can know (nonce, counters that go back, claims against the balloon) is report_follows()'s and the link's to
  * check. */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
