@@ -29,27 +29,35 @@
 #define TAKE_PTR(p) TAKE_GENERIC(p, __typeof__(p), NULL)
 #define TAKE_FD(fd) TAKE_GENERIC(fd, int, -EBADF)
 
+#define CONCAT_(a, b) a##b
+#define CONCAT(a, b)  CONCAT_(a, b)
+#define UNIQUE(x, n)  CONCAT(x, n)
+
+/* Each use has names of its own, so that they nest without shadowing. */
 #undef MIN
 #undef MAX
-#define MIN(a, b)               \
-    ({                          \
-        __typeof__(a) _a = (a); \
-        __typeof__(b) _b = (b); \
-        _a < _b ? _a : _b;      \
+#define MIN(a, b) MIN_(__COUNTER__, a, b)
+#define MIN_(n, a, b)                                                  \
+    ({                                                                 \
+        __typeof__(a) UNIQUE(_a, n) = (a);                             \
+        __typeof__(b) UNIQUE(_b, n) = (b);                             \
+        UNIQUE(_a, n) < UNIQUE(_b, n) ? UNIQUE(_a, n) : UNIQUE(_b, n); \
     })
-#define MAX(a, b)               \
-    ({                          \
-        __typeof__(a) _a = (a); \
-        __typeof__(b) _b = (b); \
-        _a > _b ? _a : _b;      \
+#define MAX(a, b) MAX_(__COUNTER__, a, b)
+#define MAX_(n, a, b)                                                  \
+    ({                                                                 \
+        __typeof__(a) UNIQUE(_a, n) = (a);                             \
+        __typeof__(b) UNIQUE(_b, n) = (b);                             \
+        UNIQUE(_a, n) > UNIQUE(_b, n) ? UNIQUE(_a, n) : UNIQUE(_b, n); \
     })
 #define CLAMP(x, low, high) MIN(MAX(x, low), high)
 /* a - b, or 0 where that would be negative; for unsigned types. */
-#define LESS_BY(a, b)           \
-    ({                          \
-        __typeof__(a) _a = (a); \
-        __typeof__(a) _b = (b); \
-        _a > _b ? _a - _b : 0;  \
+#define LESS_BY(a, b)       LESS_BY_(__COUNTER__, a, b)
+#define LESS_BY_(n, a, b)                                                  \
+    ({                                                                     \
+        __typeof__(a) UNIQUE(_a, n) = (a);                                 \
+        __typeof__(a) UNIQUE(_b, n) = (b);                                 \
+        UNIQUE(_a, n) > UNIQUE(_b, n) ? UNIQUE(_a, n) - UNIQUE(_b, n) : 0; \
     })
 
 /* Defines name##p(), to be used with _cleanup_, for a destructor that takes the object and returns NULL. */

@@ -11,6 +11,14 @@
 
 typedef struct Manager Manager;
 
+/* An agent that hasn't reported for three of its intervals, and no less than this, is taken for silent: what
+ * libvirt says is used then, if it is newer. */
+#define GUEST_AGENT_SILENT_USEC (3 * USEC_PER_SEC)
+/* Memory given and not seen to be used counts against the host's room for this long. */
+#define GUEST_PROMISE_USEC      (30 * USEC_PER_SEC)
+/* Stats that came less than this after a move ended may have been collected before. */
+#define GUEST_SETTLE_USEC       (50 * USEC_PER_MSEC)
+
 typedef struct Guest {
     Manager *manager;
     DomainInfo info;
@@ -20,53 +28,71 @@ typedef struct Guest {
     bool lost;        /* libvirt is away: what is known is kept and ages */
     char busy[32];    /* why it must be left alone; empty: nothing */
 
-    /* Full size. What an administrator set live (a setmem that isn't ours) wins until the domain stops or is
-     * released. */
-    uint64_t full_bytes;
+    /* Full size: what the definition says, or for a transient domain what it had when first seen. What an
+     * administrator set live (a setmem that isn't ours) wins until the domain stops or is released. */
+    uint64_t full_bytes, defined_full_bytes;
     bool full_foreign;
 
     /* The channel. */
     Link *link;
     bool channel_open, channel_wanted;
     usec_t channel_retry_usec, channel_backoff_usec;
+    usec_t report_interval_usec; /* what the agent was asked for */
 
-    /* Stats. */
+    /* Stats: the newest from each source, and the last minute of the one in use. */
+    Sample newest[GUEST_SOURCE_MAX];
     History history;
     VirtStats stats;                     /* the last from libvirt */
     usec_t stats_usec, stats_asked_usec; /* when they came, and were last asked for; 0: never */
-    usec_t stats_update_seen_usec;       /* when last_update last changed */
-    uint64_t stats_update_sec;
-    usec_t report_interval_usec; /* what the agent was asked for */
 
-    /* Distress and promises. */
     usec_t distress_usec; /* when it was last told; 0: never */
     DistressCause distress_cause;
     uint64_t promised_bytes; /* given, not yet seen to be used */
     usec_t promised_usec;
 
     Balloon balloon;
-    bool setting; /* a setMemory is outstanding */
-    uint64_t setting_bytes;
+    bool setting;         /* a setMemory is outstanding */
     bool reboot;          /* gets its full size first */
     usec_t released_usec; /* when the administrator asked for its memory back; 0: never */
 
-    Decision decision;              /* of the last cycle */
-    char told[DECISION_REASON_MAX]; /* what was last logged of it */
+    Decision decision; /* of the last cycle */
+    bool decided;      /* there was one */
+    uint64_t told;     /* what was last logged of it, as a key */
 } Guest;
 
 int guest_new(Manager *m, const DomainInfo *info, usec_t now_usec, Guest **ret);
 Guest *guest_free(Guest *g);
 DEFINE_CLEANUP_FUNC(Guest, guest_free);
 
-/* A definition that came again: names, sizes, devices. */
-void guest_update_info(Guest *g, const DomainInfo *info, usec_t now_usec);
-/* The newest sample of the best source that isn't stale, else the newest of all; NULL: none. */
-const Sample *guest_sample(const Guest *g);
+/* A definition that came first, or again: names, sizes, devices. */
+void guest_update_info(Guest *g, const DomainInfo *info);
+/* The guest booted again: uptime, balloon and history start anew, and its full size is due. */
+void guest_rebooted(Guest *g, usec_t now_usec);
+/* The balloon's size was seen, in stats or an event. */
+void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec);
+/* Stats came from libvirt. */
+void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec);
+/* A report came from the agent. */
+void guest_report(Guest *g, const Report *r, usec_t now_usec);
+/* A move was handed to libvirt; ended badly. */
+void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
+void guest_refused(Guest *g, usec_t now_usec);
+/* The administrator wants its memory back. */
+void guest_released(Guest *g, usec_t now_usec);
+/* What of the promises still stands. */
+void guest_settle_promise(Guest *g, usec_t now_usec);
+
+/* The sample in use: the agent's unless it is silent and libvirt's is newer; NULL: none. */
+const Sample *guest_sample(const Guest *g, usec_t now_usec);
 /* Where the stats in use come from, and their age (USEC_INFINITY: none). */
 GuestSource guest_source(const Guest *g, usec_t now_usec);
 usec_t guest_age(const Guest *g, usec_t now_usec);
 /* The balloon's size: as last seen, else as the definition says. */
 uint64_t guest_current(const Guest *g);
+uint64_t guest_floor(const Guest *g);
 bool guest_in_distress(const Guest *g, usec_t now_usec);
+/* Whether its balloon is on its way, or no stats came since it got there. */
+bool guest_is_moving(const Guest *g, usec_t now_usec);
+GuestMode guest_mode(const Guest *g);
 /* The guest as a decision sees it. */
 void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret);

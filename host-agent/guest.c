@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/guest.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/manager.h"
+#include "host-agent/show/journal.h"
+
+static void on_hello(void *userdata, const Message *m, bool rebooted)
+{
+    Guest *g = userdata;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+
+    log_info("%s: agent %s says hello (kernel %s)", g->info.name,
+             m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
+    if (rebooted)
+        guest_rebooted(g, now);
+    if (m->boot_usec > 0 && m->boot_usec < now)
+        g->boot_usec = now - m->boot_usec;
+}
+
+static void on_report(void *userdata, const Report *r)
+{
+    Guest *g = userdata;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    bool waited = g->balloon.settled_usec > 0 && !g->balloon.moving && guest_is_moving(g, now);
+
+    guest_report(g, r, now);
+    /* The first stats after a move: whatever comes next needn't wait for the timer. */
+    if (waited && !guest_is_moving(g, now))
+        manager_wake(g->manager);
+}
+
+static void on_distress(void *userdata, DistressCause cause, const Report *r)
+{
+    Guest *g = userdata;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    bool was = guest_in_distress(g, now);
+
+    guest_report(g, r, now);
+    g->distress_usec = now;
+    g->distress_cause = cause;
+    if (!was)
+        journal_distress(g->manager, g);
+    manager_wake(g->manager);
+}
+
+static void on_goodbye(void *userdata, const char *reason)
+{
+    Guest *g = userdata;
+
+    log_info("%s: agent says goodbye%s%s", g->info.name, reason[0] ? ": " : "", reason);
+    memset(&g->newest[GUEST_SOURCE_AGENT], 0, sizeof(Sample));
+}
+
+static void on_send(void *userdata, const uint8_t *data, size_t length)
+{
+    Guest *g = userdata;
+    int r;
+
+    r = virt_channel_send(g->manager->virt, g->info.uuid, data, length);
+    if (r < 0)
+        log_debug_errno(-r, "%s: dropped %zu bytes for the agent: %m", g->info.name, length);
+}
+
+static const LinkHandlers link_handlers = {
+    .hello = on_hello,
+    .report = on_report,
+    .distress = on_distress,
+    .goodbye = on_goodbye,
+    .send = on_send,
+};
+
+int guest_new(Manager *m, const DomainInfo *info, usec_t now_usec, Guest **ret)
+{
+    _cleanup_(guest_freep) Guest *g = calloc(1, sizeof(Guest));
+    int r;
+
+    if (!g)
+        return -ENOMEM;
+    g->manager = m;
+    g->seen_usec = g->boot_usec = now_usec;
+    r = link_new(&link_handlers, g, &g->link);
+    if (r < 0)
+        return r;
+    guest_update_info(g, info);
+    *ret = TAKE_PTR(g);
+    return 0;
+}
+
+Guest *guest_free(Guest *g)
+{
+    if (!g)
+        return NULL;
+    link_free(g->link);
+    free(g);
+    return NULL;
+}
+
+void guest_update_info(Guest *g, const DomainInfo *info)
+{
+    bool first = g->info.uuid[0] == 0;
+    uint64_t defined = info->persistent && info->configured_current_bytes > 0
+                           ? MIN(info->configured_current_bytes, info->maximum_bytes)
+                           : g->defined_full_bytes;
+
+    if (first) {
+        if (defined == 0)
+            defined = info->remembered_full_bytes > 0 ? MIN(info->remembered_full_bytes, info->maximum_bytes)
+                                                      : info->current_bytes;
+        g->full_bytes = defined;
+        /* What an administrator set live before this daemon started stands in the state that the last one
+         * left. */
+        if (info->remembered_full_bytes > 0 && info->remembered_full_bytes != defined &&
+            info->remembered_full_bytes <= info->maximum_bytes) {
+            g->full_bytes = info->remembered_full_bytes;
+            g->full_foreign = true;
+        }
+    } else if (defined != g->defined_full_bytes) {
+        g->full_bytes = defined;
+        g->full_foreign = false;
+    }
+    g->defined_full_bytes = defined;
+    g->info = *info;
+}
+
+void guest_rebooted(Guest *g, usec_t now_usec)
+{
+    /* libvirt's event and the agent's new boot id tell the same reboot. */
+    bool told = g->reboot && usec_since(g->boot_usec, now_usec) < 60 * USEC_PER_SEC;
+
+    if (!told)
+        log_info("%s: rebooted", g->info.name);
+    g->boot_usec = now_usec;
+    g->reboot = true;
+    g->distress_usec = 0;
+    history_clear(&g->history);
+    memset(g->newest, 0, sizeof(g->newest));
+    if (!told)
+        balloon_reset(&g->balloon);
+    manager_wake(g->manager);
+}
+
+/* The first look at the balloon. With nothing of ours remembered, a size below what the definition says was
+ * an administrator's decision; a size above it is a guest whose driver hasn't inflated the balloon yet. With
+ * a target of ours remembered, a size between it and full is ours and may still be on its way. */
+static void learn_full(Guest *g, uint64_t actual_bytes, usec_t now_usec)
+{
+    uint64_t sent = g->info.remembered_sent_bytes, low, high;
+
+    if (sent == 0) {
+        if (actual_bytes + BALLOON_TOLERANCE_BYTES < g->full_bytes) {
+            g->full_bytes = actual_bytes;
+            g->full_foreign = true;
+        }
+        return;
+    }
+    low = MIN(sent, g->full_bytes);
+    high = MAX(sent, g->full_bytes);
+    if (actual_bytes + BALLOON_TOLERANCE_BYTES < low) {
+        g->full_bytes = actual_bytes;
+        g->full_foreign = true;
+    } else if (actual_bytes > sent + BALLOON_TOLERANCE_BYTES && actual_bytes <= high)
+        balloon_sent(&g->balloon, sent, now_usec);
+}
+
+void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
+{
+    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
+    uint64_t before = g->balloon.actual_bytes;
+
+    if (!g->balloon.known && !g->reboot)
+        learn_full(g, actual_bytes, now_usec);
+
+    switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
+    case BALLOON_EVENT_NONE:
+    case BALLOON_EVENT_PROGRESS:
+        break;
+    case BALLOON_EVENT_SETTLED:
+        if (guest_source(g, now_usec) != GUEST_SOURCE_AGENT)
+            manager_wake(g->manager);
+        break;
+    case BALLOON_EVENT_STALLED:
+        journal_stalled(g->manager, g);
+        break;
+    case BALLOON_EVENT_FOREIGN:
+        if (g->info.autodeflate && actual_bytes > before) {
+            log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
+                       format_size(to, actual_bytes - before));
+            g->distress_usec = now_usec;
+            g->distress_cause = DISTRESS_OOM;
+            manager_wake(g->manager);
+            break;
+        }
+        if (actual_bytes == g->full_bytes)
+            break;
+        log_notice("%s: somebody else set its memory to %s (full was %s): that is its full size until it "
+                   "stops or is "
+                   "released",
+                   g->info.name, format_size(to, actual_bytes), format_size(from, g->full_bytes));
+        g->full_bytes = actual_bytes;
+        g->full_foreign = true;
+        break;
+    }
+    if (g->reboot && actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full_bytes && !g->balloon.moving)
+        g->reboot = false;
+}
+
+/* libvirt's stats in the fields of a report. Its last_update is a second of the wall clock. */
+static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
+{
+    usec_t wall = now_usec(CLOCK_REALTIME);
+
+    if (!s->has_last_update || s->last_update_sec == 0 || !s->has_available || !s->has_unused)
+        return false;
+    *ret = (Sample){
+        .at_usec = LESS_BY(now_usec_, usec_since(s->last_update_sec * USEC_PER_SEC, wall)),
+        .source = GUEST_SOURCE_LIBVIRT,
+    };
+    report_set(&ret->report, REPORT_MEM_TOTAL, s->available_bytes);
+    report_set(&ret->report, REPORT_MEM_FREE, s->unused_bytes);
+    if (s->has_usable)
+        report_set(&ret->report, REPORT_MEM_AVAILABLE, s->usable_bytes);
+    /* Buffers, Cached and SwapCached in one. */
+    if (s->has_disk_caches)
+        report_set(&ret->report, REPORT_CACHED, s->disk_caches_bytes);
+    if (s->has_swap_in)
+        report_set(&ret->report, REPORT_SWAP_IN, s->swap_in_bytes);
+    if (s->has_swap_out)
+        report_set(&ret->report, REPORT_SWAP_OUT, s->swap_out_bytes);
+    if (s->has_major_faults)
+        report_set(&ret->report, REPORT_MAJOR_FAULTS, s->major_faults);
+    if (s->has_minor_faults)
+        report_set(&ret->report, REPORT_FAULTS, s->minor_faults);
+    return true;
+}
+
+static bool agent_is_silent(const Guest *g, usec_t now_usec)
+{
+    const Sample *agent = &g->newest[GUEST_SOURCE_AGENT];
+
+    return agent->source != GUEST_SOURCE_AGENT ||
+           usec_since(agent->at_usec, now_usec) > MAX(3 * g->report_interval_usec, GUEST_AGENT_SILENT_USEC);
+}
+
+void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
+{
+    Sample s, *last = &g->newest[GUEST_SOURCE_LIBVIRT];
+
+    g->stats = *stats;
+    g->stats_usec = now_usec;
+    if (stats->has_actual)
+        guest_balloon_seen(g, stats->actual_bytes, now_usec);
+    if (!stats_to_sample(stats, now_usec, &s))
+        return;
+    if (last->source == GUEST_SOURCE_LIBVIRT && s.at_usec <= last->at_usec)
+        return;
+    *last = s;
+    if (agent_is_silent(g, now_usec))
+        history_add(&g->history, &s);
+}
+
+void guest_report(Guest *g, const Report *r, usec_t now_usec)
+{
+    Sample *s = &g->newest[GUEST_SOURCE_AGENT];
+
+    *s = (Sample){.at_usec = now_usec, .source = GUEST_SOURCE_AGENT, .report = *r};
+    history_add(&g->history, s);
+}
+
+void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
+{
+    uint64_t standing = balloon_standing(&g->balloon);
+
+    if (target_bytes > standing) {
+        g->promised_bytes += target_bytes - standing;
+        g->promised_usec = now_usec;
+    } else
+        g->promised_bytes = LESS_BY(g->promised_bytes, standing - target_bytes);
+    balloon_sent(&g->balloon, target_bytes, now_usec);
+    g->setting = true;
+}
+
+void guest_refused(Guest *g, usec_t now_usec)
+{
+    balloon_refused(&g->balloon, now_usec);
+    g->promised_bytes = 0;
+}
+
+void guest_released(Guest *g, usec_t now_usec)
+{
+    g->released_usec = now_usec;
+    if (g->full_foreign) {
+        g->full_bytes = g->defined_full_bytes;
+        g->full_foreign = false;
+    }
+}
+
+void guest_settle_promise(Guest *g, usec_t now_usec)
+{
+    if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
+        g->promised_bytes = 0;
+    else if (g->stats.has_rss)
+        g->promised_bytes =
+            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), g->stats.rss_bytes));
+}
+
+const Sample *guest_sample(const Guest *g, usec_t now_usec)
+{
+    const Sample *agent = &g->newest[GUEST_SOURCE_AGENT], *virt = &g->newest[GUEST_SOURCE_LIBVIRT];
+    bool has_agent = agent->source == GUEST_SOURCE_AGENT, has_virt = virt->source == GUEST_SOURCE_LIBVIRT;
+
+    if (has_virt && agent_is_silent(g, now_usec) && (!has_agent || virt->at_usec > agent->at_usec))
+        return virt;
+    return has_agent ? agent : NULL;
+}
+
+GuestSource guest_source(const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    return s ? s->source : GUEST_SOURCE_NONE;
+}
+
+usec_t guest_age(const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    return s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY;
+}
+
+uint64_t guest_current(const Guest *g)
+{
+    return g->balloon.known ? g->balloon.actual_bytes : g->info.current_bytes;
+}
+
+uint64_t guest_floor(const Guest *g)
+{
+    return guard_floor(g->full_bytes, g->manager->config->floor_ratio);
+}
+
+bool guest_in_distress(const Guest *g, usec_t now_usec)
+{
+    return g->distress_usec > 0 &&
+           usec_since(g->distress_usec, now_usec) < g->manager->config->distress_hold_usec;
+}
+
+bool guest_is_moving(const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    if (g->balloon.moving || g->setting)
+        return true;
+    return g->balloon.settled_usec > 0 && s && s->at_usec < g->balloon.settled_usec + GUEST_SETTLE_USEC;
+}
+
+GuestMode guest_mode(const Guest *g)
+{
+    return MAX(g->manager->mode, config_guest_mode(g->manager->config, g->info.name));
+}
+
+void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
+{
+    uint64_t current = guest_current(g),
+             standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
+    const Sample *s = guest_sample(g, now_usec);
+
+    *ret = (SnapshotGuest){
+        .uuid = g->info.uuid,
+        .name = g->info.name,
+        .mode = guest_mode(g),
+        .source = s ? s->source : GUEST_SOURCE_NONE,
+        .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
+        .uptime_usec = usec_since(g->boot_usec, now_usec),
+        .busy = g->lost            ? "libvirt is away"
+                : g->busy[0]       ? g->busy
+                : g->balloon.known ? NULL
+                                   : "size not read yet",
+        .pinned = g->info.pinned,
+        .distress = guest_in_distress(g, now_usec),
+        .released = g->released_usec > 0 &&
+                    usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,
+        .reboot = g->reboot,
+        .stalled = balloon_is_stalled(&g->balloon, now_usec),
+        .moving = guest_is_moving(g, now_usec),
+        .maximum_bytes = g->info.maximum_bytes,
+        /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
+           alone. */
+        .full_bytes = MAX(g->full_bytes, current),
+        .floor_bytes = guest_floor(g),
+        .current_bytes = current,
+        .standing_bytes = standing,
+        .promised_bytes = g->promised_bytes,
+        .shrink_rate = g->balloon.shrink_rate,
+    };
+    sample_fields(s, current, g->stats.has_rss ? g->stats.rss_bytes : 0, &ret->fields);
+}
