@@ -17,6 +17,7 @@ typedef struct ManagerOptions {
     const char *policy_path; /* NULL: as the configuration says */
     const char *connect;     /* NULL: as the configuration says */
     const char *proc_root;   /* "/proc" */
+    int log_level;           /* -1: as the configuration says */
     GuestMode mode;          /* GUEST_MODE_INVALID: as the configuration says */
     bool session;            /* the session bus and qemu:///session */
 } ManagerOptions;
@@ -24,9 +25,13 @@ typedef struct ManagerOptions {
 struct Manager {
     ManagerOptions options;
     sd_event *event;
-    sd_bus *bus;
-    sd_event_source *cycle_timer, *psi_source;
+    sd_bus *bus;                  /* NULL while there is none */
+    sd_event_source *cycle_timer; /* the next cycle: regular, or brought forward by manager_wake() */
+    sd_event_source *tick_timer;  /* looks at balloons that are on their way; off while none is */
+    sd_event_source *psi_source;
+    int psi_fd;
     bool stopping;
+    usec_t stop_usec; /* until when a stop waits for OnStop=release */
 
     Config *config;
     char *config_path; /* that config came from; NULL: defaults */
@@ -48,11 +53,15 @@ struct Manager {
     Plan plan; /* of the last cycle; its decisions are in the guests */
     usec_t started_usec, cycle_usec, cycle_took_usec;
     uint64_t cycles;
+    unsigned notes_told; /* undone turns of the policy that the last cycle told */
+    bool refused_guests; /* more than GUESTS_MAX: told */
 };
 
 int manager_new(const ManagerOptions *options, Manager **ret);
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP_FUNC(Manager, manager_free);
+/* Reads and checks configuration and policy, tells what is wrong, and does nothing else. 0 or -errno. */
+int manager_check(const ManagerOptions *options);
 /* Runs until SIGTERM, SIGINT or manager_stop(). Returns the exit status, or -errno. */
 int manager_run(Manager *m);
 
@@ -68,5 +77,14 @@ int manager_find_guest(Manager *m, const char *pattern, Guest **ret);
 Guest *manager_guest_by_uuid(const Manager *m, const char *uuid);
 /* Why nothing moves, or what does: one sentence. */
 void manager_why(const Manager *m, char *buf, size_t size);
-/* Asks for a cycle now (coalesced). */
+/* Asks for a cycle now; several in a row are one. */
 void manager_wake(Manager *m);
+
+/* cycle.c: one cycle: snapshot → policy → guard → plan → act. */
+void manager_cycle(Manager *m);
+/* cycle.c: sends a guest a target, tells it, and watches it get there. 0 or -errno. */
+int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason);
+/* cycle.c: how much guests may grow just now, all together, in bytes. */
+uint64_t manager_room(Manager *m);
+/* virt-events.c: what libvirt has to tell. */
+void manager_on_virt(void *userdata, const VirtEvent *event);

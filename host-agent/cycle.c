@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/manager.h"
+#include "host-agent/show/journal.h"
+
+/* How often libvirt is asked about a guest: one with an agent, for its RSS and its balloon; one without, for
+ * all. */
+#define STATS_AGENT_USEC         (5 * USEC_PER_SEC)
+#define STATS_AGENTLESS_USEC     (2 * USEC_PER_SEC)
+/* While its balloon moves, which takes 0.3 s for 200 MiB. */
+#define STATS_MOVING_USEC        (200 * USEC_PER_MSEC)
+/* Reports: while a balloon moves, by default, and while there is no pressure and the guest has its full size.
+ */
+#define REPORT_MOVING_USEC       (250 * USEC_PER_MSEC)
+#define REPORT_CALM_USEC         (2 * USEC_PER_SEC)
+/* A channel that was closed is opened again after this, doubled up to the maximum. */
+#define CHANNEL_BACKOFF_MIN_USEC (USEC_PER_SEC)
+#define CHANNEL_BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
+
+static int sense_host(Manager *m, usec_t now)
+{
+    int r;
+
+    r = host_sample_read(m->options.proc_root, now, &m->host_sample);
+    if (r < 0) {
+        if (m->host_valid)
+            log_error_errno(-r, "Cannot read the host's memory from %s: %m; nothing is moved",
+                            m->options.proc_root);
+        m->host_valid = false;
+        return r;
+    }
+    m->reserve_bytes = config_reserve(m->config, m->host_sample.meminfo.total);
+    host_sample_fields(&m->host_sample, m->reserve_bytes, &m->host);
+    m->host_valid = true;
+    return 0;
+}
+
+static void ask_stats(Manager *m, Guest *g, usec_t now)
+{
+    unsigned period = MAX(m->config->stats_period_usec / USEC_PER_SEC, 1U);
+    usec_t every = guest_source(g, now) == GUEST_SOURCE_AGENT ? STATS_AGENT_USEC : STATS_AGENTLESS_USEC;
+
+    if (g->balloon.moving || g->setting || !g->balloon.known)
+        every = STATS_MOVING_USEC;
+    if (g->stats_asked_usec > 0 && usec_since(g->stats_asked_usec, now) + 50 * USEC_PER_MSEC < every)
+        return;
+    if (virt_request_stats(m->virt, g->info.uuid, period) >= 0)
+        g->stats_asked_usec = now;
+}
+
+static void tend_channel(Manager *m, Guest *g, usec_t now)
+{
+    if (!g->info.has_channel || g->channel_open || g->channel_wanted)
+        return;
+    if (now < g->channel_retry_usec || now < link_retry_usec(g->link))
+        return;
+    g->channel_backoff_usec =
+        CLAMP(2 * g->channel_backoff_usec, CHANNEL_BACKOFF_MIN_USEC, CHANNEL_BACKOFF_MAX_USEC);
+    g->channel_retry_usec = now + g->channel_backoff_usec;
+    if (virt_channel_open(m->virt, g->info.uuid) >= 0)
+        g->channel_wanted = true;
+}
+
+static void set_interval(Manager *m, Guest *g, usec_t now)
+{
+    usec_t interval = REPORT_INTERVAL_DEFAULT_USEC;
+
+    if (guest_is_moving(g, now))
+        interval = REPORT_MOVING_USEC;
+    else if (m->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full_bytes)
+        interval = REPORT_CALM_USEC;
+    g->report_interval_usec = interval;
+    link_configure(g->link, interval);
+}
+
+/* What is to be done for each guest between the decisions: stats, channel, interval. */
+static bool tend_guests(Manager *m, usec_t now)
+{
+    bool moving = false;
+
+    for (size_t i = 0; i < m->n_guests; i++) {
+        Guest *g = m->guests[i];
+
+        if (g->lost)
+            continue;
+        if (m->connected) {
+            ask_stats(m, g, now);
+            tend_channel(m, g, now);
+        }
+        set_interval(m, g, now);
+        guest_settle_promise(g, now);
+        moving = moving || g->balloon.moving || g->setting || !g->balloon.known;
+    }
+    return moving;
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    Manager *m = userdata;
+    bool moving = tend_guests(m, now_usec(CLOCK_MONOTONIC));
+
+    if (moving)
+        (void) sd_event_source_set_time_relative(s, STATS_MOVING_USEC);
+    (void) sd_event_source_set_enabled(s, moving ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    return 0;
+}
+
+static void start_tick(Manager *m)
+{
+    int r = 0;
+
+    if (!m->tick_timer)
+        r = sd_event_add_time_relative(m->event, &m->tick_timer, CLOCK_MONOTONIC, STATS_MOVING_USEC,
+                                       10 * USEC_PER_MSEC, on_tick, m);
+    else {
+        int enabled;
+
+        r = sd_event_source_get_enabled(m->tick_timer, &enabled);
+        if (r >= 0 && enabled == SD_EVENT_OFF) {
+            (void) sd_event_source_set_time_relative(m->tick_timer, STATS_MOVING_USEC);
+            r = sd_event_source_set_enabled(m->tick_timer, SD_EVENT_ONESHOT);
+        }
+    }
+    if (r < 0)
+        log_error_errno(-r, "Cannot watch the balloons: %m");
+}
+
+int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    uint64_t from = guest_current(g);
+    int r;
+
+    r = virt_set_memory(m->virt, g->info.uuid, target_bytes, g->full_bytes);
+    if (r < 0)
+        return r;
+    guest_sent(g, target_bytes, now);
+    journal_move(m, g, from, target_bytes, reason);
+    start_tick(m);
+    return 0;
+}
+
+uint64_t manager_room(Manager *m)
+{
+    SnapshotGuest *guests;
+    Snapshot s = {.now_usec = now_usec(CLOCK_MONOTONIC)};
+    uint64_t room;
+
+    if (sense_host(m, s.now_usec) < 0)
+        return 0;
+    guests = calloc(MAX(m->n_guests, (size_t) 1), sizeof(SnapshotGuest));
+    if (!guests)
+        return 0;
+    for (size_t i = 0; i < m->n_guests; i++) {
+        guest_settle_promise(m->guests[i], s.now_usec);
+        guest_snapshot(m->guests[i], s.now_usec, &guests[i]);
+    }
+    s.host = m->host;
+    s.guests = guests;
+    s.n_guests = m->n_guests;
+    room = guard_room(&s, &m->config->guard);
+    free(guests);
+    return room;
+}
+
+/* In mode observe a decision is told once, and again when it is another: for another reason, or the other
+ * way. */
+static void tell_observed(Manager *m, Guest *g, const SnapshotGuest *s)
+{
+    const Decision *d = &g->decision;
+    uint64_t key;
+
+    if (d->rule != GUARD_RULE_OBSERVE || d->target_bytes == s->standing_bytes)
+        key = 0;
+    else
+        key = (uint64_t) d->line << 2 | (d->target_bytes > s->standing_bytes ? 2 : 1);
+    if (key != g->told && key != 0)
+        journal_would_move(m, g, s->current_bytes, d->target_bytes, d->reason);
+    g->told = key;
+}
+
+static void apply(Manager *m, const Snapshot *s)
+{
+    int r;
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        Guest *g = m->guests[i];
+
+        g->decision = m->plan.decisions[i];
+        g->decided = true;
+        tell_observed(m, g, &s->guests[i]);
+        if (!g->decision.send)
+            continue;
+        r = manager_move(m, g, g->decision.target_bytes, g->decision.reason);
+        if (r < 0 && r != -EBUSY)
+            log_warning_errno(-r, "%s: could not hand a target to libvirt: %m", g->info.name);
+    }
+}
+
+static void tell_notes(Manager *m, const Snapshot *s)
+{
+    const Plan *p = &m->plan;
+
+    if (p->notes_total != m->notes_told)
+        for (size_t i = 0; i < p->n_notes; i++) {
+            const PolicyNote *n = &p->notes[i];
+
+            log_warning("%s:%u:%u: %s%s%s", policy_origin(m->policy), n->line, n->column,
+                        n->guest < s->n_guests ? s->guests[n->guest].name : "",
+                        n->guest < s->n_guests ? " left out in this cycle: " : "", n->text);
+        }
+    m->notes_told = p->notes_total;
+}
+
+void manager_cycle(Manager *m)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    SnapshotGuest *guests;
+    Snapshot s;
+    int r;
+
+    m->cycle_usec = now;
+    m->cycles++;
+    if (sense_host(m, now) < 0)
+        return;
+    guests = calloc(MAX(m->n_guests, (size_t) 1), sizeof(SnapshotGuest));
+    if (!guests) {
+        log_oom();
+        return;
+    }
+    for (size_t i = 0; i < m->n_guests; i++) {
+        guest_settle_promise(m->guests[i], now);
+        guest_snapshot(m->guests[i], now, &guests[i]);
+    }
+    s = (Snapshot){.now_usec = now, .host = m->host, .guests = guests, .n_guests = m->n_guests};
+
+    plan_done(&m->plan);
+    r = plan_make(&s, m->policy, &m->config->guard, &m->plan);
+    if (r < 0)
+        log_error_errno(-r, "Cannot work out a plan: %m");
+    else {
+        tell_notes(m, &s);
+        apply(m, &s);
+        if (tend_guests(m, now))
+            start_tick(m);
+    }
+    m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
+    free(guests);
+}

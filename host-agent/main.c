@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <getopt.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "host-agent/manager.h"
+
+static void help(FILE *f)
+{
+    fprintf(
+        f,
+        "Usage: ballastd [OPTION]...\n"
+        "Moves memory between the guests of a KVM host, with their balloons, so that the host needn't swap.\n"
+        "\n"
+        "  -c, --connect URI     libvirt to connect to (default: qemu:///system for root, qemu:///session "
+        "else)\n"
+        "      --config FILE     configuration (default: " BALLAST_CONFIG_FILE ")\n"
+        "      --policy FILE     policy (default: as the configuration says, else " BALLAST_POLICY_FILE ")\n"
+        "  -m, --mode MODE       observe: decide and tell, move nothing (the default); auto: move balloons\n"
+        "      --session         use the session bus and qemu:///session\n"
+        "      --check           check configuration and policy, and exit\n"
+        "      --log-level L     error, warning, notice, info or debug\n"
+        "      --proc DIR        read the host's memory from DIR instead of /proc\n"
+        "  -h, --help            this help\n"
+        "  -V, --version         the version\n"
+        "\n"
+        "Signals: SIGHUP reads configuration and policy again; SIGTERM stops, balloons stay as they are.\n"
+        "\n"
+        "Examples:\n"
+        "  ballastd --session                    try it on your own guests; nothing is moved\n"
+        "  ballastd --session --mode auto        and let it move balloons\n"
+        "  ballastd --check --policy my.policy   is this policy good?\n"
+        "\n"
+        "See ballastd(8), ballastd.conf(5), ballast-policy(7), ballastctl(1).\n");
+}
+
+enum { ARG_CONFIG = 256, ARG_POLICY, ARG_SESSION, ARG_CHECK, ARG_LOG_LEVEL, ARG_PROC };
+
+static const struct option long_options[] = {
+    {"connect", required_argument, NULL, 'c'},
+    {"config", required_argument, NULL, ARG_CONFIG},
+    {"policy", required_argument, NULL, ARG_POLICY},
+    {"mode", required_argument, NULL, 'm'},
+    {"session", no_argument, NULL, ARG_SESSION},
+    {"check", no_argument, NULL, ARG_CHECK},
+    {"log-level", required_argument, NULL, ARG_LOG_LEVEL},
+    {"proc", required_argument, NULL, ARG_PROC},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {},
+};
+
+static int bad_usage(const char *what, const char *value, const char *takes)
+{
+    fprintf(stderr, "ballastd: %s '%s': %s\n", what, value, takes);
+    return -EINVAL;
+}
+
+/* Returns 1 to go on, 0 when all was said, -EINVAL for what can't be. */
+static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
+{
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:m:hV", long_options, NULL)) >= 0)
+        switch (c) {
+        case 'c':
+            o->connect = optarg;
+            break;
+        case ARG_CONFIG:
+            o->config_path = optarg;
+            break;
+        case ARG_POLICY:
+            o->policy_path = optarg;
+            break;
+        case 'm':
+            o->mode = guest_mode_from_string(optarg);
+            if (o->mode != GUEST_MODE_AUTO && o->mode != GUEST_MODE_OBSERVE)
+                return bad_usage("--mode", optarg, "it is 'observe' or 'auto'");
+            break;
+        case ARG_SESSION:
+            o->session = true;
+            break;
+        case ARG_CHECK:
+            *ret_check = true;
+            break;
+        case ARG_LOG_LEVEL:
+            o->log_level = config_parse_log_level(optarg);
+            if (o->log_level < 0)
+                return bad_usage("--log-level", optarg,
+                                 "it is 'error', 'warning', 'notice', 'info' or 'debug'");
+            break;
+        case ARG_PROC:
+            o->proc_root = optarg;
+            break;
+        case 'h':
+            help(stdout);
+            return 0;
+        case 'V':
+            puts("ballastd " BALLAST_VERSION);
+            return 0;
+        default:
+            fprintf(stderr, "Try 'ballastd --help'.\n");
+            return -EINVAL;
+        }
+    if (optind < argc)
+        return bad_usage("unexpected argument", argv[optind], "try 'ballastd --help'");
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    ManagerOptions options = {.proc_root = "/proc", .mode = GUEST_MODE_INVALID, .log_level = -1};
+    _cleanup_(manager_freep) Manager *m = NULL;
+    bool check = false;
+    int r;
+
+    log_open(LOG_INFO);
+    r = parse_argv(argc, argv, &options, &check);
+    if (r <= 0)
+        return r < 0 ? 2 : EXIT_SUCCESS;
+    if (check)
+        return manager_check(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    r = manager_new(&options, &m);
+    if (r < 0)
+        return EXIT_FAILURE;
+    r = manager_run(m);
+    if (r < 0)
+        log_error_errno(-r, "The event loop failed: %m");
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
