@@ -10,6 +10,8 @@
 
 typedef struct Link Link;
 
+#define LINK_KEEPALIVE_USEC (30 * USEC_PER_SEC)
+
 typedef struct LinkHandlers {
     /* A welcomed guest said Hello (first, or again: its agent restarted). rebooted: its boot id isn't the
      * last one's. */
@@ -30,18 +32,33 @@ int link_new(const LinkHandlers *handlers, void *userdata, Link **ret);
 Link *link_free(Link *l);
 DEFINE_CLEANUP_FUNC(Link, link_free);
 
-/* The channel was opened, or closed. Both forget the nonce and what of a frame was there. */
+/* What the guest can have at most, in bytes; 0 (at first): not known. A MemTotal above it is a lie. */
+void link_set_maximum(Link *l, uint64_t maximum_bytes);
+
+/* The channel was opened, or closed. Both forget the nonce, what of a frame was there, and the last report: a
+ * guest that goes back to a snapshot is believed again once its channel was opened anew. The boot id and the
+ * back-off are kept. */
 void link_opened(Link *l, usec_t now_usec);
 void link_closed(Link *l);
 
-/* Takes bytes from the channel and calls the handlers. Returns 0, or
+/* Takes bytes from the channel and calls the handlers, which may call any link_ function but link_feed() and
+ * link_free(). Bytes that come while the channel is closed, or before link_retry_usec(), are ignored. Returns
+ * 0, or
  *   -EPROTO   too many messages or bytes that are no message (impossible values, wrong checksum, rubbish), or
- * lies -ENOBUFS  more messages or bytes than its bucket holds then the guest is dropped, *ret_why (may be
- * NULL; valid until the next call) says why, and link_retry_usec() is set. A single bad message is refused
- * and counted, and costs ten tokens of the bucket. */
+ *             lies
+ *   -ENOBUFS  more messages or bytes than its bucket holds
+ * then the guest is dropped, *ret_why (may be NULL; valid until the next call) says why, and
+ * link_retry_usec() is set. A single bad message is refused and counted, and costs ten tokens of the bucket;
+ * so does a report that can't follow the one before it. Messages before Hello, or with a nonce that isn't the
+ * one that was given, are refused and counted too, but cost one token as any message does: they may be the
+ * remains of an earlier conversation.
+ *
+ * A guest that hasn't been sent anything for LINK_KEEPALIVE_USEC is sent Configure again when it reports, so
+ * that it knows that its host is there. */
 int link_feed(Link *l, const uint8_t *data, size_t length, usec_t now_usec, const char **ret_why);
 
-/* When a dropped guest may be heard again; 0: now. */
+/* When a dropped guest may be heard again, of the clock that link_feed() is given; 0: it never was dropped.
+ */
 usec_t link_retry_usec(const Link *l);
 /* Whether a Welcome was sent since the channel was opened and no Goodbye came. */
 bool link_welcomed(const Link *l);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/sense/link.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "proto/frame.h"
+
+/* What a message costs that the rules forbid. */
+#define COST_REFUSED         10.0
+/* So many refused ones in a row, however slowly they come, and the guest is dropped: what it sends is of no
+ * use, and opening its channel anew is what can mend it. */
+#define REFUSED_IN_A_ROW_MAX 5U
+#define WHY_MAX              192
+
+typedef struct Bucket {
+    double tokens, per_sec, burst;
+} Bucket;
+
+struct Link {
+    LinkHandlers handlers;
+    void *userdata;
+    LinkStats stats;
+    FrameReader reader;
+
+    bool open, welcomed;
+    uint32_t nonce; /* that the guest was given, while welcomed */
+    char agent_version[GUEST_TEXT_MAX + 1];
+    char boot_id[37];
+
+    Report last; /* accepted since the channel was opened and the guest booted */
+    bool has_last;
+    uint64_t maximum_bytes; /* 0: not known */
+
+    usec_t interval_usec, interval_sent_usec; /* wanted; last asked for since Welcome (0: not yet) */
+    usec_t sent_usec;                         /* when anything was last sent */
+    usec_t now_usec;                          /* the last that was told */
+
+    Bucket messages, bytes;
+    uint64_t rubbish_run; /* bytes of rubbish since the last frame */
+    unsigned refused_run; /* refused messages since the last good one */
+    usec_t backoff_usec;  /* the last wait; 0: none, or forgotten */
+    usec_t retry_usec;
+    char why[WHY_MAX];
+};
+
+static bool bucket_take(Bucket *b, double tokens)
+{
+    if (b->tokens < tokens) {
+        b->tokens = 0;
+        return false;
+    }
+    b->tokens -= tokens;
+    return true;
+}
+
+static void bucket_fill(Bucket *b, usec_t usec)
+{
+    b->tokens = MIN(b->burst, b->tokens + b->per_sec * (double) usec / (double) USEC_PER_SEC);
+}
+
+/* Time as the caller tells it; the buckets fill with it. */
+static void advance(Link *l, usec_t now_usec)
+{
+    usec_t elapsed = usec_since(l->now_usec, now_usec);
+
+    bucket_fill(&l->messages, elapsed);
+    bucket_fill(&l->bytes, elapsed);
+    l->now_usec = MAX(l->now_usec, now_usec);
+}
+
+int link_new(const LinkHandlers *handlers, void *userdata, Link **ret)
+{
+    Link *l = calloc(1, sizeof(*l));
+
+    if (!l)
+        return -ENOMEM;
+    l->handlers = *handlers;
+    l->userdata = userdata;
+    l->interval_usec = REPORT_INTERVAL_DEFAULT_USEC;
+    l->messages = (Bucket){LINK_MESSAGES_BURST, LINK_MESSAGES_PER_SEC, LINK_MESSAGES_BURST};
+    l->bytes = (Bucket){LINK_BYTES_BURST, LINK_BYTES_PER_SEC, LINK_BYTES_BURST};
+    frame_reader_init(&l->reader);
+    *ret = l;
+    return 0;
+}
+
+Link *link_free(Link *l)
+{
+    free(l);
+    return NULL;
+}
+
+/* Counts what the reader has dropped since the last look. */
+static void count_rubbish(Link *l)
+{
+    l->stats.rubbish_bytes += l->reader.rubbish_bytes;
+    l->stats.bad_frames += l->reader.bad_frames;
+    l->rubbish_run += l->reader.rubbish_bytes;
+    l->reader.rubbish_bytes = 0;
+    l->reader.bad_frames = 0;
+}
+
+static void forget_conversation(Link *l)
+{
+    frame_reader_init(&l->reader);
+    l->welcomed = false;
+    l->has_last = false;
+    l->rubbish_run = 0;
+    l->refused_run = 0;
+}
+
+void link_opened(Link *l, usec_t now_usec)
+{
+    advance(l, now_usec);
+    forget_conversation(l);
+    l->open = true;
+}
+
+void link_closed(Link *l)
+{
+    forget_conversation(l);
+    l->open = false;
+}
+
+void link_set_maximum(Link *l, uint64_t maximum_bytes)
+{
+    l->maximum_bytes = maximum_bytes;
+}
+
+static int send_message(Link *l, const Message *m)
+{
+    uint8_t buf[FRAME_MAX];
+    ssize_t n = message_pack(m, buf);
+
+    if (n < 0)
+        return (int) n;
+    l->sent_usec = l->now_usec;
+    l->handlers.send(l->userdata, buf, (size_t) n);
+    return 0;
+}
+
+static void send_configure(Link *l)
+{
+    Message m = {.type = MESSAGE_CONFIGURE, .interval_usec = l->interval_usec};
+
+    if (send_message(l, &m) >= 0)
+        l->interval_sent_usec = l->interval_usec;
+}
+
+void link_configure(Link *l, usec_t interval_usec)
+{
+    l->interval_usec = CLAMP(interval_usec, REPORT_INTERVAL_MIN_USEC, REPORT_INTERVAL_MAX_USEC);
+    if (l->welcomed && l->interval_usec != l->interval_sent_usec)
+        send_configure(l);
+}
+
+/* The guest isn't heard for a while, longer each time. The last wait is forgotten when as long a time has
+ * gone well since it was over. */
+_printf_(3, 4) static int drop(Link *l, int error, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(l->why, sizeof(l->why), format, ap);
+    va_end(ap);
+
+    if (l->backoff_usec && l->now_usec >= l->retry_usec + l->backoff_usec)
+        l->backoff_usec = 0;
+    l->backoff_usec = CLAMP(l->backoff_usec * 2, LINK_BACKOFF_MIN_USEC, LINK_BACKOFF_MAX_USEC);
+    l->retry_usec = l->now_usec + l->backoff_usec;
+    l->stats.drops++;
+    link_closed(l);
+    return error;
+}
+
+/* A message that an agent in order never sends. */
+static int refuse(Link *l, const char *what, int error)
+{
+    const char *why = error == -ENODATA           ? "is missing"
+                      : error == -EPROTONOSUPPORT ? "is of another version"
+                      : error == -ERANGE          ? "is impossible"
+                      : error == -ENAMETOOLONG    ? "is too long"
+                      : error == -EILSEQ          ? "isn't what it should be"
+                      : error == -ESTALE          ? "went back within one boot"
+                      : error == -EPERM           ? "isn't a guest's to send"
+                                                  : "can't be understood";
+
+    l->stats.refused++;
+    l->refused_run++;
+    if (!bucket_take(&l->messages, COST_REFUSED))
+        return drop(l, -EPROTO, "too many bad messages; the last: %s %s", what, why);
+    if (l->refused_run >= REFUSED_IN_A_ROW_MAX)
+        return drop(l, -EPROTO, "%u bad messages in a row; the last: %s %s", l->refused_run, what, why);
+    return 0;
+}
+
+static int on_hello(Link *l, const Message *m)
+{
+    Message welcome = {.type = MESSAGE_WELCOME, .has_nonce = true, .protocol = PROTOCOL_VERSION};
+    bool rebooted = l->boot_id[0] && strcmp(l->boot_id, m->boot_id) != 0;
+
+    l->stats.hellos++;
+    /* Until the guest has its nonce it isn't welcome; it says Hello again. */
+    l->welcomed = false;
+    if (getrandom(&welcome.nonce, sizeof(welcome.nonce), 0) != sizeof(welcome.nonce))
+        return 0;
+    if (welcome.nonce == l->nonce)
+        welcome.nonce++;
+    snprintf(welcome.version, sizeof(welcome.version), "%s", BALLAST_VERSION);
+    if (send_message(l, &welcome) < 0 || !l->open)
+        return 0;
+
+    l->nonce = welcome.nonce;
+    l->welcomed = true;
+    l->interval_sent_usec = 0;
+    if (rebooted)
+        l->has_last = false;
+    memcpy(l->boot_id, m->boot_id, sizeof(l->boot_id));
+    memcpy(l->agent_version, m->version, sizeof(l->agent_version));
+    l->handlers.hello(l->userdata, m, rebooted);
+    /* The handler may have asked for another interval, and that was sent then. */
+    if (l->welcomed && l->interval_sent_usec == 0)
+        send_configure(l);
+    return 0;
+}
+
+static int on_report(Link *l, const Message *m)
+{
+    const char *what = NULL;
+    int r;
+
+    if (l->maximum_bytes && report_get(&m->report, REPORT_MEM_TOTAL) > l->maximum_bytes)
+        return refuse(l, report_field_name(REPORT_MEM_TOTAL), -ERANGE);
+    if (l->has_last) {
+        r = report_follows(&l->last, &m->report, &what);
+        if (r < 0)
+            return refuse(l, what, r);
+    }
+    l->last = m->report;
+    l->has_last = true;
+    l->refused_run = 0;
+
+    if (usec_since(l->sent_usec, l->now_usec) >= LINK_KEEPALIVE_USEC)
+        send_configure(l);
+    if (!l->welcomed)
+        return 0;
+    if (m->type == MESSAGE_DISTRESS)
+        l->handlers.distress(l->userdata, m->cause, &m->report);
+    else
+        l->handlers.report(l->userdata, &m->report);
+    return 0;
+}
+
+static int on_frame(Link *l, const uint8_t *payload, size_t length)
+{
+    const char *what = NULL;
+    Message m;
+    int r;
+
+    l->stats.messages++;
+    l->rubbish_run = 0;
+    if (!bucket_take(&l->messages, 1))
+        return drop(l, -ENOBUFS, "more than %u messages a second", LINK_MESSAGES_PER_SEC);
+    r = message_unpack(payload, length, &m, &what);
+    if (r < 0)
+        return r == -ENOMEM ? 0 : refuse(l, what ?: "a message", r);
+
+    if (m.type == MESSAGE_HELLO)
+        return on_hello(l, &m);
+    if (m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE)
+        return refuse(l, message_type_to_string(m.type), -EPERM);
+    if (!l->welcomed || !m.has_nonce || m.nonce != l->nonce) {
+        l->stats.refused++;
+        return 0;
+    }
+    if (m.type == MESSAGE_GOODBYE) {
+        l->welcomed = false;
+        l->handlers.goodbye(l->userdata, m.text);
+        return 0;
+    }
+    return on_report(l, &m);
+}
+
+static int feed(Link *l, const uint8_t *data, size_t length)
+{
+    int got, r = 0;
+
+    l->stats.bytes += length;
+    if (!bucket_take(&l->bytes, (double) length))
+        return drop(l, -ENOBUFS, "more than %u bytes a second", LINK_BYTES_PER_SEC);
+    do {
+        const uint8_t *payload;
+        size_t taken, n;
+
+        got = frame_reader_feed(&l->reader, data, length, &taken, &payload, &n);
+        data += taken;
+        length -= taken;
+        count_rubbish(l);
+        if (l->rubbish_run > LINK_RUBBISH_MAX)
+            return drop(l, -EPROTO, "more than %u bytes that are no message", LINK_RUBBISH_MAX);
+        if (got > 0)
+            r = on_frame(l, payload, n);
+        /* A handler may have closed the channel: what follows is no longer wanted. */
+    } while (got > 0 && r >= 0 && l->open);
+    return r;
+}
+
+int link_feed(Link *l, const uint8_t *data, size_t length, usec_t now_usec, const char **ret_why)
+{
+    int r;
+
+    advance(l, now_usec);
+    if (!l->open || l->now_usec < l->retry_usec)
+        return 0;
+    r = feed(l, data, length);
+    if (r < 0 && ret_why)
+        *ret_why = l->why;
+    return r;
+}
+
+usec_t link_retry_usec(const Link *l)
+{
+    return l->retry_usec;
+}
+
+bool link_welcomed(const Link *l)
+{
+    return l->welcomed;
+}
+
+const char *link_agent_version(const Link *l)
+{
+    return l->agent_version;
+}
+
+const char *link_boot_id(const Link *l)
+{
+    return l->boot_id;
+}
+
+const LinkStats *link_stats(const Link *l)
+{
+    return &l->stats;
+}
