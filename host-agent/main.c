@@ -34,7 +34,7 @@ static void help(FILE *f)
         "See ballastd(8), ballastd.conf(5), ballast-policy(7), ballastctl(1).\n");
 }
 
-enum { ARG_CONFIG = 256, ARG_POLICY, ARG_SESSION, ARG_CHECK, ARG_LOG_LEVEL, ARG_PROC };
+enum { ARG_CONFIG = 256, ARG_POLICY, ARG_SESSION, ARG_SYSTEM, ARG_CHECK, ARG_LOG_LEVEL, ARG_PROC };
 
 static const struct option long_options[] = {
     {"connect", required_argument, NULL, 'c'},
@@ -42,6 +42,7 @@ static const struct option long_options[] = {
     {"policy", required_argument, NULL, ARG_POLICY},
     {"mode", required_argument, NULL, 'm'},
     {"session", no_argument, NULL, ARG_SESSION},
+    {"system", no_argument, NULL, ARG_SYSTEM},
     {"check", no_argument, NULL, ARG_CHECK},
     {"log-level", required_argument, NULL, ARG_LOG_LEVEL},
     {"proc", required_argument, NULL, ARG_PROC},
@@ -80,6 +81,9 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
         case ARG_SESSION:
             o->session = true;
             break;
+        case ARG_SYSTEM:
+            o->session = false;
+            break;
         case ARG_CHECK:
             *ret_check = true;
             break;
@@ -109,7 +113,8 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
 
 int main(int argc, char **argv)
 {
-    ManagerOptions options = {.proc_root = "/proc", .mode = GUEST_MODE_INVALID, .log_level = -1};
+    ManagerOptions options = {
+        .proc_root = "/proc", .mode = GUEST_MODE_INVALID, .log_level = -1, .session = geteuid() != 0};
     _cleanup_(manager_freep) Manager *m = NULL;
     bool check = false;
     int r;

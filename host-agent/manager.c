@@ -229,7 +229,7 @@ static const char *default_uri(const Manager *m)
         return m->options.connect;
     if (m->config->connect && m->config->connect[0])
         return m->config->connect;
-    return !m->options.session && geteuid() == 0 ? "qemu:///system" : "qemu:///session";
+    return m->options.session ? "qemu:///session" : "qemu:///system";
 }
 
 int manager_new(const ManagerOptions *options, Manager **ret)
