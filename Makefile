@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A front for meson. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+BUILD := build/plain
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo check lab bench fuzz install deb format clean
+
+help: ## this list
+	@echo "Ballast: moves memory between the guests of a KVM host. Targets:"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## build both agents and the tools (build/plain)
+	@packaging/setup.sh build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dtests=false >/dev/null
+	@ninja -C $(BUILD) --quiet
+
+demo: ## three real guests under changing pressure, in about a minute
+	@packaging/setup.sh demo
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dtests=false >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@python3 tests/lab/demo.py --build $(BUILD)
+
+check: ## all tests, on builds with gcc, clang and sanitizers, and on real guests
+	@packaging/setup.sh check
+	@tests/check.sh
+
+lab: ## only the tests on real guests
+	@packaging/setup.sh check
+	@tests/check.sh lab
+
+bench: ## figures: cost of the agents, of a cycle, of a report
+	@packaging/setup.sh check
+	@tests/check.sh bench
+
+fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
+	@packaging/setup.sh check
+	@tests/check.sh fuzz
+
+install: build ## install below DESTDIR and PREFIX (/usr/local)
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+deb: ## Debian packages ballast-host and ballast-guest (dist/)
+	@packaging/setup.sh deb
+	@packaging/deb.sh
+
+format: ## format the sources
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean: ## remove what was built
+	@rm -rf build dist

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Installs what a task needs and isn't there yet, through apt. Usage: packaging/setup.sh build|check|demo|deb
+# When everything is there it does nothing, and needs neither root nor the network.
+set -eu
+
+build="gcc meson ninja-build pkg-config libc6-dev libvirt-dev libprotobuf-c-dev protobuf-c-compiler libsystemd-dev
+       libinih-dev libjson-c-dev libxml2-dev"
+lab="python3 qemu-system-x86 seabios libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients busybox-static cpio
+     dbus-daemon dbus-bin"
+deb="debhelper dpkg-dev fakeroot"
+
+case "${1:-}" in
+build) want="$build" ;;
+demo) want="$build $lab" ;;
+deb) want="$build check python3 $deb" ;;
+check) want="$build check $lab $deb clang clang-format libclang-rt-14-dev man-db systemd" ;;
+*)
+    echo "Usage: packaging/setup.sh build|check|demo|deb" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "setup: this is no Debian; please see to it that these are there:" $want >&2
+    exit 0
+fi
+
+missing=
+for p in $want; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    sudo=
+elif command -v sudo >/dev/null; then
+    sudo=sudo
+else
+    echo "setup: not root, and no sudo. As root: apt-get install --no-install-recommends$missing" >&2
+    exit 1
+fi
+echo "setup: installing with ${sudo:+$sudo }apt-get:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+run() {
+    $sudo "$@" >"$log" 2>&1 || {
+        cat "$log" >&2
+        echo "setup: '$*' failed" >&2
+        exit 1
+    }
+}
+run apt-get -q update
+run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+echo "setup: done"

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What `make check`, `make lab`, `make bench` and `make fuzz` run. Needs what packaging/setup.sh check installs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CK_VERBOSITY=normal MESON_TESTTHREADS=2
+started=$SECONDS passed=0 failed=0
+
+say() { printf '== %s\n' "$*"; }
+
+configure() { # folder, then meson's options
+    local dir=$1
+    shift
+    [ -f "$dir/build.ninja" ] || meson setup "$dir" -Dwerror=true "$@" >"$dir.log" 2>&1 || {
+        cat "$dir.log" >&2
+        exit 1
+    }
+}
+
+compile() {
+    say "build $1"
+    ninja -C "$1" --quiet
+}
+
+run_suites() { # folder, suites
+    local dir=$1 suite args=() r=0 log
+    shift
+    for suite in "$@"; do args+=(--suite "$suite"); done
+    say "test $dir: $*"
+    meson test -C "$dir" --no-rebuild --print-errorlogs "${args[@]}" || r=$?
+    log=$dir/meson-logs/testlog.json
+    passed=$((passed + $(grep -c '"result": "OK"' "$log" || true)))
+    failed=$((failed + $(grep -cE '"result": "(FAIL|TIMEOUT|ERROR|UNEXPECTEDPASS)"' "$log" || true)))
+    [ "$r" = 0 ] || finish 1
+}
+
+step() { # name, command
+    local name=$1
+    shift
+    say "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        finish 1
+    fi
+}
+
+finish() {
+    printf '== %d s\n%d passed, %d failed\n' $((SECONDS - started)) "$passed" "$failed"
+    exit "$1"
+}
+
+formatted() { git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror; }
+
+mkdir -p build
+case "${1:-all}" in
+all)
+    configure build/check
+    CC=clang configure build/clang
+    configure build/asan -Db_sanitize=address,undefined -Db_lundef=false
+    step "format" formatted
+    compile build/clang
+    compile build/check
+    compile build/asan
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    run_suites build/check unit fuzz
+    run_suites build/asan unit fuzz integration
+    run_suites build/check integration lab
+    step "packages" packaging/deb.sh --test
+    ;;
+lab)
+    configure build/check
+    compile build/check
+    run_suites build/check lab
+    ;;
+bench)
+    configure build/check
+    compile build/check
+    say "bench"
+    meson test -C build/check --no-rebuild --benchmark --verbose --num-processes 1
+    exit
+    ;;
+fuzz)
+    CC=clang configure build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+    compile build/fuzz
+    for target in build/fuzz/tests/fuzz/fuzz-*; do
+        [ -x "$target" ] && [ -f "$target" ] || continue
+        name=${target##*/fuzz-}
+        mkdir -p "build/fuzz/found/$name"
+        dict=()
+        [ -f "tests/fuzz/$name.dict" ] && dict=(-dict="tests/fuzz/$name.dict")
+        step "fuzz $name" "$target" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=0 -verbosity=0 \
+            -artifact_prefix="build/fuzz/found/$name-" "${dict[@]}" "build/fuzz/found/$name" "tests/fuzz/corpus/$name"
+    done
+    ;;
+*)
+    echo "Usage: tests/check.sh [all|lab|bench|fuzz]" >&2
+    exit 2
+    ;;
+esac
+finish 0
