@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Builds the Debian packages into dist/. With --test also installs them, with dpkg, onto a throw-away overlay of this
+# system's root, runs what they hold there, and removes and purges them again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+top=$PWD
+version=$(sed -n "s/^  version: '\(.*\)',$/\1/p" meson.build)
+work=$top/build/deb
+
+build() {
+    echo "deb: building ballast-host and ballast-guest $version (log: build/deb.log)"
+    rm -rf "$work" dist
+    mkdir -p "$work/ballast-$version" dist
+    git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$work/ballast-$version"
+    cp -r packaging/debian "$work/ballast-$version/debian"
+    (cd "$work/ballast-$version" && dpkg-buildpackage -us -uc -b) >build/deb.log 2>&1 || {
+        tail -n 40 build/deb.log >&2
+        exit 1
+    }
+    mv "$work"/*.deb dist/
+    rm -rf "$work"
+    ls dist/*.deb
+}
+
+# Runs in a mount namespace of its own with a private overlay over the root: nothing of it reaches the system.
+inside() {
+    local t
+    t=$(mktemp -d)
+    mount -t tmpfs tmpfs "$t"
+    mkdir "$t/upper" "$t/work" "$t/root"
+    mount -t overlay overlay -o "lowerdir=/,upperdir=$t/upper,workdir=$t/work" "$t/root"
+    mount -t proc proc "$t/root/proc"
+    mount --bind /dev "$t/root/dev"
+    mkdir -p "$t/root/dist"
+    cp "$top"/dist/ballast-*_"$version"_*.deb "$t/root/dist/"
+    chroot "$t/root" /bin/bash -euo pipefail -c '
+        export DEBIAN_FRONTEND=noninteractive
+        # No service is started in here.
+        printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
+        dpkg -i /dist/ballast-guest_*.deb /dist/ballast-host_*.deb || { echo "deb: dpkg -i failed" >&2; exit 1; }
+        dpkg -s ballast-host ballast-guest | grep -c "^Status: install ok installed" | grep -qx 2
+        /usr/sbin/ballast-guestd --once --json >/dev/null
+        /usr/sbin/ballastd --check
+        getent passwd ballast >/dev/null
+        ballastctl --version
+        test -f /lib/systemd/system/ballastd.service -a -f /lib/systemd/system/ballast-guestd.service
+        test -f /lib/udev/rules.d/60-ballast-guestd.rules
+        ! command -v systemd-analyze >/dev/null || systemd-analyze verify /lib/systemd/system/ballastd.service
+        ldd /usr/sbin/ballast-guestd | grep -vE "linux-vdso|ld-linux|libc\.so|libprotobuf-c\.so" && exit 1
+        man -w ballastd ballastd.conf ballast-policy ballastctl ballast-guestd >/dev/null
+        echo "# mine" >>/etc/ballast/ballastd.conf
+        dpkg --remove ballast-host ballast-guest
+        grep -q "# mine" /etc/ballast/ballastd.conf
+        dpkg --purge ballast-host ballast-guest
+        test ! -e /etc/ballast/ballastd.conf -a ! -e /usr/sbin/ballastd -a ! -e /usr/sbin/ballast-guestd
+    '
+    echo "deb: installed, run, removed and purged"
+}
+
+case "${1:-}" in
+"") build ;;
+--test)
+    build
+    if [ "$(id -u)" = 0 ]; then
+        unshare --mount --pid --fork --propagation private "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
+    else
+        unshare --user --map-root-user --map-auto --mount --pid --fork "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
+    fi || {
+        cat build/deb-test.log >&2
+        exit 1
+    }
+    tail -n 1 build/deb-test.log
+    ;;
+--inside) inside ;;
+*)
+    echo "Usage: packaging/deb.sh [--test]" >&2
+    exit 2
+    ;;
+esac
