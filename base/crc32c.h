@@ -7,3 +7,5 @@
 #include <stdint.h>
 
 uint32_t crc32c(const void *data, size_t length);
+/* The CRC of what |crc| is the CRC of, followed by data; 0 is the CRC of nothing. */
+uint32_t crc32c_extend(uint32_t crc, const void *data, size_t length);

@@ -4,7 +4,7 @@
 /* Readers for what the kernel says about memory. Every reader takes the root of procfs ("/proc", or a
  * fixture's folder), reads the file in one go, and returns 0 or -errno: -ENOENT where there is no such file
  * (no PSI in the kernel), -EOPNOTSUPP where opening or reading says the feature is off, -EBADMSG where a
- * value that every kernel has is missing or isn't a number.
+ * value that every kernel has is missing, or one that is there isn't a number or was cut off.
  *
  * To read the same file again and again without opening it, keep a ProcFile. */
 
@@ -14,8 +14,7 @@
 #include "base/macro.h"
 #include "base/time-util.h"
 
-/* A procfs file kept open between reads. path is built once; buf grows to what the file needs, up to a limit.
- */
+/* A procfs file kept open between reads. buf grows to what the file needs, up to 2 MiB (then -EFBIG). */
 typedef struct ProcFile {
     int fd;
     char *buf;
@@ -24,6 +23,7 @@ typedef struct ProcFile {
 
 #define PROC_FILE_INIT ((ProcFile){.fd = -EBADF})
 
+/* Fills *f, which may be uninitialized, also on failure. */
 int proc_file_open(ProcFile *f, const char *root, const char *name);
 /* Reads the file from its start into f->buf, NUL-terminated. Returns its length or -errno. */
 ssize_t proc_file_read(ProcFile *f);

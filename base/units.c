@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/units.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/macro.h"
+
+/* A decimal number, exact: whole + fraction / scale. Digits of the fraction beyond the 18th are dropped. */
+typedef struct Decimal {
+    uint64_t whole, fraction, scale;
+} Decimal;
+
+#define FRACTION_DIGITS_MAX 18
+
+/* A unit's name and how many of the base unit it is. */
+typedef struct Unit {
+    const char *name;
+    uint64_t factor;
+} Unit;
+
+static const Unit size_units[] = {
+    {"", 1},
+    {"B", 1},
+    {"K", KIB},
+    {"M", MIB},
+    {"G", GIB},
+    {"T", TIB},
+    {"KiB", KIB},
+    {"MiB", MIB},
+    {"GiB", GIB},
+    {"TiB", TIB},
+    {"kB", 1000},
+    {"MB", 1000000},
+    {"GB", 1000000000},
+    {"TB", 1000000000000},
+};
+
+static const Unit duration_units[] = {
+    {"", USEC_PER_SEC},          {"us", 1},
+    {"ms", USEC_PER_MSEC},       {"s", USEC_PER_SEC},
+    {"min", 60 * USEC_PER_SEC},  {"h", 3600 * USEC_PER_SEC},
+    {"d", 86400 * USEC_PER_SEC},
+};
+
+/* ctype.h asks the locale. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static const char *skip_spaces(const char *s)
+{
+    while (is_space(*s))
+        s++;
+
+    return s;
+}
+
+static size_t length_without_trailing_spaces(const char *s)
+{
+    size_t n = strlen(s);
+
+    while (n > 0 && is_space(s[n - 1]))
+        n--;
+
+    return n;
+}
+
+static bool equals(const char *s, size_t length, const char *word)
+{
+    return strlen(word) == length && memcmp(s, word, length) == 0;
+}
+
+/* Digits, and perhaps a point and more digits. *ret_rest: what follows, spaces skipped. The form is looked at
+ * to its end before -ERANGE is returned, so that what is no number at all is -EINVAL however long. */
+static int parse_decimal(const char *s, Decimal *ret, const char **ret_rest)
+{
+    Decimal d = {.scale = 1};
+    bool overflow = false;
+
+    s = skip_spaces(s);
+    if (!is_digit(*s))
+        return -EINVAL;
+
+    for (; is_digit(*s); s++)
+        if (__builtin_mul_overflow(d.whole, 10, &d.whole) ||
+            __builtin_add_overflow(d.whole, (uint64_t) (*s - '0'), &d.whole))
+            overflow = true;
+
+    if (*s == '.') {
+        int digits = 0;
+
+        if (!is_digit(*++s))
+            return -EINVAL;
+        for (; is_digit(*s); s++)
+            if (digits++ < FRACTION_DIGITS_MAX) {
+                d.fraction = d.fraction * 10 + (uint64_t) (*s - '0');
+                d.scale *= 10;
+            }
+    }
+
+    *ret_rest = skip_spaces(s);
+    *ret = d;
+    return overflow ? -ERANGE : 0;
+}
+
+static int parse_with_units(const char *s, const Unit *units, size_t n, uint64_t *ret)
+{
+    unsigned __int128 value;
+    const char *rest;
+    size_t length;
+    Decimal d;
+    int r;
+
+    r = parse_decimal(s, &d, &rest);
+    if (r < 0 && r != -ERANGE)
+        return r;
+
+    length = length_without_trailing_spaces(rest);
+    for (size_t i = 0; i < n; i++) {
+        if (!equals(rest, length, units[i].name))
+            continue;
+        if (r < 0)
+            return r;
+
+        value = (unsigned __int128) d.whole * units[i].factor +
+                ((unsigned __int128) d.fraction * units[i].factor + d.scale / 2) / d.scale;
+        if (value > UINT64_MAX)
+            return -ERANGE;
+
+        *ret = (uint64_t) value;
+        return 0;
+    }
+
+    return -EINVAL;
+}
+
+int parse_size(const char *s, uint64_t *ret_bytes)
+{
+    return parse_with_units(s, size_units, ELEMENTSOF(size_units), ret_bytes);
+}
+
+int parse_duration(const char *s, usec_t *ret_usec)
+{
+    const char *word = skip_spaces(s);
+    usec_t usec;
+    int r;
+
+    if (equals(word, length_without_trailing_spaces(word), "infinity")) {
+        *ret_usec = USEC_INFINITY;
+        return 0;
+    }
+
+    r = parse_with_units(s, duration_units, ELEMENTSOF(duration_units), &usec);
+    if (r < 0)
+        return r;
+    if (usec == USEC_INFINITY)
+        return -ERANGE;
+
+    *ret_usec = usec;
+    return 0;
+}
+
+int parse_ratio(const char *s, double *ret_ratio)
+{
+    const char *rest;
+    uint64_t percent;
+    size_t length;
+    Decimal d;
+    int r;
+
+    r = parse_decimal(s, &d, &rest);
+    if (r < 0 && r != -ERANGE)
+        return r;
+
+    length = length_without_trailing_spaces(rest);
+    if (equals(rest, length, "%"))
+        percent = 100;
+    else if (length == 0)
+        percent = 1;
+    else
+        return -EINVAL;
+
+    if (r < 0 || d.whole > percent || (d.whole == percent && d.fraction > 0))
+        return -ERANGE;
+
+    /* One division, so that "20%" and "0.2" are the same double as 0.2 in C. */
+    *ret_ratio = (double) ((unsigned __int128) d.whole * d.scale + d.fraction) / ((double) d.scale * percent);
+    return 0;
+}
+
+int parse_boolean(const char *s)
+{
+    static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
+    char word[8];
+    size_t length;
+
+    s = skip_spaces(s);
+    length = length_without_trailing_spaces(s);
+    if (length >= sizeof(word))
+        return -EINVAL;
+    for (size_t i = 0; i < length; i++)
+        word[i] = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] - 'A' + 'a' : s[i]);
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        for (int value = 0; value < 2; value++)
+            if (equals(word, length, words[i][value]))
+                return value;
+
+    return -EINVAL;
+}
+
+char *format_size(char *buf, uint64_t bytes)
+{
+    static const char *const names[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    uint64_t hundredths = 0;
+    size_t i;
+
+    if (bytes < KIB) {
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 " B", bytes);
+        return buf;
+    }
+
+    for (i = 0; i < ELEMENTSOF(names); i++) {
+        unsigned shift = 10 * ((unsigned) i + 1);
+
+        hundredths = (uint64_t) (((unsigned __int128) bytes * 100 + (UINT64_C(1) << (shift - 1))) >> shift);
+        if (hundredths < 102350) /* what would be written as 1024 is 1.00 of the next unit */
+            break;
+    }
+    assert(i < ELEMENTSOF(names));
+
+    if (hundredths < 1000)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100,
+                 names[i]);
+    else if (hundredths < 9995)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%" PRIu64 " %s", (hundredths + 5) / 100,
+                 (hundredths + 5) / 10 % 10, names[i]);
+    else
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 " %s", (hundredths + 50) / 100, names[i]);
+
+    return buf;
+}
+
+char *format_ratio(char *buf, double ratio)
+{
+    int64_t tenths;
+
+    if (!__builtin_isfinite(ratio)) {
+        snprintf(buf, UNITS_FORMAT_MAX, "n/a");
+        return buf;
+    }
+
+    tenths = (int64_t) (CLAMP(ratio, -1e9, 1e9) * 1000 + (ratio < 0 ? -0.5 : 0.5));
+    snprintf(buf, UNITS_FORMAT_MAX, "%s%" PRIi64 ".%" PRIi64 "%%", tenths < 0 ? "-" : "",
+             (tenths < 0 ? -tenths : tenths) / 10, (tenths < 0 ? -tenths : tenths) % 10);
+    return buf;
+}
+
+char *format_duration(char *buf, usec_t usec)
+{
+    /* Each is used for what, rounded to its second part, lies below the next one's first. */
+    static const struct {
+        usec_t part, second_part;
+        const char *name, *second_name; /* no second name: a decimal */
+    } tiers[] = {
+        {1, 1, "us", NULL},
+        {USEC_PER_MSEC, USEC_PER_MSEC / 10, "ms", NULL},
+        {USEC_PER_SEC, USEC_PER_SEC / 10, "s", NULL},
+        {60 * USEC_PER_SEC, USEC_PER_SEC, "min", "s"},
+        {3600 * USEC_PER_SEC, 60 * USEC_PER_SEC, "h", "min"},
+        {86400 * USEC_PER_SEC, 3600 * USEC_PER_SEC, "d", "h"},
+    };
+    usec_t rounded = 0, whole, rest;
+    size_t i;
+
+    if (usec == USEC_INFINITY || usec == 0) {
+        snprintf(buf, UNITS_FORMAT_MAX, "%s", usec == 0 ? "0s" : "infinity");
+        return buf;
+    }
+
+    for (i = 0; i < ELEMENTSOF(tiers); i++) {
+        usec_t unit = tiers[i].second_part;
+
+        rounded = usec / unit * unit;
+        if (usec - rounded >= unit - unit / 2 && rounded <= USEC_INFINITY - unit)
+            rounded += unit;
+        if (i + 1 == ELEMENTSOF(tiers) || rounded < tiers[i + 1].part)
+            break;
+    }
+
+    whole = rounded / tiers[i].part;
+    rest = rounded % tiers[i].part / tiers[i].second_part;
+    if (rest == 0)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 "%s", whole, tiers[i].name);
+    else if (tiers[i].second_name)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 "%s %" PRIu64 "%s", whole, tiers[i].name, rest,
+                 tiers[i].second_name);
+    else
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%" PRIu64 "%s", whole, rest, tiers[i].name);
+
+    return buf;
+}
