@@ -13,4 +13,5 @@ void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, u
                         const char *reason);
 void journal_stalled(const Manager *m, const Guest *g);
 void journal_distress(const Manager *m, const Guest *g);
+/* retry_usec: when it may be heard again (CLOCK_MONOTONIC). */
 void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec);

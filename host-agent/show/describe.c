@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/show/describe.h"
+
+#define KEY_MAX          64U
+/* Rates are told over this time. */
+#define RATE_WINDOW_USEC (10 * USEC_PER_SEC)
+
+/* A moment that may never have been (0), as the time since then. */
+static void put_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec)
+{
+    if (then_usec > 0 && then_usec != USEC_INFINITY)
+        dict_count(d, key, usec_since(then_usec, now_usec));
+}
+
+/* A text that is empty where it isn't known. */
+static void put_text(Dict *d, const char *key, const char *text)
+{
+    if (text && text[0])
+        dict_text(d, key, text);
+}
+
+static void put_field(Dict *d, const FieldInfo *info, double value)
+{
+    char key[KEY_MAX];
+
+    switch (info->unit) {
+    case FIELD_UNIT_BYTES:
+        snprintf(key, sizeof(key), "%s_bytes", info->name);
+        dict_bytes(d, key, value);
+        break;
+    case FIELD_UNIT_DURATION:
+        snprintf(key, sizeof(key), "%s_usec", info->name);
+        dict_bytes(d, key, value);
+        break;
+    case FIELD_UNIT_BOOLEAN:
+        dict_bool(d, info->name, value != 0);
+        break;
+    case FIELD_UNIT_NUMBER:
+        dict_real(d, info->name, value);
+        break;
+    case FIELD_UNIT_MAX:
+    case FIELD_UNIT_INVALID:
+        break;
+    }
+}
+
+static void describe_host(Dict *d, const Manager *m)
+{
+    if (m->host_valid) {
+        for (HostField f = 0; f < HOST_FIELD_MAX; f++)
+            if (f != HOST_FIELD_PENDING && host_has(&m->host, f))
+                put_field(d, host_field_info(f), host_get(&m->host, f));
+        dict_text(d, "pressure", host_pressure_to_string(m->plan.pressure));
+        dict_signed(d, "pending_bytes", m->plan.pending_bytes);
+        dict_bytes(d, "pressure_mark_bytes", m->plan.pressure_mark_bytes);
+        dict_bytes(d, "critical_mark_bytes", m->plan.critical_mark_bytes);
+        dict_bytes(d, "relax_mark_bytes", m->plan.relax_mark_bytes);
+    }
+}
+
+/* "balloon.policy:41:5: web1: g.psi_memory_some is missing". The plan knows guests by their place: that of
+ * now, unless some came or went since. */
+static void describe_notes(Dict *d, const Manager *m)
+{
+    const Plan *p = &m->plan;
+    char text[POLICY_NOTE_MAX + DOMAIN_NAME_MAX + 64];
+
+    dict_list_open(d, "notes", "as");
+    for (size_t i = 0; i < p->n_notes; i++) {
+        const PolicyNote *n = &p->notes[i];
+        bool named = p->n_decisions == m->n_guests && n->guest < m->n_guests;
+
+        snprintf(text, sizeof(text), "%u:%u: %s%s%s", n->line, n->column,
+                 named ? m->guests[n->guest]->info.name : "", named ? ": " : "", n->text);
+        dict_item(d, text);
+    }
+    dict_list_close(d);
+    dict_count(d, "notes_total", p->notes_total);
+}
+
+static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
+{
+    uint64_t by_source[GUEST_SOURCE_MAX] = {}, moving = 0, stalled = 0, distress = 0, stale = 0;
+
+    for (size_t i = 0; i < m->n_guests; i++) {
+        const Guest *g = m->guests[i];
+        usec_t age = guest_age(g, now_usec);
+
+        by_source[guest_source(g, now_usec)]++;
+        moving += g->balloon.moving || g->setting;
+        stalled += balloon_is_stalled(&g->balloon, now_usec);
+        distress += guest_in_distress(g, now_usec);
+        stale += age != USEC_INFINITY && age > m->config->guard.stale_usec;
+    }
+    dict_count(d, "guests", m->n_guests);
+    dict_count(d, "guests_agent", by_source[GUEST_SOURCE_AGENT]);
+    dict_count(d, "guests_libvirt", by_source[GUEST_SOURCE_LIBVIRT]);
+    dict_count(d, "guests_none", by_source[GUEST_SOURCE_NONE]);
+    dict_count(d, "guests_stale", stale);
+    dict_count(d, "guests_moving", moving);
+    dict_count(d, "guests_stalled", stalled);
+    dict_count(d, "guests_distress", distress);
+}
+
+void describe_status(Dict *d, const Manager *m, usec_t now_usec)
+{
+    char why[DICT_TEXT_MAX];
+
+    manager_why(m, why, sizeof(why));
+    dict_text(d, "version", BALLAST_VERSION);
+    dict_text(d, "mode", guest_mode_to_string(m->mode));
+    dict_text(d, "why", why);
+    put_age(d, "uptime_usec", m->started_usec, now_usec);
+
+    dict_open(d, "host");
+    describe_host(d, m);
+    dict_close(d);
+
+    describe_counts(d, m, now_usec);
+
+    dict_open(d, "policy");
+    if (m->policy)
+        dict_text(d, "file", policy_origin(m->policy));
+    if (m->plan.policy_error < 0)
+        dict_text(d, "error", strerror(-m->plan.policy_error));
+    describe_notes(d, m);
+    dict_close(d);
+
+    dict_open(d, "libvirt");
+    dict_text(d, "uri", m->uri);
+    dict_bool(d, "connected", m->connected);
+    if (!m->connected)
+        put_text(d, "why", m->disconnected_why);
+    dict_close(d);
+
+    dict_open(d, "cycle");
+    dict_count(d, "count", m->cycles);
+    put_age(d, "age_usec", m->cycle_usec, now_usec);
+    dict_count(d, "took_usec", m->cycle_took_usec);
+    dict_count(d, "interval_usec", m->config->interval_usec);
+    dict_close(d);
+}
+
+/* What the guest is to have: what was decided last, else what stands. */
+static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
+{
+    return g->decided && g->decision.target_bytes > 0 ? g->decision.target_bytes : s->standing_bytes;
+}
+
+static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields, GuestField f)
+{
+    if (guest_has(fields, f))
+        dict_bytes(d, key, guest_get(fields, f));
+}
+
+void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
+{
+    SnapshotGuest s;
+
+    guest_snapshot(g, now_usec, &s);
+    dict_text(d, "name", g->info.name);
+    dict_text(d, "uuid", g->info.uuid);
+    dict_text(d, "mode", guest_mode_to_string(s.mode));
+    dict_text(d, "source", guest_source_to_string(s.source));
+    if (s.age_usec != USEC_INFINITY)
+        dict_count(d, "age_usec", s.age_usec);
+    dict_count(d, "maximum_bytes", s.maximum_bytes);
+    dict_count(d, "full_bytes", g->full_bytes);
+    dict_count(d, "current_bytes", s.current_bytes);
+    dict_count(d, "target_bytes", target_bytes(g, &s));
+    dict_count(d, "floor_bytes", s.floor_bytes);
+    put_guest_bytes(d, "available_bytes", &s.fields, GUEST_FIELD_AVAILABLE);
+    put_guest_bytes(d, "free_bytes", &s.fields, GUEST_FIELD_FREE);
+    put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
+    put_guest_bytes(d, "swap_in_bytes", &s.fields, GUEST_FIELD_SWAP_IN);
+    put_guest_bytes(d, "swap_out_bytes", &s.fields, GUEST_FIELD_SWAP_OUT);
+    if (g->stats.has_rss)
+        dict_count(d, "rss_bytes", g->stats.rss_bytes);
+    put_text(d, "agent_version", link_agent_version(g->link));
+    put_text(d, "busy", s.busy);
+    put_text(d, "pinned", s.pinned);
+    dict_bool(d, "distress", s.distress);
+    dict_bool(d, "moving", g->balloon.moving || g->setting);
+    dict_bool(d, "stalled", s.stalled);
+    dict_text(d, "rule", guard_rule_to_string(g->decided ? g->decision.rule : GUARD_RULE_NONE));
+    dict_text(d, "reason", g->decided ? g->decision.reason : "not decided yet");
+}
+
+static const char *full_why(const Guest *g)
+{
+    if (g->full_foreign)
+        return "set live by an administrator";
+    if (!g->info.persistent)
+        return "what it had when first seen (a transient domain)";
+    return g->info.configured_current_bytes == g->full_bytes ? "currentMemory of its definition"
+                                                             : "its definition, at most the maximum";
+}
+
+static void describe_definition(Dict *d, const Guest *g)
+{
+    const DomainInfo *i = &g->info;
+
+    dict_open(d, "definition");
+    if (i->id >= 0)
+        dict_count(d, "id", (uint64_t) i->id);
+    dict_bool(d, "persistent", i->persistent);
+    dict_count(d, "maximum_bytes", i->maximum_bytes);
+    if (i->configured_current_bytes > 0)
+        dict_count(d, "configured_current_bytes", i->configured_current_bytes);
+    dict_count(d, "full_bytes", g->full_bytes);
+    dict_text(d, "full_why", full_why(g));
+    dict_count(d, "floor_bytes", guest_floor(g));
+    dict_bool(d, "balloon", i->has_balloon);
+    dict_bool(d, "autodeflate", i->autodeflate);
+    dict_bool(d, "free_page_reporting", i->free_page_reporting);
+    if (i->stats_period_sec > 0)
+        dict_count(d, "stats_period_usec", i->stats_period_sec * USEC_PER_SEC);
+    dict_bool(d, "channel", i->has_channel);
+    put_text(d, "pinned", i->pinned);
+    dict_close(d);
+}
+
+static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Balloon *b = &g->balloon;
+
+    dict_open(d, "balloon");
+    dict_bool(d, "known", b->known);
+    dict_count(d, "current_bytes", guest_current(g));
+    if (b->target_bytes > 0) {
+        dict_count(d, "from_bytes", b->from_bytes);
+        dict_count(d, "target_bytes", b->target_bytes);
+    }
+    dict_bool(d, "moving", b->moving);
+    dict_bool(d, "stalled", balloon_is_stalled(b, now_usec));
+    if (balloon_is_stalled(b, now_usec))
+        dict_count(d, "retry_in_usec", usec_since(now_usec, b->retry_usec));
+    dict_count(d, "moves", b->moves);
+    dict_count(d, "stalls", b->stalls);
+    if (b->shrink_rate > 0)
+        dict_bytes(d, "shrink_bytes_per_sec", b->shrink_rate);
+    if (b->grow_rate > 0)
+        dict_bytes(d, "grow_bytes_per_sec", b->grow_rate);
+    put_age(d, "sent_age_usec", b->sent_usec, now_usec);
+    put_age(d, "progress_age_usec", b->progress_usec, now_usec);
+    put_age(d, "settled_age_usec", b->settled_usec, now_usec);
+    dict_bool(d, "reboot", g->reboot);
+    dict_count(d, "promised_bytes", g->promised_bytes);
+    dict_close(d);
+}
+
+/* The stats that a policy sees, from whichever source is in use. */
+static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
+{
+    SnapshotGuest s;
+
+    guest_snapshot(g, now_usec, &s);
+    dict_open(d, "stats");
+    dict_text(d, "source", guest_source_to_string(s.source));
+    if (s.age_usec != USEC_INFINITY)
+        dict_count(d, "age_usec", s.age_usec);
+    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
+        if (guest_has(&s.fields, f))
+            put_field(d, guest_field_info(f), guest_get(&s.fields, f));
+    dict_close(d);
+}
+
+/* The sample as the source told it. */
+static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    dict_open(d, "report");
+    if (s) {
+        dict_text(d, "source", guest_source_to_string(s->source));
+        dict_count(d, "age_usec", usec_since(s->at_usec, now_usec));
+        for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
+            if (report_has(&s->report, f))
+                dict_count(d, report_field_name(f), report_get(&s->report, f));
+    }
+    dict_close(d);
+}
+
+static void describe_rates(Dict *d, const Guest *g)
+{
+    char key[KEY_MAX];
+    double rate;
+
+    dict_open(d, "rates");
+    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
+        if (report_field_kind(f) == REPORT_KIND_COUNTER &&
+            history_rate(&g->history, f, RATE_WINDOW_USEC, &rate)) {
+            snprintf(key, sizeof(key), "%s_per_sec", report_field_name(f));
+            dict_real(d, key, rate);
+        }
+    dict_close(d);
+}
+
+static void describe_virt_stats(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const VirtStats *s = &g->stats;
+    const struct {
+        const char *key;
+        bool has;
+        uint64_t value;
+    } fields[] = {
+        {"actual_bytes", s->has_actual, s->actual_bytes},
+        {"rss_bytes", s->has_rss, s->rss_bytes},
+        {"unused_bytes", s->has_unused, s->unused_bytes},
+        {"available_bytes", s->has_available, s->available_bytes},
+        {"usable_bytes", s->has_usable, s->usable_bytes},
+        {"disk_caches_bytes", s->has_disk_caches, s->disk_caches_bytes},
+        {"swap_in_bytes", s->has_swap_in, s->swap_in_bytes},
+        {"swap_out_bytes", s->has_swap_out, s->swap_out_bytes},
+        {"major_faults", s->has_major_faults, s->major_faults},
+        {"minor_faults", s->has_minor_faults, s->minor_faults},
+        {"last_update_sec", s->has_last_update, s->last_update_sec},
+    };
+
+    dict_open(d, "libvirt");
+    dict_bool(d, "lost", g->lost);
+    put_age(d, "asked_age_usec", g->stats_asked_usec, now_usec);
+    put_age(d, "age_usec", g->stats_usec, now_usec);
+    for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+        if (fields[i].has)
+            dict_count(d, fields[i].key, fields[i].value);
+    dict_close(d);
+}
+
+static void describe_channel(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const LinkStats *s = link_stats(g->link);
+    usec_t retry = MAX(g->channel_retry_usec, link_retry_usec(g->link));
+
+    dict_open(d, "channel");
+    dict_bool(d, "open", g->channel_open);
+    dict_bool(d, "welcomed", link_welcomed(g->link));
+    put_text(d, "agent_version", link_agent_version(g->link));
+    put_text(d, "boot_id", link_boot_id(g->link));
+    dict_count(d, "interval_usec", g->report_interval_usec);
+    if (!g->channel_open && retry > now_usec)
+        dict_count(d, "retry_in_usec", retry - now_usec);
+    dict_count(d, "messages", s->messages);
+    dict_count(d, "bytes", s->bytes);
+    dict_count(d, "rubbish_bytes", s->rubbish_bytes);
+    dict_count(d, "bad_frames", s->bad_frames);
+    dict_count(d, "refused", s->refused);
+    dict_count(d, "hellos", s->hellos);
+    dict_count(d, "drops", s->drops);
+    dict_close(d);
+}
+
+/* Not its because: that belongs to the policy that decided, which a reload may have replaced. The reason has
+ * its words. */
+static void describe_decision(Dict *d, const Guest *g)
+{
+    const Decision *decision = &g->decision;
+    const GuestBounds *b = &decision->bounds;
+
+    dict_open(d, "decision");
+    if (g->decided) {
+        dict_count(d, "wanted_bytes", decision->wanted_bytes);
+        dict_count(d, "target_bytes", decision->target_bytes);
+        dict_bool(d, "send", decision->send);
+        dict_text(d, "rule", guard_rule_to_string(decision->rule));
+        if (decision->rule != GUARD_RULE_NONE)
+            dict_text(d, "rule_why", guard_rule_describe(decision->rule));
+        if (decision->line > 0)
+            dict_count(d, "line", decision->line);
+        dict_count(d, "least_bytes", b->least_bytes);
+        dict_text(d, "least_rule", guard_rule_to_string(b->least_rule));
+        dict_count(d, "most_bytes", b->most_bytes);
+        dict_text(d, "most_rule", guard_rule_to_string(b->most_rule));
+        dict_text(d, "hold", guard_rule_to_string(b->hold));
+        dict_text(d, "reason", decision->reason);
+    }
+    dict_close(d);
+}
+
+static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
+{
+    dict_open(d, "times");
+    put_age(d, "seen_age_usec", g->seen_usec, now_usec);
+    put_age(d, "uptime_usec", g->boot_usec, now_usec);
+    put_age(d, "distress_age_usec", g->distress_usec, now_usec);
+    if (g->distress_usec > 0)
+        dict_text(d, "distress_cause", distress_cause_to_string(g->distress_cause));
+    put_age(d, "released_age_usec", g->released_usec, now_usec);
+    dict_close(d);
+}
+
+static void describe_history(Dict *d, const Guest *g, usec_t now_usec)
+{
+    dict_open(d, "history");
+    dict_count(d, "samples", g->history.count);
+    if (g->history.count > 0) {
+        put_age(d, "newest_age_usec", history_get(&g->history, 0)->at_usec, now_usec);
+        put_age(d, "oldest_age_usec", history_get(&g->history, g->history.count - 1)->at_usec, now_usec);
+    }
+    dict_close(d);
+}
+
+void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
+{
+    describe_guest_row(d, g, now_usec);
+    describe_definition(d, g);
+    describe_balloon(d, g, now_usec);
+    describe_decision(d, g);
+    describe_stats(d, g, now_usec);
+    describe_rates(d, g);
+    describe_report(d, g, now_usec);
+    describe_virt_stats(d, g, now_usec);
+    describe_channel(d, g, now_usec);
+    describe_times(d, g, now_usec);
+    describe_history(d, g, now_usec);
+}
+
+/* Each setting in the form in which ballastd.conf has it. */
+static void setting_mode(Dict *d, const char *key, const GuestMode *mode)
+{
+    dict_text(d, key, guest_mode_to_string(*mode));
+}
+
+static void setting_text(Dict *d, const char *key, char *const *text)
+{
+    dict_text(d, key, *text ? *text : "");
+}
+
+static void setting_duration(Dict *d, const char *key, const usec_t *usec)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    dict_text(d, key, format_duration(buf, *usec));
+}
+
+static void setting_ratio(Dict *d, const char *key, const double *ratio)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    dict_text(d, key, format_ratio(buf, *ratio));
+}
+
+static void setting_size_or_ratio(Dict *d, const char *key, const SizeOrRatio *value)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    if (value->ratio > 0)
+        dict_text(d, key, format_ratio(buf, value->ratio));
+    else
+        dict_text(d, key, format_size(buf, value->bytes));
+}
+
+static void setting_log_level(Dict *d, const char *key, const int *level)
+{
+    static const char *const names[] = {
+        [LOG_ERR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+    };
+
+    if (*level >= LOG_ERR && *level <= LOG_DEBUG)
+        dict_text(d, key, names[*level]);
+}
+
+static void setting_on_stop(Dict *d, const char *key, const OnStop *value)
+{
+    dict_text(d, key, *value == ON_STOP_RELEASE ? "release" : "keep");
+}
+
+static void setting_patterns(Dict *d, const char *key, char **const *patterns)
+{
+    char text[DICT_TEXT_MAX];
+    size_t fill = 0;
+
+    text[0] = '\0';
+    for (char **p = *patterns; p && *p && fill < sizeof(text); p++)
+        fill += snprintf(text + fill, sizeof(text) - fill, "%s%s", p == *patterns ? "" : " ", *p);
+    dict_text(d, key, text);
+}
+
+static void describe_config(Dict *d, const Manager *m)
+{
+    const Config *c = m->config;
+
+#define SETTING_MODE          setting_mode
+#define SETTING_TEXT          setting_text
+#define SETTING_DURATION      setting_duration
+#define SETTING_RATIO         setting_ratio
+#define SETTING_SIZE_OR_RATIO setting_size_or_ratio
+#define SETTING_LOG_LEVEL     setting_log_level
+#define SETTING_ON_STOP       setting_on_stop
+#define SETTING_PATTERNS      setting_patterns
+
+    dict_open(d, "config");
+    put_text(d, "file", m->config_path);
+#define SETTING(section, key, type, member, def, help) SETTING_##type(d, section "." key, &c->member);
+#include "host-agent/config.def"
+#undef SETTING
+    dict_close(d);
+}
+
+void describe_dump(Dict *d, const Manager *m, usec_t now_usec)
+{
+    size_t told = MIN(m->n_guests, (size_t) DUMP_GUESTS_MAX);
+    VirtCounters virt = {};
+
+    dict_open(d, "status");
+    describe_status(d, m, now_usec);
+    dict_close(d);
+
+    describe_config(d, m);
+
+    if (m->virt)
+        virt_counters(m->virt, &virt);
+    dict_open(d, "libvirt");
+    dict_count(d, "calls", virt.calls);
+    dict_count(d, "failures", virt.failures);
+    dict_count(d, "reconnects", virt.reconnects);
+    dict_count(d, "outstanding", virt.outstanding);
+    dict_count(d, "stuck", virt.stuck);
+    dict_count(d, "connections", virt.connections);
+    dict_count(d, "queue_peak", virt.queue_peak);
+    dict_close(d);
+
+    dict_list_open(d, "guests", "aa{sv}");
+    for (size_t i = 0; i < told; i++) {
+        dict_begin(d);
+        describe_guest(d, m->guests[i], now_usec);
+        dict_end(d);
+    }
+    dict_list_close(d);
+    if (told < m->n_guests)
+        dict_count(d, "guests_left_out", m->n_guests - told);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the daemon knows, as dictionaries. The keys are documented in org.ballast1(5); `ballastctl --json`
+ * prints them as they are. Each function writes entries into a dictionary that is open. */
+
+#include "host-agent/manager.h"
+#include "host-agent/show/dict.h"
+
+/* Guests that one dump tells in full. A D-Bus daemon drops whoever sends it more than 32 MiB at once, and a
+ * guest takes about 7 KiB; the others are counted ("guests_left_out"), and GetGuest tells each. */
+#define DUMP_GUESTS_MAX 2000U
+
+void describe_status(Dict *d, const Manager *m, usec_t now_usec);
+/* The row that a list has for each guest. */
+void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec);
+/* All that is known of one: its row, and a dictionary for each part. */
+void describe_guest(Dict *d, const Guest *g, usec_t now_usec);
+/* Status, configuration in force, counters of libvirt, guests. */
+void describe_dump(Dict *d, const Manager *m, usec_t now_usec);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+
+#include "host-agent/show/dict.h"
+
+/* Length of the valid UTF-8 sequence at s (Unicode 15, table 3-7), or 0. */
+static size_t utf8_length(const char *text)
+{
+    const unsigned char *s = (const unsigned char *) text;
+    unsigned char low = 0x80, high = 0xBF;
+    size_t n;
+
+    if (s[0] < 0x80)
+        return 1;
+    if (s[0] >= 0xC2 && s[0] <= 0xDF)
+        n = 2;
+    else if (s[0] >= 0xE0 && s[0] <= 0xEF)
+        n = 3;
+    else if (s[0] >= 0xF0 && s[0] <= 0xF4)
+        n = 4;
+    else
+        return 0;
+
+    if (s[0] == 0xE0)
+        low = 0xA0; /* overlong */
+    else if (s[0] == 0xED)
+        high = 0x9F; /* surrogates */
+    else if (s[0] == 0xF0)
+        low = 0x90; /* overlong */
+    else if (s[0] == 0xF4)
+        high = 0x8F; /* above U+10FFFF */
+
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if (s[i] < 0x80 || s[i] > 0xBF)
+            return 0;
+    return n;
+}
+
+char *text_make_utf8(char *buf, size_t size, const char *text)
+{
+    size_t fill = 0;
+
+    while (*text) {
+        size_t n = utf8_length(text);
+
+        if (fill + MAX(n, (size_t) 1) >= size)
+            break;
+        if (n > 0)
+            memcpy(buf + fill, text, n);
+        else
+            buf[fill] = '?';
+        fill += MAX(n, (size_t) 1);
+        text += MAX(n, (size_t) 1);
+    }
+    buf[fill] = '\0';
+    return buf;
+}
+
+static void note(Dict *d, int r)
+{
+    if (d->error >= 0 && r < 0)
+        d->error = r;
+}
+
+static void container_open(Dict *d, char type, const char *contents)
+{
+    if (d->error >= 0)
+        note(d, sd_bus_message_open_container(d->message, type, contents));
+}
+
+static void container_close(Dict *d)
+{
+    if (d->error >= 0)
+        note(d, sd_bus_message_close_container(d->message));
+}
+
+void dict_begin(Dict *d)
+{
+    container_open(d, 'a', "{sv}");
+}
+
+void dict_end(Dict *d)
+{
+    container_close(d);
+}
+
+void dict_text(Dict *d, const char *key, const char *value)
+{
+    char buf[DICT_TEXT_MAX];
+
+    if (value && d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "s", text_make_utf8(buf, sizeof(buf), value)));
+}
+
+void dict_count(Dict *d, const char *key, uint64_t value)
+{
+    if (d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "t", value));
+}
+
+void dict_real(Dict *d, const char *key, double value)
+{
+    if (isfinite(value) && d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "d", value));
+}
+
+void dict_bool(Dict *d, const char *key, bool value)
+{
+    if (d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "b", (int) value));
+}
+
+void dict_bytes(Dict *d, const char *key, double value)
+{
+    if (isfinite(value))
+        dict_count(d, key, value <= 0 ? 0 : value >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t) llround(value));
+}
+
+void dict_signed(Dict *d, const char *key, double value)
+{
+    if (isfinite(value) && d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "x",
+                                      (int64_t) llround(CLAMP(value, -0x1p62, 0x1p62))));
+}
+
+static void entry_open(Dict *d, const char *key, const char *type)
+{
+    container_open(d, 'e', "sv");
+    if (d->error >= 0)
+        note(d, sd_bus_message_append_basic(d->message, 's', key));
+    container_open(d, 'v', type);
+    container_open(d, 'a', type + 1); /* every value that has parts is an array */
+}
+
+static void entry_close(Dict *d)
+{
+    container_close(d);
+    container_close(d);
+    container_close(d);
+}
+
+void dict_open(Dict *d, const char *key)
+{
+    entry_open(d, key, "a{sv}");
+}
+
+void dict_close(Dict *d)
+{
+    entry_close(d);
+}
+
+void dict_list_open(Dict *d, const char *key, const char *type)
+{
+    entry_open(d, key, type);
+}
+
+void dict_item(Dict *d, const char *text)
+{
+    char buf[DICT_TEXT_MAX];
+
+    if (d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "s", text_make_utf8(buf, sizeof(buf), text)));
+}
+
+void dict_list_close(Dict *d)
+{
+    entry_close(d);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/show/journal.h"
+
+/* What each kind of line is found by: journalctl MESSAGE_ID=…; documented in ballastd(8), never to be
+ * changed. */
+#define MESSAGE_MOVE       "de7e4eac48da426fb5888f69b6670f31"
+#define MESSAGE_WOULD_MOVE "e636b1d5a2f64c6ea2d9b80bef87b18f"
+#define MESSAGE_STALLED    "9160e9bdeea046a18f68a7a93d34387b"
+#define MESSAGE_DISTRESS   "e09aacc6347840979e00464c3e5ffc81"
+#define MESSAGE_DROPPED    "2e4bb66da28c473ab89f26dcf2dbb72b"
+
+#define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
+
+/* The fields that every line about a guest has, and those about a size's change. */
+typedef struct Fields {
+    LogField fields[7];
+    size_t n;
+    char from[NUMBER_MAX], to[NUMBER_MAX], available[NUMBER_MAX];
+} Fields;
+
+static void add(Fields *f, const char *key, const char *value)
+{
+    f->fields[f->n++] = (LogField){key, value};
+}
+
+static void fields_init(Fields *f, const Guest *g)
+{
+    f->n = 0;
+    add(f, "BALLAST_VM", g->info.name);
+    add(f, "BALLAST_UUID", g->info.uuid);
+}
+
+static void add_change(Fields *f, const Manager *m, uint64_t from_bytes, uint64_t to_bytes)
+{
+    snprintf(f->from, sizeof(f->from), "%" PRIu64, from_bytes);
+    snprintf(f->to, sizeof(f->to), "%" PRIu64, to_bytes);
+    add(f, "BALLAST_FROM_BYTES", f->from);
+    add(f, "BALLAST_TO_BYTES", f->to);
+    if (host_has(&m->host, HOST_FIELD_AVAILABLE)) {
+        snprintf(f->available, sizeof(f->available), "%.0f", host_get(&m->host, HOST_FIELD_AVAILABLE));
+        add(f, "BALLAST_HOST_AVAILABLE_BYTES", f->available);
+    }
+}
+
+static void tell_change(const Manager *m, const Guest *g, const char *message_id, const char *verb,
+                        uint64_t from_bytes, uint64_t to_bytes, const char *reason)
+{
+    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], available[UNITS_FORMAT_MAX] = "unknown";
+    double total = host_get(&m->host, HOST_FIELD_TOTAL);
+    Fields f;
+
+    fields_init(&f, g);
+    add_change(&f, m, from_bytes, to_bytes);
+    add(&f, "BALLAST_REASON", reason);
+    add(&f, "BALLAST_RULE", guard_rule_to_string(g->decision.rule));
+    if (total > 0)
+        format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
+    log_fields(LOG_INFO, message_id, f.fields, f.n, "%s: %s%s → %s: %s; host available %s", g->info.name,
+               verb, format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
+}
+
+void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
+                  const char *reason)
+{
+    tell_change(m, g, MESSAGE_MOVE, "", from_bytes, to_bytes, reason);
+}
+
+void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
+                        const char *reason)
+{
+    tell_change(m, g, MESSAGE_WOULD_MOVE, "would be ", from_bytes, to_bytes, reason);
+}
+
+void journal_stalled(const Manager *m, const Guest *g)
+{
+    const Balloon *b = &g->balloon;
+    char at[UNITS_FORMAT_MAX], from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX];
+    Fields f;
+
+    fields_init(&f, g);
+    add_change(&f, m, b->from_bytes, b->target_bytes);
+    log_fields(LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
+               "%s: its balloon is stuck at %s on the way from %s to %s; not tried again for %s. "
+               "Is virtio_balloon loaded in the guest, and can the guest spare that much?",
+               g->info.name, format_size(at, b->actual_bytes), format_size(from, b->from_bytes),
+               format_size(to, b->target_bytes), format_duration(wait, b->backoff_usec));
+}
+
+void journal_distress(const Manager *m, const Guest *g)
+{
+    const char *cause = distress_cause_to_string(g->distress_cause);
+    char size[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX];
+    Fields f;
+
+    fields_init(&f, g);
+    add(&f, "BALLAST_REASON", cause);
+    log_fields(
+        LOG_NOTICE, MESSAGE_DISTRESS, f.fields, f.n,
+        "%s: in distress (%s) at %s of %s: it isn't shrunk, and gets memory back as far as there is room",
+        g->info.name, cause, format_size(size, guest_current(g)), format_size(full, g->full_bytes));
+}
+
+void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec)
+{
+    char wait[UNITS_FORMAT_MAX];
+    Fields f;
+
+    if (!why)
+        why = "it broke the rules of the channel";
+    fields_init(&f, g);
+    add(&f, "BALLAST_REASON", why);
+    log_fields(LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
+               "%s: its agent isn't heard for %s: %s; libvirt's stats serve meanwhile", g->info.name,
+               format_duration(wait, usec_since(now_usec(CLOCK_MONOTONIC), retry_usec)), why);
+}
