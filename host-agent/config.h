@@ -45,8 +45,10 @@ typedef void (*ConfigReporter)(void *userdata, int level, const char *path, unsi
  * is bad (all bad ones are told; nothing of the file is used), or -errno. */
 int config_load(const char *path, ConfigReporter report, void *userdata, Config **ret);
 
-/* The sample file, every setting commented out with its default and its help. */
+/* The sample file, every setting commented out with its default and its help; and the settings' part of the
+ * manual page. 0 or -EIO. */
 int config_write_sample(FILE *f);
+int config_write_man(FILE *f);
 
 /* The reserve in bytes on a host of that total. */
 uint64_t config_reserve(const Config *c, uint64_t total_bytes);

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/config.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <fnmatch.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/nearest.h"
+#include "base/units.h"
+
+#define FINDING_MAX 512 /* a message, with its end */
+#define SHOWN_MAX   64  /* of a value in a message */
+
+typedef struct Setting Setting;
+
+/* Takes the text of a value into the member. Returns -EINVAL or -ERANGE where the setting doesn't take it. */
+typedef int (*SettingParser)(const Setting *s, const char *text, void *member);
+
+struct Setting {
+    const char *section, *key;
+    SettingParser parse;
+    const char *takes; /* what the parser takes, in words */
+    size_t offset;     /* of the member in Config */
+    const char *standard, *low, *high;
+};
+
+typedef struct Word {
+    const char *name;
+    int value;
+} Word;
+
+static int parse_word(const Word *words, size_t n, const char *text, int *ret)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(words[i].name, text) == 0) {
+            *ret = words[i].value;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_MODE(const Setting *s, const char *text, void *member)
+{
+    static const Word words[] = {{"observe", GUEST_MODE_OBSERVE}, {"auto", GUEST_MODE_AUTO}};
+    int value, r = parse_word(words, ELEMENTSOF(words), text, &value);
+
+    if (r >= 0)
+        *(GuestMode *) member = value;
+    return r;
+}
+
+static int parse_ON_STOP(const Setting *s, const char *text, void *member)
+{
+    static const Word words[] = {{"keep", ON_STOP_KEEP}, {"release", ON_STOP_RELEASE}};
+    int value, r = parse_word(words, ELEMENTSOF(words), text, &value);
+
+    if (r >= 0)
+        *(OnStop *) member = value;
+    return r;
+}
+
+static int parse_LOG_LEVEL(const Setting *s, const char *text, void *member)
+{
+    static const Word words[] = {{"error", LOG_ERR},
+                                 {"warning", LOG_WARNING},
+                                 {"notice", LOG_NOTICE},
+                                 {"info", LOG_INFO},
+                                 {"debug", LOG_DEBUG}};
+
+    return parse_word(words, ELEMENTSOF(words), text, member);
+}
+
+static int parse_TEXT(const Setting *s, const char *text, void *member)
+{
+    char **p = member, *copy;
+
+    for (const char *c = text; *c; c++)
+        if (iscntrl((unsigned char) *c))
+            return -EINVAL;
+    copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    free(*p);
+    *p = copy;
+    return 0;
+}
+
+static int parse_PATH(const Setting *s, const char *text, void *member)
+{
+    return *text && *text != '/' ? -EINVAL : parse_TEXT(s, text, member);
+}
+
+/* Limits in the table are ours, and right. */
+static usec_t limit_usec(const char *text)
+{
+    usec_t value = 0;
+    int r = parse_duration(text, &value);
+
+    assert(r >= 0);
+    (void) r;
+    return value;
+}
+
+static double limit_ratio(const char *text)
+{
+    double value = 0;
+    int r = parse_ratio(text, &value);
+
+    assert(r >= 0);
+    (void) r;
+    return value;
+}
+
+static int parse_DURATION(const Setting *s, const char *text, void *member)
+{
+    usec_t value;
+    int r = parse_duration(text, &value);
+
+    if (r < 0)
+        return r;
+    if (value < limit_usec(s->low) || value > limit_usec(s->high))
+        return -ERANGE;
+    *(usec_t *) member = value;
+    return 0;
+}
+
+static int parse_SECONDS(const Setting *s, const char *text, void *member)
+{
+    usec_t value;
+    int r = parse_DURATION(s, text, &value);
+
+    if (r < 0)
+        return r;
+    if (value % USEC_PER_SEC != 0)
+        return -EINVAL;
+    *(usec_t *) member = value;
+    return 0;
+}
+
+static int parse_RATIO(const Setting *s, const char *text, void *member)
+{
+    double value;
+    int r = parse_ratio(text, &value);
+
+    if (r < 0)
+        return r;
+    if (value < limit_ratio(s->low) || value > limit_ratio(s->high))
+        return -ERANGE;
+    *(double *) member = value;
+    return 0;
+}
+
+static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
+{
+    SizeOrRatio value = {0};
+    int r;
+
+    if (strchr(text, '%'))
+        r = parse_ratio(text, &value.ratio);
+    else if (strchr(text, '.') && strspn(text, "0123456789. \t") == strlen(text))
+        r = -EINVAL; /* 0.2: meant as a share, but would be taken for a fraction of a byte */
+    else
+        r = parse_size(text, &value.bytes);
+    if (r >= 0)
+        *(SizeOrRatio *) member = value;
+    return r;
+}
+
+static char **patterns_free(char **patterns)
+{
+    for (char **p = patterns; p && *p; p++)
+        free(*p);
+    free(patterns);
+    return NULL;
+}
+
+/* Adds to what is there; an empty text clears it. */
+static int parse_PATTERNS(const Setting *s, const char *text, void *member)
+{
+    char ***patterns = member;
+    size_t n = 0;
+
+    if (!*text) {
+        *patterns = patterns_free(*patterns);
+        return 0;
+    }
+    while (*patterns && (*patterns)[n])
+        n++;
+    for (const char *p = text; p += strspn(p, " \t"), *p;) {
+        size_t length = strcspn(p, " \t");
+        char **grown;
+
+        if (n >= CONFIG_PATTERNS_MAX)
+            return -ERANGE;
+        grown = realloc(*patterns, (n + 2) * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        *patterns = grown;
+        grown[n + 1] = NULL;
+        grown[n] = strndup(p, length);
+        if (!grown[n++])
+            return -ENOMEM;
+        p += length;
+    }
+    return 0;
+}
+
+/* What each type of setting is in C, and in words. */
+#define MEMBER_MODE          GuestMode
+#define MEMBER_ON_STOP       OnStop
+#define MEMBER_LOG_LEVEL     int
+#define MEMBER_TEXT          char *
+#define MEMBER_PATH          char *
+#define MEMBER_DURATION      usec_t
+#define MEMBER_SECONDS       usec_t
+#define MEMBER_RATIO         double
+#define MEMBER_SIZE_OR_RATIO SizeOrRatio
+#define MEMBER_PATTERNS      char **
+
+#define TAKES_MODE          "observe or auto"
+#define TAKES_ON_STOP       "keep or release"
+#define TAKES_LOG_LEVEL     "error, warning, notice, info or debug"
+#define TAKES_TEXT          "text"
+#define TAKES_PATH          "an absolute path"
+#define TAKES_DURATION      "a time"
+#define TAKES_SECONDS       "a time in whole seconds"
+#define TAKES_RATIO         "a share"
+#define TAKES_SIZE_OR_RATIO "a size such as 4GiB or a share such as 10%"
+#define TAKES_PATTERNS      "at most 64 names with * and ?, separated by spaces"
+
+_Static_assert(CONFIG_PATTERNS_MAX == 64, "TAKES_PATTERNS says 64");
+
+#define SETTING(section, key, type, member, standard, low, high, help) \
+    _Static_assert(__builtin_types_compatible_p(__typeof__(((Config *) NULL)->member), MEMBER_##type), key);
+#include "host-agent/config.def"
+#undef SETTING
+
+static const Setting settings[] = {
+#define SETTING(section, key, type, member, standard, low, high, help) \
+    {section, key, parse_##type, TAKES_##type, offsetof(Config, member), standard, low, high},
+#include "host-agent/config.def"
+#undef SETTING
+};
+
+static void *member_of(Config *c, const Setting *s)
+{
+    return (char *) c + s->offset;
+}
+
+int config_new(Config **ret)
+{
+    _cleanup_(config_freep) Config *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return -ENOMEM;
+    c->guard = GUARD_CONFIG_DEFAULT;
+    for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
+        int r = settings[i].parse(&settings[i], settings[i].standard, member_of(c, &settings[i]));
+
+        if (r == -ENOMEM)
+            return r;
+        assert(r >= 0);
+    }
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+Config *config_free(Config *c)
+{
+    if (!c)
+        return NULL;
+    free(c->connect);
+    free(c->policy_file);
+    patterns_free(c->off_patterns);
+    patterns_free(c->observe_patterns);
+    free(c);
+    return NULL;
+}
+
+/* A file on its way through inih, which calls back for each line it wants (next_line) and, before it wants
+ * the next, for the setting on it (on_setting). So the line's number is known without inih's help, which
+ * depends on how it was built. */
+typedef struct Loader {
+    Config *config;
+    const char *path;
+    ConfigReporter report;
+    void *userdata;
+
+    const char *cursor; /* the text that is left */
+    unsigned line;
+    unsigned section_line;      /* where the section began */
+    unsigned told_section_line; /* the last one that was told to be unknown */
+    bool owed;                  /* the line must bring a setting, and hasn't yet */
+    bool bad;
+    int error; /* other than a bad file */
+} Loader;
+
+_printf_(4, 5) static void tell(Loader *l, int level, unsigned line, const char *format, ...)
+{
+    char text[FINDING_MAX];
+    va_list ap;
+
+    if (level == LOG_ERR)
+        l->bad = true;
+    if (!l->report)
+        return;
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    l->report(l->userdata, level, l->path, line, text);
+}
+
+/* Text of the file as it may stand in a message: on one line, and not too long. */
+static const char *shown(char *buf, const char *text)
+{
+    size_t n = 0;
+
+    for (; text[n] && n < SHOWN_MAX; n++)
+        buf[n] = iscntrl((unsigned char) text[n]) ? '?' : text[n];
+    snprintf(buf + n, 4, "%s", text[n] ? "..." : "");
+    return buf;
+}
+
+static void settle_line(Loader *l)
+{
+    if (l->owed)
+        tell(l, LOG_ERR, l->line, "neither a setting (Key=value) nor a section ([Name])");
+    l->owed = false;
+}
+
+/* What inih has for fgets(). Blanks in front are left out: inih takes an indented line for more of the value
+ * above. */
+static char *next_line(char *buf, int size, void *userdata)
+{
+    Loader *l = userdata;
+    size_t length;
+
+    settle_line(l);
+    if (!*l->cursor)
+        return NULL;
+    l->line++;
+    l->cursor += strspn(l->cursor, " \t\r\f\v");
+    length = strcspn(l->cursor, "\n");
+    if (length + 2 > (size_t) size) {
+        tell(l, LOG_ERR, l->line, "longer than %d characters", size - 2);
+        strcpy(buf, "\n");
+    } else {
+        memcpy(buf, l->cursor, length);
+        strcpy(buf + length, "\n");
+    }
+    l->cursor += length;
+    if (*l->cursor)
+        l->cursor++;
+
+    if (buf[0] == '[') {
+        l->section_line = l->line;
+        if (!strchr(buf, ']'))
+            tell(l, LOG_ERR, l->line, "a section without its closing ]");
+    } else
+        l->owed = !strchr("\n#;", buf[0]);
+    return buf;
+}
+
+static void tell_unknown_section(Loader *l, const char *section)
+{
+    char name[SHOWN_MAX + 4];
+    Nearest near;
+
+    if (l->told_section_line == l->section_line)
+        return;
+    l->told_section_line = l->section_line;
+    nearest_init(&near, section, strlen(section));
+    for (size_t i = 0; i < ELEMENTSOF(settings); i++)
+        nearest_offer(&near, settings[i].section);
+    if (near.best)
+        tell(l, LOG_WARNING, l->section_line,
+             "no section is called [%s], ignored with what is in it; did you mean [%s]?",
+             shown(name, section), near.best);
+    else
+        tell(l, LOG_WARNING, l->section_line, "no section is called [%s], ignored with what is in it",
+             shown(name, section));
+}
+
+static void tell_unknown_key(Loader *l, const char *section, const char *key)
+{
+    char name[SHOWN_MAX + 4];
+    const Setting *nearest = NULL;
+    Nearest near;
+
+    shown(name, key);
+    nearest_init(&near, key, strlen(key));
+    /* Those of the same section first: among equals the first wins. */
+    for (int same = 1; same >= 0; same--)
+        for (size_t i = 0; i < ELEMENTSOF(settings); i++)
+            if ((strcmp(settings[i].section, section) == 0) == same) {
+                nearest_offer(&near, settings[i].key);
+                if (near.best == settings[i].key)
+                    nearest = &settings[i];
+            }
+
+    if (!nearest && !*section)
+        tell(l, LOG_WARNING, l->line, "%s= stands outside of any section, ignored", name);
+    else if (!nearest)
+        tell(l, LOG_WARNING, l->line, "no setting of [%s] is called %s=, ignored", section, name);
+    else if (near.distance == 0 && strcmp(nearest->section, section) != 0)
+        tell(l, LOG_WARNING, l->line, "%s= belongs in [%s], ignored here", name, nearest->section);
+    else
+        tell(l, LOG_WARNING, l->line, "no setting is called %s=, ignored; did you mean %s= in [%s]?", name,
+             nearest->key, nearest->section);
+}
+
+static void tell_bad_value(Loader *l, const Setting *s, const char *value)
+{
+    char text[SHOWN_MAX + 4], range[64] = "", example[64] = "";
+
+    if (*s->low)
+        snprintf(range, sizeof(range), " from %s to %s", s->low, s->high);
+    if (*s->low)
+        snprintf(example, sizeof(example), ", such as %s", s->standard);
+    tell(l, LOG_ERR, l->line, "%s=%s can't be: it takes %s%s%s", s->key, shown(text, value), s->takes, range,
+         example);
+}
+
+static int on_setting(void *userdata, const char *section, const char *key, const char *value)
+{
+    Loader *l = userdata;
+    bool section_known = !*section;
+    int r;
+
+    l->owed = false;
+    for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
+        const Setting *s = &settings[i];
+
+        if (strcmp(s->section, section) != 0)
+            continue;
+        section_known = true;
+        if (strcmp(s->key, key) != 0)
+            continue;
+        r = s->parse(s, value, member_of(l->config, s));
+        if (r == -EINVAL || r == -ERANGE)
+            tell_bad_value(l, s, value);
+        else if (r < 0)
+            l->error = r;
+        return 1;
+    }
+    if (section_known)
+        tell_unknown_key(l, section, key);
+    else
+        tell_unknown_section(l, section);
+    return 1;
+}
+
+/* Settings that are fine each and odd together. */
+static void check_together(Loader *l)
+{
+    const Config *c = l->config;
+    char stale[UNITS_FORMAT_MAX], period[UNITS_FORMAT_MAX];
+
+    if (c->guard.stale_usec <= MAX(c->stats_period_usec, c->interval_usec))
+        tell(l, LOG_WARNING, 0,
+             "Stale=%s isn't longer than the time between two stats (%s): guests will often count as stale",
+             format_duration(stale, c->guard.stale_usec),
+             format_duration(period, MAX(c->stats_period_usec, c->interval_usec)));
+}
+
+/* The whole file, NUL-terminated. */
+static int read_text(Loader *l, char **ret)
+{
+    _cleanup_fclose_ FILE *f = fopen(l->path, "re");
+    _cleanup_free_ char *text = NULL;
+    size_t n;
+
+    if (!f)
+        return -errno;
+    text = malloc(CONFIG_FILE_MAX + 1);
+    if (!text)
+        return -ENOMEM;
+    n = fread(text, 1, CONFIG_FILE_MAX + 1, f);
+    if (ferror(f))
+        return errno ? -errno : -EIO;
+    if (n > CONFIG_FILE_MAX) {
+        tell(l, LOG_ERR, 0, "larger than %u bytes", CONFIG_FILE_MAX);
+        return -EINVAL;
+    }
+    text[n] = '\0';
+    if (strlen(text) < n) {
+        tell(l, LOG_ERR, 0, "not a text file");
+        return -EINVAL;
+    }
+    *ret = TAKE_PTR(text);
+    return 0;
+}
+
+int config_load(const char *path, ConfigReporter report, void *userdata, Config **ret)
+{
+    _cleanup_(config_freep) Config *c = NULL;
+    _cleanup_free_ char *text = NULL;
+    Loader l = {.path = path, .report = report, .userdata = userdata};
+    int r = read_text(&l, &text);
+
+    if (r < 0)
+        return r;
+    r = config_new(&c);
+    if (r < 0)
+        return r;
+    l.config = c;
+    l.cursor = text;
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
+        l.cursor += 3;
+    r = ini_parse_stream(next_line, &l, on_setting, &l);
+    settle_line(&l);
+    if (r == -2)
+        return -ENOMEM;
+    if (r > 0 && !l.bad)
+        tell(&l, LOG_ERR, (unsigned) r, "can't be understood");
+    if (l.error < 0)
+        return l.error;
+    if (l.bad)
+        return -EINVAL;
+    check_together(&l);
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+uint64_t config_reserve(const Config *c, uint64_t total_bytes)
+{
+    return c->reserve.ratio > 0 ? (uint64_t) (c->reserve.ratio * (double) total_bytes) : c->reserve.bytes;
+}
+
+static bool matches(char **patterns, const char *name)
+{
+    for (char **p = patterns; p && *p; p++)
+        if (fnmatch(*p, name, 0) == 0)
+            return true;
+    return false;
+}
+
+GuestMode config_guest_mode(const Config *c, const char *name)
+{
+    if (matches(c->off_patterns, name))
+        return GUEST_MODE_OFF;
+    return matches(c->observe_patterns, name) ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
+}
