@@ -70,7 +70,7 @@ static void set_interval(Manager *m, Guest *g, usec_t now)
 
     if (guest_is_moving(g, now))
         interval = REPORT_MOVING_USEC;
-    else if (m->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full_bytes)
+    else if (m->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
         interval = REPORT_CALM_USEC;
     g->report_interval_usec = interval;
     link_configure(g->link, interval);
@@ -134,7 +134,7 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     uint64_t from = guest_current(g);
     int r;
 
-    r = virt_set_memory(m->virt, g->info.uuid, target_bytes, g->full_bytes);
+    r = virt_set_memory(m->virt, g->info.uuid, target_bytes, g->full.bytes);
     if (r < 0)
         return r;
     guest_sent(g, target_bytes, now);

@@ -101,28 +101,7 @@ Guest *guest_free(Guest *g)
 
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
-    bool first = g->info.uuid[0] == 0;
-    uint64_t defined = info->persistent && info->configured_current_bytes > 0
-                           ? MIN(info->configured_current_bytes, info->maximum_bytes)
-                           : g->defined_full_bytes;
-
-    if (first) {
-        if (defined == 0)
-            defined = info->remembered_full_bytes > 0 ? MIN(info->remembered_full_bytes, info->maximum_bytes)
-                                                      : info->current_bytes;
-        g->full_bytes = defined;
-        /* What an administrator set live before this daemon started stands in the state that the last one
-         * left. */
-        if (info->remembered_full_bytes > 0 && info->remembered_full_bytes != defined &&
-            info->remembered_full_bytes <= info->maximum_bytes) {
-            g->full_bytes = info->remembered_full_bytes;
-            g->full_foreign = true;
-        }
-    } else if (defined != g->defined_full_bytes) {
-        g->full_bytes = defined;
-        g->full_foreign = false;
-    }
-    g->defined_full_bytes = defined;
+    full_size_define(&g->full, info);
     g->info = *info;
 }
 
@@ -143,36 +122,14 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     manager_wake(g->manager);
 }
 
-/* The first look at the balloon. With nothing of ours remembered, a size below what the definition says was
- * an administrator's decision; a size above it is a guest whose driver hasn't inflated the balloon yet. With
- * a target of ours remembered, a size between it and full is ours and may still be on its way. */
-static void learn_full(Guest *g, uint64_t actual_bytes, usec_t now_usec)
-{
-    uint64_t sent = g->info.remembered_sent_bytes, low, high;
-
-    if (sent == 0) {
-        if (actual_bytes + BALLOON_TOLERANCE_BYTES < g->full_bytes) {
-            g->full_bytes = actual_bytes;
-            g->full_foreign = true;
-        }
-        return;
-    }
-    low = MIN(sent, g->full_bytes);
-    high = MAX(sent, g->full_bytes);
-    if (actual_bytes + BALLOON_TOLERANCE_BYTES < low) {
-        g->full_bytes = actual_bytes;
-        g->full_foreign = true;
-    } else if (actual_bytes > sent + BALLOON_TOLERANCE_BYTES && actual_bytes <= high)
-        balloon_sent(&g->balloon, sent, now_usec);
-}
-
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
     uint64_t before = g->balloon.actual_bytes;
 
-    if (!g->balloon.known && !g->reboot)
-        learn_full(g, actual_bytes, now_usec);
+    if (!g->balloon.known && !g->reboot &&
+        full_size_learn(&g->full, g->info.remembered_sent_bytes, actual_bytes, BALLOON_TOLERANCE_BYTES))
+        balloon_sent(&g->balloon, g->info.remembered_sent_bytes, now_usec);
 
     switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
     case BALLOON_EVENT_NONE:
@@ -194,17 +151,16 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
             manager_wake(g->manager);
             break;
         }
-        if (actual_bytes == g->full_bytes)
+        if (actual_bytes == g->full.bytes)
             break;
         log_notice("%s: somebody else set its memory to %s (full was %s): that is its full size until it "
                    "stops or is "
                    "released",
-                   g->info.name, format_size(to, actual_bytes), format_size(from, g->full_bytes));
-        g->full_bytes = actual_bytes;
-        g->full_foreign = true;
+                   g->info.name, format_size(to, actual_bytes), format_size(from, g->full.bytes));
+        full_size_set_foreign(&g->full, actual_bytes);
         break;
     }
-    if (g->reboot && actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full_bytes && !g->balloon.moving)
+    if (g->reboot && actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !g->balloon.moving)
         g->reboot = false;
 }
 
@@ -292,10 +248,7 @@ void guest_refused(Guest *g, usec_t now_usec)
 void guest_released(Guest *g, usec_t now_usec)
 {
     g->released_usec = now_usec;
-    if (g->full_foreign) {
-        g->full_bytes = g->defined_full_bytes;
-        g->full_foreign = false;
-    }
+    full_size_clear_foreign(&g->full);
 }
 
 void guest_settle_promise(Guest *g, usec_t now_usec)
@@ -338,7 +291,7 @@ uint64_t guest_current(const Guest *g)
 
 uint64_t guest_floor(const Guest *g)
 {
-    return guard_floor(g->full_bytes, g->manager->config->floor_ratio);
+    return guard_floor(g->full.bytes, g->manager->config->floor_ratio);
 }
 
 bool guest_in_distress(const Guest *g, usec_t now_usec)
@@ -388,7 +341,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .maximum_bytes = g->info.maximum_bytes,
         /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
            alone. */
-        .full_bytes = MAX(g->full_bytes, current),
+        .full_bytes = MAX(g->full.bytes, current),
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
         .standing_bytes = standing,

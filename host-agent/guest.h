@@ -6,6 +6,7 @@
 #include "host-agent/act/balloon.h"
 #include "host-agent/decide/plan.h"
 #include "host-agent/libvirt/virt.h"
+#include "host-agent/sense/full-size.h"
 #include "host-agent/sense/link.h"
 #include "host-agent/sense/sample.h"
 
@@ -28,10 +29,7 @@ typedef struct Guest {
     bool lost;        /* libvirt is away: what is known is kept and ages */
     char busy[32];    /* why it must be left alone; empty: nothing */
 
-    /* Full size: what the definition says, or for a transient domain what it had when first seen. What an
-     * administrator set live (a setmem that isn't ours) wins until the domain stops or is released. */
-    uint64_t full_bytes, defined_full_bytes;
-    bool full_foreign;
+    FullSize full;
 
     /* The channel. */
     Link *link;

@@ -363,16 +363,16 @@ int manager_release(Manager *m, Guest *g)
     int r;
 
     guest_released(g, now_usec(CLOCK_MONOTONIC));
-    if (current >= g->full_bytes && balloon_standing(&g->balloon) >= g->full_bytes)
+    if (current >= g->full.bytes && balloon_standing(&g->balloon) >= g->full.bytes)
         return 0;
     if (g->lost || g->busy[0])
         return -EAGAIN;
     room = manager_room(m);
-    target = MIN(g->full_bytes, current + room);
+    target = MIN(g->full.bytes, current + room);
     if (target <= current)
         return -ENOSPC;
     r = manager_move(m, g, target,
-                     target < g->full_bytes ? "released, as far as the host has room" : "released");
+                     target < g->full.bytes ? "released, as far as the host has room" : "released");
     return r < 0 ? r : 0;
 }
 

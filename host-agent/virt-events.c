@@ -76,7 +76,7 @@ static void add_guest(Manager *m, const DomainInfo *info)
         guest_free(g);
         return;
     }
-    log_info("%s: is there, full size %s%s%s%s", g->info.name, format_size(size, g->full_bytes),
+    log_info("%s: is there, full size %s%s%s%s", g->info.name, format_size(size, g->full.bytes),
              g->info.pinned ? "; its balloon is left alone: " : "", g->info.pinned ? g->info.pinned : "",
              g->info.has_channel ? "" : "; no channel for an agent, so libvirt's stats serve");
     bus_guest_added(m, g);

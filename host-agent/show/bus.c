@@ -228,7 +228,7 @@ static int release(Manager *m, Guest *g, uint64_t *ret_bytes)
     r = manager_release(m, g);
     if (r < 0)
         return r;
-    *ret_bytes = LESS_BY(g->full_bytes, current);
+    *ret_bytes = LESS_BY(g->full.bytes, current);
     return 0;
 }
 
@@ -245,7 +245,7 @@ static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_err
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name,
                                  release_refusal(g, r));
-    format_size(full, g->full_bytes);
+    format_size(full, g->full.bytes);
     format_duration(grace, m->config->guard.grace_usec);
     if (bytes == 0)
         snprintf(text, sizeof(text), "%s already has its full size, %s; it isn't shrunk for %s", name, full,

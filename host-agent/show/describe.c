@@ -170,7 +170,7 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
     if (s.age_usec != USEC_INFINITY)
         dict_count(d, "age_usec", s.age_usec);
     dict_count(d, "maximum_bytes", s.maximum_bytes);
-    dict_count(d, "full_bytes", g->full_bytes);
+    dict_count(d, "full_bytes", g->full.bytes);
     dict_count(d, "current_bytes", s.current_bytes);
     dict_count(d, "target_bytes", target_bytes(g, &s));
     dict_count(d, "floor_bytes", s.floor_bytes);
@@ -193,11 +193,11 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
 
 static const char *full_why(const Guest *g)
 {
-    if (g->full_foreign)
+    if (g->full.foreign)
         return "set live by an administrator";
     if (!g->info.persistent)
         return "what it had when first seen (a transient domain)";
-    return g->info.configured_current_bytes == g->full_bytes ? "currentMemory of its definition"
+    return g->info.configured_current_bytes == g->full.bytes ? "currentMemory of its definition"
                                                              : "its definition, at most the maximum";
 }
 
@@ -212,7 +212,7 @@ static void describe_definition(Dict *d, const Guest *g)
     dict_count(d, "maximum_bytes", i->maximum_bytes);
     if (i->configured_current_bytes > 0)
         dict_count(d, "configured_current_bytes", i->configured_current_bytes);
-    dict_count(d, "full_bytes", g->full_bytes);
+    dict_count(d, "full_bytes", g->full.bytes);
     dict_text(d, "full_why", full_why(g));
     dict_count(d, "floor_bytes", guest_floor(g));
     dict_bool(d, "balloon", i->has_balloon);
@@ -497,7 +497,8 @@ static void describe_config(Dict *d, const Manager *m)
 
     dict_open(d, "config");
     put_text(d, "file", m->config_path);
-#define SETTING(section, key, type, member, def, help) SETTING_##type(d, section "." key, &c->member);
+#define SETTING(section, key, type, member, def, low, high, help) \
+    SETTING_##type(d, section "." key, &c->member);
 #include "host-agent/config.def"
 #undef SETTING
     dict_close(d);

@@ -102,7 +102,7 @@ void journal_distress(const Manager *m, const Guest *g)
     log_fields(
         LOG_NOTICE, MESSAGE_DISTRESS, f.fields, f.n,
         "%s: in distress (%s) at %s of %s: it isn't shrunk, and gets memory back as far as there is room",
-        g->info.name, cause, format_size(size, guest_current(g)), format_size(full, g->full_bytes));
+        g->info.name, cause, format_size(size, guest_current(g)), format_size(full, g->full.bytes));
 }
 
 void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec)

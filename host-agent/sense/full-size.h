@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A guest's full size: what it has when nothing is taken from it.
+ *
+ * A currentMemory below the maximum is an administrator's decision. So the full size is the persistent
+ * definition's currentMemory, and for a transient domain what it had when first seen. A live size that isn't
+ * ours ("foreign") wins until the domain stops, the definition changes, or the guest is released. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host-agent/libvirt/domain-info.h"
+
+typedef struct FullSize {
+    uint64_t bytes;
+    uint64_t defined_bytes; /* what it is again when the foreign size is cleared */
+    bool foreign;
+} FullSize;
+
+/* From the definition, first or changed; and first also from what the last daemon remembered with the domain.
+ */
+void full_size_define(FullSize *f, const DomainInfo *info);
+
+/* The first look at the balloon. With nothing of ours remembered, a size below the defined one is an
+ * administrator's decision; one above it is a guest whose driver hasn't inflated the balloon yet. With a
+ * target of ours remembered (sent_bytes), what lies between it and full is ours. Returns whether our target
+ * is still on its way. */
+bool full_size_learn(FullSize *f, uint64_t sent_bytes, uint64_t actual_bytes, uint64_t tolerance_bytes);
+
+/* Somebody else set the balloon. */
+void full_size_set_foreign(FullSize *f, uint64_t bytes);
+void full_size_clear_foreign(FullSize *f);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <check.h>
+
+#include "base/units.h"
+#include "host-agent/sense/full-size.h"
+
+/* What a daemon that starts beside a running guest takes for its full size. */
+static const struct {
+    const char *what;
+    bool persistent;
+    unsigned maximum, configured, current; /* MiB, of the definition */
+    unsigned remembered_full, remembered_sent;
+    unsigned actual;
+    unsigned full; /* expected */
+    bool foreign, moving;
+} table[] = {
+    {"at its maximum", true, 512, 512, 512, 0, 0, 512, 512, false, false},
+    {"defined below its maximum", true, 1024, 512, 512, 0, 0, 512, 512, false, false},
+    {"defined below its maximum, driver not up", true, 1024, 512, 512, 0, 0, 1024, 512, false, false},
+    {"set live below its definition", true, 512, 512, 400, 0, 0, 400, 400, true, false},
+    {"transient: what it has", false, 1024, 0, 700, 0, 0, 700, 700, false, false},
+    {"our target reached", true, 512, 512, 300, 512, 300, 300, 512, false, false},
+    {"our target on its way", true, 512, 512, 300, 512, 300, 400, 512, false, true},
+    {"our target on its way, not begun", true, 512, 512, 512, 512, 300, 512, 512, false, true},
+    {"set live below our target meanwhile", true, 512, 512, 200, 512, 300, 200, 200, true, false},
+    {"transient, ours", false, 512, 0, 300, 512, 300, 300, 512, false, false},
+    {"a foreign full remembered", true, 512, 512, 300, 400, 300, 300, 400, true, false},
+    {"a remembered full that can't be", true, 512, 512, 512, 9999, 512, 512, 512, false, false},
+};
+
+START_TEST(test_start)
+{
+    DomainInfo info = {
+        .persistent = table[_i].persistent,
+        .maximum_bytes = table[_i].maximum * MIB,
+        .configured_current_bytes = table[_i].configured * MIB,
+        .current_bytes = table[_i].current * MIB,
+        .remembered_full_bytes = table[_i].remembered_full * MIB,
+    };
+    FullSize f = {};
+    bool moving;
+
+    full_size_define(&f, &info);
+    moving = full_size_learn(&f, table[_i].remembered_sent * MIB, table[_i].actual * MIB, MIB);
+    ck_assert_msg(f.bytes == table[_i].full * MIB, "%s: full is %llu MiB", table[_i].what,
+                  (unsigned long long) (f.bytes / MIB));
+    ck_assert_msg(f.foreign == table[_i].foreign, "%s: foreign", table[_i].what);
+    ck_assert_msg(moving == table[_i].moving, "%s: moving", table[_i].what);
+}
+END_TEST
+
+START_TEST(test_foreign_until_cleared)
+{
+    DomainInfo info = {
+        .persistent = true, .maximum_bytes = GIB, .configured_current_bytes = GIB, .current_bytes = GIB};
+    FullSize f = {};
+
+    full_size_define(&f, &info);
+    full_size_set_foreign(&f, 600 * MIB);
+    ck_assert(f.foreign && f.bytes == 600 * MIB);
+    /* The same definition again (another device, say) doesn't end it. */
+    full_size_define(&f, &info);
+    ck_assert(f.foreign && f.bytes == 600 * MIB);
+    full_size_clear_foreign(&f);
+    ck_assert(!f.foreign && f.bytes == GIB);
+
+    /* A definition with another currentMemory does. */
+    full_size_set_foreign(&f, 600 * MIB);
+    info.configured_current_bytes = 800 * MIB;
+    full_size_define(&f, &info);
+    ck_assert(!f.foreign && f.bytes == 800 * MIB);
+
+    /* Set live to what is defined: nothing foreign about it. */
+    full_size_set_foreign(&f, 800 * MIB);
+    ck_assert(!f.foreign);
+}
+END_TEST
+
+START_TEST(test_transient_keeps_first)
+{
+    DomainInfo info = {.maximum_bytes = GIB, .current_bytes = 700 * MIB};
+    FullSize f = {};
+
+    full_size_define(&f, &info);
+    /* Told again after our own balloon shrank it. */
+    info.current_bytes = 300 * MIB;
+    full_size_define(&f, &info);
+    ck_assert(f.bytes == 700 * MIB && !f.foreign);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("full-size");
+    TCase *t = tcase_create("full-size");
+    SRunner *r;
+    int failed;
+
+    tcase_add_loop_test(t, test_start, 0, ELEMENTSOF(table));
+    tcase_add_test(t, test_foreign_until_cleared);
+    tcase_add_test(t, test_transient_keeps_first);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
