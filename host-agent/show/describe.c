@@ -494,6 +494,8 @@ static void describe_config(Dict *d, const Manager *m)
 #define SETTING_LOG_LEVEL     setting_log_level
 #define SETTING_ON_STOP       setting_on_stop
 #define SETTING_PATTERNS      setting_patterns
+#define SETTING_PATH          SETTING_TEXT
+#define SETTING_SECONDS       SETTING_DURATION
 
     dict_open(d, "config");
     put_text(d, "file", m->config_path);
