@@ -92,20 +92,31 @@ typedef struct Message {
 const char *message_type_to_string(MessageType t);
 const char *distress_cause_to_string(DistressCause c);
 
-/* Packs m into a whole frame in buf (at least FRAME_MAX). Returns the frame's length, -EMSGSIZE, or -EINVAL
- * for a message that message_unpack() would refuse. */
+/* Packs m into a whole frame in buf (at least FRAME_MAX). Returns the frame's length, or -EINVAL for a
+ * message that message_unpack() would refuse. */
 ssize_t message_pack(const Message *m, uint8_t *buf);
 
-/* Unpacks and validates one frame's payload. Returns 0 and fills *ret, or
- *   -EBADMSG  not an Envelope, or no or an unknown message in it
- *   -ENODATA  a field that the message needs is missing (Report: mem_total, mem_free, at_usec)
- *   -ERANGE   an impossible value: memory above GUEST_MEMORY_MAX_BYTES; free, available, buffers, cached,
- *             sreclaimable, shmem, anon_pages, dirty, mlocked or low_watermark above mem_total; swap_free
- * above swap_total; an average above 10000; an interval outside its limits -ENAMETOOLONG  a text longer than
- * it may be -EILSEQ   a text with anything but printable ASCII, a boot_id that isn't a UUID -EPROTONOSUPPORT
- * Hello or Welcome of another protocol -ENOMEM *ret_what (may be NULL) is set on failure: the field or
- * message concerned, a static string. */
+/* Unpacks and validates one frame's payload. It takes nothing from the heap, and of the stack a fixed amount.
+ * Returns 0 and fills *ret, or one of these, with *ret_what (may be NULL) the field or message concerned, a
+ * static string:
+ *
+ * - EBADMSG: not an Envelope, no or an unknown message in it, or more in it than any message needs.
+ * - ENODATA: a field that the message needs is missing. Hello: protocol, boot_id, boot_usec.
+ *   Welcome: protocol, nonce. Configure: interval_usec. Report: at_usec, mem_total, mem_free.
+ *   Distress: cause; it may be without a Report (present is 0 then), but one that is there is complete.
+ * - ERANGE: an impossible value. mem_total 0; mem_total or swap_total above GUEST_MEMORY_MAX_BYTES; free,
+ *   available, buffers, cached, sreclaimable, shmem, anon_pages, dirty, mlocked or low_watermark above
+ *   mem_total; swap_free above swap_total; an average above 10000; a counter above GUEST_COUNTER_MAX; at_usec
+ *   or boot_usec above GUEST_UPTIME_MAX_USEC; an interval outside its limits; an unknown cause.
+ * - ENAMETOOLONG: a text longer than it may be.
+ * - EILSEQ: a text with anything but printable ASCII (a NUL ends it), a boot_id that isn't a UUID.
+ * - EPROTONOSUPPORT: Hello or Welcome of another protocol. */
 int message_unpack(const uint8_t *payload, size_t length, Message *ret, const char **ret_what);
+
+/* Lowers gauges that are above what they are a part of (mem_total, swap_total) to it. The kernel's figures
+ * are read one after the other, so while a balloon deflates, what was read later may exceed what was read
+ * before; an honest guest settles its report before message_pack(), which refuses it else. */
+void report_settle(Report *r);
 
 /* Whether next may follow previous within one boot: time doesn't go back, no counter goes back. Returns 0, or
  * -ESTALE with *ret_what (may be NULL) the field. Fields that one of them lacks aren't compared. */

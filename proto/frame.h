@@ -18,6 +18,7 @@
 typedef struct FrameReader {
     uint8_t buf[FRAME_MAX];
     size_t fill;
+    size_t delivered;       /* bytes at the start that the last call returned as a frame */
     uint64_t rubbish_bytes; /* bytes dropped since frame_reader_init, cumulative */
     uint64_t bad_frames;    /* complete headers that were refused, cumulative */
 } FrameReader;
@@ -26,7 +27,7 @@ void frame_reader_init(FrameReader *r);
 /* Takes up to length bytes of data, stopping behind the first whole frame. *ret_taken: how many were taken (>
  * 0 unless length is 0). Returns 1 when a frame is there: *ret_payload and *ret_length, valid until the next
  * call; 0 when all was taken without completing a frame. Call again with the rest until all is taken and 0 is
- * returned. */
+ * returned: what was taken for the payload of a frame that proves bad may hold several good ones. */
 int frame_reader_feed(FrameReader *r, const uint8_t *data, size_t length, size_t *ret_taken,
                       const uint8_t **ret_payload, size_t *ret_length);
 

@@ -42,3 +42,8 @@
 
 /* Guest memory beyond this is a lie (x86-64 has 52 physical address bits). */
 #define GUEST_MEMORY_MAX_BYTES (UINT64_C(1) << 52)
+/* A guest that is up for longer than a hundred years is a lie. */
+#define GUEST_UPTIME_MAX_USEC  (UINT64_C(100) * 365 * 86400 * USEC_PER_SEC)
+/* Counters beyond this are, too: a byte counter that grows by 2 GB each second gets here after 146 years.
+ * Differences of two counters fit a signed number. */
+#define GUEST_COUNTER_MAX      ((uint64_t) INT64_MAX)
