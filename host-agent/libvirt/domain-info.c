@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "host-agent/libvirt/domain-info.h"
+
+#include <ctype.h>
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "proto/limits.h"
+
+/* libvirt's own protocol carries no longer string. */
+#define DOMAIN_XML_MAX (4U << 20)
+
+static void doc_freep(xmlDoc **doc)
+{
+    xmlFreeDoc(*doc);
+}
+
+static void parser_freep(xmlParserCtxt **parser)
+{
+    xmlFreeParserCtxt(*parser);
+}
+
+static void xml_freep(xmlChar **s)
+{
+    xmlFree(*s);
+}
+
+/* libvirt writes no document type, and without one there are no entities to expand. */
+static void refuse_document_type(void *parser, const xmlChar *name, const xmlChar *public_id,
+                                 const xmlChar *system_id)
+{
+    xmlStopParser(parser);
+}
+
+static xmlDoc *document_parse(const char *xml)
+{
+    _cleanup_(parser_freep) xmlParserCtxt *parser = NULL;
+    xmlDoc *doc;
+    size_t length;
+
+    length = strnlen(xml, DOMAIN_XML_MAX + 1);
+    if (length == 0 || length > DOMAIN_XML_MAX)
+        return NULL;
+    parser = xmlNewParserCtxt();
+    if (!parser)
+        return NULL;
+    parser->sax->internalSubset = refuse_document_type;
+    parser->sax->externalSubset = refuse_document_type;
+    doc = xmlCtxtReadMemory(parser, xml, (int) length, NULL, NULL,
+                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS |
+                                XML_PARSE_NOCDATA);
+    if (doc && (!parser->wellFormed || doc->intSubset || doc->extSubset)) {
+        xmlFreeDoc(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static bool is_named(const xmlNode *node, const char *name)
+{
+    return node->type == XML_ELEMENT_NODE && !strcmp((const char *) node->name, name);
+}
+
+/* The first child element of that name; libvirt's own elements have no namespace. */
+static xmlNode *child(const xmlNode *node, const char *name)
+{
+    for (xmlNode *n = node ? node->children : NULL; n; n = n->next)
+        if (!n->ns && is_named(n, name))
+            return n;
+    return NULL;
+}
+
+static bool attribute_is(xmlNode *node, const char *name, const char *value)
+{
+    _cleanup_(xml_freep) xmlChar *found = xmlGetNoNsProp(node, (const xmlChar *) name);
+
+    return found && !strcmp((const char *) found, value);
+}
+
+static int parse_u64(const char *s, uint64_t *ret)
+{
+    unsigned long long value;
+    char *end;
+
+    while (isspace((unsigned char) *s))
+        s++;
+    if (!isdigit((unsigned char) *s))
+        return -EBADMSG;
+    errno = 0;
+    value = strtoull(s, &end, 10);
+    if (errno)
+        return -EBADMSG;
+    while (isspace((unsigned char) *end))
+        end++;
+    if (*end)
+        return -EBADMSG;
+    *ret = value;
+    return 0;
+}
+
+static int attribute_u64(xmlNode *node, const char *name, uint64_t *ret)
+{
+    _cleanup_(xml_freep) xmlChar *value = xmlGetNoNsProp(node, (const xmlChar *) name);
+
+    return value ? parse_u64((const char *) value, ret) : -ENOENT;
+}
+
+/* The units that libvirt takes in <memory unit=''>; it writes KiB. */
+static int unit_bytes(const char *unit, uint64_t *ret)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"b", 1},   {"bytes", 1}, {"KB", 1000},       {"k", KIB}, {"KiB", KIB}, {"MB", 1000000},
+        {"M", MIB}, {"MiB", MIB}, {"GB", 1000000000}, {"G", GIB}, {"GiB", GIB}, {"TB", 1000000000000},
+        {"T", TIB}, {"TiB", TIB},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(units); i++)
+        if (!strcasecmp(unit, units[i].name)) {
+            *ret = units[i].bytes;
+            return 0;
+        }
+    return -EBADMSG;
+}
+
+static int size_of(xmlNode *node, uint64_t *ret_bytes)
+{
+    _cleanup_(xml_freep) xmlChar *text = NULL, *unit = NULL;
+    uint64_t number, multiplier = KIB;
+    int r;
+
+    text = xmlNodeGetContent(node);
+    if (!text)
+        return -ENOMEM;
+    r = parse_u64((const char *) text, &number);
+    if (r < 0)
+        return r;
+    unit = xmlGetNoNsProp(node, (const xmlChar *) "unit");
+    if (unit) {
+        r = unit_bytes((const char *) unit, &multiplier);
+        if (r < 0)
+            return r;
+    }
+    if (number > GUEST_MEMORY_MAX_BYTES / multiplier)
+        return -EBADMSG;
+    *ret_bytes = number * multiplier;
+    return 0;
+}
+
+static int parse_uuid(xmlNode *node, char ret[static 37])
+{
+    _cleanup_(xml_freep) xmlChar *text = xmlNodeGetContent(node);
+    size_t n = 0;
+
+    if (!text)
+        return -ENOMEM;
+    for (const char *s = (const char *) text; *s; s++) {
+        bool dash = n == 8 || n == 13 || n == 18 || n == 23;
+
+        if (isspace((unsigned char) *s) && (n == 0 || n == 36))
+            continue;
+        if (n == 36 || (dash ? *s != '-' : !isxdigit((unsigned char) *s)))
+            return -EBADMSG;
+        ret[n++] = (char) tolower((unsigned char) *s);
+    }
+    if (n != 36)
+        return -EBADMSG;
+    ret[n] = '\0';
+    return 0;
+}
+
+static int parse_name(xmlNode *node, char ret[static DOMAIN_NAME_MAX + 1])
+{
+    _cleanup_(xml_freep) xmlChar *text = xmlNodeGetContent(node);
+    size_t n = 0;
+
+    if (!text)
+        return -ENOMEM;
+    for (const xmlChar *s = text; *s && n < DOMAIN_NAME_MAX; s++)
+        ret[n++] = (char) (*s < 0x20 || *s == 0x7f ? '?' : *s);
+    /* A cut within a character of several bytes goes back to its start. */
+    if (text[n])
+        while (n > 0 && (text[n] & 0xc0) == 0x80)
+            n--;
+    if (n == 0)
+        return -EBADMSG;
+    ret[n] = '\0';
+    return 0;
+}
+
+/* VFIO pins all memory of the guest: a page that the balloon gives back stays where it is. Devices behind
+ * vfio-ap and vfio-ccw (s390) pin only what they use. USB and SCSI devices pin nothing. */
+static bool hostdev_pins(xmlNode *device)
+{
+    if (is_named(device, "hostdev"))
+        return attribute_is(device, "type", "pci") ||
+               (attribute_is(device, "type", "mdev") && !attribute_is(device, "model", "vfio-ap") &&
+                !attribute_is(device, "model", "vfio-ccw"));
+    if (is_named(device, "interface"))
+        return attribute_is(device, "type", "hostdev") || attribute_is(device, "type", "vdpa");
+    if (is_named(device, "disk"))
+        return attribute_is(device, "type", "nvme") || attribute_is(device, "type", "vhostvdpa");
+    return false;
+}
+
+static bool is_channel(xmlNode *device)
+{
+    xmlNode *target = child(device, "target");
+
+    return is_named(device, "channel") && target && attribute_is(target, "type", "virtio") &&
+           attribute_is(target, "name", CHANNEL_NAME);
+}
+
+static void parse_balloon(xmlNode *balloon, DomainInfo *info)
+{
+    xmlNode *stats;
+    uint64_t period = 0;
+
+    if (attribute_is(balloon, "model", "none"))
+        return;
+    info->has_balloon = true;
+    info->autodeflate = attribute_is(balloon, "autodeflate", "on");
+    info->free_page_reporting = attribute_is(balloon, "freePageReporting", "on");
+    stats = child(balloon, "stats");
+    if (stats && attribute_u64(stats, "period", &period) == 0)
+        info->stats_period_sec = (unsigned) MIN(period, (uint64_t) UINT32_MAX);
+}
+
+static const char *parse_devices(xmlNode *devices, DomainInfo *info)
+{
+    const char *pinned = NULL;
+
+    for (xmlNode *n = devices ? devices->children : NULL; n; n = n->next) {
+        if (n->type != XML_ELEMENT_NODE || n->ns)
+            continue;
+        if (is_named(n, "memballoon"))
+            parse_balloon(n, info);
+        else if (is_channel(n))
+            info->has_channel = true;
+        else if (hostdev_pins(n))
+            pinned = "hostdev";
+    }
+    return pinned;
+}
+
+static const char *find_pinned(xmlNode *domain, DomainInfo *info)
+{
+    const char *pinned = parse_devices(child(domain, "devices"), info);
+    xmlNode *backing = child(domain, "memoryBacking");
+
+    if (!info->has_balloon)
+        return "no balloon device";
+    if (pinned)
+        return pinned;
+    if (child(backing, "hugepages"))
+        return "hugepages";
+    if (child(backing, "locked"))
+        return "locked memory";
+    if (child(domain, "launchSecurity"))
+        return "launch security";
+    return NULL;
+}
+
+static void parse_state(xmlNode *domain, DomainInfo *info)
+{
+    xmlNode *metadata = child(domain, "metadata");
+
+    for (xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next) {
+        uint64_t full, sent;
+
+        if (!is_named(n, "state") || !n->ns || strcmp((const char *) n->ns->href, STATE_URI) != 0)
+            continue;
+        if (attribute_u64(n, "full", &full) == 0 && attribute_u64(n, "sent", &sent) == 0 &&
+            full <= GUEST_MEMORY_MAX_BYTES && sent <= GUEST_MEMORY_MAX_BYTES) {
+            info->remembered_full_bytes = full;
+            info->remembered_sent_bytes = sent;
+        }
+        return;
+    }
+}
+
+/* currentMemory; where a definition has none, it is the maximum. */
+static int parse_memory(xmlNode *domain, uint64_t *ret_maximum, uint64_t *ret_current)
+{
+    xmlNode *memory = child(domain, "memory"), *current = child(domain, "currentMemory");
+    uint64_t maximum_bytes, current_bytes;
+    int r;
+
+    if (!memory)
+        return -EBADMSG;
+    r = size_of(memory, &maximum_bytes);
+    if (r < 0)
+        return r;
+    if (maximum_bytes == 0)
+        return -EBADMSG;
+    current_bytes = maximum_bytes;
+    if (current) {
+        r = size_of(current, &current_bytes);
+        if (r < 0)
+            return r;
+    }
+    *ret_maximum = maximum_bytes;
+    *ret_current = MIN(current_bytes, maximum_bytes);
+    return 0;
+}
+
+static int parse_live(const char *xml, DomainInfo *info)
+{
+    _cleanup_(doc_freep) xmlDoc *doc = document_parse(xml);
+    xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL, *uuid, *name;
+    uint64_t id;
+    int r;
+
+    if (!domain || !is_named(domain, "domain"))
+        return -EBADMSG;
+    uuid = child(domain, "uuid");
+    name = child(domain, "name");
+    if (!uuid || !name)
+        return -EBADMSG;
+    r = parse_uuid(uuid, info->uuid);
+    if (r < 0)
+        return r;
+    r = parse_name(name, info->name);
+    if (r < 0)
+        return r;
+    r = parse_memory(domain, &info->maximum_bytes, &info->current_bytes);
+    if (r < 0)
+        return r;
+    info->id = attribute_u64(domain, "id", &id) == 0 && id <= INT32_MAX ? (int) id : -1;
+    info->pinned = find_pinned(domain, info);
+    parse_state(domain, info);
+    return 0;
+}
+
+static int parse_inactive(const char *xml, DomainInfo *info)
+{
+    _cleanup_(doc_freep) xmlDoc *doc = document_parse(xml);
+    xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL;
+    uint64_t maximum_bytes;
+
+    if (!domain || !is_named(domain, "domain"))
+        return -EBADMSG;
+    info->persistent = true;
+    return parse_memory(domain, &maximum_bytes, &info->configured_current_bytes);
+}
+
+int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret)
+{
+    DomainInfo info = {.id = -1};
+    int r;
+
+    r = parse_live(live_xml, &info);
+    if (r < 0)
+        return r;
+    if (inactive_xml) {
+        r = parse_inactive(inactive_xml, &info);
+        if (r < 0)
+            return r;
+    }
+    *ret = info;
+    return 0;
+}
+
+char *domain_state_xml(uint64_t full_bytes, uint64_t sent_bytes)
+{
+    char *xml;
+
+    if (asprintf(&xml, "<state full='%llu' sent='%llu'/>", (unsigned long long) full_bytes,
+                 (unsigned long long) sent_bytes) < 0)
+        return NULL;
+    return xml;
+}

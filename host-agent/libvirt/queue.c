@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "host-agent/libvirt/queue.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct Queue {
+    int fd;
+    QueueItem *head, *tail;
+    unsigned n, peak;
+};
+
+int queue_new(Queue **ret)
+{
+    _cleanup_(queue_freep) Queue *q = NULL;
+
+    q = calloc(1, sizeof(*q));
+    if (!q)
+        return -ENOMEM;
+    q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (q->fd < 0)
+        return -errno;
+    *ret = TAKE_PTR(q);
+    return 0;
+}
+
+Queue *queue_free(Queue *q)
+{
+    if (!q)
+        return NULL;
+    for (QueueItem *item = q->head, *next; item; item = next) {
+        next = item->next;
+        queue_item_free(item);
+    }
+    closep(&q->fd);
+    free(q);
+    return NULL;
+}
+
+QueueItem *queue_item_free(QueueItem *item)
+{
+    if (!item)
+        return NULL;
+    free(item->text);
+    free(item->info);
+    free(item->stats);
+    free(item->data);
+    free(item);
+    return NULL;
+}
+
+int queue_fd(const Queue *q)
+{
+    return q->fd;
+}
+
+unsigned queue_peak(const Queue *q)
+{
+    return q->peak;
+}
+
+void queue_wake(Queue *q)
+{
+    /* The only error is EAGAIN: the counter is full, so the descriptor is readable. */
+    (void) eventfd_write(q->fd, 1);
+}
+
+static void append(Queue *q, Mailbox *box, QueueItem *item)
+{
+    item->box = box;
+    if (box)
+        box->waiting[item->event.type] = item;
+    item->prev = q->tail;
+    *(q->tail ? &q->tail->next : &q->head) = item;
+    q->tail = item;
+    q->n++;
+    q->peak = MAX(q->peak, q->n);
+    if (q->n == 1)
+        queue_wake(q);
+}
+
+static void take_out(Queue *q, QueueItem *item)
+{
+    *(item->prev ? &item->prev->next : &q->head) = item->next;
+    *(item->next ? &item->next->prev : &q->tail) = item->prev;
+    item->prev = item->next = NULL;
+    if (item->box)
+        item->box->waiting[item->event.type] = NULL;
+    item->box = NULL;
+    q->n--;
+}
+
+static int item_new(const VirtEvent *event, QueueItem **ret)
+{
+    _cleanup_(queue_item_freep) QueueItem *item = calloc(1, sizeof(*item));
+
+    if (!item)
+        return -ENOMEM;
+    item->event = (VirtEvent){.type = event->type, .error = event->error, .bytes = event->bytes};
+    if (event->uuid) {
+        snprintf(item->uuid, sizeof(item->uuid), "%s", event->uuid);
+        item->event.uuid = item->uuid;
+    }
+    if (event->text) {
+        item->event.text = item->text = strdup(event->text);
+        if (!item->text)
+            return -ENOMEM;
+    }
+    if (event->info) {
+        item->event.info = item->info = malloc(sizeof(*item->info));
+        if (!item->info)
+            return -ENOMEM;
+        *item->info = *event->info;
+    }
+    if (event->stats) {
+        item->event.stats = item->stats = malloc(sizeof(*item->stats));
+        if (!item->stats)
+            return -ENOMEM;
+        *item->stats = *event->stats;
+    }
+    *ret = TAKE_PTR(item);
+    return 0;
+}
+
+int queue_push(Queue *q, Mailbox *box, const VirtEvent *event)
+{
+    QueueItem *item;
+    int r;
+
+    assert(event->type != VIRT_CHANNEL_DATA);
+    r = item_new(event, &item);
+    if (r < 0)
+        return r;
+    if (box)
+        queue_drop(q, box, event->type);
+    append(q, box, item);
+    return 0;
+}
+
+int queue_push_data(Queue *q, Mailbox *box, const char *uuid, const uint8_t *data, size_t length)
+{
+    QueueItem *item = box->waiting[VIRT_CHANNEL_DATA];
+    size_t waiting = item ? item->event.length : 0;
+    int r;
+
+    if (length > QUEUE_DATA_MAX - waiting)
+        return -ENOBUFS;
+    if (!item) {
+        r = item_new(&(VirtEvent){.type = VIRT_CHANNEL_DATA, .uuid = uuid}, &item);
+        if (r < 0)
+            return r;
+    }
+    if (waiting + length > item->allocated) {
+        size_t allocated = MIN(MAX(waiting + length, 2 * item->allocated), (size_t) QUEUE_DATA_MAX);
+        uint8_t *grown = realloc(item->data, allocated);
+
+        if (!grown) {
+            if (!item->box)
+                queue_item_free(item);
+            return -ENOMEM;
+        }
+        item->event.data = item->data = grown;
+        item->allocated = allocated;
+    }
+    memcpy(item->data + waiting, data, length);
+    item->event.length += length;
+    if (!item->box)
+        append(q, box, item);
+    return 0;
+}
+
+void queue_drop(Queue *q, Mailbox *box, VirtEventType type)
+{
+    QueueItem *item = box->waiting[type];
+
+    if (!item)
+        return;
+    take_out(q, item);
+    queue_item_free(item);
+}
+
+void mailbox_leave(Mailbox *box)
+{
+    for (size_t i = 0; i < ELEMENTSOF(box->waiting); i++)
+        if (box->waiting[i]) {
+            box->waiting[i]->box = NULL;
+            box->waiting[i] = NULL;
+        }
+}
+
+QueueItem *queue_pop(Queue *q)
+{
+    QueueItem *item = q->head;
+    eventfd_t value;
+
+    if (!item) {
+        (void) eventfd_read(q->fd, &value);
+        return NULL;
+    }
+    take_out(q, item);
+    return item;
+}
