@@ -19,7 +19,8 @@ typedef enum GuardRule {
     GUARD_RULE_GRACE,     /* just booted, rebooted or released: not shrunk */
     GUARD_RULE_DISTRESS,  /* in distress: not shrunk, and gets its full size back within room */
     GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
-    GUARD_RULE_SWAPLESS,  /* no swap in the guest: not below what it uses + 10 % */
+    GUARD_RULE_SWAPLESS,  /* not below what the guest uses + 10 % less what its swap can still take (unknown:
+                             0) */
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon does in step_usec */
     GUARD_RULE_ROOM,      /* growth only from what the host has above its critical mark */
     GUARD_RULE_DEAD_BAND, /* too small a change to be worth a move */
@@ -38,10 +39,10 @@ typedef struct GuardConfig {
     usec_t step_usec;         /* how long one move may take at the measured rate */
     double step_rate_default; /* bytes per second, until one was measured */
     double dead_band_ratio;   /* of full */
-    uint64_t
-        dead_band_bytes; /* the larger of the two counts; a move to full or to the floor is always worth it */
-    double swapless_ratio;       /* above what is used: 0.1 */
-    double critical_ratio;       /* of the host's total … */
+    uint64_t dead_band_bytes; /* the larger of the two counts; reaching full is always worth a move, and so is
+                               * what the guard itself asks for */
+    double swapless_ratio;    /* above what is used: 0.1 */
+    double critical_ratio;    /* of the host's total … */
     uint64_t critical_max_bytes; /* … and no more than this: the room rule keeps it free */
 } GuardConfig;
 
@@ -62,12 +63,21 @@ typedef struct GuardConfig {
  * GiB). Never above full. */
 uint64_t guard_floor(uint64_t full_bytes, double floor_ratio);
 
-/* The host's critical mark: min(critical_ratio × total, critical_max_bytes), bytes. */
+/* The host's critical mark: min(critical_ratio × total, critical_max_bytes), bytes; critical_max_bytes where
+ * the total isn't known. */
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
 
-/* What the rules allow one guest. Both are absolute sizes; least ≤ standing means it may be shrunk that far;
- * a guest below its floor has least = floor (it must grow). hold: the rule that forbids any move at all, or
- * NONE. */
+/* What counts as a guest's full size and floor: whole KiB, full no more than its maximum, floor no more than
+ * full. */
+uint64_t guard_full(const SnapshotGuest *g);
+uint64_t guard_floor_of(const SnapshotGuest *g);
+/* A change smaller than this isn't worth a move. */
+uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g);
+
+/* What the rules allow one guest. Both are absolute sizes, least ≤ most; least ≤ standing means it may be
+ * shrunk that far; a guest below its floor has least = floor (it must grow). A rule that forbids shrinking
+ * has least = standing, also above full (then most = least). hold: the rule that forbids any move at all
+ * (then both are standing), or NONE; a guest whose size isn't known is held as stale. */
 typedef struct GuestBounds {
     uint64_t least_bytes, most_bytes;
     GuardRule least_rule, most_rule; /* what set each */

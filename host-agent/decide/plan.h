@@ -22,14 +22,16 @@ typedef struct Decision {
     uint64_t wanted_bytes; /* what the policy assigned; what stands where it assigned nothing */
     uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
     GuestBounds bounds;
-    GuardRule
-        rule;      /* that changed or stopped it, or that asked for it (distress, reboot, floor); else NONE */
-    bool send;     /* target differs from what stands, and may be sent */
-    unsigned line; /* of the policy's assignment; 0: none */
+    /* The rule that changed or stopped the move, or that asked for it (distress, reboot, floor); below the
+     * pressure mark also the one for which a guest can't be asked for more; else NONE. */
+    GuardRule rule;
+    bool send;           /* target differs from what stands, and may be sent */
+    unsigned line;       /* of the policy's assignment; 0: none */
     const char *because; /* the policy's own words for it, borrowed from the policy; or NULL */
-    /* One sentence for people: why this target, or why nothing moves. "gives free memory
-     * (balloon.policy:41)", "nothing to do", "not shrunk: stats are 12 s old (stale)", "would give free
-     * memory (…): observe". */
+    /* One sentence for people: why this target, or why nothing moves; the name of a rule in brackets. "gives
+     * free memory (balloon.policy:41)", "nothing to do: the host has enough available", "not shrunk: stats
+     * are 12s old (stale)", "would give 120 MiB: gives free memory (balloon.policy:41) (observe)". UTF-8 as
+     * far as the policy's and domain's texts are. */
     char reason[DECISION_REASON_MAX];
 } Decision;
 
@@ -49,5 +51,19 @@ typedef struct Plan {
 void plan_done(Plan *p);
 
 /* Works out the plan. policy may be NULL (then only the guard's own moves: reboot, distress, floor). 0 or
- * -ENOMEM. */
+ * -ENOMEM.
+ *
+ * A policy counts on what it takes from a guest. Where some guests are moved and others only observed, it
+ * therefore runs twice: once with the observed ones held, for the guests that are moved, and once as if all
+ * could be moved, for what would happen to the observed ones. */
 int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret);
+
+/* The second half of it: fits what a policy asked for (output; NULL: no policy; not looked at where
+ * policy_error says that the policy failed) to the rules, whatever that is. origin: the policy's file.
+ *
+ * Growth is served in this order, each guest getting at most what is left of guard_room(): distress, reboot,
+ * below the floor, then the policy's in the order of its assignments; guests that are only observed after all
+ * others. A guest in distress whose shrink is still on its way keeps what it has now without using up room:
+ * the host hasn't got that yet. */
+int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
+               int policy_error, Plan *ret);

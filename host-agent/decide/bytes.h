@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between the doubles that policies and stats are made of and sizes in bytes. */
+
+#include <stdint.h>
+
+#include "base/macro.h"
+
+/* Bytes from any double: 0 for NaN and what is negative, INT64_MAX for what doesn't fit (so that it still is
+ * a number for every reader). */
+static inline uint64_t bytes_from_double(double v)
+{
+    if (!(v > 0))
+        return 0;
+    return v >= 0x1p63 ? INT64_MAX : (uint64_t) v;
+}
+
+/* a + b, UINT64_MAX where that doesn't fit. */
+static inline uint64_t bytes_add(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+/* Libvirt counts in KiB. */
+static inline uint64_t bytes_down_to_kib(uint64_t bytes)
+{
+    return bytes & ~UINT64_C(1023);
+}
+
+static inline uint64_t bytes_up_to_kib(uint64_t bytes)
+{
+    return bytes_down_to_kib(bytes_add(bytes, 1023));
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/decide/guard.h"
+
+#include "base/units.h"
+#include "host-agent/decide/bytes.h"
+
+static const struct {
+    const char *name, *description;
+} rules[GUARD_RULE_MAX] = {
+    [GUARD_RULE_NONE] = {"none", "no rule applies"},
+    [GUARD_RULE_FLOOR] = {"floor", "a guest always keeps this much"},
+    [GUARD_RULE_CEILING] = {"ceiling", "a guest never gets more than its full size"},
+    [GUARD_RULE_OFF] = {"off", "its mode is off"},
+    [GUARD_RULE_PINNED] = {"pinned", "a balloon would free nothing on the host"},
+    [GUARD_RULE_BUSY] = {"busy", "it is paused, migrating, saving or shutting down"},
+    [GUARD_RULE_STALLED] = {"stalled", "its balloon made no progress and isn't tried again yet"},
+    [GUARD_RULE_STALE] = {"stale", "there are no fresh stats of it"},
+    [GUARD_RULE_GRACE] = {"grace", "it booted, rebooted or was released just now"},
+    [GUARD_RULE_DISTRESS] = {"distress", "it is in distress"},
+    [GUARD_RULE_REBOOT] = {"reboot", "it booted into a shrunken size"},
+    [GUARD_RULE_SWAPLESS] = {"swapless", "it has no swap for what it uses"},
+    [GUARD_RULE_STEP] = {"step", "one move at a time, and none larger than its balloon does in a step"},
+    [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical mark"},
+    [GUARD_RULE_DEAD_BAND] = {"dead-band", "the change is too small to be worth a move"},
+    [GUARD_RULE_OBSERVE] = {"observe", "its mode is observe: decided, not sent"},
+};
+
+const char *guard_rule_to_string(GuardRule r)
+{
+    return r >= 0 && r < GUARD_RULE_MAX ? rules[r].name : NULL;
+}
+
+const char *guard_rule_describe(GuardRule r)
+{
+    return r >= 0 && r < GUARD_RULE_MAX ? rules[r].description : NULL;
+}
+
+/* Hyper-V's minimum for a guest of that size. */
+static double smallest_working(double full)
+{
+    static const struct {
+        double full, least;
+    } table[] = {
+        {0, 0},
+        {512.0 * MIB, 168.0 * MIB},
+        {2.0 * GIB, 360.0 * MIB},
+        {8.0 * GIB, 744.0 * MIB},
+        {32.0 * GIB, 1512.0 * MIB},
+    };
+
+    for (size_t i = 1; i < ELEMENTSOF(table); i++)
+        if (full < table[i].full)
+            return table[i - 1].least + (full - table[i - 1].full) * (table[i].least - table[i - 1].least) /
+                                            (table[i].full - table[i - 1].full);
+    return table[ELEMENTSOF(table) - 1].least;
+}
+
+uint64_t guard_floor(uint64_t full_bytes, double floor_ratio)
+{
+    uint64_t share = bytes_from_double(floor_ratio * (double) full_bytes);
+    uint64_t least = bytes_from_double(smallest_working((double) full_bytes));
+
+    return MIN(full_bytes, MAX(share, least));
+}
+
+uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
+{
+    /* A host whose total isn't known is taken for a large one. */
+    if (!host_has(host, HOST_FIELD_TOTAL))
+        return c->critical_max_bytes;
+    return MIN(bytes_from_double(c->critical_ratio * host_get(host, HOST_FIELD_TOTAL)),
+               c->critical_max_bytes);
+}
+
+uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
+{
+    return MAX(bytes_from_double(c->dead_band_ratio * (double) g->full_bytes), c->dead_band_bytes);
+}
+
+uint64_t guard_full(const SnapshotGuest *g)
+{
+    uint64_t full = g->maximum_bytes > 0 ? MIN(g->full_bytes, g->maximum_bytes) : g->full_bytes;
+
+    return bytes_down_to_kib(full);
+}
+
+uint64_t guard_floor_of(const SnapshotGuest *g)
+{
+    return MIN(bytes_up_to_kib(g->floor_bytes), guard_full(g));
+}
+
+static bool is_stale(const SnapshotGuest *g, const GuardConfig *c)
+{
+    return g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY || g->age_usec > c->stale_usec;
+}
+
+/* The rule that forbids any move. Where several do, the one that lasts longest is named. */
+static GuardRule hold_rule(const SnapshotGuest *g)
+{
+    if (g->mode == GUEST_MODE_OFF)
+        return GUARD_RULE_OFF;
+    if (g->pinned)
+        return GUARD_RULE_PINNED;
+    if (g->busy)
+        return GUARD_RULE_BUSY;
+    /* Nothing can be decided about a guest whose size isn't known. */
+    if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
+        return GUARD_RULE_STALE;
+    return GUARD_RULE_NONE;
+}
+
+/* The rule that forbids to shrink it at all. */
+static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c)
+{
+    if (g->distress)
+        return GUARD_RULE_DISTRESS;
+    if (g->reboot)
+        return GUARD_RULE_REBOOT;
+    if (g->released || g->uptime_usec < c->grace_usec)
+        return GUARD_RULE_GRACE;
+    if (is_stale(g, c))
+        return GUARD_RULE_STALE;
+    if (g->stalled)
+        return GUARD_RULE_STALLED;
+    if (g->moving)
+        return GUARD_RULE_STEP;
+    return GUARD_RULE_NONE;
+}
+
+/* Where a guest can't swap what it uses, it would have to kill: not below what it uses and a tenth, less what
+ * its swap can still take. In terms of the balloon's size, for MemTotal in the guest is smaller by what its
+ * kernel took at boot. */
+static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
+{
+    const GuestFields *f = &g->fields;
+    GuestField unused = guest_has(f, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    GuestField swap = guest_has(f, GUEST_FIELD_SWAP_FREE) ? GUEST_FIELD_SWAP_FREE : GUEST_FIELD_SWAP_TOTAL;
+    uint64_t used, keep;
+
+    if (!guest_has(f, unused))
+        return UINT64_MAX; /* nothing is known of what it uses */
+
+    used = LESS_BY(g->current_bytes, bytes_from_double(guest_get(f, unused)));
+    keep = bytes_from_double((double) used * (1.0 + c->swapless_ratio));
+    /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without. */
+    if (!guest_has(f, GUEST_FIELD_SWAP_TOTAL))
+        return keep;
+    return LESS_BY(keep, bytes_from_double(guest_get(f, swap)));
+}
+
+/* The largest move is what the balloon does in a step. Where that is next to nothing, it still is as much as
+ * the dead-band lets through: else a guest that was slow once would never be asked again. */
+static uint64_t step_least(const SnapshotGuest *g, const GuardConfig *c)
+{
+    double rate = g->shrink_rate > 0 ? g->shrink_rate : c->step_rate_default;
+    uint64_t step = bytes_from_double(rate * (double) c->step_usec / (double) USEC_PER_SEC);
+
+    return LESS_BY(g->standing_bytes, MAX(step, guard_dead_band(c, g)));
+}
+
+/* A rule forbids to go below bytes, and never demands growth. */
+static void raise_least(GuestBounds *b, uint64_t bytes, uint64_t standing, GuardRule rule)
+{
+    bytes = MIN(bytes_up_to_kib(bytes), standing);
+    if (bytes > b->least_bytes) {
+        b->least_bytes = bytes;
+        b->least_rule = rule;
+    }
+}
+
+static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret)
+{
+    uint64_t standing = g->standing_bytes;
+    GuardRule hold = hold_rule(g), keep = keep_rule(g, c);
+
+    if (hold != GUARD_RULE_NONE) {
+        *ret = (GuestBounds){.least_bytes = standing,
+                             .most_bytes = standing,
+                             .least_rule = hold,
+                             .most_rule = hold,
+                             .hold = hold};
+        return;
+    }
+
+    *ret = (GuestBounds){.least_bytes = guard_floor_of(g),
+                         .most_bytes = guard_full(g),
+                         .least_rule = GUARD_RULE_FLOOR,
+                         .most_rule = GUARD_RULE_CEILING};
+    if (keep != GUARD_RULE_NONE)
+        raise_least(ret, standing, standing, keep);
+    else {
+        raise_least(ret, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
+        raise_least(ret, step_least(g, c), standing, GUARD_RULE_STEP);
+    }
+    /* A guest that is above its full size comes down only as fast as the rules let it. */
+    ret->most_bytes = MAX(ret->most_bytes, ret->least_bytes);
+}
+
+void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
+{
+    for (size_t i = 0; i < s->n_guests; i++)
+        bound(s->guests + i, c, ret + i);
+}
+
+uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
+{
+    uint64_t available = bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE));
+    uint64_t spoken_for = guard_critical(c, &s->host);
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+
+        spoken_for = bytes_add(spoken_for, g->promised_bytes);
+        if (g->current_bytes > 0)
+            spoken_for = bytes_add(spoken_for, LESS_BY(g->standing_bytes, g->current_bytes));
+    }
+    return LESS_BY(available, spoken_for);
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/decide/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "host-agent/decide/bytes.h"
+#include "host-agent/decide/reason.h"
+
+static const char *const pressure_names[HOST_PRESSURE_MAX] = {
+    [HOST_PRESSURE_NONE] = "none",
+    [HOST_PRESSURE_MODERATE] = "moderate",
+    [HOST_PRESSURE_SEVERE] = "severe",
+};
+
+const char *host_pressure_to_string(HostPressure p)
+{
+    return p >= 0 && p < HOST_PRESSURE_MAX ? pressure_names[p] : NULL;
+}
+
+void plan_done(Plan *p)
+{
+    free(p->decisions);
+    *p = (Plan){};
+}
+
+/* What running balloons will still bring, less what they will take. */
+static double pending_bytes(const Snapshot *s)
+{
+    double pending = 0;
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+
+        if (g->current_bytes > 0 && g->standing_bytes > 0)
+            pending += (double) g->current_bytes - (double) g->standing_bytes;
+    }
+    return pending;
+}
+
+/* The policy's marks; where it names none, the usual ones. */
+static void set_marks(const Snapshot *s, const PolicyOutput *output, Plan *p)
+{
+    double total = host_get(&s->host, HOST_FIELD_TOTAL);
+    const double usual[POLICY_MARK_MAX] = {
+        [POLICY_MARK_PRESSURE] = fmin(0.20 * total, 32.0 * GIB),
+        [POLICY_MARK_CRITICAL] = fmin(0.05 * total, 8.0 * GIB),
+        [POLICY_MARK_RELAX] = fmin(0.25 * total, 40.0 * GIB),
+    };
+    double *marks[POLICY_MARK_MAX] = {
+        [POLICY_MARK_PRESSURE] = &p->pressure_mark_bytes,
+        [POLICY_MARK_CRITICAL] = &p->critical_mark_bytes,
+        [POLICY_MARK_RELAX] = &p->relax_mark_bytes,
+    };
+
+    for (int m = 0; m < POLICY_MARK_MAX; m++)
+        *marks[m] = output && isfinite(output->marks[m]) ? output->marks[m] : usual[m];
+}
+
+static HostPressure pressure_of(const Snapshot *s, const Plan *p)
+{
+    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+
+    if (!host_has(&s->host, HOST_FIELD_AVAILABLE) || !host_has(&s->host, HOST_FIELD_TOTAL))
+        return HOST_PRESSURE_NONE;
+    if (available < p->critical_mark_bytes)
+        return HOST_PRESSURE_SEVERE;
+    return available < p->pressure_mark_bytes ? HOST_PRESSURE_MODERATE : HOST_PRESSURE_NONE;
+}
+
+static Situation situation_of(const Snapshot *s, const PolicyOutput *output, const Plan *p)
+{
+    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+
+    if (!host_has(&s->host, HOST_FIELD_AVAILABLE) || !host_has(&s->host, HOST_FIELD_TOTAL))
+        return SITUATION_UNKNOWN;
+    if (p->policy_error < 0)
+        return SITUATION_FAILED;
+    if (!output)
+        return SITUATION_NO_POLICY;
+    if (available < p->pressure_mark_bytes)
+        return available + p->pending_bytes < p->pressure_mark_bytes ? SITUATION_PRESSED : SITUATION_COMING;
+    return available > p->relax_mark_bytes ? SITUATION_RELAXED : SITUATION_BETWEEN;
+}
+
+/* What the policy asks for, fitted to the bounds. A wish to shrink never makes a guest grow, nor the other
+ * way round. Rounded to whole KiB towards what stands. */
+static void wish_policy(const SnapshotGuest *g, double asked, Decision *d, Wish *w)
+{
+    const GuestBounds *b = &d->bounds;
+    uint64_t standing = g->standing_bytes, wanted = bytes_from_double(asked);
+
+    d->wanted_bytes = wanted;
+    if (wanted >= standing) {
+        w->bytes = MIN(wanted, b->most_bytes);
+        w->clipped = w->bytes < wanted ? b->most_rule : GUARD_RULE_NONE;
+        w->bytes = MAX(bytes_down_to_kib(w->bytes), standing);
+    } else {
+        w->bytes = CLAMP(wanted, b->least_bytes, b->most_bytes);
+        if (w->bytes != wanted)
+            w->clipped = w->bytes > wanted ? b->least_rule : b->most_rule;
+        w->bytes = MIN(bytes_up_to_kib(w->bytes), standing);
+    }
+}
+
+/* What is to become of a guest before the host's room is looked at. */
+static void wish(const SnapshotGuest *g, const PolicyAssignment *a, Decision *d, Wish *w)
+{
+    uint64_t standing = g->standing_bytes;
+
+    *w = (Wish){.bytes = standing};
+    d->wanted_bytes = d->target_bytes = standing;
+    if (a && a->line > 0) {
+        d->line = a->line;
+        d->because = a->because;
+        if (isnan(a->target_bytes))
+            w->no_number = true;
+        else
+            wish_policy(g, a->target_bytes, d, w);
+    }
+
+    if (d->bounds.hold != GUARD_RULE_NONE)
+        return;
+    if (g->distress) {
+        w->asked = GUARD_RULE_DISTRESS;
+        w->bytes = d->bounds.most_bytes;
+    } else if (g->reboot && standing < d->bounds.most_bytes) {
+        w->asked = GUARD_RULE_REBOOT;
+        w->bytes = d->bounds.most_bytes;
+    } else if (standing < d->bounds.least_bytes) {
+        w->asked = GUARD_RULE_FLOOR;
+        w->bytes = d->bounds.least_bytes;
+    }
+}
+
+static bool is_too_small(const SnapshotGuest *g, const GuardConfig *c, const Wish *w, uint64_t target)
+{
+    uint64_t standing = g->standing_bytes;
+    uint64_t change = target > standing ? target - standing : standing - target;
+
+    return w->asked == GUARD_RULE_NONE && target != guard_full(g) && change < guard_dead_band(c, g);
+}
+
+static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decision *d)
+{
+    if (is_too_small(g, c, w, w->bytes))
+        w->limited = GUARD_RULE_DEAD_BAND;
+    else
+        d->target_bytes = w->bytes;
+}
+
+static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t *room, Wish *w, Decision *d)
+{
+    uint64_t standing = g->standing_bytes;
+    uint64_t costs_above = w->asked == GUARD_RULE_DISTRESS ? MAX(standing, g->current_bytes) : standing;
+    uint64_t most = bytes_add(costs_above, *room), target = w->bytes;
+
+    if (target > most) {
+        target = MAX(bytes_down_to_kib(most), standing);
+        w->limited = GUARD_RULE_ROOM;
+    }
+    if (is_too_small(g, c, w, target)) {
+        if (is_too_small(g, c, w, w->bytes))
+            w->limited = GUARD_RULE_DEAD_BAND;
+        return;
+    }
+    d->target_bytes = target;
+    *room -= LESS_BY(target, costs_above);
+}
+
+typedef struct Growth {
+    uint64_t rank;
+    double share; /* of its full size that it has */
+    size_t guest;
+} Growth;
+
+static uint64_t growth_rank(const SnapshotGuest *g, const Wish *w, const PolicyAssignment *a)
+{
+    uint64_t kind = w->asked == GUARD_RULE_DISTRESS ? 0
+                    : w->asked == GUARD_RULE_REBOOT ? 1
+                    : w->asked == GUARD_RULE_FLOOR  ? 2
+                                                    : 3;
+    uint64_t order = kind < 3 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
+
+    return (uint64_t) (g->mode == GUEST_MODE_OBSERVE) << 40 | kind << 32 | order;
+}
+
+static int growth_compare(const void *a, const void *b)
+{
+    const Growth *x = a, *y = b;
+
+    if (x->rank != y->rank)
+        return x->rank < y->rank ? -1 : 1;
+    if (x->share != y->share)
+        return x->share < y->share ? -1 : 1;
+    return (x->guest > y->guest) - (x->guest < y->guest);
+}
+
+static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, size_t n, Wish *wishes,
+                     Plan *p)
+{
+    uint64_t room = guard_room(s, c);
+
+    qsort(growths, n, sizeof *growths, growth_compare);
+    for (size_t i = 0; i < n; i++) {
+        size_t g = growths[i].guest;
+
+        grow(s->guests + g, c, &room, wishes + g, p->decisions + g);
+    }
+}
+
+/* The rule to name, and whether to send. */
+static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, Decision *d)
+{
+    bool moves = d->target_bytes != g->standing_bytes;
+    bool pressed = x->situation == SITUATION_PRESSED || x->situation == SITUATION_COMING;
+
+    if (d->bounds.hold != GUARD_RULE_NONE)
+        d->rule = d->bounds.hold;
+    else if (moves && g->mode == GUEST_MODE_OBSERVE)
+        d->rule = GUARD_RULE_OBSERVE;
+    else if (w->asked != GUARD_RULE_NONE && (moves || w->limited == GUARD_RULE_NONE))
+        d->rule = w->asked;
+    else if (w->limited != GUARD_RULE_NONE)
+        d->rule = w->limited;
+    else if (w->clipped != GUARD_RULE_NONE)
+        d->rule = w->clipped;
+    else if (d->line == 0 && pressed && d->bounds.least_bytes >= g->standing_bytes)
+        d->rule = d->bounds.least_rule;
+
+    d->send = moves && g->mode == GUEST_MODE_AUTO;
+}
+
+static const PolicyNote *note_for(const Plan *p, size_t guest)
+{
+    for (size_t i = 0; i < p->n_notes; i++)
+        if (p->notes[i].guest == guest)
+            return p->notes + i;
+    return NULL;
+}
+
+int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
+               int policy_error, Plan *ret)
+{
+    _cleanup_(plan_done) Plan p = {.n_decisions = s->n_guests, .policy_error = policy_error};
+    _cleanup_free_ GuestBounds *bounds = calloc(s->n_guests + 1, sizeof *bounds);
+    _cleanup_free_ Wish *wishes = calloc(s->n_guests + 1, sizeof *wishes);
+    _cleanup_free_ Growth *growths = calloc(s->n_guests + 1, sizeof *growths);
+    const PolicyAssignment *assignments = output && policy_error >= 0 ? output->assignments : NULL;
+    const char *slash = origin ? strrchr(origin, '/') : NULL;
+    ReasonContext x = {.snapshot = s, .config = c, .file = slash ? slash + 1 : origin};
+    size_t n_growths = 0;
+
+    p.decisions = calloc(s->n_guests + 1, sizeof *p.decisions);
+    if (!p.decisions || !bounds || !wishes || !growths)
+        return -ENOMEM;
+
+    set_marks(s, output, &p);
+    p.pending_bytes = pending_bytes(s);
+    p.pressure = pressure_of(s, &p);
+    if (output) {
+        p.n_notes = MIN(output->n_notes, (size_t) POLICY_NOTES_MAX);
+        p.notes_total = output->notes_total;
+        memcpy(p.notes, output->notes, p.n_notes * sizeof *p.notes);
+        x.own_marks =
+            isfinite(output->marks[POLICY_MARK_PRESSURE]) && isfinite(output->marks[POLICY_MARK_RELAX]);
+    }
+    x.situation = situation_of(s, output, &p);
+
+    guard_bounds(s, c, bounds);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const PolicyAssignment *a = assignments ? assignments + i : NULL;
+        Decision *d = p.decisions + i;
+
+        d->bounds = bounds[i];
+        wish(g, a, d, wishes + i);
+        if (wishes[i].bytes < g->standing_bytes)
+            shrink(g, c, wishes + i, d);
+        else if (wishes[i].bytes > g->standing_bytes)
+            growths[n_growths++] = (Growth){.rank = growth_rank(g, wishes + i, a),
+                                            .share = (double) g->standing_bytes / (double) guard_full(g),
+                                            .guest = i};
+    }
+    grow_all(s, c, growths, n_growths, wishes, &p);
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        conclude(&x, s->guests + i, wishes + i, p.decisions + i);
+        reason_decision(&x, s->guests + i, wishes + i, note_for(&p, i), p.decisions + i);
+    }
+    reason_summary(&x, &p);
+
+    *ret = p;
+    p.decisions = NULL;
+    return 0;
+}
+
+/* What a policy reads of a guest. hold: as if it couldn't be moved. */
+static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold, GuestFields *ret)
+{
+    *ret = g->fields;
+    guest_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
+    guest_set(ret, GUEST_FIELD_LEAST, (double) (hold ? g->standing_bytes : b->least_bytes));
+    guest_set(ret, GUEST_FIELD_MOST, (double) (hold ? g->standing_bytes : b->most_bytes));
+    guest_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
+    guest_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
+    guest_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
+    if (g->current_bytes > 0)
+        guest_set(ret, GUEST_FIELD_CURRENT, (double) g->current_bytes);
+    if (g->age_usec != USEC_INFINITY)
+        guest_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
+    guest_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
+    guest_set(ret, GUEST_FIELD_DISTRESS, g->distress);
+}
+
+typedef struct Evaluation {
+    HostFields host;
+    GuestBounds *bounds;
+    GuestFields *fields;
+    PolicyGuest *guests;
+    PolicyAssignment *assignments;
+} Evaluation;
+
+static void evaluation_done(Evaluation *e)
+{
+    free(e->bounds);
+    free(e->fields);
+    free(e->guests);
+    free(e->assignments);
+}
+
+static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c)
+{
+    *e = (Evaluation){.host = s->host,
+                      .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
+                      .fields = calloc(s->n_guests + 1, sizeof *e->fields),
+                      .guests = calloc(s->n_guests + 1, sizeof *e->guests),
+                      .assignments = calloc(s->n_guests + 1, sizeof *e->assignments)};
+    if (!e->bounds || !e->fields || !e->guests || !e->assignments)
+        return -ENOMEM;
+
+    host_set(&e->host, HOST_FIELD_PENDING, pending_bytes(s));
+    guard_bounds(s, c, e->bounds);
+    for (size_t i = 0; i < s->n_guests; i++)
+        e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid, .fields = e->fields + i};
+    return 0;
+}
+
+static int evaluate(Evaluation *e, const Snapshot *s, const Policy *policy, bool hold_observed,
+                    PolicyAssignment *assignments, PolicyOutput *ret)
+{
+    const PolicyInput input = {.host = &e->host, .guests = e->guests, .n_guests = s->n_guests};
+
+    for (size_t i = 0; i < s->n_guests; i++)
+        fill_fields(s->guests + i, e->bounds + i, hold_observed && s->guests[i].mode == GUEST_MODE_OBSERVE,
+                    e->fields + i);
+    *ret = (PolicyOutput){.assignments = assignments, .marks = {NAN, NAN, NAN}};
+    return policy_run(policy, &input, ret);
+}
+
+/* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
+ * that, they have nothing assigned. */
+static int evaluate_observed(Evaluation *e, const Snapshot *s, const Policy *policy,
+                             PolicyAssignment *assignments)
+{
+    _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);
+    PolicyOutput output;
+    int r;
+
+    if (!all)
+        return -ENOMEM;
+    r = evaluate(e, s, policy, false, all, &output);
+    if (r < 0 && r != -ECANCELED)
+        return r;
+    for (size_t i = 0; i < s->n_guests; i++)
+        if (s->guests[i].mode == GUEST_MODE_OBSERVE)
+            assignments[i] = r < 0 ? (PolicyAssignment){} : all[i];
+    return 0;
+}
+
+static bool has_mode(const Snapshot *s, GuestMode mode)
+{
+    for (size_t i = 0; i < s->n_guests; i++)
+        if (s->guests[i].mode == mode)
+            return true;
+    return false;
+}
+
+int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
+{
+    _cleanup_(evaluation_done) Evaluation e = {};
+    PolicyOutput output;
+    bool mixed;
+    int r, error;
+
+    if (!policy)
+        return plan_apply(s, c, NULL, NULL, 0, ret);
+
+    r = evaluation_init(&e, s, c);
+    if (r < 0)
+        return r;
+    mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
+    error = evaluate(&e, s, policy, mixed, e.assignments, &output);
+    if (error < 0 && error != -ECANCELED)
+        return error;
+    if (error == 0 && mixed) {
+        r = evaluate_observed(&e, s, policy, e.assignments);
+        if (r < 0)
+            return r;
+    }
+    return plan_apply(s, c, policy_origin(policy), &output, error, ret);
+}

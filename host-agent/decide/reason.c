@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/decide/reason.h"
+
+#include <math.h>
+
+#include "base/units.h"
+#include "host-agent/decide/bytes.h"
+#include "host-agent/decide/text.h"
+
+#define SIZE(bytes) format_size((char[UNITS_FORMAT_MAX]){}, bytes)
+#define RATIO(r)    format_ratio((char[UNITS_FORMAT_MAX]){}, r)
+
+static void add_rule(Text *t, GuardRule rule)
+{
+    text_add(t, " (");
+    text_add(t, guard_rule_to_string(rule));
+    text_add(t, ")");
+}
+
+/* " (balloon.policy:41)" */
+static void add_line(Text *t, const ReasonContext *x, unsigned line)
+{
+    text_add(t, " (");
+    text_add_some(t, x->file ?: "policy", 50);
+    text_addf(t, ":%u)", line);
+}
+
+/* In whole seconds, so that the text of a reason doesn't change more often than needed. */
+static char *whole_seconds(char *buf, usec_t usec)
+{
+    return format_duration(buf, usec - usec % USEC_PER_SEC);
+}
+
+static void add_stale(Text *t, const SnapshotGuest *g)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
+        text_add(t, "its size isn't known yet");
+    else if (g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY)
+        text_add(t, "no stats of it have come");
+    else
+        text_addf(t, "stats are %s old", whole_seconds(buf, g->age_usec));
+}
+
+static void add_grace(Text *t, const SnapshotGuest *g, const GuardConfig *c)
+{
+    char up[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX];
+
+    if (g->released)
+        text_add(t, "its memory was asked back just now");
+    else
+        text_addf(t, "up for %s, left alone until %s", whole_seconds(up, g->uptime_usec),
+                  format_duration(grace, c->grace_usec));
+}
+
+/* Why a rule stands in the way of a guest: a clause, with the rule's name. */
+static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d,
+                            GuardRule rule)
+{
+    switch (rule) {
+    case GUARD_RULE_OFF:
+        text_add(t, "its mode is off");
+        break;
+    case GUARD_RULE_PINNED:
+        text_add(t, "a balloon would free nothing: ");
+        text_add_some(t, g->pinned, 60);
+        break;
+    case GUARD_RULE_BUSY:
+        text_add_some(t, g->busy, 60);
+        break;
+    case GUARD_RULE_STALE:
+        add_stale(t, g);
+        break;
+    case GUARD_RULE_GRACE:
+        add_grace(t, g, x->config);
+        break;
+    case GUARD_RULE_FLOOR:
+        text_addf(t, "at its floor of %s", SIZE(guard_floor_of(g)));
+        break;
+    case GUARD_RULE_CEILING:
+        text_addf(t, "it has its full size of %s", SIZE(guard_full(g)));
+        break;
+    case GUARD_RULE_SWAPLESS:
+        text_add(t, guest_has(&g->fields, GUEST_FIELD_AVAILABLE) || guest_has(&g->fields, GUEST_FIELD_FREE)
+                        ? "it has no swap for what it uses"
+                        : "it doesn't tell what it uses");
+        break;
+    case GUARD_RULE_STEP:
+        text_add(t, "its last move isn't over, or no stats have come since");
+        break;
+    case GUARD_RULE_NONE:
+    case GUARD_RULE_STALLED:
+    case GUARD_RULE_DISTRESS:
+    case GUARD_RULE_REBOOT:
+    case GUARD_RULE_ROOM:
+    case GUARD_RULE_DEAD_BAND:
+    case GUARD_RULE_OBSERVE:
+    case GUARD_RULE_MAX:
+    case GUARD_RULE_INVALID:
+        text_add(t, guard_rule_describe(rule) ?: "");
+        break;
+    }
+    add_rule(t, rule);
+}
+
+/* What cut a move of the policy's short. */
+static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, GuardRule rule)
+{
+    uint64_t change = d->target_bytes > g->standing_bytes ? d->target_bytes - g->standing_bytes
+                                                          : g->standing_bytes - d->target_bytes;
+
+    switch (rule) {
+    case GUARD_RULE_NONE:
+        return;
+    case GUARD_RULE_FLOOR:
+        text_addf(t, ", clipped to its floor of %s", SIZE(guard_floor_of(g)));
+        break;
+    case GUARD_RULE_CEILING:
+        text_addf(t, ", clipped to its full size of %s", SIZE(guard_full(g)));
+        break;
+    case GUARD_RULE_SWAPLESS:
+        text_addf(t, ", clipped to the %s it needs without swap", SIZE(d->target_bytes));
+        break;
+    case GUARD_RULE_STEP:
+        text_addf(t, ", clipped to a step of %s", SIZE(change));
+        break;
+    case GUARD_RULE_ROOM:
+        text_add(t, ", no more than the host can spare");
+        break;
+    case GUARD_RULE_OFF:
+    case GUARD_RULE_PINNED:
+    case GUARD_RULE_BUSY:
+    case GUARD_RULE_STALLED:
+    case GUARD_RULE_STALE:
+    case GUARD_RULE_GRACE:
+    case GUARD_RULE_DISTRESS:
+    case GUARD_RULE_REBOOT:
+    case GUARD_RULE_DEAD_BAND:
+    case GUARD_RULE_OBSERVE:
+    case GUARD_RULE_MAX:
+    case GUARD_RULE_INVALID:
+        text_add(t, ", clipped");
+        break;
+    }
+    add_rule(t, rule);
+}
+
+static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
+                     const Decision *d)
+{
+    bool grows = d->target_bytes > g->standing_bytes;
+
+    if (g->mode == GUEST_MODE_OBSERVE)
+        text_addf(t, "would %s %s: ", grows ? "get" : "give",
+                  SIZE(grows ? d->target_bytes - g->standing_bytes : g->standing_bytes - d->target_bytes));
+
+    if (w->asked == GUARD_RULE_FLOOR)
+        text_addf(t, "raised to its floor of %s", SIZE(guard_floor_of(g)));
+    else if (w->asked == GUARD_RULE_REBOOT)
+        text_add(t, "gets its full size first after a reboot");
+    else if (w->asked == GUARD_RULE_DISTRESS)
+        text_add(t, "gets memory back: it is in distress");
+    else if (d->because)
+        text_add_some(t, d->because, 80);
+    else
+        text_add(t, grows ? "grown by the policy" : "shrunk by the policy");
+
+    if (w->asked != GUARD_RULE_NONE)
+        add_rule(t, w->asked);
+    else {
+        add_line(t, x, d->line);
+        if (w->limited != GUARD_RULE_ROOM)
+            add_clipped(t, g, d, w->clipped);
+    }
+    add_clipped(t, g, d, w->limited);
+
+    if (d->rule == GUARD_RULE_OBSERVE)
+        add_rule(t, GUARD_RULE_OBSERVE);
+}
+
+/* Somebody asked for a move, and it was stopped. */
+static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
+                        const Decision *d)
+{
+    if (w->limited == GUARD_RULE_ROOM) {
+        text_add(t, w->asked == GUARD_RULE_DISTRESS ? "in distress, but not grown: "
+                    : w->asked == GUARD_RULE_REBOOT ? "rebooted into a shrunken size, but not grown: "
+                    : w->asked == GUARD_RULE_FLOOR  ? "below its floor, but not grown: "
+                                                    : "not grown: ");
+        add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
+    } else if (w->limited == GUARD_RULE_DEAD_BAND) {
+        text_addf(
+            t, "not moved: %s more or less isn't worth a move",
+            SIZE(w->bytes > g->standing_bytes ? w->bytes - g->standing_bytes : g->standing_bytes - w->bytes));
+        add_rule(t, GUARD_RULE_DEAD_BAND);
+    } else {
+        text_add(t, d->wanted_bytes > g->standing_bytes ? "not grown: " : "not shrunk: ");
+        add_rule_clause(t, x, g, d, d->rule);
+    }
+}
+
+/* Nobody asked for anything. */
+static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d)
+{
+    const GuestFields *f = &g->fields;
+
+    switch (x->situation) {
+    case SITUATION_UNKNOWN:
+        text_add(t, "nothing to do: the host's memory isn't known");
+        return;
+    case SITUATION_NO_POLICY:
+        text_add(t, "nothing to do: no policy is loaded");
+        return;
+    case SITUATION_FAILED:
+        text_add(t, "not moved: the policy failed");
+        return;
+    case SITUATION_PRESSED:
+    case SITUATION_COMING:
+        if (d->rule != GUARD_RULE_NONE) {
+            text_add(t, "not shrunk: ");
+            add_rule_clause(t, x, g, d, d->rule);
+        } else if (x->situation == SITUATION_COMING)
+            text_add(t, "nothing to do: balloons on their way bring what the host lacks");
+        else if (guest_has(f, GUEST_FIELD_AVAILABLE))
+            text_addf(t, "nothing to do: the policy takes nothing from it (%s available)",
+                      SIZE(bytes_from_double(guest_get(f, GUEST_FIELD_AVAILABLE))));
+        else
+            text_add(t, "nothing to do: the policy takes nothing from it");
+        return;
+    case SITUATION_BETWEEN:
+        text_add(t, x->own_marks ? "nothing to do: the host is between its marks, where nothing moves"
+                                 : "nothing to do: the policy asks nothing of it");
+        return;
+    case SITUATION_RELAXED:
+        text_add(t,
+                 g->standing_bytes >= d->bounds.most_bytes
+                     ? "nothing to do: the host has enough available, and it has its full size"
+                     : "nothing to do: the host has enough available, and the policy gives it nothing now");
+        return;
+    }
+}
+
+void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,
+                     Decision *d)
+{
+    Text t = text_init(d->reason, sizeof d->reason);
+
+    if (d->bounds.hold != GUARD_RULE_NONE) {
+        text_add(&t, "not moved: ");
+        add_rule_clause(&t, x, g, d, d->bounds.hold);
+    } else if (d->target_bytes != g->standing_bytes)
+        add_move(&t, x, g, w, d);
+    else if (w->limited != GUARD_RULE_NONE || (w->clipped != GUARD_RULE_NONE && w->asked == GUARD_RULE_NONE))
+        add_stopped(&t, x, g, w, d);
+    else if (w->asked == GUARD_RULE_DISTRESS) {
+        text_add(&t, "in distress, and it has its full size already");
+        add_rule(&t, GUARD_RULE_DISTRESS);
+    } else if (note) {
+        text_add(&t, "not moved: the policy skipped it: ");
+        text_add_some(&t, note->text, 80);
+        add_line(&t, x, note->line);
+    } else if (w->no_number) {
+        text_add(&t, "not moved: the policy's target is no number");
+        add_line(&t, x, d->line);
+    } else if (d->line > 0) {
+        text_addf(&t, "stays at %s", SIZE(g->standing_bytes));
+        add_line(&t, x, d->line);
+    } else
+        add_idle(&t, x, g, d);
+}
+
+/* What becomes of all guests together. */
+typedef struct Tally {
+    size_t give, get, would, below_full, auto_guests, observed;
+    uint64_t give_bytes, get_bytes;
+    size_t stopped[GUARD_RULE_MAX]; /* guests that aren't moved, by the rule */
+} Tally;
+
+static void count(const ReasonContext *x, const Plan *p, Tally *ret)
+{
+    *ret = (Tally){};
+    for (size_t i = 0; i < p->n_decisions; i++) {
+        const SnapshotGuest *g = x->snapshot->guests + i;
+        const Decision *d = p->decisions + i;
+
+        ret->auto_guests += g->mode == GUEST_MODE_AUTO;
+        ret->observed += g->mode == GUEST_MODE_OBSERVE;
+        ret->below_full += g->standing_bytes < guard_full(g);
+        if (d->target_bytes == g->standing_bytes)
+            ret->stopped[d->rule]++;
+        else if (!d->send)
+            ret->would++;
+        else if (d->target_bytes < g->standing_bytes) {
+            ret->give++;
+            ret->give_bytes += g->standing_bytes - d->target_bytes;
+        } else {
+            ret->get++;
+            ret->get_bytes += d->target_bytes - g->standing_bytes;
+        }
+    }
+}
+
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void add_moves(Text *t, const Tally *n)
+{
+    if (n->give > 0)
+        text_addf(t, "%zu guest%s give%s %s", n->give, plural(n->give), n->give == 1 ? "s" : "",
+                  SIZE(n->give_bytes));
+    if (n->get > 0)
+        text_addf(t, "%s%zu guest%s get%s %s", n->give > 0 ? ", " : "", n->get, plural(n->get),
+                  n->get == 1 ? "s" : "", SIZE(n->get_bytes));
+    if (n->would == 0)
+        return;
+    if (n->auto_guests == 0)
+        text_addf(
+            t,
+            "mode observe: %zu move%s decided, none sent; `ballastctl mode auto` lets Ballast move balloons",
+            n->would, plural(n->would));
+    else
+        text_addf(t, "%s%zu move%s decided for guests in mode observe and not sent",
+                  n->give + n->get > 0 ? "; " : "", n->would, plural(n->would));
+}
+
+static void add_host(Text *t, const ReasonContext *x, const Plan *p)
+{
+    const HostFields *h = &x->snapshot->host;
+    double total = host_get(h, HOST_FIELD_TOTAL), available = host_get(h, HOST_FIELD_AVAILABLE);
+
+    text_addf(t, "host has %s available, ", RATIO(available / total));
+    if (available < p->critical_mark_bytes)
+        text_addf(t, "below the critical %s mark", RATIO(p->critical_mark_bytes / total));
+    else if (available < p->pressure_mark_bytes)
+        text_addf(t, "below the %s mark", RATIO(p->pressure_mark_bytes / total));
+    else if (available > p->relax_mark_bytes)
+        text_addf(t, "above the %s mark", RATIO(p->relax_mark_bytes / total));
+    else
+        text_addf(t, "between the %s and %s marks", RATIO(p->pressure_mark_bytes / total),
+                  RATIO(p->relax_mark_bytes / total));
+}
+
+/* "2 at their floor, 1 stale" */
+static void add_stopped_counts(Text *t, const Tally *n)
+{
+    static const char *const names[GUARD_RULE_MAX] = {
+        [GUARD_RULE_FLOOR] = "at their floor",
+        [GUARD_RULE_CEILING] = "at their full size",
+        [GUARD_RULE_OFF] = "in mode off",
+        [GUARD_RULE_PINNED] = "pinned",
+        [GUARD_RULE_BUSY] = "busy",
+        [GUARD_RULE_STALLED] = "stalled",
+        [GUARD_RULE_STALE] = "stale",
+        [GUARD_RULE_GRACE] = "in grace",
+        [GUARD_RULE_DISTRESS] = "in distress",
+        [GUARD_RULE_REBOOT] = "rebooted",
+        [GUARD_RULE_SWAPLESS] = "without swap",
+        [GUARD_RULE_STEP] = "still moving",
+        [GUARD_RULE_ROOM] = "without room to grow",
+        [GUARD_RULE_DEAD_BAND] = "not worth a move",
+        [GUARD_RULE_NONE] = "from which the policy takes nothing",
+    };
+    const char *separator = "";
+
+    /* Last those that no rule stops: that is for the policy to say. */
+    for (int i = 1; i <= GUARD_RULE_MAX; i++) {
+        int rule = i % GUARD_RULE_MAX;
+
+        if (n->stopped[rule] == 0 || !names[rule])
+            continue;
+        text_addf(t, "%s%zu %s", separator, n->stopped[rule], names[rule]);
+        separator = ", ";
+    }
+}
+
+static void add_rest(Text *t, const ReasonContext *x, const Tally *n, const Plan *p)
+{
+    switch (x->situation) {
+    case SITUATION_UNKNOWN:
+        text_add(t, "the host's memory isn't known: nothing moves");
+        return;
+    case SITUATION_NO_POLICY:
+    case SITUATION_FAILED:
+        text_add(t, "nothing moves");
+        return;
+    case SITUATION_COMING:
+        add_host(t, x, p);
+        text_addf(t, "; balloons on their way bring %s, which is enough",
+                  SIZE(bytes_from_double(p->pending_bytes)));
+        return;
+    case SITUATION_PRESSED:
+        add_host(t, x, p);
+        if (p->n_decisions > 0) {
+            text_add(t, "; no guest gives more now: ");
+            add_stopped_counts(t, n);
+        }
+        return;
+    case SITUATION_BETWEEN:
+        add_host(t, x, p);
+        text_add(t, ": nothing moves");
+        return;
+    case SITUATION_RELAXED:
+        add_host(t, x, p);
+        if (p->n_decisions == 0)
+            text_add(t, ": nothing to take");
+        else if (n->below_full == 0)
+            text_add(t, ": nothing to take; all guests have their full size");
+        else
+            text_addf(t, ": nothing to take; %zu of %zu guests below full size, none gets more now",
+                      n->below_full, p->n_decisions);
+        return;
+    }
+}
+
+void reason_summary(const ReasonContext *x, Plan *p)
+{
+    Text t = text_init(p->summary, sizeof p->summary);
+    Tally n;
+
+    count(x, p, &n);
+    if (x->situation == SITUATION_FAILED) {
+        text_add(&t, "the policy failed");
+        if (p->n_notes > 0) {
+            text_add(&t, ": ");
+            text_add_some(&t, p->notes[0].text, 60);
+            add_line(&t, x, p->notes[0].line);
+        }
+        text_add(&t, "; only the guard acts: ");
+    } else if (x->situation == SITUATION_NO_POLICY)
+        text_add(&t, "no policy is loaded; only the guard acts: ");
+
+    if (n.give + n.get + n.would > 0)
+        add_moves(&t, &n);
+    else
+        add_rest(&t, x, &n, p);
+}
