@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/agent.h"
+
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/utsname.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "guest-agent/collect.h"
+#include "guest-agent/link.h"
+#include "guest-agent/notify.h"
+#include "guest-agent/trigger.h"
+
+/* A port that isn't there: looked for again after 1 s, then 2, 4, … 30 s. */
+#define REOPEN_MIN_USEC USEC_PER_SEC
+#define REOPEN_MAX_USEC (30 * USEC_PER_SEC)
+
+/* How long a stop may wait for the host to take the Goodbye. */
+#define GOODBYE_LIMIT_USEC (100 * USEC_PER_MSEC)
+
+typedef enum Source { SOURCE_PORT, SOURCE_TRIGGER, SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_MAX } Source;
+
+/* All times are of CLOCK_BOOTTIME, which goes on while the guest is suspended: what became due meanwhile is
+ * done once when it wakes. */
+typedef struct Agent {
+    const AgentOptions *options;
+    int epoll_fd, timer_fd, signal_fd;
+    Collector collector;
+    Trigger trigger;
+    Link link;
+
+    usec_t timer_usec; /* what the timer is set to */
+    usec_t reopen_usec, reopen_wait_usec;
+    int reopen_error; /* the last, so that each is logged once */
+    uint32_t port_events;
+
+    usec_t interval_usec;
+    usec_t report_usec; /* when the next report is due */
+    bool collect_failed;
+    Report looked;        /* the last that was judged; at_usec 0: none */
+    int cause;            /* distress still to be told, or 0 */
+    usec_t distress_usec; /* when it may be told */
+
+    usec_t watchdog_usec, watchdog_interval_usec;
+    const char *status; /* the last told to the service manager */
+    bool stop;
+} Agent;
+
+#define AGENT_INIT                        \
+    ((Agent){.epoll_fd = -EBADF,          \
+             .timer_fd = -EBADF,          \
+             .signal_fd = -EBADF,         \
+             .collector = COLLECTOR_INIT, \
+             .trigger = TRIGGER_INIT,     \
+             .link = {.fd = -EBADF},      \
+             .timer_usec = USEC_INFINITY, \
+             .watchdog_usec = USEC_INFINITY})
+
+static void agent_done(Agent *a)
+{
+    link_detach(&a->link);
+    trigger_done(&a->trigger);
+    collector_done(&a->collector);
+    closep(&a->signal_fd);
+    closep(&a->timer_fd);
+    closep(&a->epoll_fd);
+}
+
+static int watch(Agent *a, int fd, uint32_t events, Source source)
+{
+    struct epoll_event e = {.events = events, .data.u32 = source};
+
+    return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+static void port_failed(Agent *a, int error, usec_t now)
+{
+    if (error != a->reopen_error) {
+        /* ENOENT is how a guest without the channel looks, and no fault of ours. */
+        log_full_errno(error == ENOENT ? LOG_NOTICE : LOG_WARNING, error,
+                       "Port %s: %m; will try again and again", a->options->port_path);
+        a->reopen_error = error;
+    }
+    link_detach(&a->link);
+    a->reopen_usec = now + a->reopen_wait_usec;
+    a->reopen_wait_usec = MIN(a->reopen_wait_usec * 2, REOPEN_MAX_USEC);
+}
+
+static void open_port(Agent *a, usec_t now)
+{
+    int fd, r;
+
+    fd = link_open_port(a->options->port_path);
+    if (fd < 0) {
+        port_failed(a, -fd, now);
+        return;
+    }
+    r = link_attach(&a->link, fd, now);
+    if (r >= 0) {
+        a->port_events = link_events(&a->link);
+        r = watch(a, fd, a->port_events, SOURCE_PORT);
+    }
+    if (r < 0) {
+        port_failed(a, -r, now);
+        return;
+    }
+    log_info("Opened port %s", a->options->port_path);
+    a->reopen_usec = USEC_INFINITY;
+}
+
+/* Collects and says what is to be said now. cause: what the trigger tells, or 0. */
+static void look(Agent *a, int cause, usec_t now)
+{
+    Report report;
+    int r, judged;
+
+    r = collector_read(&a->collector, &report);
+    if (r < 0) {
+        if (!a->collect_failed)
+            log_error_errno(-r, "Cannot read %s/meminfo, so there is nothing to report: %m",
+                            a->options->proc_root);
+        a->collect_failed = true;
+        a->report_usec = now + a->interval_usec;
+        return;
+    }
+    a->collect_failed = false;
+
+    judged = a->looked.at_usec > 0 ? distress_judge(&a->looked, &report, a->trigger.prompt) : 0;
+    if (judged >= 0)
+        a->looked = report;
+    if (cause == 0)
+        cause = MAX(judged, 0);
+    if (cause != 0)
+        a->cause = cause;
+
+    if (a->cause != 0 && now >= a->distress_usec) {
+        log_debug("Distress: %s", distress_cause_to_string((DistressCause) a->cause));
+        r = link_distress(&a->link, (DistressCause) a->cause, &report);
+        a->cause = 0;
+        a->distress_usec = now + DISTRESS_INTERVAL_USEC;
+    } else if (now >= a->report_usec)
+        r = link_report(&a->link, &report);
+    if (r < 0)
+        port_failed(a, -r, now);
+
+    /* From when it was due, so that it doesn't drift; but what was missed (a suspended guest) isn't made up.
+     */
+    if (now >= a->report_usec) {
+        a->report_usec += a->interval_usec;
+        if (a->report_usec <= now)
+            a->report_usec = now + a->interval_usec;
+    }
+}
+
+/* When the next look is due, while there is somebody to tell. */
+static usec_t look_due_usec(const Agent *a)
+{
+    usec_t due = a->report_usec;
+
+    if (!a->trigger.prompt && a->looked.at_usec > 0)
+        due = MIN(due, a->looked.at_usec + DISTRESS_LOOK_USEC);
+    if (a->cause != 0)
+        due = MIN(due, a->distress_usec);
+    return due;
+}
+
+static void on_port(Agent *a, uint32_t events, usec_t now)
+{
+    int news;
+
+    news = link_io(&a->link, events, now);
+    if (news < 0) {
+        port_failed(a, -news, now);
+        return;
+    }
+    if (news & LINK_CONFIGURED)
+        a->interval_usec = a->link.interval_usec;
+    if (news & LINK_WELCOMED) {
+        a->reopen_wait_usec = REOPEN_MIN_USEC;
+        a->reopen_error = 0;
+        a->looked.at_usec = 0; /* what happened before isn't news */
+        a->cause = 0;
+        a->report_usec = now;
+    } else if (news & LINK_CONFIGURED)
+        a->report_usec = MIN(a->report_usec, now + a->interval_usec);
+}
+
+static void on_trigger(Agent *a, uint32_t events, usec_t now)
+{
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        log_warning("The kernel has dropped the PSI trigger; looking at the counters each second instead");
+        trigger_done(&a->trigger);
+        return;
+    }
+    if (link_ready(&a->link))
+        look(a, DISTRESS_PSI, now);
+}
+
+static void tell_status(Agent *a)
+{
+    const char *status = a->link.fd < 0     ? "READY=1\nSTATUS=Waiting for the port"
+                         : a->link.welcomed ? "READY=1\nSTATUS=Reporting to the host"
+                                            : "READY=1\nSTATUS=Waiting for the host";
+    int r;
+
+    if (status == a->status)
+        return;
+    a->status = status;
+    r = notify_send(status);
+    if (r < 0)
+        log_debug_errno(-r, "Cannot tell the service manager: %m");
+}
+
+/* Whatever is due; whatever changed is put in order for the next wait. */
+static int tick(Agent *a, usec_t now)
+{
+    struct epoll_event e = {.data.u32 = SOURCE_PORT};
+    int r;
+
+    if (a->link.fd < 0 && now >= a->reopen_usec)
+        open_port(a, now);
+    if (a->link.fd >= 0) {
+        r = link_tick(&a->link, now);
+        if (r < 0)
+            port_failed(a, -r, now);
+    }
+    if (link_ready(&a->link) && now >= look_due_usec(a))
+        look(a, 0, now);
+    if (now >= a->watchdog_usec) {
+        (void) notify_send("WATCHDOG=1");
+        a->watchdog_usec = now + a->watchdog_interval_usec;
+    }
+    tell_status(a);
+
+    e.events = link_events(&a->link);
+    if (a->link.fd >= 0 && e.events != a->port_events) {
+        if (epoll_ctl(a->epoll_fd, EPOLL_CTL_MOD, a->link.fd, &e) < 0)
+            return -errno;
+        a->port_events = e.events;
+    }
+    return 0;
+}
+
+static int arm_timer(Agent *a)
+{
+    struct itimerspec t = {};
+    usec_t due;
+
+    due = MIN(link_due_usec(&a->link), a->watchdog_usec);
+    if (a->link.fd < 0)
+        due = MIN(due, a->reopen_usec);
+    if (link_ready(&a->link))
+        due = MIN(due, look_due_usec(a));
+    if (due == a->timer_usec)
+        return 0;
+
+    if (due != USEC_INFINITY) {
+        t.it_value.tv_sec = (time_t) (due / USEC_PER_SEC);
+        t.it_value.tv_nsec = (long) (due % USEC_PER_SEC * NSEC_PER_USEC);
+    }
+    if (timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &t, NULL) < 0)
+        return -errno;
+    a->timer_usec = due;
+    return 0;
+}
+
+static void dispatch(Agent *a, const struct epoll_event *e, usec_t now)
+{
+    switch ((Source) e->data.u32) {
+    case SOURCE_PORT:
+        on_port(a, e->events, now);
+        break;
+    case SOURCE_TRIGGER:
+        on_trigger(a, e->events, now);
+        break;
+    case SOURCE_TIMER:
+        a->timer_usec = USEC_INFINITY; /* it has run down; set anew it can be waited for again */
+        break;
+    case SOURCE_SIGNAL:
+        a->stop = true;
+        break;
+    case SOURCE_MAX:
+        break;
+    }
+}
+
+static int loop(Agent *a)
+{
+    struct epoll_event events[SOURCE_MAX];
+    int n, r;
+
+    while (!a->stop) {
+        usec_t now = now_usec(CLOCK_BOOTTIME);
+
+        r = tick(a, now);
+        if (r >= 0)
+            r = arm_timer(a);
+        if (r < 0)
+            return log_error_errno(-r, "Cannot wait for events: %m");
+
+        n = epoll_wait(a->epoll_fd, events, SOURCE_MAX, -1);
+        if (n < 0 && errno != EINTR)
+            return log_error_errno(errno, "Cannot wait for events: %m");
+        now = now_usec(CLOCK_BOOTTIME);
+        for (int i = 0; i < n; i++)
+            dispatch(a, &events[i], now);
+    }
+    return 0;
+}
+
+/* epoll, signals and timer. */
+static int open_loop(Agent *a)
+{
+    sigset_t mask;
+
+    /* Nothing is configured by a file, so there is nothing to read again at a SIGHUP. */
+    (void) signal(SIGHUP, SIG_IGN);
+    (void) signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+        return -errno;
+
+    a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (a->epoll_fd < 0)
+        return -errno;
+    a->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (a->signal_fd < 0)
+        return -errno;
+    a->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (a->timer_fd < 0)
+        return -errno;
+
+    if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, a->signal_fd,
+                  &(struct epoll_event){.events = EPOLLIN, .data.u32 = SOURCE_SIGNAL}) < 0)
+        return -errno;
+    return watch(a, a->timer_fd, EPOLLIN | EPOLLET, SOURCE_TIMER);
+}
+
+static void open_trigger(Agent *a)
+{
+    int r;
+
+    r = trigger_open(&a->trigger, a->options->proc_root);
+    if (r >= 0)
+        r = watch(a, a->trigger.fd, EPOLLPRI, SOURCE_TRIGGER);
+    if (r < 0) {
+        log_notice("No PSI trigger (%s); looking at the counters each second instead", strerror(-r));
+        trigger_done(&a->trigger);
+    } else if (!a->trigger.prompt)
+        log_info("The kernel grants the PSI trigger to an unprivileged process only with a window of 2 s; "
+                 "looking at the counters each second besides");
+}
+
+static int make_hello(Agent *a, Message *ret)
+{
+    Message m = {.type = MESSAGE_HELLO, .protocol = PROTOCOL_VERSION, .version = BALLAST_VERSION};
+    struct utsname u;
+    Report now;
+    int r;
+
+    r = read_boot_id(a->options->proc_root, m.boot_id);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot read the boot id from %s/sys/kernel/random/boot_id: %m",
+                               a->options->proc_root);
+    /* The kernel allows a longer release than the protocol does. */
+    if (uname(&u) >= 0)
+        snprintf(m.text, sizeof(m.text), "%.*s", (int) GUEST_TEXT_MAX, u.release);
+
+    r = collector_read(&a->collector, &now);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot read %s/meminfo: %m", a->options->proc_root);
+    if (report_has(&now, REPORT_PSI_MEMORY_SOME_TOTAL))
+        m.features |= HELLO_FEATURE_PSI;
+    if (a->trigger.fd >= 0)
+        m.features |= HELLO_FEATURE_PSI_TRIGGER;
+    if (report_get(&now, REPORT_SWAP_TOTAL) > 0)
+        m.features |= HELLO_FEATURE_SWAP;
+    *ret = m;
+    return 0;
+}
+
+/* What was needed to start isn't needed to run. */
+static void settle(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+
+    /* When the guest thrashes, the page with our own code must not be the one that is waited for: the report
+     * of it has to leave at once. Only what is touched is locked. */
+    if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
+        log_debug_errno(errno,
+                        "Cannot keep the agent's own pages in memory, so distress may be told late: %m");
+
+    /* CAP_SYS_RESOURCE was for the PSI trigger. */
+    if (syscall(SYS_capset, &header, none) < 0)
+        log_debug_errno(errno, "Cannot drop capabilities: %m");
+}
+
+int agent_run(const AgentOptions *options)
+{
+    _cleanup_(agent_done) Agent a = AGENT_INIT;
+    usec_t now = now_usec(CLOCK_BOOTTIME);
+    Message hello;
+    int r;
+
+    a.options = options;
+    a.interval_usec = options->interval_usec;
+    a.reopen_wait_usec = REOPEN_MIN_USEC;
+
+    r = collector_open(&a.collector, options->proc_root);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot open %s/meminfo: %m", options->proc_root);
+    r = open_loop(&a);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot set up the event loop: %m");
+    open_trigger(&a);
+    r = make_hello(&a, &hello);
+    if (r < 0)
+        return r;
+    link_init(&a.link, &hello);
+    settle();
+
+    a.watchdog_interval_usec = notify_watchdog_usec();
+    if (a.watchdog_interval_usec != USEC_INFINITY)
+        a.watchdog_usec = now + a.watchdog_interval_usec;
+
+    r = loop(&a);
+    (void) notify_send("STOPPING=1\nSTATUS=Stopping");
+    (void) link_goodbye(&a.link, "stopped", GOODBYE_LIMIT_USEC);
+    return r;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The running agent: one epoll loop over the port, the PSI trigger, a timer and signals. */
+
+#include "base/time-util.h"
+
+typedef struct AgentOptions {
+    const char *port_path;
+    const char *proc_root;
+    usec_t interval_usec; /* between reports, until the host configures another */
+} AgentOptions;
+
+/* Runs until SIGTERM or SIGINT. 0, or -errno where it couldn't start (logged). */
+int agent_run(const AgentOptions *options);

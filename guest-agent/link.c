@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/link.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+
+int link_open_port(const char *path)
+{
+    int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+void link_init(Link *l, const Message *hello)
+{
+    *l = (Link){.fd = -EBADF, .hello = *hello};
+    l->hello.type = MESSAGE_HELLO;
+    frame_reader_init(&l->reader);
+}
+
+static int flush(Link *l)
+{
+    int dropped = 0, r;
+
+    r = outbox_write(&l->outbox, l->fd, l->nonce, &dropped);
+    if (dropped < 0)
+        log_warning_errno(-dropped, "Dropped a message that isn't valid: %m");
+    return r;
+}
+
+static int say_hello(Link *l, usec_t now)
+{
+    l->hello.boot_usec = now;
+    outbox_put(&l->outbox, &l->hello);
+    l->hello_usec = now + HELLO_INTERVAL_USEC;
+    return flush(l);
+}
+
+/* A host has come, or so it seems: what was said to another, or half said, is of no use to it. */
+static int greet(Link *l, usec_t now)
+{
+    l->present = l->greeting = true;
+    l->welcomed = false;
+    outbox_reset(&l->outbox);
+    frame_reader_init(&l->reader);
+    return say_hello(l, now);
+}
+
+static void host_left(Link *l)
+{
+    if (l->welcomed)
+        log_info("The host has closed its side of the channel");
+    l->present = l->greeting = l->welcomed = false;
+    outbox_reset(&l->outbox);
+}
+
+int link_attach(Link *l, int fd, usec_t now)
+{
+    assert(l->fd < 0);
+    l->fd = fd;
+    return greet(l, now);
+}
+
+void link_detach(Link *l)
+{
+    closep(&l->fd);
+    l->fd = -EBADF;
+    l->present = l->greeting = l->welcomed = false;
+    outbox_reset(&l->outbox);
+}
+
+static int on_welcome(Link *l, const Message *m)
+{
+    if (!m->has_nonce)
+        return 0;
+    if (!l->welcomed)
+        log_info("Welcomed by the host%s%s", m->version[0] ? ", version " : "", m->version);
+    l->nonce = m->nonce;
+    l->welcomed = true;
+    l->greeting = false;
+    return LINK_WELCOMED;
+}
+
+static int on_configure(Link *l, const Message *m)
+{
+    if (l->interval_usec != m->interval_usec)
+        log_debug("The host asks for a report each %" PRIu64 " ms", m->interval_usec / USEC_PER_MSEC);
+    l->interval_usec = m->interval_usec;
+    return LINK_CONFIGURED;
+}
+
+/* Returns LINK_ bits. What isn't a message, or not for a guest, or too early, is passed over. */
+static int on_frame(Link *l, const uint8_t *payload, size_t length, usec_t now)
+{
+    const char *what = NULL;
+    Message m;
+    int r;
+
+    r = message_unpack(payload, length, &m, &what);
+    if (r < 0) {
+        log_debug_errno(-r, "Passed over a message of the host (%s): %m", what ? what : "?");
+        return 0;
+    }
+
+    if (m.type == MESSAGE_WELCOME)
+        r = on_welcome(l, &m);
+    else if (m.type == MESSAGE_CONFIGURE && l->welcomed)
+        r = on_configure(l, &m);
+    if (r > 0)
+        l->heard_usec = now;
+    return r;
+}
+
+/* Reads until there is no more: with EPOLLET what is left now wouldn't be told of again. */
+static int read_port(Link *l, usec_t now)
+{
+    uint8_t buf[1024];
+    int news = 0;
+
+    for (;;) {
+        ssize_t n = read(l->fd, buf, sizeof(buf));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            return -errno;
+        if (n <= 0) /* 0: nobody on the other side */
+            return news;
+
+        for (size_t done = 0; done < (size_t) n;) {
+            const uint8_t *payload;
+            size_t taken, length;
+
+            if (frame_reader_feed(&l->reader, buf + done, (size_t) n - done, &taken, &payload, &length) > 0)
+                news |= on_frame(l, payload, length, now);
+            done += taken;
+        }
+    }
+}
+
+int link_io(Link *l, uint32_t events, usec_t now)
+{
+    int news, r;
+
+    if (l->fd < 0)
+        return 0;
+    /* A virtio port never has this; a terminal whose other end is gone does, and stays so. */
+    if (events & EPOLLERR)
+        return -EIO;
+
+    news = read_port(l, now);
+    if (news < 0)
+        return news;
+
+    if (events & EPOLLHUP) {
+        host_left(l);
+        return 0;
+    }
+    if (!l->present) {
+        /* What was read above may have been meant for a guest before us. */
+        r = greet(l, now);
+        return r < 0 ? r : 0;
+    }
+    r = flush(l);
+    return r < 0 ? r : news;
+}
+
+int link_tick(Link *l, usec_t now)
+{
+    if (l->welcomed && !l->greeting && usec_since(l->heard_usec, now) >= LINK_SILENCE_USEC) {
+        log_info("Nothing heard from the host for %u s, saying hello again",
+                 (unsigned) (LINK_SILENCE_USEC / USEC_PER_SEC));
+        l->greeting = true;
+        l->hello_usec = now;
+    }
+    if (l->greeting && l->hello_usec <= now)
+        return say_hello(l, now);
+    return 0;
+}
+
+usec_t link_due_usec(const Link *l)
+{
+    if (l->greeting)
+        return l->hello_usec;
+    if (l->welcomed)
+        return l->heard_usec + LINK_SILENCE_USEC;
+    return USEC_INFINITY;
+}
+
+uint32_t link_events(const Link *l)
+{
+    /* Writable is waited for when there is something to write, and while nobody is there, because it tells
+     * that somebody has come. Else it would wake us each time the host has taken a report. */
+    return EPOLLIN | EPOLLET | (!l->present || !outbox_empty(&l->outbox) ? EPOLLOUT : 0);
+}
+
+bool link_ready(const Link *l)
+{
+    return l->welcomed;
+}
+
+static int send_message(Link *l, const Message *m)
+{
+    if (!l->welcomed)
+        return 0;
+    outbox_put(&l->outbox, m);
+    return flush(l);
+}
+
+int link_report(Link *l, const Report *r)
+{
+    return send_message(l, &(Message){.type = MESSAGE_REPORT, .report = *r});
+}
+
+int link_distress(Link *l, DistressCause cause, const Report *r)
+{
+    return send_message(l, &(Message){.type = MESSAGE_DISTRESS, .cause = cause, .report = *r});
+}
+
+int link_goodbye(Link *l, const char *reason, usec_t limit)
+{
+    usec_t end = now_usec(CLOCK_MONOTONIC) + limit;
+    Message m = {.type = MESSAGE_GOODBYE};
+    int r;
+
+    snprintf(m.text, sizeof(m.text), "%s", reason);
+    outbox_clear(&l->outbox);
+    for (r = send_message(l, &m); r >= 0 && l->welcomed && !outbox_empty(&l->outbox); r = flush(l)) {
+        struct pollfd p = {.fd = l->fd, .events = POLLOUT};
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (now >= end || poll(&p, 1, (int) ((end - now) / USEC_PER_MSEC) + 1) <= 0 ||
+            p.revents & (POLLHUP | POLLERR))
+            return -ETIMEDOUT;
+    }
+    return r;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ballast-guestd: tells the host how this guest's memory is doing. */
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/macro.h"
+#include "base/nearest.h"
+#include "base/units.h"
+#include "guest-agent/agent.h"
+#include "guest-agent/collect.h"
+#include "guest-agent/print.h"
+
+#define EXIT_USAGE 2
+
+enum { OPTION_PORT = 256, OPTION_ONCE, OPTION_JSON, OPTION_INTERVAL, OPTION_PROC, OPTION_DEBUG };
+
+static const struct option options[] = {
+    {"port", required_argument, NULL, OPTION_PORT},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"once", no_argument, NULL, OPTION_ONCE},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"proc", required_argument, NULL, OPTION_PROC},
+    {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {},
+};
+
+typedef struct Arguments {
+    AgentOptions agent;
+    bool once, json, debug;
+} Arguments;
+
+static void print_help(void)
+{
+    fputs("ballast-guestd [OPTIONS]\n"
+          "Reports to the hypervisor how this guest's memory is doing, so that Ballast there can\n"
+          "give it what it needs.\n\n"
+          "      --port PATH          the channel to the host\n"
+          "                           (default: /dev/virtio-ports/" CHANNEL_NAME ")\n"
+          "      --interval DURATION  time between reports until the host asks for another,\n"
+          "                           100ms to 60s (default: 1s)\n"
+          "      --once               print one report and exit; needs no channel\n"
+          "      --json               with --once: as JSON, with units in the names\n"
+          "      --proc PATH          read PATH in place of /proc\n"
+          "      --debug              log more\n"
+          "  -h, --help               print this\n"
+          "  -V, --version            print the version\n\n"
+          "Examples:\n"
+          "  ballast-guestd --once                     what the host would be told now\n"
+          "  ballast-guestd --once --json | jq .mem_available_bytes\n"
+          "  ballast-guestd --interval 500ms --debug   run in the foreground, and tell all\n\n"
+          "See ballast-guestd(8).\n",
+          stdout);
+}
+
+static int usage_error(void)
+{
+    fputs("Try 'ballast-guestd --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
+static int unknown_option(const char *argument)
+{
+    Nearest nearest;
+
+    if (strncmp(argument, "--", 2) != 0) {
+        fprintf(stderr, "ballast-guestd: unknown option '%s'.\n", argument);
+        return usage_error();
+    }
+    nearest_init(&nearest, argument + 2, strcspn(argument + 2, "="));
+    for (const struct option *o = options; o->name; o++)
+        nearest_offer(&nearest, o->name);
+    fprintf(stderr, "ballast-guestd: unknown option '%s'%s%s%s.\n", argument,
+            nearest.best ? "; did you mean '--" : "", nearest.best ? nearest.best : "",
+            nearest.best ? "'?" : "");
+    return usage_error();
+}
+
+static int parse_interval(const char *s, usec_t *ret)
+{
+    usec_t v;
+
+    if (parse_duration(s, &v) < 0 || v < REPORT_INTERVAL_MIN_USEC || v > REPORT_INTERVAL_MAX_USEC) {
+        fprintf(stderr, "ballast-guestd: --interval takes a duration from 100ms to 60s, not '%s'.\n", s);
+        return -EINVAL;
+    }
+    *ret = v;
+    return 0;
+}
+
+/* Returns -1 where there is something to do, else the exit code. */
+static int parse_arguments(int argc, char *argv[], Arguments *a)
+{
+    int c;
+
+    opterr = 0;
+    for (;;) {
+        const char *argument = argv[optind];
+
+        c = getopt_long(argc, argv, ":hV", options, NULL);
+        if (c < 0)
+            break;
+        switch (c) {
+        case OPTION_PORT:
+            a->agent.port_path = optarg;
+            break;
+        case OPTION_INTERVAL:
+            if (parse_interval(optarg, &a->agent.interval_usec) < 0)
+                return usage_error();
+            break;
+        case OPTION_ONCE:
+            a->once = true;
+            break;
+        case OPTION_JSON:
+            a->json = true;
+            break;
+        case OPTION_PROC:
+            a->agent.proc_root = optarg;
+            break;
+        case OPTION_DEBUG:
+            a->debug = true;
+            break;
+        case 'h':
+            print_help();
+            return EXIT_SUCCESS;
+        case 'V':
+            puts("ballast-guestd " BALLAST_VERSION);
+            return EXIT_SUCCESS;
+        case ':':
+            fprintf(stderr, "ballast-guestd: option '%s' needs a value.\n", argument);
+            return usage_error();
+        default:
+            return unknown_option(argument);
+        }
+    }
+
+    if (optind < argc) {
+        fprintf(stderr, "ballast-guestd: takes no arguments, so what is '%s'?\n", argv[optind]);
+        return usage_error();
+    }
+    if (a->json && !a->once) {
+        fputs("ballast-guestd: --json goes with --once.\n", stderr);
+        return usage_error();
+    }
+    return -1;
+}
+
+static int print_once(const Arguments *a)
+{
+    _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
+    Report report;
+    int r;
+
+    r = collector_open(&c, a->agent.proc_root);
+    if (r >= 0)
+        r = collector_read(&c, &report);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot read %s/meminfo: %m", a->agent.proc_root);
+
+    (a->json ? report_print_json : report_print_text)(stdout, &report);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return log_error_errno(errno, "Cannot write the report: %m");
+    return 0;
+}
+
+int main(int argc, char *argv[])
+{
+    Arguments a = {.agent = {.port_path = "/dev/virtio-ports/" CHANNEL_NAME,
+                             .proc_root = "/proc",
+                             .interval_usec = REPORT_INTERVAL_DEFAULT_USEC}};
+    int r;
+
+    r = parse_arguments(argc, argv, &a);
+    if (r >= 0)
+        return r;
+
+    log_open(a.debug ? LOG_DEBUG : LOG_INFO);
+    r = a.once ? print_once(&a) : agent_run(&a.agent);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

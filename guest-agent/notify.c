@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest-agent/notify.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/macro.h"
+
+int notify_send(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int fd = -EBADF;
+    socklen_t length;
+    size_t n;
+
+    if (!path || !path[0])
+        return 0;
+    /* A path, or with an @ in front a name in the abstract namespace; there the length says where it ends. */
+    if (path[0] != '/' && path[0] != '@')
+        return -EAFNOSUPPORT;
+    n = strlen(path);
+    if (n >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, n);
+    length = (socklen_t) (offsetof(struct sockaddr_un, sun_path) + n);
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    else
+        length++;
+
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *) &address, length) < 0)
+        return -errno;
+    return 1;
+}
+
+/* A number that an environment variable is all of; 0 where it isn't one. */
+static uint64_t environment_number(const char *name)
+{
+    const char *s = getenv(name);
+    unsigned long long v;
+    char *end;
+
+    if (!s || s[0] < '0' || s[0] > '9')
+        return 0;
+    errno = 0;
+    v = strtoull(s, &end, 10);
+    return errno || *end ? 0 : v;
+}
+
+usec_t notify_watchdog_usec(void)
+{
+    usec_t allowed = environment_number("WATCHDOG_USEC");
+
+    /* WATCHDOG_PID: the variables may have been left behind for another process. */
+    if (allowed == 0 || (getenv("WATCHDOG_PID") && environment_number("WATCHDOG_PID") != (uint64_t) getpid()))
+        return USEC_INFINITY;
+    return MAX(allowed / 2, (usec_t) 1);
+}
