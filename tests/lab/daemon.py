@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ballastd on a lab's guests, the host that it sees, and what it says."""
+
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from guest import MIB
+from lab import alive, build_file, wait
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+POLICY = os.path.join(SOURCE, 'policy', 'balloon.policy')
+
+# The shipped policy's marks (policy/balloon.policy).
+PRESSURE, CRITICAL, RELAX = 0.20, 0.05, 0.25
+
+Line = collections.namedtuple('Line', 'at text')
+Move = collections.namedtuple('Move', 'at guest from_bytes to_bytes reason')
+
+UNITS = {'B': 1, 'KiB': 1 << 10, 'MiB': 1 << 20, 'GiB': 1 << 30, 'TiB': 1 << 40}
+MOVE = re.compile(r'^(?P<guest>\S+): (?P<would>would be )?(?P<from>[\d.]+ \w+) → (?P<to>[\d.]+ \w+): '
+                  r'(?P<reason>.*); host available')
+
+
+def parse_size(text):
+    number, unit = text.split()
+    return int(float(number) * UNITS[unit])
+
+
+class Host:
+    """A small host for the daemon to look at: a folder with a meminfo in which MemTotal is a budget, and
+    MemAvailable what the guests' QEMU processes and "other" really leave of it. So the tests mean the same on every
+    machine, whatever else runs there, and never put it under pressure."""
+
+    def __init__(self, lab, total_mib=4096):
+        self.lab = lab
+        self.total = total_mib * MIB
+        self.other = 0
+        self.folder = lab.path('proc')
+        os.makedirs(self.folder, exist_ok=True)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.write()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        lab.at_end(self.close)
+
+    def close(self):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._stop.wait(0.1):
+            self.write()
+
+    def guests_resident(self):
+        total = 0
+        for guest in self.lab.guests:
+            try:
+                with open(f'/proc/{guest.pid()}/statm') as f:
+                    total += int(f.read().split()[1]) * 4096
+            except (OSError, ValueError):  # not running
+                pass
+        return total
+
+    def available(self):
+        return max(0, self.total - self.other - self.guests_resident())
+
+    def write(self):
+        with self._lock:
+            available = self.available() >> 10
+            path = os.path.join(self.folder, 'meminfo')
+            with open(path + '.new', 'w') as f:
+                f.write(f'MemTotal: {self.total >> 10} kB\nMemFree: {available} kB\nMemAvailable: {available} kB\n'
+                        'Buffers: 0 kB\nCached: 0 kB\nSReclaimable: 0 kB\nShmem: 0 kB\nAnonPages: 0 kB\nDirty: 0 kB\n'
+                        'Mlocked: 0 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\nHugetlb: 0 kB\n')
+            os.rename(path + '.new', path)
+
+    def set_available(self, bytes_):
+        """Something else on the host takes memory, or gives it back, until this much is available now."""
+        self.other = self.total - self.guests_resident() - int(bytes_)
+        self.write()
+
+    def moderate(self, mib):
+        """mib below the pressure mark (but above the critical one)."""
+        assert mib * MIB < (PRESSURE - CRITICAL) * self.total
+        self.set_available(PRESSURE * self.total - mib * MIB)
+
+    def severe(self):
+        """A quarter of the critical mark is left, and however much the guests give, it isn't enough."""
+        self.set_available(CRITICAL * self.total / 4)
+
+    def calm(self):
+        self.other = 0
+        self.write()
+
+
+class Daemon:
+    """config: {'Section.Key': value}. host: a Host, or None for the machine's own /proc."""
+
+    DEFAULTS = {'Daemon.Interval': '500ms', 'Guard.Grace': '1s', 'Guard.Step': '10s', 'Balloon.StatsPeriod': '1s'}
+
+    def __init__(self, lab, host=None, mode='auto', config=None, policy=POLICY, log_level='debug'):
+        self.lab, self.host, self.mode, self.log_level = lab, host, mode, log_level
+        self.config = {**self.DEFAULTS, **(config or {})}
+        self.binary = lab.copy('bin', build_file(lab.build, 'host-agent', 'ballastd'))
+        self.ctl_binary = lab.copy('bin', build_file(lab.build, 'host-agent', 'ctl', 'ballastctl'))
+        self.policy_path = lab.copy('bin', policy)
+        self.config_path = lab.path('bin', 'ballastd.conf')
+        self.process = None
+        self.lines = []
+        self._changed = threading.Condition()
+        self._reader = None
+
+    # Life
+
+    def write_config(self, **changes):
+        """Keys as Section_Key=value; None takes one away."""
+        for key, value in changes.items():
+            self.config[key.replace('_', '.', 1)] = value
+        sections = {}
+        for key, value in self.config.items():
+            if value is not None:
+                section, name = key.split('.', 1)
+                sections.setdefault(section, []).append(f'{name}={value}\n')
+        with open(self.config_path + '.new', 'w') as f:
+            for section, lines in sections.items():
+                f.write(f'[{section}]\n{"".join(lines)}')
+        os.rename(self.config_path + '.new', self.config_path)
+
+    def start(self):
+        self.write_config()
+        argv = [self.binary, '--session', '--connect', 'qemu:///session', '--config', self.config_path,
+                '--policy', self.policy_path, '--mode', self.mode, '--log-level', self.log_level]
+        if self.host:
+            argv += ['--proc', self.host.folder]
+        self.process = self.lab.spawn(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+        wait('ballastctl answers', lambda: self.ended() or self.ctl('status', check=False).returncode == 0, 20)
+        if self.ended():
+            self._reader.join()
+            raise AssertionError(f'ballastd ended at once:\n{self.tail()}')
+        return self
+
+    def _read(self, pipe):
+        with open(self.lab.path('ballastd.log'), 'a') as log, pipe:
+            for raw in pipe:
+                line = Line(time.monotonic(), raw.decode(errors='replace').rstrip('\n'))
+                log.write(f'{line.at:.3f} {line.text}\n')
+                log.flush()
+                with self._changed:
+                    self.lines.append(line)
+                    self._changed.notify_all()
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def stop(self, seconds=10):
+        """Cleanly; its exit status must be 0."""
+        if not self.process:
+            return
+        ended = self.ended()
+        if not ended:
+            self.process.terminate()
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f'ballastd did not stop within {seconds} s of SIGTERM\n{self.tail()}')
+        finally:
+            self._reader.join()
+            self.process = None
+        if ended or status:
+            raise AssertionError(f'ballastd ended {"by itself " if ended else ""}with status {status}\n{self.tail()}')
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        self.process = None
+
+    def reload(self):
+        """SIGHUP. Returns the line that says what came of it."""
+        since = self.mark()
+        self.process.send_signal(signal.SIGHUP)
+        return self.wait_line(r'^Reload(ed| refused)', since, 10)
+
+    def rss(self):
+        with open(f'/proc/{self.process.pid}/status') as f:
+            return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1)) << 10
+
+    def fds(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    # What it says
+
+    def mark(self):
+        """A place in the log: give it as since."""
+        return len(self.lines)
+
+    def tail(self, n=25):
+        return '\n'.join(f'{line.at:.3f} {line.text}' for line in self.lines[-n:])
+
+    def find_lines(self, pattern, since=0):
+        return [line for line in self.lines[since:] if re.search(pattern, line.text)]
+
+    def wait_line(self, pattern, since=0, seconds=30):
+        def dump():
+            return self.tail()
+        return wait(f'the log says "{pattern}"', lambda: self.find_lines(pattern, since), seconds, step=0.01,
+                    dump=dump)[0]
+
+    def moves(self, since=0, would=False):
+        """The moves that it sent, or in mode observe would have sent, oldest first."""
+        found = []
+        for line in self.lines[since:]:
+            m = MOVE.match(line.text)
+            if m and bool(m['would']) == would:
+                found.append(Move(line.at, self._short(m['guest']), parse_size(m['from']), parse_size(m['to']),
+                                  m['reason']))
+        return found
+
+    def _short(self, name):
+        return next((g.short for g in self.lab.guests if g.name == name), name)
+
+    def ctl(self, *args, check=True):
+        return self.lab.run([self.ctl_binary, '--session', *args], timeout=20, check=check)
+
+    def status(self):
+        return json.loads(self.ctl('status', '--json').stdout)
+
+    def list(self):
+        """{short name of the guest: its row}"""
+        return {self._short(row['name']): row for row in json.loads(self.ctl('list', '--json').stdout)}
+
+    def dump(self):
+        return json.loads(self.ctl('dump', '--json').stdout)
+
+    def describe(self):
+        """For a test that fails."""
+        try:
+            table = self.ctl('list').stdout + self.ctl('status').stdout
+        except Exception as e:
+            table = f'ballastctl: {e}\n'
+        return f'{table}{self.tail()}'
+
+    def wait(self, what, condition, seconds=60, step=0.1):
+        """Waits for condition(rows of list)."""
+        def look():
+            if self.ended():
+                raise AssertionError(f'ballastd ended while waiting for: {what}\n{self.tail()}')
+            return condition(self.list())
+        return wait(what, look, seconds, step, self.describe)
+
+    def wait_source(self, source, *names, seconds=30):
+        self.wait(f'stats of {", ".join(names)} come from {source}',
+                  lambda rows: all(n in rows and rows[n]['source'] == source for n in names), seconds)
+
+    def wait_rest(self, seconds=60, cycles=6):
+        """Until it has decided that many times in a row without a move."""
+        def rest():
+            start, since = self.status()['cycle']['count'], self.mark()
+            wait('cycles go on', lambda: self.status()['cycle']['count'] >= start + cycles, 30, step=0.2,
+                 dump=self.describe)
+            return not self.moves(since) and not any(r['moving'] for r in self.list().values())
+        wait('nothing moves any more', rest, seconds, step=0, dump=self.describe)
+
+
+def process_stopped(pid):
+    with open(f'/proc/{pid}/stat') as f:
+        return f.read().rpartition(')')[2].split()[0] == 'T'
+
+
+__all__ = ['Daemon', 'Host', 'POLICY', 'PRESSURE', 'CRITICAL', 'RELAX', 'alive', 'process_stopped']

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Real guests on this machine, in a folder, with a libvirtd and a session bus of their own.
+
+    with Lab(build) as lab:
+        idle = lab.guest('idle', memory=512, load='free:250')
+        lab.boot(idle)
+        print(idle.run('free -m'))
+
+Nothing needs root. As root, libvirt, QEMU and the daemon under test run as "nobody", for libvirt's session driver
+is for unprivileged users (and as root QEMU is probed anew at each call where KVM can't be used).
+
+What belongs to a lab is known by its folder: every process that it starts has HOME or XDG_RUNTIME_DIR in there, and
+is ended by pid. A lab whose owner died without cleaning up is cleared away by the next one."""
+
+import contextlib
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import image
+import kernel
+from guest import Guest
+from kernel import Unavailable
+
+SKIP = 77
+# Not $TMPDIR: a channel's socket lies deep below it, and a socket's path has 107 characters at the most.
+TEMP = '/tmp'
+PREFIX = 'ballast-lab-'
+TOOLS = {'libvirtd': 'libvirt-daemon', 'virsh': 'libvirt-clients', 'qemu-system-x86_64': 'qemu-system-x86',
+         'dbus-daemon': 'dbus'}
+PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+BUS_CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={path}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+'''
+
+
+class Failed(Exception):
+    """The lab itself didn't work: not what it was to test."""
+
+
+def wait(what, condition, seconds, step=0.05, dump=None):
+    """Waits until condition() is true and returns what it returned."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            more = f'\n{dump()}' if dump else ''
+            raise AssertionError(f'not within {seconds:g} s: {what}{more}')
+        time.sleep(step)
+
+
+def build_file(build, *parts):
+    path = os.path.join(build, *parts)
+    if not os.path.exists(path):
+        raise Unavailable(f'{path} is not built: run "ninja -C {build}" first')
+    return path
+
+
+def alive(pid):
+    """Whether the process runs (a zombie doesn't)."""
+    try:
+        with open(f'/proc/{pid}/stat') as f:
+            return f.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _started(pid):
+    """What tells a process from a later one with the same number; None: there is none."""
+    try:
+        with open(f'/proc/{pid}/stat') as f:
+            return f.read().rpartition(')')[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def processes_of(folder):
+    """The pids of all processes whose HOME or XDG_RUNTIME_DIR is inside the folder."""
+    marks = [f'{var}={folder}/'.encode() for var in ('HOME', 'XDG_RUNTIME_DIR')]
+    pids = []
+    for entry in os.listdir('/proc'):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        try:
+            with open(f'/proc/{entry}/environ', 'rb') as f:
+                environ = f.read().split(b'\0')
+        except OSError:  # ended meanwhile, or somebody else's
+            continue
+        if any(word.startswith(mark) for word in environ for mark in marks) and alive(int(entry)):
+            pids.append(int(entry))
+    return pids
+
+
+def clear_away(folder):
+    """Ends what runs in the folder and removes it."""
+    for sig, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+        end = time.monotonic() + patience
+        for pid in processes_of(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
+        while processes_of(folder) and time.monotonic() < end:
+            time.sleep(0.05)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep():
+    """Clears away the folders of labs whose owner is gone."""
+    for folder in glob.glob(os.path.join(TEMP, PREFIX + '*')):
+        try:
+            st = os.lstat(folder)
+            with open(os.path.join(folder, 'owner')) as f:
+                pid, started = f.read().split()
+        except (OSError, ValueError):
+            continue  # being made just now, or not ours
+        if os.path.islink(folder) or st.st_uid != os.geteuid() or _started(int(pid)) == started:
+            continue
+        clear_away(folder)
+
+
+class Lab:
+    def __init__(self, build, say=None):
+        self.build = os.path.abspath(build)
+        self.say = say or (lambda text: None)
+        self.guests = []
+        self.libvirtd = None
+        self.bus = None
+        self.folder = None
+        self.kvm = False
+        # As root: whom everything runs as.
+        self.user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
+        self._signals = {}
+        self._closers = []
+
+    # Start and end
+
+    def __enter__(self):
+        self._catch_signals()
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        self._end()
+
+    def _catch_signals(self):
+        def stop(number, _frame):
+            raise SystemExit(128 + number)
+        for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._signals[s] = signal.signal(s, stop)
+
+    def _end(self):
+        for s in self._signals:
+            signal.signal(s, signal.SIG_IGN)  # a second Ctrl-C mustn't leave half of it behind
+        try:
+            for close in reversed(self._closers):
+                close()
+            for guest in self.guests:
+                guest.disconnect()
+            if self.folder:
+                keep = os.environ.get('BALLAST_LAB_KEEP')
+                if keep:
+                    shutil.copytree(self.folder, os.path.join(keep, os.path.basename(self.folder)),
+                                    ignore=lambda d, names: [n for n in names if not n.endswith(('.log', '.conf'))],
+                                    dirs_exist_ok=True)
+                clear_away(self.folder)
+            for p in (self.libvirtd, self.bus):
+                if p:
+                    p.wait()
+        finally:
+            for s, handler in self._signals.items():
+                signal.signal(s, handler)
+
+    def at_end(self, close):
+        """close() is called before the lab is cleared away, the last one given first."""
+        self._closers.append(close)
+
+    def _start(self):
+        for tool, package in TOOLS.items():
+            if not shutil.which(tool, path=PATH):
+                raise Unavailable(f'{tool} is not installed (package {package})')
+        sweep()
+        self.kernel = kernel.get(self.build, self.say)
+        self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=TEMP)
+        with open(self.path('owner'), 'w') as f:
+            f.write(f'{os.getpid()} {_started(os.getpid())}\n')
+        os.chmod(self.folder, 0o755)
+        os.mkdir(self.path('bin'), 0o755)
+        for name in ('run', 'home', 'libvirt', 'guests'):
+            self.make_folder(name)
+        self.initramfs = self.path('guests', 'initramfs')
+        image.build(self.initramfs, self.kernel, {
+            'ballast-guestd': build_file(self.build, 'guest-agent', 'ballast-guestd'),
+            'load': build_file(self.build, 'tests', 'lab', 'load'),
+            'hostile': build_file(self.build, 'tests', 'lab', 'hostile')})
+        self.kernel_image = self.copy('guests', self.kernel.image)
+        self.make_disk(self.path('guests', 'cache.img'), 1024)
+        self.kvm = self._probe_kvm()
+        self.say('guests run under ' + ('KVM' if self.kvm else 'TCG (KVM can\'t be used here)'))
+        self._start_bus()
+        self.start_libvirtd()
+
+    # Files and processes
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def give(self, path):
+        """Makes a file the lab user's own."""
+        if self.user:
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+        return path
+
+    def make_folder(self, name):
+        os.mkdir(self.path(name), 0o700)
+        return self.give(self.path(name))
+
+    def make_disk(self, path, mib):
+        with open(path, 'wb') as f:
+            f.truncate(mib << 20)
+        return self.give(path)
+
+    def copy(self, folder, source):
+        """A copy which the lab user can read wherever the original lies."""
+        target = self.path(folder, os.path.basename(source))
+        shutil.copyfile(source, target)
+        os.chmod(target, 0o755)
+        return target
+
+    def environment(self):
+        return {'PATH': PATH, 'LANG': 'C.UTF-8', 'HOME': self.path('home'), 'XDG_RUNTIME_DIR': self.path('run'),
+                'XDG_CONFIG_HOME': self.folder, 'XDG_CACHE_HOME': self.path('home', '.cache'),
+                'DBUS_SESSION_BUS_ADDRESS': 'unix:path=' + self.path('run', 'bus')}
+
+    def _as_user(self, kvm=None):
+        kwargs = {'env': self.environment(), 'cwd': self.folder, 'stdin': subprocess.DEVNULL,
+                  'start_new_session': True}  # Ctrl-C in a terminal is for us alone
+        if self.user:
+            # Root may lend its guests /dev/kvm's group, unless that is root's own.
+            gid = os.stat('/dev/kvm').st_gid if (self.kvm if kvm is None else kvm) else 0
+            kwargs.update(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[gid] if gid else [])
+        return kwargs
+
+    def spawn(self, argv, **kwargs):
+        """Starts a process of the lab."""
+        return subprocess.Popen(argv, **self._as_user(), **kwargs)
+
+    def run(self, argv, timeout=60, check=True):
+        r = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, **self._as_user())
+        if check and r.returncode:
+            raise Failed(f'{" ".join(argv)}: exit {r.returncode}: {r.stderr.strip()}')
+        return r
+
+    def virsh(self, *args, timeout=60, check=True):
+        return self.run(['virsh', '-q', '-c', 'qemu:///session', *args], timeout=timeout, check=check).stdout.strip()
+
+    # The session
+
+    def _probe_kvm(self):
+        """/dev/kvm may be there, and even make a VM, and yet not run one: so let it boot the lab's own guest."""
+        if not os.path.exists('/dev/kvm') or not os.access('/dev/kvm', os.R_OK | os.W_OK):
+            return False
+        argv = ['qemu-system-x86_64', '-accel', 'kvm', '-cpu', 'max', '-m', '256', '-nodefaults', '-display', 'none',
+                '-no-reboot', '-serial', 'stdio', '-kernel', self.kernel_image, '-initrd', self.initramfs,
+                '-append', 'console=ttyS0 quiet panic=-1 ballast.probe=yes']
+        try:
+            r = subprocess.run(argv, capture_output=True, timeout=10, **self._as_user(kvm=True))
+        except subprocess.TimeoutExpired:
+            return False
+        return b'ballast-lab: probed' in r.stdout
+
+    def _start_bus(self):
+        with open(self.path('bus.conf'), 'w') as f:
+            f.write(BUS_CONFIG.format(path=self.path('run', 'bus')))
+        with open(self.path('bus.log'), 'wb') as log:
+            self.bus = self.spawn(['dbus-daemon', '--config-file', self.path('bus.conf'), '--nofork', '--nopidfile',
+                                   '--nosyslog'], stdout=log, stderr=log)
+        wait('the session bus is up', lambda: os.path.exists(self.path('run', 'bus')), 20)
+
+    def start_libvirtd(self):
+        with open(self.path('libvirt', 'qemu.conf'), 'w') as f:
+            # No virtlogd beside us; no security driver to ask.
+            f.write('stdio_handler = "file"\nsecurity_driver = "none"\n')
+        with open(self.path('libvirtd.log'), 'ab') as log:
+            self.libvirtd = self.spawn(['libvirtd'], stdout=log, stderr=log)
+
+        def answers():
+            if self.libvirtd.poll() is not None:
+                with open(self.path('libvirtd.log')) as f:
+                    raise Failed(f'libvirtd ended at once: {f.read()[-2000:]}')
+            return self.run(['virsh', '-c', 'qemu:///session', 'uri'], check=False).returncode == 0
+        wait('libvirtd answers', answers, 60, step=0.2)
+
+    def kill_libvirtd(self):
+        """SIGKILL, as a crash would have it. The guests run on."""
+        self.libvirtd.kill()
+        self.libvirtd.wait()
+
+    # Guests
+
+    def guest(self, name, **kwargs):
+        """Describes a guest (see Guest); boot() starts it."""
+        guest = Guest(self, name, **kwargs)
+        self.guests.append(guest)
+        return guest
+
+    def boot(self, *guests, seconds=90):
+        """Starts the guests together and waits until all are ready."""
+        for guest in guests:
+            guest.start()
+        for guest in guests:
+            guest.wait_ready(seconds)
+
+
+@contextlib.contextmanager
+def lab_or_skip(build, say=None):
+    """A lab, or the end of the program with exit status 77 and the reason."""
+    with contextlib.ExitStack() as stack:
+        try:
+            lab = stack.enter_context(Lab(build, say))
+        except Unavailable as e:
+            print(f'SKIP: {e}', file=sys.stderr)
+            raise SystemExit(SKIP)
+        yield lab
