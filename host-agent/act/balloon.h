@@ -4,10 +4,17 @@
 /* One guest's balloon as it is moved: what was sent, whether it gets there, how fast, and when it is stuck.
  * Free of loop and libvirt: fed with what was sent and with what the balloon's size was seen to be.
  *
- * A move is on its way from balloon_sent() until the size is within BALLOON_TOLERANCE of the target
- * (settled), or no progress was seen for stall_usec (stalled: not tried again before retry_usec, doubled each
- * time up to an hour; what was reached stands). A size that changes although nothing of ours is on its way,
- * or against its direction, was set by somebody else: foreign. */
+ * A move is on its way from balloon_sent() until the size is within BALLOON_TOLERANCE_BYTES of the target
+ * (settled), or no progress was seen for BALLOON_STALL_USEC (stalled: not tried again before retry_usec,
+ * doubled each time up to an hour; what was reached stands). QEMU goes on pursuing the target of a stalled
+ * move, so sizes between where it began and where it was to end remain ours, and one that gets there late has
+ * settled. The wait is forgotten when a move of the kind that stalled settles: that a balloon gives back says
+ * nothing of whether it takes.
+ *
+ * A size that our own moves don't explain, or that goes against the direction of the one on its way, was set
+ * by somebody else (foreign), if it is seen twice, BALLOON_FOREIGN_USEC apart and the same within the
+ * tolerance: a size that is just passing, or that was read before our last command took effect, is no
+ * decision. One that lies on the way of our own move can't be told from a stall. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,16 +23,18 @@
 
 #define BALLOON_TOLERANCE_BYTES    (UINT64_C(1) << 20)
 #define BALLOON_PROGRESS_MIN_BYTES (UINT64_C(1) << 20) /* less than this isn't progress */
+#define BALLOON_RATE_MIN_BYTES     (UINT64_C(8) << 20) /* a shorter way says nothing about the rate */
 #define BALLOON_STALL_USEC         (5 * USEC_PER_SEC)
+#define BALLOON_FOREIGN_USEC       (1 * USEC_PER_SEC)
 #define BALLOON_RETRY_MIN_USEC     (60 * USEC_PER_SEC)
 #define BALLOON_RETRY_MAX_USEC     (3600 * USEC_PER_SEC)
 
 typedef enum BalloonEvent {
     BALLOON_EVENT_NONE,
-    BALLOON_EVENT_PROGRESS, /* nearer to the target */
-    BALLOON_EVENT_SETTLED,  /* got there */
+    BALLOON_EVENT_PROGRESS, /* nearer to the target; also after a stall */
+    BALLOON_EVENT_SETTLED,  /* got there, if late */
     BALLOON_EVENT_STALLED,  /* gave up waiting */
-    BALLOON_EVENT_FOREIGN,  /* somebody else set it: what was seen is their decision */
+    BALLOON_EVENT_FOREIGN,  /* somebody else set it, from from_bytes: what was seen is their decision */
 } BalloonEvent;
 
 typedef struct Balloon {
@@ -33,13 +42,23 @@ typedef struct Balloon {
     bool moving; /* ours is on its way */
     bool stalled;
     uint64_t actual_bytes;             /* as last seen */
-    uint64_t from_bytes, target_bytes; /* of the last move; target_bytes is 0 where there was none */
+    uint64_t from_bytes, target_bytes; /* of the last move; target_bytes is 0 where there was none, or where
+                                        * somebody else set the balloon since */
     usec_t sent_usec, progress_usec, settled_usec; /* 0: never */
     usec_t retry_usec;                             /* while stalled: when it may be tried again */
     usec_t backoff_usec;                           /* the last wait */
     double shrink_rate, grow_rate;                 /* bytes per second, smoothed; 0: not measured */
-    uint64_t foreign_bytes; /* a size seen once that isn't ours; it counts when seen twice */
+    uint64_t foreign_bytes; /* a size seen once that isn't ours; it counts when seen twice; 0: none */
     unsigned stalls, moves; /* cumulative */
+
+    /* Of balloon.c alone. */
+    usec_t foreign_usec;
+    bool stalled_growing;           /* the move that stalled was to grow */
+    uint64_t low_bytes, high_bytes; /* the sizes that are ours while nothing is on its way */
+    uint64_t progress_bytes;        /* the size at the last progress */
+    uint64_t previous_bytes;        /* the target before this one, until this one shows progress; or 0 */
+    uint64_t rate_bytes;            /* where the rate is measured from … */
+    usec_t rate_usec;               /* … since when; 0: no progress was seen yet */
 } Balloon;
 
 /* A move was accepted by libvirt. */
@@ -48,7 +67,9 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec);
 void balloon_refused(Balloon *b, usec_t now_usec);
 /* The balloon's size was read. */
 BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec);
-/* The guest rebooted or its device was reset: rates and back-off no longer say anything. */
+/* The guest rebooted or its device was reset: rates and back-off no longer say anything. The guest's driver
+ * starts with an empty balloon and fills it again to the target that stands, so until it has, any larger size
+ * is nobody's decision. */
 void balloon_reset(Balloon *b);
 /* The target of the move that is on its way, else the actual size. */
 uint64_t balloon_standing(const Balloon *b);

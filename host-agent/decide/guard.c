@@ -209,10 +209,9 @@ uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
+        uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
 
-        spoken_for = bytes_add(spoken_for, g->promised_bytes);
-        if (g->current_bytes > 0)
-            spoken_for = bytes_add(spoken_for, LESS_BY(g->standing_bytes, g->current_bytes));
+        spoken_for = bytes_add(spoken_for, MAX(coming, g->promised_bytes));
     }
     return LESS_BY(available, spoken_for);
 }

@@ -87,6 +87,6 @@ typedef struct GuestBounds {
 /* Fills one GuestBounds for each guest. */
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 
-/* Bytes by which guests may grow in this cycle, all together: available − critical − growth on its way − what
- * was promised and isn't used yet. 0 where that is negative. */
+/* Bytes by which guests may grow in this cycle, all together: available − critical − for each guest the
+ * larger of the growth on its way and what was promised and isn't used yet. 0 where that is negative. */
 uint64_t guard_room(const Snapshot *s, const GuardConfig *c);

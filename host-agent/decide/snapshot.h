@@ -54,8 +54,10 @@ typedef struct SnapshotGuest {
 
     uint64_t maximum_bytes, full_bytes, floor_bytes, current_bytes;
     uint64_t standing_bytes; /* the target of the move that is on its way, else current_bytes */
-    uint64_t promised_bytes; /* given lately, and not yet seen to be used: may be touched at any moment */
-    double shrink_rate;      /* bytes per second measured on this guest's balloon; 0: not yet */
+    /* Given lately, growth that is on its way included, and not yet seen to be used: may be touched at any
+     * moment. */
+    uint64_t promised_bytes;
+    double shrink_rate; /* bytes per second measured on this guest's balloon; 0: not yet */
 } SnapshotGuest;
 
 typedef struct Snapshot {

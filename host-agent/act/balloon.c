@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/act/balloon.h"
+
+#include "base/macro.h"
+
+#define RATE_WEIGHT 0.3 /* of a new measurement */
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+static bool is_near(uint64_t a, uint64_t b)
+{
+    return distance(a, b) <= BALLOON_TOLERANCE_BYTES;
+}
+
+/* Whether bytes lies between a and b, give or take the tolerance. */
+static bool is_between(uint64_t bytes, uint64_t a, uint64_t b)
+{
+    uint64_t low = MIN(a, b), high = MAX(a, b);
+
+    return bytes >= LESS_BY(low, BALLOON_TOLERANCE_BYTES) &&
+           (bytes <= high || bytes - high <= BALLOON_TOLERANCE_BYTES);
+}
+
+static bool is_growing(const Balloon *b)
+{
+    return b->target_bytes > b->from_bytes;
+}
+
+static void rest_at(Balloon *b, uint64_t low_bytes, uint64_t high_bytes)
+{
+    b->low_bytes = low_bytes;
+    b->high_bytes = high_bytes;
+}
+
+static void forget_stall(Balloon *b)
+{
+    b->stalled = false;
+    b->retry_usec = b->backoff_usec = 0;
+}
+
+static void begin_at(Balloon *b, uint64_t from_bytes)
+{
+    b->from_bytes = b->progress_bytes = from_bytes;
+}
+
+void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
+{
+    b->previous_bytes = b->target_bytes;
+    b->target_bytes = target_bytes;
+    begin_at(b, b->actual_bytes);
+    b->moving = true;
+    b->moves++;
+    b->sent_usec = b->progress_usec = now_usec;
+    b->rate_usec = 0;
+    b->foreign_bytes = 0;
+    /* What stalled is being tried again. A move the other way leaves the wait as it is. */
+    if (b->stalled && b->stalled_growing == is_growing(b))
+        b->stalled = false;
+}
+
+static void back_off(Balloon *b, bool growing, usec_t now_usec)
+{
+    b->moving = false;
+    b->stalled = true;
+    b->stalled_growing = growing;
+    b->stalls++;
+    b->backoff_usec =
+        b->backoff_usec == 0 ? BALLOON_RETRY_MIN_USEC : MIN(2 * b->backoff_usec, BALLOON_RETRY_MAX_USEC);
+    b->retry_usec = now_usec + b->backoff_usec;
+}
+
+/* The move that was on its way is given up: what lies between its ends remains ours. */
+static void give_up(Balloon *b)
+{
+    rest_at(b, MIN(MIN(b->from_bytes, b->target_bytes), b->actual_bytes),
+            MAX(MAX(b->from_bytes, b->target_bytes), b->actual_bytes));
+}
+
+void balloon_refused(Balloon *b, usec_t now_usec)
+{
+    if (b->moving)
+        give_up(b);
+    back_off(b, false, now_usec);
+}
+
+void balloon_reset(Balloon *b)
+{
+    /* What QEMU holds the balloon to: our last target, else the size at which it rested. */
+    uint64_t held = b->target_bytes > 0 ? b->target_bytes : b->low_bytes;
+
+    b->moving = false;
+    forget_stall(b);
+    b->shrink_rate = b->grow_rate = 0;
+    b->foreign_bytes = b->previous_bytes = 0;
+    if (b->known)
+        rest_at(b, held, UINT64_MAX);
+}
+
+static void smooth(double *rate, double measured)
+{
+    *rate = *rate > 0 ? *rate + RATE_WEIGHT * (measured - *rate) : measured;
+}
+
+/* The rate between the first progress seen and the arrival. A move that was over when it was first looked at
+ * says only how fast it was at the least, so it counts where that is faster than what was known. */
+static void measure(Balloon *b, usec_t now_usec)
+{
+    double *rate = is_growing(b) ? &b->grow_rate : &b->shrink_rate;
+    bool whole = b->rate_usec == 0;
+    uint64_t way = distance(b->actual_bytes, whole ? b->from_bytes : b->rate_bytes);
+    usec_t took = usec_since(whole ? b->sent_usec : b->rate_usec, now_usec);
+    double measured;
+
+    if (way < BALLOON_RATE_MIN_BYTES || took == 0)
+        return;
+    measured = (double) way * (double) USEC_PER_SEC / (double) took;
+    if (!whole || measured > *rate)
+        smooth(rate, measured);
+}
+
+static BalloonEvent settle(Balloon *b, usec_t now_usec)
+{
+    if (b->moving)
+        measure(b, now_usec);
+    /* Growing again is enough for one that stalled growing; shrinking proves both. */
+    if (b->stalled_growing || !is_growing(b))
+        forget_stall(b);
+    b->moving = false;
+    b->settled_usec = now_usec;
+    b->foreign_bytes = b->previous_bytes = 0;
+    rest_at(b, b->target_bytes, b->target_bytes);
+    return BALLOON_EVENT_SETTLED;
+}
+
+/* A size that isn't ours. */
+static BalloonEvent suspect(Balloon *b, usec_t now_usec)
+{
+    if (b->foreign_bytes == 0 || !is_near(b->foreign_bytes, b->actual_bytes)) {
+        b->foreign_bytes = b->actual_bytes;
+        b->foreign_usec = now_usec;
+        return BALLOON_EVENT_NONE;
+    }
+    if (usec_since(b->foreign_usec, now_usec) < BALLOON_FOREIGN_USEC)
+        return BALLOON_EVENT_NONE;
+
+    b->from_bytes = b->moving                         ? b->progress_bytes
+                    : b->actual_bytes > b->high_bytes ? b->high_bytes
+                                                      : b->low_bytes;
+    b->moving = false;
+    forget_stall(b);
+    b->target_bytes = b->foreign_bytes = b->previous_bytes = 0;
+    rest_at(b, b->actual_bytes, b->actual_bytes);
+    return BALLOON_EVENT_FOREIGN;
+}
+
+static bool is_progress(const Balloon *b)
+{
+    uint64_t actual = b->actual_bytes, target = b->target_bytes, last = b->progress_bytes;
+
+    /* Between the last progress and the target, and far enough from the former. */
+    return distance(actual, last) >= BALLOON_PROGRESS_MIN_BYTES &&
+           (last <= target ? actual > last && actual <= target : actual < last && actual >= target);
+}
+
+static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
+{
+    if (is_near(b->actual_bytes, b->target_bytes))
+        return settle(b, now_usec);
+
+    if (is_progress(b)) {
+        if (b->rate_usec == 0) {
+            b->rate_bytes = b->actual_bytes;
+            b->rate_usec = now_usec;
+        }
+        b->progress_bytes = b->actual_bytes;
+        b->progress_usec = now_usec;
+        b->previous_bytes = b->foreign_bytes = 0;
+        return BALLOON_EVENT_PROGRESS;
+    }
+
+    /* Before the balloon has turned round it may still be seen on the way to the former target. */
+    if (b->previous_bytes > 0 && is_between(b->actual_bytes, b->from_bytes, b->previous_bytes)) {
+        begin_at(b, b->actual_bytes);
+        b->foreign_bytes = 0;
+    } else if (!is_near(b->actual_bytes, b->progress_bytes))
+        return suspect(b, now_usec);
+    else
+        b->foreign_bytes = 0;
+
+    if (usec_since(b->progress_usec, now_usec) < BALLOON_STALL_USEC)
+        return BALLOON_EVENT_NONE;
+    give_up(b);
+    back_off(b, is_growing(b), now_usec);
+    return BALLOON_EVENT_STALLED;
+}
+
+static BalloonEvent seen_resting(Balloon *b, usec_t now_usec)
+{
+    if (!is_between(b->actual_bytes, b->low_bytes, b->high_bytes))
+        return suspect(b, now_usec);
+
+    b->foreign_bytes = 0;
+    if (b->low_bytes == b->high_bytes)
+        return BALLOON_EVENT_NONE;
+    /* A stalled move, or a balloon that is being filled again after a reset. */
+    if (b->target_bytes == 0) {
+        if (is_near(b->actual_bytes, b->low_bytes))
+            rest_at(b, b->low_bytes, b->low_bytes);
+        return BALLOON_EVENT_NONE;
+    }
+    if (is_near(b->actual_bytes, b->target_bytes))
+        return settle(b, now_usec);
+    if (!is_progress(b))
+        return BALLOON_EVENT_NONE;
+    b->progress_bytes = b->actual_bytes;
+    return BALLOON_EVENT_PROGRESS;
+}
+
+BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
+{
+    b->actual_bytes = actual_bytes;
+    if (!b->known) {
+        b->known = true;
+        rest_at(b, actual_bytes, actual_bytes);
+        begin_at(b, actual_bytes);
+    }
+    return b->moving ? seen_moving(b, now_usec) : seen_resting(b, now_usec);
+}
+
+uint64_t balloon_standing(const Balloon *b)
+{
+    return b->moving ? b->target_bytes : b->actual_bytes;
+}
+
+bool balloon_is_stalled(const Balloon *b, usec_t now_usec)
+{
+    return b->stalled && now_usec < b->retry_usec;
+}
