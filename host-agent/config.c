@@ -63,15 +63,26 @@ static int parse_ON_STOP(const Setting *s, const char *text, void *member)
     return r;
 }
 
-static int parse_LOG_LEVEL(const Setting *s, const char *text, void *member)
+int config_parse_log_level(const char *text)
 {
     static const Word words[] = {{"error", LOG_ERR},
                                  {"warning", LOG_WARNING},
                                  {"notice", LOG_NOTICE},
                                  {"info", LOG_INFO},
                                  {"debug", LOG_DEBUG}};
+    int level, r = parse_word(words, ELEMENTSOF(words), text, &level);
 
-    return parse_word(words, ELEMENTSOF(words), text, member);
+    return r < 0 ? r : level;
+}
+
+static int parse_LOG_LEVEL(const Setting *s, const char *text, void *member)
+{
+    int level = config_parse_log_level(text);
+
+    if (level < 0)
+        return level;
+    *(int *) member = level;
+    return 0;
 }
 
 static int parse_TEXT(const Setting *s, const char *text, void *member)

@@ -50,6 +50,8 @@ int config_load(const char *path, ConfigReporter report, void *userdata, Config 
 int config_write_sample(FILE *f);
 int config_write_man(FILE *f);
 
+/* "error" … "debug" → LOG_ERR … LOG_DEBUG, or -EINVAL. */
+int config_parse_log_level(const char *text);
 /* The reserve in bytes on a host of that total. */
 uint64_t config_reserve(const Config *c, uint64_t total_bytes);
 /* The mode that the patterns give a guest of that name. */
