@@ -10,6 +10,28 @@
 /* Rates are told over this time. */
 #define RATE_WINDOW_USEC (10 * USEC_PER_SEC)
 
+/* The units of report.def, and what they put behind a key. */
+typedef enum ReportUnit {
+    REPORT_UNIT_BYTES,
+    REPORT_UNIT_EVENTS,
+    REPORT_UNIT_USEC,
+    REPORT_UNIT_CENTIPERCENT,
+} ReportUnit;
+
+#define SUFFIX_BYTES        "_bytes"
+#define SUFFIX_EVENTS       ""
+#define SUFFIX_USEC         "_usec"
+#define SUFFIX_CENTIPERCENT ""
+
+static const struct {
+    ReportUnit unit;
+    const char *suffix;
+} report_units[REPORT_FIELD_MAX] = {
+#define REPORT(ID, name, kind, unit, help) [REPORT_##ID] = {REPORT_UNIT_##unit, SUFFIX_##unit},
+#include "proto/report.def"
+#undef REPORT
+};
+
 /* A moment that may never have been (0), as the time since then. */
 static void put_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec)
 {
@@ -270,34 +292,48 @@ static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* The sample as the source told it. */
+/* The sample as the source told it: bytes and times by their suffix, averages as ratios. */
 static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);
+    char key[KEY_MAX];
 
     dict_open(d, "report");
     if (s) {
         dict_text(d, "source", guest_source_to_string(s->source));
         dict_count(d, "age_usec", usec_since(s->at_usec, now_usec));
-        for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
-            if (report_has(&s->report, f))
-                dict_count(d, report_field_name(f), report_get(&s->report, f));
+        for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
+            if (!report_has(&s->report, f))
+                continue;
+            snprintf(key, sizeof(key), "%s%s", report_field_name(f), report_units[f].suffix);
+            if (report_units[f].unit == REPORT_UNIT_CENTIPERCENT)
+                dict_real(d, key, report_get(&s->report, f) / 10000.0);
+            else
+                dict_count(d, key, report_get(&s->report, f));
+        }
     }
     dict_close(d);
 }
 
+/* Counters per second; stall times as the share of the time that was lost. */
 static void describe_rates(Dict *d, const Guest *g)
 {
     char key[KEY_MAX];
     double rate;
 
     dict_open(d, "rates");
-    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
-        if (report_field_kind(f) == REPORT_KIND_COUNTER &&
-            history_rate(&g->history, f, RATE_WINDOW_USEC, &rate)) {
-            snprintf(key, sizeof(key), "%s_per_sec", report_field_name(f));
+    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
+        if (report_field_kind(f) != REPORT_KIND_COUNTER ||
+            !history_rate(&g->history, f, RATE_WINDOW_USEC, &rate))
+            continue;
+        if (report_units[f].unit == REPORT_UNIT_USEC) {
+            snprintf(key, sizeof(key), "%s_share", report_field_name(f));
+            dict_real(d, key, rate / USEC_PER_SEC);
+        } else {
+            snprintf(key, sizeof(key), "%s%s_per_sec", report_field_name(f), report_units[f].suffix);
             dict_real(d, key, rate);
         }
+    }
     dict_close(d);
 }
 

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/time-util.h"
+#include "host-agent/ctl/client.h"
+#include "host-agent/ctl/table.h"
+#include "host-agent/show/api.h"
+
+#define CALL_TIMEOUT_USEC (15 * USEC_PER_SEC)
+
+void client_done(Client *c)
+{
+    c->bus = sd_bus_flush_close_unref(c->bus);
+}
+
+void client_error(const char *format, ...)
+{
+    _cleanup_free_ char *text = NULL, *clean = NULL;
+    va_list ap;
+    int r;
+
+    va_start(ap, format);
+    r = vasprintf(&text, format, ap);
+    va_end(ap);
+    if (r < 0)
+        text = NULL;
+    clean = text_clean(text ? text : "out of memory");
+    fprintf(stderr, "ballastctl: %s\n", clean ? clean : "out of memory");
+}
+
+/* Whether a daemon answers on the session bus: a user who asked for the system's may have meant that one. */
+static bool session_has_daemon(void)
+{
+    _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+
+    return sd_bus_open_user(&bus) >= 0 && sd_bus_set_method_call_timeout(bus, USEC_PER_SEC) >= 0 &&
+           sd_bus_get_name_creds(bus, BUS_NAME, 0, NULL) >= 0;
+}
+
+static CtlExit unreachable(const Client *c, const char *why)
+{
+    const char *way_out;
+
+    if (c->quiet)
+        return CTL_EXIT_UNREACHABLE;
+    if (c->session)
+        way_out = "Is it running? Start it with: ballastd --session";
+    else if (session_has_daemon())
+        way_out = "One runs on your session bus: add --session";
+    else
+        way_out = "Is it running? systemctl status ballastd; for a user's own instance add --session";
+    client_error("cannot reach ballastd on the %s bus: %s. %s", c->session ? "session" : "system", why,
+                 way_out);
+    return CTL_EXIT_UNREACHABLE;
+}
+
+static CtlExit connect_bus(Client *c)
+{
+    int r;
+
+    if (c->bus)
+        return CTL_EXIT_OK;
+    r = c->session ? sd_bus_open_user(&c->bus) : sd_bus_open_system(&c->bus);
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(c->bus, CALL_TIMEOUT_USEC);
+    if (r >= 0)
+        return CTL_EXIT_OK;
+    return unreachable(c, r == -ENOENT || r == -ENOMEDIUM ? "there is no such bus here" : strerror(-r));
+}
+
+/* Refusals come from the daemon, which says what to do, or from the bus, whose rules are in its own words. */
+static CtlExit denied(const Client *c, const sd_bus_error *error)
+{
+    if (error->message && strstr(error->message, "that ballastd runs as"))
+        client_error("%s", error->message);
+    else
+        client_error(
+            "the %s bus doesn't let you talk to ballastd: that is for root and the members of the group "
+            "ballast; try sudo",
+            c->session ? "session" : "system");
+    return CTL_EXIT_FAILED;
+}
+
+static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
+{
+    static const char *const gone[] = {
+        SD_BUS_ERROR_SERVICE_UNKNOWN,
+        SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+        SD_BUS_ERROR_NO_SERVER,
+        SD_BUS_ERROR_DISCONNECTED,
+    };
+    static const char *const silent[] = {SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT};
+
+    for (size_t i = 0; i < ELEMENTSOF(gone); i++)
+        if (sd_bus_error_has_name(error, gone[i]))
+            return unreachable(c, "nobody has the name " BUS_NAME " there");
+    for (size_t i = 0; i < ELEMENTSOF(silent); i++)
+        if (sd_bus_error_has_name(error, silent[i]))
+            return unreachable(c, "it doesn't answer");
+    if (r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOTCONN || r == -ETIMEDOUT)
+        return unreachable(c, strerror(-r));
+    if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
+        return denied(c, error);
+
+    client_error("%s", error->message ? error->message : strerror(-r));
+    return sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_GUEST) ||
+                   sd_bus_error_has_name(error, BUS_ERROR_AMBIGUOUS)
+               ? CTL_EXIT_NO_GUEST
+               : CTL_EXIT_FAILED;
+}
+
+CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    CtlExit e;
+    int r;
+
+    e = connect_bus(c);
+    if (e != CTL_EXIT_OK)
+        return e;
+    r = sd_bus_message_new_method_call(c->bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_IFC, method);
+    if (r >= 0)
+        r = sd_bus_message_set_auto_start(call, false);
+    if (r >= 0 && argument)
+        r = sd_bus_message_append(call, "s", argument);
+    if (r >= 0)
+        r = sd_bus_call(c->bus, call, 0, &error, &reply);
+    if (r < 0)
+        return failed(c, &error, r);
+    if (!ret)
+        return CTL_EXIT_OK;
+    *ret = NULL;
+    r = json_from_message(reply, ret);
+    if (r < 0 && r != -ENODATA) {
+        client_error("cannot read what ballastd answered to %s: %s", method, strerror(-r));
+        return CTL_EXIT_FAILED;
+    }
+    return CTL_EXIT_OK;
+}

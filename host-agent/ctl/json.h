@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the daemon answers, as json-c objects. Tables are printed from these too, so that people and programs
+ * are told the same. */
+
+#include <json-c/json.h>
+#include <systemd/sd-bus.h>
+
+#include "base/macro.h"
+
+/* Reads the one value that a message holds: a{sv} becomes an object, every other array an array. 0, -ENODATA
+ * where there is none, or -errno. The caller puts *ret. */
+int json_from_message(sd_bus_message *m, json_object **ret);
+
+/* The daemon leaves out what isn't known: here each known key gets null, so that programs find it; known keys
+ * come first, in their order. */
+int json_complete_guest(json_object **guest);
+int json_complete_status(json_object *status);
+
+/* Looking things up: a dot leads into an object. A missing key and null give NULL, 0, false. */
+json_object *json_find(json_object *o, const char *path);
+const char *json_text(json_object *o, const char *path);
+uint64_t json_count(json_object *o, const char *path);
+double json_real(json_object *o, const char *path);
+bool json_flag(json_object *o, const char *path);
+
+static inline void json_putp(json_object **o)
+{
+    if (*o)
+        json_object_put(*o);
+}

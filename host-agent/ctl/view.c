@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "host-agent/ctl/view.h"
+
+#define TEXT_MAX  512U
+#define LABEL_MAX 64U
+#define INDENT    2U
+
+/* The list */
+
+static const char *size_cell(char *buf, json_object *guest, const char *key)
+{
+    return json_find(guest, key) ? format_size(buf, json_count(guest, key)) : NULL;
+}
+
+static void add_state(Table *t, json_object *guest)
+{
+    if (json_flag(guest, "stalled"))
+        table_add(t, STYLE_RED, "stalled");
+    else if (json_flag(guest, "distress"))
+        table_add(t, STYLE_YELLOW, "distress");
+    else if (json_flag(guest, "moving"))
+        table_add(t, STYLE_CYAN, "moving");
+    else if (json_text(guest, "busy"))
+        table_add(t, STYLE_YELLOW, json_text(guest, "busy"));
+    else if (json_text(guest, "pinned"))
+        table_add(t, STYLE_DIM, "pinned");
+    else
+        table_add(t, STYLE_PLAIN, "at rest");
+}
+
+static void add_guest(Table *t, json_object *guest)
+{
+    const char *mode = json_text(guest, "mode"), *source = json_text(guest, "source");
+    char buf[UNITS_FORMAT_MAX];
+
+    table_add(t, STYLE_BOLD, json_text(guest, "name"));
+    table_add(t, mode && strcmp(mode, "auto") == 0 ? STYLE_GREEN : STYLE_DIM, mode);
+    table_add(t, source && strcmp(source, "none") == 0 ? STYLE_YELLOW : STYLE_PLAIN, source);
+    table_add(t, STYLE_PLAIN,
+              json_find(guest, "age_usec") ? format_duration(buf, json_count(guest, "age_usec")) : NULL);
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "full_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "current_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "target_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "free_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "available_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "cache_bytes"));
+    add_state(t, guest);
+    table_add(t, STYLE_PLAIN, json_text(guest, "reason"));
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = json_text(*(json_object *const *) a, "name"),
+               *y = json_text(*(json_object *const *) b, "name");
+
+    return strcmp(x ? x : "", y ? y : "");
+}
+
+int view_list(const Screen *screen, json_object *guests)
+{
+    static const TableColumn columns[] = {
+        {"NAME", false}, {"MODE", false},   {"SOURCE", false}, {"AGE", true},
+        {"FULL", true},  {"CURRENT", true}, {"TARGET", true},  {"FREE", true},
+        {"AVAIL", true}, {"CACHE", true},   {"STATE", false},  {"REASON", false},
+    };
+    _cleanup_(table_freep) Table *t = NULL;
+    int r;
+
+    if (json_object_array_length(guests) == 0) {
+        fputs("No guest is running.\n", screen->file);
+        return 0;
+    }
+    r = table_new(columns, ELEMENTSOF(columns), &t);
+    if (r < 0)
+        return r;
+    json_object_array_sort(guests, by_name);
+    for (size_t i = 0; i < json_object_array_length(guests); i++)
+        add_guest(t, json_object_array_get_idx(guests, i));
+    return table_print(t, screen);
+}
+
+/* The status */
+
+static int put_line(const Screen *screen, const char *label, Style style, const char *text)
+{
+    _cleanup_free_ char *clean = text_clean(text);
+
+    if (!clean)
+        return -ENOMEM;
+    fprintf(screen->file, "%10s: ", label);
+    screen_put(screen, style, clean);
+    fputc('\n', screen->file);
+    return 0;
+}
+
+static int put_mode(const Screen *screen, json_object *status)
+{
+    bool moves = strcmp(json_text(status, "mode") ?: "", "auto") == 0;
+    char uptime[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    snprintf(text, sizeof(text), "%s; ballastd %s, up %s",
+             moves ? "auto: balloons are moved"
+                   : "observe: decides and tells, and moves nothing (ballastctl mode auto lets it)",
+             json_text(status, "version") ?: "of unknown version",
+             format_duration(uptime, json_count(status, "uptime_usec")));
+    return put_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
+}
+
+static int put_host(const Screen *screen, json_object *status)
+{
+    double total = json_real(status, "host.total_bytes"),
+           available = json_real(status, "host.available_bytes");
+    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], d[UNITS_FORMAT_MAX],
+        e[UNITS_FORMAT_MAX], f[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    size_t fill;
+
+    if (total <= 0)
+        return put_line(screen, "Host", STYLE_RED, "its memory can't be read, so nothing moves");
+    fill = (size_t) snprintf(text, sizeof(text), "%s, %s available (%s)", format_size(a, (uint64_t) total),
+                             format_size(b, (uint64_t) available), format_ratio(c, available / total));
+    if (json_count(status, "host.reserve_bytes") > 0)
+        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, " beside a reserve of %s",
+                                  format_size(d, json_count(status, "host.reserve_bytes")));
+    if (json_count(status, "host.swap_total_bytes") > 0)
+        snprintf(text + fill, sizeof(text) - fill, "; swap %s, %s free",
+                 format_size(e, json_count(status, "host.swap_total_bytes")),
+                 format_size(f, json_count(status, "host.swap_free_bytes")));
+    else
+        snprintf(text + fill, sizeof(text) - fill, "; no swap");
+    return put_line(screen, "Host", STYLE_PLAIN, text);
+}
+
+static int put_pressure(const Screen *screen, json_object *status)
+{
+    const char *pressure = json_text(status, "host.pressure");
+    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], psi[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    size_t fill;
+
+    if (!pressure)
+        return put_line(screen, "Pressure", STYLE_PLAIN, "not known");
+    fill = (size_t) snprintf(text, sizeof(text),
+                             "%s (guests give below %s available, harder below %s, and get back above %s)",
+                             pressure, format_size(a, json_count(status, "host.pressure_mark_bytes")),
+                             format_size(b, json_count(status, "host.critical_mark_bytes")),
+                             format_size(c, json_count(status, "host.relax_mark_bytes")));
+    if (json_find(status, "host.psi_memory_some"))
+        snprintf(text + fill, sizeof(text) - fill, "; stalled on memory %s of the last 10 s",
+                 format_ratio(psi, json_real(status, "host.psi_memory_some")));
+    return put_line(screen, "Pressure",
+                    strcmp(pressure, "severe") == 0     ? STYLE_RED
+                    : strcmp(pressure, "moderate") == 0 ? STYLE_YELLOW
+                                                        : STYLE_GREEN,
+                    text);
+}
+
+static int put_pending(const Screen *screen, json_object *status)
+{
+    int64_t bytes = json_object_get_int64(json_find(status, "host.pending_bytes"));
+    char size[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    if (bytes == 0)
+        return 0;
+    snprintf(text, sizeof(text), "balloons on their way %s %s",
+             bytes > 0 ? "still bring the host" : "still take from the host",
+             format_size(size, (uint64_t) (bytes > 0 ? bytes : -bytes)));
+    return put_line(screen, "Pending", STYLE_CYAN, text);
+}
+
+static int put_policy(const Screen *screen, json_object *status)
+{
+    json_object *notes = json_find(status, "policy.notes");
+    const char *error = json_text(status, "policy.error");
+    int r;
+
+    r = put_line(screen, "Policy", STYLE_PLAIN,
+                 json_text(status, "policy.file") ?: "none: only the guard's own moves");
+    if (r >= 0 && error)
+        r = put_line(screen, "", STYLE_RED, error);
+    for (size_t i = 0; r >= 0 && notes && i < json_object_array_length(notes); i++)
+        r = put_line(screen, "", STYLE_YELLOW, json_object_get_string(json_object_array_get_idx(notes, i)));
+    return r;
+}
+
+static int put_libvirt(const Screen *screen, json_object *status)
+{
+    bool connected = json_flag(status, "libvirt.connected");
+    const char *why = json_text(status, "libvirt.why");
+    char text[TEXT_MAX];
+
+    snprintf(text, sizeof(text), "%s, %s%s%s", json_text(status, "libvirt.uri") ?: "no URI",
+             connected ? "connected" : "not connected", !connected && why ? ": " : "",
+             !connected && why ? why : "");
+    return put_line(screen, "libvirt", connected ? STYLE_PLAIN : STYLE_RED, text);
+}
+
+static int put_guests(const Screen *screen, json_object *status)
+{
+    static const struct {
+        const char *key, *text;
+    } parts[] = {
+        {"guests_agent", "by agent"},       {"guests_libvirt", "by libvirt's stats"},
+        {"guests_none", "without stats"},   {"guests_stale", "with stale stats"},
+        {"guests_moving", "moving"},        {"guests_stalled", "stalled"},
+        {"guests_distress", "in distress"},
+    };
+    char text[TEXT_MAX];
+    size_t fill;
+
+    fill = (size_t) snprintf(text, sizeof(text), "%" PRIu64, json_count(status, "guests"));
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+        if (json_count(status, parts[i].key) > 0)
+            fill += (size_t) snprintf(text + fill, sizeof(text) - fill, "; %" PRIu64 " %s",
+                                      json_count(status, parts[i].key), parts[i].text);
+    return put_line(screen, "Guests", STYLE_PLAIN, text);
+}
+
+static int put_cycle(const Screen *screen, json_object *status)
+{
+    char age[UNITS_FORMAT_MAX], took[UNITS_FORMAT_MAX], interval[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    if (json_count(status, "cycle.count") == 0)
+        return put_line(screen, "Cycle", STYLE_PLAIN, "none yet");
+    snprintf(text, sizeof(text), "%" PRIu64 " so far, the last %s ago, took %s; every %s",
+             json_count(status, "cycle.count"), format_duration(age, json_count(status, "cycle.age_usec")),
+             format_duration(took, json_count(status, "cycle.took_usec")),
+             format_duration(interval, json_count(status, "cycle.interval_usec")));
+    return put_line(screen, "Cycle", STYLE_PLAIN, text);
+}
+
+static int put_why(const Screen *screen, json_object *status)
+{
+    return put_line(screen, "Now", STYLE_BOLD, json_text(status, "why") ?: "not known");
+}
+
+int view_status(const Screen *screen, json_object *status)
+{
+    static int (*const parts[])(const Screen *, json_object *) = {
+        put_mode,   put_why,     put_host,   put_pressure, put_pending,
+        put_guests, put_libvirt, put_policy, put_cycle,
+    };
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
+        r = parts[i](screen, status);
+    return r;
+}
+
+/* Any object */
+
+static bool strip(char *label, const char *suffix)
+{
+    size_t length = strlen(label), n = strlen(suffix);
+
+    if (length < n || strcmp(label + length - n, suffix) != 0)
+        return false;
+    label[length - n] = '\0';
+    return true;
+}
+
+static void format_signed_size(char *buf, json_object *value)
+{
+    int64_t bytes = json_object_get_int64(value);
+
+    if (bytes < 0)
+        *buf++ = '-';
+    format_size(buf, bytes < 0 ? (uint64_t) -bytes : json_object_get_uint64(value));
+}
+
+/* The label of a key and its value as people read them: "sent_age_usec": 1500000 → "sent" "1.5s ago". */
+static void humanise(const char *key, json_object *value, char *label, char *text)
+{
+    char buf[UNITS_FORMAT_MAX + 1];
+
+    snprintf(label, LABEL_MAX, "%s", key);
+    if (!value)
+        snprintf(text, TEXT_MAX, "-");
+    else if (json_object_is_type(value, json_type_boolean))
+        snprintf(text, TEXT_MAX, "%s", json_object_get_boolean(value) ? "yes" : "no");
+    else if (json_object_is_type(value, json_type_string))
+        snprintf(text, TEXT_MAX, "%s", json_object_get_string(value));
+    else if (strip(label, "_bytes_per_sec"))
+        snprintf(text, TEXT_MAX, "%s/s", format_size(buf, json_object_get_uint64(value)));
+    else if (strip(label, "_per_sec"))
+        snprintf(text, TEXT_MAX, "%.1f/s", json_object_get_double(value));
+    else if (strip(label, "_bytes")) {
+        format_signed_size(buf, value);
+        snprintf(text, TEXT_MAX, "%s", buf);
+    } else if (strip(label, "_age_usec"))
+        snprintf(text, TEXT_MAX, "%s ago", format_duration(buf, json_object_get_uint64(value)));
+    else if (strip(label, "_usec"))
+        snprintf(text, TEXT_MAX, "%s", format_duration(buf, json_object_get_uint64(value)));
+    else if (json_object_is_type(value, json_type_double) &&
+             (strip(label, "_share") || strncmp(key, "psi_", 4) == 0))
+        snprintf(text, TEXT_MAX, "%s", format_ratio(buf, json_object_get_double(value)));
+    else
+        snprintf(text, TEXT_MAX, "%s", json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+    for (char *p = label; *p; p++)
+        if (*p == '_')
+            *p = ' ';
+}
+
+static int put_entry(const Screen *screen, unsigned depth, const char *label, size_t width, const char *text)
+{
+    _cleanup_free_ char *clean_label = text_clean(label), *clean = text_clean(text);
+
+    if (!clean_label || !clean)
+        return -ENOMEM;
+    fprintf(screen->file, "%*s%-*s  %s\n", (int) (depth * INDENT), "", (int) width, clean_label, clean);
+    return 0;
+}
+
+static int put_heading(const Screen *screen, unsigned depth, const char *key)
+{
+    _cleanup_free_ char *clean = text_clean(key);
+
+    if (!clean)
+        return -ENOMEM;
+    fprintf(screen->file, "%s%*s", depth == 0 ? "\n" : "", (int) (depth * INDENT), "");
+    screen_put(screen, STYLE_BOLD, clean);
+    fputc('\n', screen->file);
+    return 0;
+}
+
+static bool has_parts(json_object *value)
+{
+    return json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array);
+}
+
+/* The plain entries first, then each part under its heading. The depth is that of what was read from the
+ * bus. */
+static int put_object(const Screen *screen, unsigned depth, json_object *object);
+
+static int put_array(const Screen *screen, unsigned depth, json_object *array)
+{
+    char label[LABEL_MAX], text[TEXT_MAX];
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < json_object_array_length(array); i++) {
+        json_object *value = json_object_array_get_idx(array, i);
+
+        if (json_object_is_type(value, json_type_object)) {
+            r = put_heading(screen, depth, json_text(value, "name") ?: "-");
+            if (r >= 0)
+                r = put_object(screen, depth + 1, value);
+        } else {
+            humanise("", value, label, text);
+            r = put_entry(screen, depth, "-", 0, text);
+        }
+    }
+    return r;
+}
+
+static int put_object(const Screen *screen, unsigned depth, json_object *object)
+{
+    char label[LABEL_MAX], text[TEXT_MAX];
+    size_t width = 0;
+    int r = 0;
+
+    json_object_object_foreach(object, key, value)
+    {
+        humanise(key, has_parts(value) ? NULL : value, label, text);
+        width = has_parts(value) ? width : MAX(width, strlen(label));
+    }
+    json_object_object_foreach(object, entry_key, entry)
+    {
+        if (r < 0 || has_parts(entry))
+            continue;
+        humanise(entry_key, entry, label, text);
+        r = put_entry(screen, depth, label, width, text);
+    }
+    json_object_object_foreach(object, part_key, part)
+    {
+        if (r < 0 || !has_parts(part))
+            continue;
+        if (json_object_is_type(part, json_type_array) ? json_object_array_length(part) == 0
+                                                       : json_object_object_length(part) == 0)
+            continue;
+        r = put_heading(screen, depth, part_key);
+        if (r >= 0)
+            r = json_object_is_type(part, json_type_array) ? put_array(screen, depth + 1, part)
+                                                           : put_object(screen, depth + 1, part);
+    }
+    return r;
+}
+
+int view_tree(const Screen *screen, json_object *object)
+{
+    return put_object(screen, 0, object);
+}

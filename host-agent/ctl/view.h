@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the daemon answered, for people. Each returns 0 or -ENOMEM. */
+
+#include "host-agent/ctl/json.h"
+#include "host-agent/ctl/table.h"
+
+/* ListGuests: a table, sorted by name. */
+int view_list(const Screen *screen, json_object *guests);
+/* GetStatus: a paragraph. */
+int view_status(const Screen *screen, json_object *status);
+/* Any object: entries under headings; sizes and times by the suffix of their key. */
+int view_tree(const Screen *screen, json_object *object);

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/units.h"
+#include "host-agent/show/describe.h"
+#include "host-agent/show/objects.h"
+
+/* Guests that an ambiguous name is said to stand for. */
+#define BUS_CANDIDATES_MAX 5U
+
+/* What changes something is for root and the daemon's own user. Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus
+ * would ask for CAP_SYS_ADMIN or the same user, which lets in more than is meant, and refuses without saying
+ * what to do; so every method is marked unprivileged, and those that change something ask here first. */
+static int check_caller(sd_bus_message *message, sd_bus_error *error)
+{
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    uid_t uid;
+    int r;
+
+    r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
+    if (r >= 0)
+        r = sd_bus_creds_get_euid(creds, &uid);
+    if (r < 0)
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "Cannot tell which user asks (%s), so nothing is changed", strerror(-r));
+    if (uid != 0 && uid != geteuid())
+        return sd_bus_error_setf(
+            error, SD_BUS_ERROR_ACCESS_DENIED,
+            "Only root and the user that ballastd runs as may change something; try sudo");
+    return 0;
+}
+
+char *bus_guest_path(char *buf, const Guest *g)
+{
+    snprintf(buf, BUS_PATH_MAX, "%s/%s", BUS_GUEST_PATH, g->info.uuid);
+    for (char *p = buf; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    return buf;
+}
+
+/* Answering with dictionaries */
+
+static int reply_dict(sd_bus_message *call, void (*describe)(Dict *, const void *, usec_t), const void *what)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    Dict d = {};
+    int r;
+
+    r = sd_bus_message_new_method_return(call, &reply);
+    if (r < 0)
+        return r;
+    d.message = reply;
+    dict_begin(&d);
+    describe(&d, what, now_usec(CLOCK_MONOTONIC));
+    dict_end(&d);
+    if (d.error < 0)
+        return d.error;
+    return sd_bus_send(NULL, reply, NULL);
+}
+
+static void status_into(Dict *d, const void *what, usec_t now)
+{
+    describe_status(d, what, now);
+}
+
+static void guest_into(Dict *d, const void *what, usec_t now)
+{
+    describe_guest(d, what, now);
+}
+
+static void dump_into(Dict *d, const void *what, usec_t now)
+{
+    describe_dump(d, what, now);
+}
+
+static int on_get_status(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return reply_dict(message, status_into, userdata);
+}
+
+static int on_dump(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return reply_dict(message, dump_into, userdata);
+}
+
+static int on_list_guests(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    Manager *m = userdata;
+    Dict d = {};
+    int r;
+
+    r = sd_bus_message_new_method_return(message, &reply);
+    if (r >= 0)
+        r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+    if (r < 0)
+        return r;
+    d.message = reply;
+    for (size_t i = 0; i < m->n_guests; i++) {
+        dict_begin(&d);
+        describe_guest_row(&d, m->guests[i], now);
+        dict_end(&d);
+    }
+    if (d.error < 0)
+        return d.error;
+    r = sd_bus_message_close_container(reply);
+    if (r < 0)
+        return r;
+    return sd_bus_send(NULL, reply, NULL);
+}
+
+/* Finding a guest */
+
+static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
+{
+    size_t length = strlen(pattern), fill = 0;
+    char names[BUS_CANDIDATES_MAX * (DOMAIN_NAME_MAX + 3)] = "", clean[sizeof(names)];
+    unsigned n = 0;
+
+    for (size_t i = 0; i < m->n_guests; i++) {
+        const DomainInfo *info = &m->guests[i]->info;
+
+        if (strncmp(info->name, pattern, length) != 0 && strncasecmp(info->uuid, pattern, length) != 0)
+            continue;
+        if (n++ < BUS_CANDIDATES_MAX)
+            fill += snprintf(names + fill, sizeof(names) - fill, "%s%s", fill > 0 ? ", " : "", info->name);
+    }
+    return sd_bus_error_setf(
+        error, BUS_ERROR_AMBIGUOUS, "'%s' stands for %u guests (%s%s); give the whole name, or the UUID",
+        pattern, n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
+}
+
+static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Guest **ret)
+{
+    int r;
+
+    if (pattern[0] == '\0' || strlen(pattern) > DOMAIN_NAME_MAX)
+        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_GUEST,
+                                 "A guest's name has 1 to %u bytes; this one has %zu", DOMAIN_NAME_MAX,
+                                 strlen(pattern));
+    r = manager_find_guest(m, pattern, ret);
+    if (r == -ENOTUNIQ)
+        return ambiguous(m, pattern, error);
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_GUEST,
+                                 "No running guest has the name, UUID or prefix '%s'; ListGuests "
+                                 "(ballastctl list) tells all there are",
+                                 pattern);
+    return 0;
+}
+
+static int on_get_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    const char *pattern;
+    Guest *g;
+    int r;
+
+    r = sd_bus_message_read(message, "s", &pattern);
+    if (r < 0)
+        return r;
+    r = find_guest(userdata, pattern, error, &g);
+    if (r < 0)
+        return r;
+    return reply_dict(message, guest_into, g);
+}
+
+/* Changing something */
+
+static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    const char *text;
+    GuestMode mode;
+    int r;
+
+    r = check_caller(message, error);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_read(message, "s", &text);
+    if (r < 0)
+        return r;
+    mode = guest_mode_from_string(text);
+    if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
+        return sd_bus_error_setf(
+            error, BUS_ERROR_BAD_MODE,
+            "The daemon's mode is auto or observe (a single guest is left alone by [Guests] "
+            "Off=)");
+    r = manager_set_mode(m, mode);
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
+    return sd_bus_reply_method_return(message, NULL);
+}
+
+/* Why a guest's memory can't be given back, for people. */
+static const char *release_refusal(const Guest *g, int r)
+{
+    if (g->info.pinned)
+        return g->info.pinned;
+    if (g->lost)
+        return "libvirt is away";
+    if (g->busy[0])
+        return g->busy;
+    return r == -EBUSY ? "its balloon is just being set; try again" : strerror(-r);
+}
+
+/* Releases one guest. *ret_bytes: how much comes back once there is room for it. */
+static int release(Manager *m, Guest *g, uint64_t *ret_bytes)
+{
+    uint64_t current = guest_current(g);
+    int r;
+
+    r = manager_release(m, g);
+    if (r < 0)
+        return r;
+    *ret_bytes = LESS_BY(g->full.bytes, current);
+    return 0;
+}
+
+static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_error *error)
+{
+    char name[DOMAIN_NAME_MAX + 1], current[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
+        grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
+    uint64_t bytes = 0;
+    int r;
+
+    text_make_utf8(name, sizeof(name), g->info.name);
+    format_size(current, guest_current(g));
+    r = release(m, g, &bytes);
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name,
+                                 release_refusal(g, r));
+    format_size(full, g->full.bytes);
+    format_duration(grace, m->config->guard.grace_usec);
+    if (bytes == 0)
+        snprintf(text, sizeof(text), "%s already has its full size, %s; it isn't shrunk for %s", name, full,
+                 grace);
+    else
+        snprintf(text, sizeof(text),
+                 "%s: %s → %s, %s comes back as far as the host has room; it isn't shrunk for %s", name,
+                 current, full, format_size(back, bytes), grace);
+    return sd_bus_reply_method_return(message, "s", text);
+}
+
+static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
+{
+    char back[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], name[DOMAIN_NAME_MAX + 1] = "",
+                                                                                 text[DOMAIN_NAME_MAX + 512];
+    size_t asked = 0, refused = 0, fill;
+    const char *why = NULL;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < m->n_guests; i++) {
+        Guest *g = m->guests[i];
+        uint64_t bytes = 0;
+        int r;
+
+        r = release(m, g, &bytes);
+        if (r >= 0) {
+            asked++;
+            sum += bytes;
+        } else if (refused++ == 0) {
+            text_make_utf8(name, sizeof(name), g->info.name);
+            why = release_refusal(g, r);
+        }
+    }
+    if (refused > 0 && asked == 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
+                                 "None of %zu guests can be released; the first, %s: %s", refused, name, why);
+    format_duration(grace, m->config->guard.grace_usec);
+    if (m->n_guests == 0)
+        snprintf(text, sizeof(text), "There is no guest to release");
+    else if (sum == 0)
+        snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
+                 asked, grace);
+    else
+        snprintf(text, sizeof(text),
+                 "%zu guests: %s comes back as far as the host has room; they aren't shrunk for %s", asked,
+                 format_size(back, sum), grace);
+    fill = strlen(text);
+    if (refused > 0)
+        snprintf(text + fill, sizeof(text) - fill, "; %zu can't be released, the first, %s: %s", refused,
+                 name, why);
+    return sd_bus_reply_method_return(message, "s", text);
+}
+
+static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    const char *pattern;
+    Guest *g;
+    int r;
+
+    r = check_caller(message, error);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_read(message, "s", &pattern);
+    if (r < 0)
+        return r;
+    if (pattern[0] == '\0')
+        return release_all(message, m, error);
+    r = find_guest(m, pattern, error, &g);
+    if (r < 0)
+        return r;
+    return release_one(message, m, g, error);
+}
+
+static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    int r;
+
+    r = check_caller(message, error);
+    if (r < 0)
+        return r;
+    r = manager_reload(m);
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
+                                 "The configuration or the policy was refused (%s), and the old ones run on; "
+                                 "ballastd's log says what is wrong, with file and line",
+                                 strerror(-r));
+    return sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_guest_get_stats(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return reply_dict(message, guest_into, userdata);
+}
+
+static int on_guest_release(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Guest *g = userdata;
+    int r;
+
+    r = check_caller(message, error);
+    if (r < 0)
+        return r;
+    return release_one(message, g->manager, g, error);
+}
+
+/* Properties and objects */
+
+static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const char *value =
+        strcmp(property, "Mode") == 0 ? guest_mode_to_string(((Manager *) userdata)->mode) : BALLAST_VERSION;
+
+    return sd_bus_message_append(reply, "s", value);
+}
+
+static int get_guest_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+                              sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    const Guest *g = userdata;
+    char clean[DOMAIN_NAME_MAX + 1];
+    const char *value = strcmp(property, "Name") == 0   ? text_make_utf8(clean, sizeof(clean), g->info.name)
+                        : strcmp(property, "Uuid") == 0 ? g->info.uuid
+                                                        : guest_mode_to_string(guest_mode(g));
+
+    return sd_bus_message_append(reply, "s", value);
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_PROPERTY("Mode", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Version", "s", get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status), on_get_status,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListGuests", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", guests), on_list_guests,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("GetGuest", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("a{sv}", guest),
+                            on_get_guest, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Dump", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", state), on_dump,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, on_set_mode,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("s", done), on_release,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),
+    SD_BUS_SIGNAL_WITH_ARGS("GuestRemoved", SD_BUS_ARGS("o", guest, "s", name), 0),
+    SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable guest_vtable[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_PROPERTY("Name", "s", get_guest_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Uuid", "s", get_guest_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Mode", "s", get_guest_property, 0, 0),
+    SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_guest_get_stats,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_guest_release,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_VTABLE_END,
+};
+
+static int find_guest_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                             void **ret_found, sd_bus_error *error)
+{
+    const char *rest = path + strlen(BUS_GUEST_PATH);
+    char uuid[sizeof(((DomainInfo *) NULL)->uuid)];
+    Guest *g;
+
+    if (rest[0] != '/' || strlen(rest + 1) != sizeof(uuid) - 1)
+        return 0;
+    for (size_t i = 0; i < sizeof(uuid); i++)
+        uuid[i] = rest[i + 1] == '_' ? '-' : rest[i + 1];
+    g = manager_guest_by_uuid(userdata, uuid);
+    if (!g)
+        return 0;
+    *ret_found = g;
+    return 1;
+}
+
+static int list_guest_objects(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                              sd_bus_error *error)
+{
+    Manager *m = userdata;
+    char path[BUS_PATH_MAX], **nodes;
+
+    nodes = calloc(m->n_guests + 1, sizeof(char *));
+    if (!nodes)
+        return -ENOMEM;
+    for (size_t i = 0; i < m->n_guests; i++) {
+        nodes[i] = strdup(bus_guest_path(path, m->guests[i]));
+        if (!nodes[i]) {
+            while (i > 0)
+                free(nodes[--i]);
+            free(nodes);
+            return -ENOMEM;
+        }
+    }
+    *ret_nodes = nodes;
+    return 0;
+}
+
+int bus_export(Manager *m, sd_bus *bus)
+{
+    int r;
+
+    r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_MANAGER_IFC, manager_vtable, m);
+    if (r >= 0)
+        r = sd_bus_add_fallback_vtable(bus, NULL, BUS_GUEST_PATH, BUS_GUEST_IFC, guest_vtable,
+                                       find_guest_object, m);
+    if (r >= 0)
+        r = sd_bus_add_node_enumerator(bus, NULL, BUS_GUEST_PATH, list_guest_objects, m);
+    return r;
+}
