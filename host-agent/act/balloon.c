@@ -95,8 +95,10 @@ void balloon_reset(Balloon *b)
     forget_stall(b);
     b->shrink_rate = b->grow_rate = 0;
     b->foreign_bytes = b->previous_bytes = 0;
-    if (b->known)
+    if (b->known) {
+        begin_at(b, held);
         rest_at(b, held, UINT64_MAX);
+    }
 }
 
 static void smooth(double *rate, double measured)

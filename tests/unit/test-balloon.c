@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a balloon is taken to do, told as the sequence of what was sent and what was seen. */
+
+#include <check.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+#include "host-agent/act/balloon.h"
+
+typedef enum Act { END, SENT, REFUSED, SEEN, RESET } Act;
+
+typedef struct Step {
+    Act act;
+    unsigned mib;
+    unsigned at_ms;
+    BalloonEvent event;    /* of SEEN */
+    unsigned standing_mib; /* afterwards */
+    unsigned stalled_sec;  /* afterwards: seconds that it is still left alone; 0: isn't stalled */
+} Step;
+
+#define NONE     BALLOON_EVENT_NONE
+#define PROGRESS BALLOON_EVENT_PROGRESS
+#define SETTLED  BALLOON_EVENT_SETTLED
+#define STALLED  BALLOON_EVENT_STALLED
+#define FOREIGN  BALLOON_EVENT_FOREIGN
+
+static const struct {
+    const char *what;
+    Step steps[20];
+} sequences[] = {
+    {"the first size seen is nobody's decision",
+     {{SEEN, 1024, 1000, NONE, 1024}, {SEEN, 1024, 9000, NONE, 1024}}},
+    {"a shrink is on its way until it gets there",
+     {{SEEN, 2048, 1000, NONE, 2048},
+      {SENT, 1024, 1100, NONE, 1024},
+      {SEEN, 2048, 1200, NONE, 1024},
+      {SEEN, 1800, 1300, PROGRESS, 1024},
+      {SEEN, 1400, 1800, PROGRESS, 1024},
+      {SEEN, 1025, 2300, SETTLED, 1025},
+      {SEEN, 1024, 3300, NONE, 1024}}},
+    {"so is a growth",
+     {{SEEN, 1024, 1000, NONE, 1024},
+      {SENT, 2048, 1100, NONE, 2048},
+      {SEEN, 1500, 1300, PROGRESS, 2048},
+      {SEEN, 2048, 1400, SETTLED, 2048}}},
+    {"a move to where it is settles at the next look",
+     {{SEEN, 1024, 1000, NONE, 1024}, {SENT, 1024, 1100, NONE, 1024}, {SEEN, 1024, 1200, SETTLED, 1024}}},
+    {"a move sent before any size was seen, as after a restart of the daemon",
+     {{SENT, 1024, 1000, NONE, 1024},
+      {SEEN, 1500, 1100, NONE, 1024},
+      {SEEN, 1200, 1500, PROGRESS, 1024},
+      {SEEN, 1024, 2000, SETTLED, 1024}}},
+    {"less than 1 MiB in 5 s is no progress: stalled, and what was reached stands",
+     {{SEEN, 2048, 1000, NONE, 2048},
+      {SENT, 1024, 1000, NONE, 1024},
+      {SEEN, 1500, 2000, PROGRESS, 1024},
+      {SEEN, 1500, 6900, NONE, 1024},
+      {SEEN, 1500, 7000, STALLED, 1500, 60},
+      {SEEN, 1500, 60000, NONE, 1500, 7},
+      {SEEN, 1500, 67000, NONE, 1500, 0}}},
+    {"the wait doubles each time, up to an hour",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 2048, 5000, STALLED, 2048, 60},
+      {SENT, 1024, 70000, NONE, 1024},
+      {SEEN, 2048, 75000, STALLED, 2048, 120},
+      {SENT, 1024, 200000, NONE, 1024},
+      {SEEN, 2048, 205000, STALLED, 2048, 240},
+      {SENT, 1024, 500000, NONE, 1024},
+      {SEEN, 2048, 505000, STALLED, 2048, 480},
+      {SENT, 1024, 1000000, NONE, 1024},
+      {SEEN, 2048, 1005000, STALLED, 2048, 960},
+      {SENT, 1024, 2000000, NONE, 1024},
+      {SEEN, 2048, 2005000, STALLED, 2048, 1920},
+      {SENT, 1024, 4000000, NONE, 1024},
+      {SEEN, 2048, 4005000, STALLED, 2048, 3600},
+      {SENT, 1024, 8000000, NONE, 1024},
+      {SEEN, 2048, 8005000, STALLED, 2048, 3600}}},
+    {"a success ends the doubling",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 2048, 5000, STALLED, 2048, 60},
+      {SENT, 1024, 70000, NONE, 1024},
+      {SEEN, 1024, 71000, SETTLED, 1024},
+      {SENT, 512, 80000, NONE, 512},
+      {SEEN, 1024, 85000, STALLED, 1024, 60}}},
+    {"one that can't take still gives back, and isn't asked to take any earlier for that",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 1000, PROGRESS, 1024},
+      {SEEN, 1500, 6000, STALLED, 1500, 60},
+      {SENT, 1800, 7000, NONE, 1800, 59},
+      {SEEN, 1800, 8000, SETTLED, 1800, 58},
+      {SENT, 1024, 70000, NONE, 1024},
+      {SEEN, 1800, 75000, STALLED, 1800, 120}}},
+    {"one that stalled growing has recovered when it grows",
+     {{SEEN, 1024, 0, NONE, 1024},
+      {SENT, 2048, 0, NONE, 2048},
+      {SEEN, 1024, 5000, STALLED, 1024, 60},
+      {SENT, 2048, 6000, NONE, 2048},
+      {SEEN, 2048, 7000, SETTLED, 2048}}},
+    {"a balloon that gets there late has settled",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 2048, 5000, STALLED, 2048, 60},
+      {SEEN, 1600, 9000, PROGRESS, 1600, 56},
+      {SEEN, 1600, 12000, NONE, 1600, 53},
+      {SEEN, 1024, 15000, SETTLED, 1024},
+      {SEEN, 1024, 16000, NONE, 1024}}},
+    {"what lies between the ends of a stalled move is ours, what lies outside isn't",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 5000, PROGRESS, 1024},
+      {SEEN, 1500, 10000, STALLED, 1500, 60},
+      {SEEN, 1900, 12000, NONE, 1900, 58},
+      {SEEN, 1900, 20000, NONE, 1900, 50},
+      {SEEN, 3000, 21000, NONE, 3000, 49},
+      {SEEN, 3000, 22000, FOREIGN, 3000}}},
+    {"libvirt refuses: as a stall",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {REFUSED, 0, 1000, NONE, 2048, 60},
+      {REFUSED, 0, 62000, NONE, 2048, 120},
+      {SENT, 1024, 190000, NONE, 1024},
+      {SEEN, 1024, 191000, SETTLED, 1024},
+      {REFUSED, 0, 200000, NONE, 1024, 60}}},
+    {"refused while the last one is on its way: that one still gets there",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 1000, PROGRESS, 1024},
+      {REFUSED, 0, 1100, NONE, 1500, 60},
+      {SEEN, 1024, 3000, SETTLED, 1024}}},
+    {"somebody else's size at rest counts when it was seen for a second",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SEEN, 1024, 1000, NONE, 1024},
+      {SEEN, 1024, 1900, NONE, 1024},
+      {SEEN, 1024, 2000, FOREIGN, 1024},
+      {SEEN, 1024, 3000, NONE, 1024}}},
+    {"one that passes through isn't anybody's decision; where it ends is",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1536, 0, NONE, 1536},
+      {SEEN, 1536, 1000, SETTLED, 1536},
+      {SEEN, 1700, 2000, NONE, 1700},
+      {SEEN, 1900, 4000, NONE, 1900},
+      {SEEN, 2048, 6000, NONE, 2048},
+      {SEEN, 2048, 8000, FOREIGN, 2048}}},
+    {"a size that was odd once, and is back",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SEEN, 1024, 1000, NONE, 1024},
+      {SEEN, 2048, 2000, NONE, 2048},
+      {SEEN, 1024, 3000, NONE, 1024},
+      {SEEN, 2048, 4000, NONE, 2048}}},
+    {"small differences are nobody's decision",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1024, 1000, SETTLED, 1024},
+      {SEEN, 1025, 2000, NONE, 1025},
+      {SEEN, 1023, 9000, NONE, 1023},
+      {SEEN, 1026, 10000, NONE, 1026},
+      {SEEN, 1026, 12000, FOREIGN, 1026}}},
+    {"against the direction of ours: somebody else's",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 500, PROGRESS, 1024},
+      {SEEN, 1800, 1000, NONE, 1024},
+      {SEEN, 2048, 1500, NONE, 1024},
+      {SEEN, 2048, 2500, FOREIGN, 2048},
+      {SEEN, 2048, 9000, NONE, 2048}}},
+    {"beyond the target of ours: somebody else's, and no stall meanwhile",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1500, 0, NONE, 1500},
+      {SEEN, 1600, 500, PROGRESS, 1500},
+      {SEEN, 1100, 5000, NONE, 1500},
+      {SEEN, 600, 10000, NONE, 1500},
+      {SEEN, 512, 11000, NONE, 1500},
+      {SEEN, 512, 12000, FOREIGN, 512}}},
+    {"turned round on its way, and still seen running the old way",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 500, PROGRESS, 1024},
+      {SENT, 2048, 600, NONE, 2048},
+      {SEEN, 1400, 650, NONE, 2048},
+      {SEEN, 1400, 1700, NONE, 2048},
+      {SEEN, 1600, 1800, PROGRESS, 2048},
+      {SEEN, 2048, 2000, SETTLED, 2048}}},
+    {"turned round and stuck: stalled, not foreign",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1500, 500, PROGRESS, 1024},
+      {SENT, 2048, 600, NONE, 2048},
+      {SEEN, 1400, 700, NONE, 2048},
+      {SEEN, 1400, 3000, NONE, 2048},
+      {SEEN, 1400, 5600, STALLED, 1400, 60}}},
+    {"the same way, further",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1500, 0, NONE, 1500},
+      {SEEN, 1800, 500, PROGRESS, 1500},
+      {SENT, 1024, 600, NONE, 1024},
+      {SEEN, 1500, 900, PROGRESS, 1024},
+      {SEEN, 1024, 1200, SETTLED, 1024}}},
+    {"after a reboot the balloon is empty and fills again: nobody's decision",
+     {{SEEN, 4096, 0, NONE, 4096},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1024, 1000, SETTLED, 1024},
+      {RESET, 0, 2000, NONE, 1024},
+      {SEEN, 4096, 3000, NONE, 4096},
+      {SEEN, 4096, 9000, NONE, 4096},
+      {SEEN, 2000, 10000, NONE, 2000},
+      {SEEN, 1024, 11000, SETTLED, 1024},
+      {SEEN, 4096, 12000, NONE, 4096},
+      {SEEN, 4096, 13000, FOREIGN, 4096}}},
+    {"likewise where the size is the administrator's",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {RESET, 0, 2000, NONE, 2048},
+      {SEEN, 4096, 3000, NONE, 4096},
+      {SEEN, 4096, 9000, NONE, 4096},
+      {SEEN, 2048, 11000, NONE, 2048},
+      {SEEN, 4096, 12000, NONE, 4096},
+      {SEEN, 4096, 13000, FOREIGN, 4096}}},
+    {"smaller after a reboot than anything that stood is somebody else's",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {RESET, 0, 2000, NONE, 2048},
+      {SEEN, 4096, 3000, NONE, 4096},
+      {SEEN, 1024, 5000, NONE, 1024},
+      {SEEN, 1024, 6000, FOREIGN, 1024}}},
+    {"a reboot ends a stall",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 2048, 5000, STALLED, 2048, 60},
+      {RESET, 0, 6000, NONE, 2048},
+      {SENT, 1500, 7000, NONE, 1500},
+      {SEEN, 1500, 8000, SETTLED, 1500}}},
+};
+
+static void play(Balloon *b, const Step *s, const char *what, unsigned number)
+{
+    usec_t now = s->at_ms * USEC_PER_MSEC;
+    BalloonEvent event = BALLOON_EVENT_NONE;
+
+    switch (s->act) {
+    case SENT:
+        balloon_sent(b, s->mib * MIB, now);
+        break;
+    case REFUSED:
+        balloon_refused(b, now);
+        break;
+    case SEEN:
+        event = balloon_seen(b, s->mib * MIB, now);
+        break;
+    case RESET:
+        balloon_reset(b);
+        break;
+    case END:
+        break;
+    }
+
+    ck_assert_msg(event == s->event, "%s: step %u: event %d instead of %d", what, number, event, s->event);
+    ck_assert_msg(balloon_standing(b) == s->standing_mib * MIB, "%s: step %u: standing %" PRIu64 " MiB", what,
+                  number, balloon_standing(b) / MIB);
+    if (s->stalled_sec == 0)
+        ck_assert_msg(!balloon_is_stalled(b, now), "%s: step %u: is stalled", what, number);
+    else {
+        ck_assert_msg(balloon_is_stalled(b, now + s->stalled_sec * USEC_PER_SEC - 1),
+                      "%s: step %u: left alone for too short", what, number);
+        ck_assert_msg(!balloon_is_stalled(b, now + s->stalled_sec * USEC_PER_SEC),
+                      "%s: step %u: left alone for too long", what, number);
+    }
+}
+
+START_TEST(test_sequences)
+{
+    Balloon b = {};
+
+    for (unsigned i = 0; sequences[_i].steps[i].act != END; i++)
+        play(&b, sequences[_i].steps + i, sequences[_i].what, i + 1);
+}
+END_TEST
+
+START_TEST(test_rates)
+{
+    Balloon b = {};
+
+    balloon_seen(&b, 2048 * MIB, 1000000);
+    ck_assert(b.shrink_rate == 0 && b.grow_rate == 0);
+
+    /* From the first progress to the end: 600 MiB in 1 s. The 3 s before it began don't count. */
+    balloon_sent(&b, 1024 * MIB, 1000000);
+    balloon_seen(&b, 1624 * MIB, 4000000);
+    balloon_seen(&b, 1324 * MIB, 4500000);
+    balloon_seen(&b, 1024 * MIB, 5000000);
+    ck_assert_double_eq_tol(b.shrink_rate, 600.0 * MIB, 1);
+    ck_assert(b.grow_rate == 0);
+
+    /* Smoothed: a slow one moves it some of the way. */
+    balloon_sent(&b, 512 * MIB, 10000000);
+    balloon_seen(&b, 912 * MIB, 11000000);
+    balloon_seen(&b, 512 * MIB, 13000000);
+    ck_assert(b.shrink_rate < 600.0 * MIB && b.shrink_rate > 200.0 * MIB);
+
+    /* Over when first looked at: at least 1,000 MiB/s, which says more than nothing … */
+    balloon_sent(&b, 1512 * MIB, 20000000);
+    balloon_seen(&b, 1512 * MIB, 21000000);
+    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+    /* … and nothing where it is slower than what is known. */
+    balloon_sent(&b, 1612 * MIB, 22000000);
+    balloon_seen(&b, 1612 * MIB, 25000000);
+    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+
+    /* A short way says nothing. */
+    balloon_sent(&b, 1616 * MIB, 30000000);
+    balloon_seen(&b, 1616 * MIB, 30000001);
+    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+
+    balloon_reset(&b);
+    ck_assert(b.shrink_rate == 0 && b.grow_rate == 0);
+}
+END_TEST
+
+/* Who finds a foreign size needs to know what stood before it. */
+START_TEST(test_foreign_from)
+{
+    Balloon b = {};
+
+    balloon_seen(&b, 2048 * MIB, 0);
+    balloon_sent(&b, 1024 * MIB, 0);
+    balloon_seen(&b, 1024 * MIB, 1000000);
+    balloon_seen(&b, 1300 * MIB, 2000000);
+    ck_assert_int_eq(balloon_seen(&b, 1300 * MIB, 3000000), BALLOON_EVENT_FOREIGN);
+    ck_assert_uint_eq(b.from_bytes, 1024 * MIB);
+    ck_assert_uint_eq(b.target_bytes, 0);
+
+    balloon_sent(&b, 1024 * MIB, 4000000);
+    balloon_seen(&b, 1200 * MIB, 5000000);
+    balloon_seen(&b, 1700 * MIB, 6000000);
+    ck_assert_int_eq(balloon_seen(&b, 1700 * MIB, 7000000), BALLOON_EVENT_FOREIGN);
+    ck_assert_uint_eq(b.from_bytes, 1200 * MIB);
+}
+END_TEST
+
+START_TEST(test_counters)
+{
+    Balloon b = {};
+
+    balloon_seen(&b, 2048 * MIB, 0);
+    balloon_sent(&b, 1024 * MIB, 0);
+    balloon_seen(&b, 2048 * MIB, 5000000);
+    balloon_refused(&b, 70000000);
+    balloon_sent(&b, 1024 * MIB, 300000000);
+    balloon_reset(&b);
+    ck_assert_uint_eq(b.moves, 2);
+    ck_assert_uint_eq(b.stalls, 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("balloon");
+    TCase *t = tcase_create("balloon");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_loop_test(t, test_sequences, 0, (int) ELEMENTSOF(sequences));
+    tcase_add_test(t, test_rates);
+    tcase_add_test(t, test_foreign_from);
+    tcase_add_test(t, test_counters);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
