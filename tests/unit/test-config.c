@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ballastd.conf: what is taken, and what an administrator is told of what isn't. */
+
+#include <check.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+#include "host-agent/config.h"
+
+#define FOUND_MAX 65536
+
+/* What was told, as lines: "E:3: …" for errors, "W:3: …" for warnings. */
+typedef struct Found {
+    char text[FOUND_MAX];
+    size_t length;
+    const char *path;
+} Found;
+
+static void on_found(void *userdata, int level, const char *path, unsigned line, const char *text)
+{
+    Found *f = userdata;
+
+    ck_assert_str_eq(path, f->path);
+    f->length += (size_t) snprintf(f->text + f->length, sizeof(f->text) - f->length, "%c:%u: %s\n",
+                                   level == LOG_ERR       ? 'E'
+                                   : level == LOG_WARNING ? 'W'
+                                                          : '?',
+                                   line, text);
+    ck_assert_uint_lt(f->length, sizeof(f->text));
+}
+
+/* Loads a file with that in it. */
+static int load_bytes(const void *bytes, size_t length, Found *ret_found, Config **ret)
+{
+    char path[] = "/tmp/test-config-XXXXXX";
+    int fd = mkstemp(path), r;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, bytes, length), (ssize_t) length);
+    close(fd);
+    *ret_found = (Found){.path = path};
+    *ret = NULL;
+    r = config_load(path, on_found, ret_found, ret);
+    ck_assert((r == 0) == !!*ret);
+    unlink(path);
+    return r;
+}
+
+static int load(const char *text, Found *ret_found, Config **ret)
+{
+    return load_bytes(text, strlen(text), ret_found, ret);
+}
+
+/* A file that is taken without a word. */
+static Config *load_good(const char *text)
+{
+    Found found;
+    Config *c;
+    int r = load(text, &found, &c);
+
+    ck_assert_msg(r == 0 && found.length == 0, "%s\n%s", text, found.text);
+    return c;
+}
+
+static void assert_defaults(const Config *c)
+{
+    const GuardConfig guard = GUARD_CONFIG_DEFAULT;
+
+    ck_assert_int_eq(c->mode, GUEST_MODE_OBSERVE);
+    ck_assert_str_eq(c->connect, "");
+    ck_assert_uint_eq(c->interval_usec, USEC_PER_SEC);
+    ck_assert_int_eq(c->log_level, LOG_INFO);
+    ck_assert_uint_eq(c->reserve.bytes, 0);
+    ck_assert_double_eq(c->reserve.ratio, 0);
+    ck_assert_str_eq(c->policy_file, "");
+    ck_assert_int_eq(c->on_stop, ON_STOP_KEEP);
+    ck_assert_uint_eq(c->stats_period_usec, 2 * USEC_PER_SEC);
+    ck_assert_ptr_null(c->off_patterns);
+    ck_assert_ptr_null(c->observe_patterns);
+    ck_assert_double_eq(c->floor_ratio, 0.25);
+    ck_assert_uint_eq(c->distress_hold_usec, 10 * USEC_PER_SEC);
+
+    /* The table's defaults are the guard's own. */
+    ck_assert_uint_eq(c->guard.stale_usec, guard.stale_usec);
+    ck_assert_uint_eq(c->guard.grace_usec, guard.grace_usec);
+    ck_assert_uint_eq(c->guard.step_usec, guard.step_usec);
+    ck_assert_double_eq(c->guard.step_rate_default, guard.step_rate_default);
+    ck_assert_double_eq_tol(c->guard.dead_band_ratio, guard.dead_band_ratio, 1e-12);
+    ck_assert_uint_eq(c->guard.dead_band_bytes, guard.dead_band_bytes);
+    ck_assert_double_eq(c->guard.swapless_ratio, guard.swapless_ratio);
+    ck_assert_double_eq_tol(c->guard.critical_ratio, guard.critical_ratio, 1e-12);
+    ck_assert_uint_eq(c->guard.critical_max_bytes, guard.critical_max_bytes);
+}
+
+START_TEST(test_defaults)
+{
+    static const char *const files[] = {"", "\n\n", "# nothing\n; at all", "[Guard]\n",
+                                        "\xEF\xBB\xBF# a byte order mark\n"};
+    Config *c;
+
+    ck_assert_int_eq(config_new(&c), 0);
+    assert_defaults(c);
+    config_free(c);
+    for (size_t i = 0; i < ELEMENTSOF(files); i++) {
+        c = load_good(files[i]);
+        assert_defaults(c);
+        config_free(c);
+    }
+    ck_assert_ptr_null(config_free(NULL));
+}
+END_TEST
+
+START_TEST(test_every_setting)
+{
+    Config *c = load_good("[Daemon]\n"
+                          "Mode=auto\n"
+                          "Connect = qemu+ssh://virt@host/system?no_tty=1\n"
+                          "  Interval=250ms\r\n"
+                          "LogLevel=debug   ; told to the last detail\n"
+                          "[Host]\n"
+                          "Reserve=1.5GiB\n"
+                          "[Policy]\n"
+                          "File=/etc/ballast/my own.policy\n"
+                          "[Balloon]\n"
+                          "OnStop=release\n"
+                          "StatsPeriod=5s\n"
+                          "[Guests]\n"
+                          "Off=db* \t web?\n"
+                          "Off=lonely\n"
+                          "Observe=new-*\n"
+                          "[Guard]\n"
+                          "Floor=40%\n"
+                          "Grace=2min\n"
+                          "Stale=20s\n"
+                          "Step=1.5s\n"
+                          "DeadBand=1%\n"
+                          "Critical=7.5%\n"
+                          "Distress=1min\n");
+
+    ck_assert_int_eq(c->mode, GUEST_MODE_AUTO);
+    ck_assert_str_eq(c->connect, "qemu+ssh://virt@host/system?no_tty=1");
+    ck_assert_uint_eq(c->interval_usec, 250 * USEC_PER_MSEC);
+    ck_assert_int_eq(c->log_level, LOG_DEBUG);
+    ck_assert_uint_eq(c->reserve.bytes, 3 * GIB / 2);
+    ck_assert_str_eq(c->policy_file, "/etc/ballast/my own.policy");
+    ck_assert_int_eq(c->on_stop, ON_STOP_RELEASE);
+    ck_assert_uint_eq(c->stats_period_usec, 5 * USEC_PER_SEC);
+    ck_assert_str_eq(c->off_patterns[0], "db*");
+    ck_assert_str_eq(c->off_patterns[1], "web?");
+    ck_assert_str_eq(c->off_patterns[2], "lonely");
+    ck_assert_ptr_null(c->off_patterns[3]);
+    ck_assert_str_eq(c->observe_patterns[0], "new-*");
+    ck_assert_ptr_null(c->observe_patterns[1]);
+    ck_assert_double_eq_tol(c->floor_ratio, 0.4, 1e-12);
+    ck_assert_uint_eq(c->guard.grace_usec, 120 * USEC_PER_SEC);
+    ck_assert_uint_eq(c->guard.stale_usec, 20 * USEC_PER_SEC);
+    ck_assert_uint_eq(c->guard.step_usec, 1500 * USEC_PER_MSEC);
+    ck_assert_double_eq_tol(c->guard.dead_band_ratio, 0.01, 1e-12);
+    ck_assert_double_eq_tol(c->guard.critical_ratio, 0.075, 1e-12);
+    ck_assert_uint_eq(c->distress_hold_usec, 60 * USEC_PER_SEC);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(test_reserve)
+{
+    static const struct {
+        const char *text;
+        uint64_t total, reserve;
+    } rows[] = {
+        {"", 100 * GIB, 0},
+        {"[Host]\nReserve=10%\n", 100 * GIB, 10 * GIB},
+        {"[Host]\nReserve=100%\n", GIB, GIB},
+        {"[Host]\nReserve=4GiB\n", 100 * GIB, 4 * GIB},
+        {"[Host]\nReserve=4GiB\n", GIB, 4 * GIB},
+        {"[Host]\nReserve=1048576\n", GIB, MIB},
+        {"[Host]\nReserve=10%\nReserve=2GiB\n", 100 * GIB, 2 * GIB},
+        {"[Host]\nReserve=2GiB\nReserve=10%\n", 100 * GIB, 10 * GIB},
+        {"[Host]\nReserve=10%\nReserve=0\n", 100 * GIB, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Config *c = load_good(rows[i].text);
+
+        ck_assert_uint_eq(config_reserve(c, rows[i].total), rows[i].reserve);
+        config_free(c);
+    }
+}
+END_TEST
+
+START_TEST(test_guest_mode)
+{
+    Config *c = load_good("[Guests]\nOff=gone\nOff=\nOff=db* exact\nObserve=web? db-new *.test\n");
+    static const struct {
+        const char *name;
+        GuestMode mode;
+    } rows[] = {
+        {"db1", GUEST_MODE_OFF},   {"db-new", GUEST_MODE_OFF}, /* off is the stricter */
+        {"exact", GUEST_MODE_OFF}, {"exactly", GUEST_MODE_AUTO}, {"web1", GUEST_MODE_OBSERVE},
+        {"web", GUEST_MODE_AUTO},  {"web10", GUEST_MODE_AUTO},   {"a.test", GUEST_MODE_OBSERVE},
+        {"gone", GUEST_MODE_AUTO}, {"", GUEST_MODE_AUTO},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        ck_assert_msg(config_guest_mode(c, rows[i].name) == rows[i].mode, "%s", rows[i].name);
+    config_free(c);
+}
+END_TEST
+
+/* Files that are refused whole, and what is said of them. */
+START_TEST(test_errors)
+{
+    static const struct {
+        const char *text, *told;
+    } rows[] = {
+        {"[Daemon]\nMode=off\n", "E:2: Mode=off can't be: it takes observe or auto\n"},
+        {"[Daemon]\nMode=\n", "E:2: Mode= can't be: it takes observe or auto\n"},
+        {"[Daemon]\n\n# a comment\nInterval=99ms\n",
+         "E:4: Interval=99ms can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+        {"[Daemon]\nInterval=61s\n",
+         "E:2: Interval=61s can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+        {"[Daemon]\nInterval=often\n",
+         "E:2: Interval=often can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+        {"[Daemon]\nInterval=infinity\n",
+         "E:2: Interval=infinity can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+        {"[Daemon]\nLogLevel=chatty\n",
+         "E:2: LogLevel=chatty can't be: it takes error, warning, notice, info or debug\n"},
+        {"[Daemon]\nConnect=a\001b\n", "E:2: Connect=a?b can't be: it takes text\n"},
+        {"[Host]\nReserve=110%\n",
+         "E:2: Reserve=110% can't be: it takes a size such as 4GiB or a share such as 10%\n"},
+        {"[Host]\nReserve=0.2\n",
+         "E:2: Reserve=0.2 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
+        {"[Host]\nReserve=-1\n",
+         "E:2: Reserve=-1 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
+        {"[Policy]\nFile=balloon.policy\n", "E:2: File=balloon.policy can't be: it takes an absolute path\n"},
+        {"[Balloon]\nOnStop=give\n", "E:2: OnStop=give can't be: it takes keep or release\n"},
+        {"[Balloon]\nStatsPeriod=1500ms\n",
+         "E:2: StatsPeriod=1500ms can't be: it takes a time in whole seconds from 1s to 60s, such as 2s\n"},
+        {"[Guard]\nFloor=101%\n",
+         "E:2: Floor=101% can't be: it takes a share from 0% to 100%, such as 25%\n"},
+        {"[Guard]\nFloor=25\n", "E:2: Floor=25 can't be: it takes a share from 0% to 100%, such as 25%\n"},
+        {"[Guard]\nStale=999ms\n",
+         "E:2: Stale=999ms can't be: it takes a time from 1s to 10min, such as 10s\n"},
+        {"[Guard]\nGrace=0\n", "E:2: Grace=0 can't be: it takes a time from 1s to 1h, such as 45s\n"},
+        {"[Guard]\nCritical=0%\n",
+         "E:2: Critical=0% can't be: it takes a share from 1% to 50%, such as 5%\n"},
+        {"[Guard]\nDeadBand=11%\n",
+         "E:2: DeadBand=11% can't be: it takes a share from 0% to 10%, such as 0.5%\n"},
+        /* all that is wrong is told, also what is only odd */
+        {"[Daemon]\nMode=off\nMood=auto\nInterval=0\n[Guard]\nFloor=x\n",
+         "E:2: Mode=off can't be: it takes observe or auto\n"
+         "W:3: no setting is called Mood=, ignored; did you mean Mode= in [Daemon]?\n"
+         "E:4: Interval=0 can't be: it takes a time from 100ms to 60s, such as 1s\n"
+         "E:6: Floor=x can't be: it takes a share from 0% to 100%, such as 25%\n"},
+        /* no settings at all */
+        {"[Daemon]\nMode auto\nMode=auto\njunk",
+         "E:2: neither a setting (Key=value) nor a section ([Name])\n"
+         "E:4: neither a setting (Key=value) nor a section ([Name])\n"},
+        {"[Daemon\nMode=auto\n", "E:1: a section without its closing ]\n"
+                                 "W:2: Mode= belongs in [Daemon], ignored here\n"},
+        {"[Daemon ;]\n", "E:1: can't be understood\n"},
+        /* an indented line is a line like any other */
+        {"[Daemon]\nConnect=qemu:///system\n   Mode=of\n",
+         "E:3: Mode=of can't be: it takes observe or auto\n"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Found found;
+        Config *c;
+
+        ck_assert_int_eq(load(rows[i].text, &found, &c), -EINVAL);
+        ck_assert_str_eq(found.text, rows[i].told);
+    }
+}
+END_TEST
+
+/* What isn't known is ignored, and told. */
+START_TEST(test_warnings)
+{
+    static const struct {
+        const char *text, *told;
+    } rows[] = {
+        {"[Deamon]\nMode=auto\nInterval=x\n\n[Daemon]\n",
+         "W:1: no section is called [Deamon], ignored with what is in it; did you mean [Daemon]?\n"},
+        {"[Daemon]\n[Something else]\nMode=auto\n",
+         "W:2: no section is called [Something else], ignored with what is in it\n"},
+        {"[X]\nA=1\n[X]\nB=1\n", "W:1: no section is called [X], ignored with what is in it\n"
+                                 "W:3: no section is called [X], ignored with what is in it\n"},
+        {"[Host]\nReserved=1GiB\n",
+         "W:2: no setting is called Reserved=, ignored; did you mean Reserve= in [Host]?\n"},
+        {"[Daemon]\nloglevel=info\n",
+         "W:2: no setting is called loglevel=, ignored; did you mean LogLevel= in [Daemon]?\n"},
+        {"[Daemon]\nFlor=10%\n",
+         "W:2: no setting is called Flor=, ignored; did you mean Floor= in [Guard]?\n"},
+        {"[Daemon]\nFloor=10%\n", "W:2: Floor= belongs in [Guard], ignored here\n"},
+        {"Floor=10%\n", "W:1: Floor= belongs in [Guard], ignored here\n"},
+        {"Colour=blue\n", "W:1: Colour= stands outside of any section, ignored\n"},
+        {"[Daemon]\nColour=blue\n", "W:2: no setting of [Daemon] is called Colour=, ignored\n"},
+        {"[Guard]\nStale=2s\n", "W:0: Stale=2s isn't longer than the time between two stats (2s): guests "
+                                "will often count as stale\n"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Found found;
+        Config *c;
+
+        ck_assert_int_eq(load(rows[i].text, &found, &c), 0);
+        ck_assert_str_eq(found.text, rows[i].told);
+        ck_assert_int_eq(c->mode, GUEST_MODE_OBSERVE);
+        config_free(c);
+    }
+}
+END_TEST
+
+START_TEST(test_limits)
+{
+    static char text[CONFIG_FILE_MAX + 2];
+    char line[1024];
+    Found found;
+    Config *c;
+    size_t n;
+
+    /* size */
+    memset(text, '\n', CONFIG_FILE_MAX);
+    config_free(load_good(text));
+    text[CONFIG_FILE_MAX] = '\n';
+    ck_assert_int_eq(load(text, &found, &c), -EINVAL);
+    ck_assert_str_eq(found.text, "E:0: larger than 65536 bytes\n");
+
+    /* a line: told by its number, and those that follow are still right */
+    memset(line, 'x', sizeof(line));
+    memcpy(line, "[Daemon]\nConnect=", 17);
+    strcpy(line + sizeof(line) - 12, "\nMode=off\n");
+    ck_assert_int_eq(load(line, &found, &c), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(found.text, "E:2: longer than "));
+    ck_assert_ptr_nonnull(strstr(found.text, "E:3: Mode=off can't be"));
+
+    /* no text */
+    ck_assert_int_eq(load_bytes("[Daemon]\nMode=auto\0\n", 20, &found, &c), -EINVAL);
+    ck_assert_str_eq(found.text, "E:0: not a text file\n");
+
+    /* names */
+    n = (size_t) sprintf(text, "[Guests]\n");
+    for (unsigned i = 0; i < CONFIG_PATTERNS_MAX; i++)
+        n += (size_t) sprintf(text + n, "Off=guest-%u\n", i);
+    config_free(load_good(text));
+    sprintf(text + n, "Off=one-more\n");
+    ck_assert_int_eq(load(text, &found, &c), -EINVAL);
+    ck_assert_str_eq(
+        found.text,
+        "E:66: Off=one-more can't be: it takes at most 64 names with * and ?, separated by spaces\n");
+}
+END_TEST
+
+START_TEST(test_not_there)
+{
+    Config *c = NULL;
+
+    ck_assert_int_eq(config_load("/nonexistent/ballastd.conf", NULL, NULL, &c), -ENOENT);
+    ck_assert_int_eq(config_load("/", NULL, NULL, &c), -EISDIR);
+    ck_assert_ptr_null(c);
+}
+END_TEST
+
+/* The sample says of each setting what it is without it: as it comes, and with every # in front taken away.
+ */
+START_TEST(test_sample)
+{
+    _cleanup_free_ char *sample = NULL;
+    size_t size;
+    FILE *f = open_memstream(&sample, &size);
+    unsigned settings = 0;
+    Config *c;
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(config_write_sample(f), 0);
+    fclose(f);
+    c = load_good(sample);
+    assert_defaults(c);
+    config_free(c);
+
+    for (char *line = sample; *line; line = strchr(line, '\n') + 1) {
+        ck_assert_uint_le(strcspn(line, "\n"), 100);
+        if (line[0] == '#' && line[1] != ' ') {
+            line[0] = ' ';
+            settings++;
+        }
+    }
+    c = load_good(sample);
+    assert_defaults(c);
+    config_free(c);
+#define SETTING(...) settings--;
+#include "host-agent/config.def"
+#undef SETTING
+    ck_assert_uint_eq(settings, 0);
+}
+END_TEST
+
+START_TEST(test_man)
+{
+    _cleanup_free_ char *man = NULL;
+    size_t size;
+    FILE *f = open_memstream(&man, &size);
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(config_write_man(f), 0);
+    fclose(f);
+#define SETTING(section, key, ...)                       \
+    ck_assert_ptr_nonnull(strstr(man, ".B " key "=\n")); \
+    ck_assert_ptr_nonnull(strstr(man, ".SS [" section "]\n"));
+#include "host-agent/config.def"
+#undef SETTING
+}
+END_TEST
+
+START_TEST(test_write_fails)
+{
+    FILE *f = fopen("/dev/full", "we");
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(config_write_sample(f), -EIO);
+    fclose(f);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("config");
+    TCase *t = tcase_create("config");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_test(t, test_defaults);
+    tcase_add_test(t, test_every_setting);
+    tcase_add_test(t, test_reserve);
+    tcase_add_test(t, test_guest_mode);
+    tcase_add_test(t, test_errors);
+    tcase_add_test(t, test_warnings);
+    tcase_add_test(t, test_limits);
+    tcase_add_test(t, test_not_there);
+    tcase_add_test(t, test_sample);
+    tcase_add_test(t, test_man);
+    tcase_add_test(t, test_write_fails);
+    suite_add_tcase(s, t);
+    runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
