@@ -196,16 +196,16 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
 /* Why a guest's memory can't be given back, for people. */
 static const char *release_refusal(const Guest *g, int r)
 {
-    if (g->info.pinned)
-        return g->info.pinned;
     if (g->lost)
         return "libvirt is away";
     if (g->busy[0])
         return g->busy;
+    if (r == -ENOSPC)
+        return "the host has no room for it just now (ballastctl status); it isn't shrunk meanwhile";
     return r == -EBUSY ? "its balloon is just being set; try again" : strerror(-r);
 }
 
-/* Releases one guest. *ret_bytes: how much comes back once there is room for it. */
+/* Releases one guest. *ret_bytes: how much it was sent. */
 static int release(Manager *m, Guest *g, uint64_t *ret_bytes)
 {
     uint64_t current = guest_current(g);
@@ -214,14 +214,14 @@ static int release(Manager *m, Guest *g, uint64_t *ret_bytes)
     r = manager_release(m, g);
     if (r < 0)
         return r;
-    *ret_bytes = LESS_BY(g->full.bytes, current);
+    *ret_bytes = LESS_BY(balloon_standing(&g->balloon), current);
     return 0;
 }
 
 static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_error *error)
 {
     char name[DOMAIN_NAME_MAX + 1], current[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
-        grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
+        target[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
     uint64_t bytes = 0;
     int r;
 
@@ -237,9 +237,9 @@ static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_err
         snprintf(text, sizeof(text), "%s already has its full size, %s; it isn't shrunk for %s", name, full,
                  grace);
     else
-        snprintf(text, sizeof(text),
-                 "%s: %s → %s, %s comes back as far as the host has room; it isn't shrunk for %s", name,
-                 current, full, format_size(back, bytes), grace);
+        snprintf(text, sizeof(text), "%s: %s → %s, %s comes back%s; it isn't shrunk for %s", name, current,
+                 format_size(target, balloon_standing(&g->balloon)), format_size(back, bytes),
+                 balloon_standing(&g->balloon) < g->full.bytes ? ", as far as the host has room" : "", grace);
     return sd_bus_reply_method_return(message, "s", text);
 }
 
@@ -275,8 +275,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
         snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
                  asked, grace);
     else
-        snprintf(text, sizeof(text),
-                 "%zu guests: %s comes back as far as the host has room; they aren't shrunk for %s", asked,
+        snprintf(text, sizeof(text), "%zu guests: %s comes back; they aren't shrunk for %s", asked,
                  format_size(back, sum), grace);
     fill = strlen(text);
     if (refused > 0)
