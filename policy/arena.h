@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Memory for what lives only while a policy is loaded: handed out in pieces, freed at once. */
+
+#include <stddef.h>
+
+typedef struct ArenaChunk ArenaChunk;
+
+typedef struct Arena {
+    ArenaChunk *chunks; /* the newest first */
+} Arena;
+
+/* Zeroed memory, aligned for any type here; NULL where there is none. */
+void *arena_alloc(Arena *a, size_t size);
+void arena_done(Arena *a);

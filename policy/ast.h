@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A policy as a tree: made by the parser, given meaning (symbols, kinds) by the checker, turned into code by
+ * the compiler. All of it lives in one arena and is gone once the policy is loaded. */
+
+#include "policy/arena.h"
+#include "policy/diagnostics.h"
+#include "policy/fields.h"
+
+/* What a value is. Numbers are ratios and counts; the other three carry their unit. */
+typedef enum Kind {
+    KIND_ANY, /* not known: an error was told, or a function is looked at without a call. Fits everything */
+    KIND_NUMBER,
+    KIND_BYTES,
+    KIND_DURATION,
+    KIND_BOOLEAN,
+    KIND_GUEST, /* a loop's guest, only to be handed to a function */
+} Kind;
+
+typedef struct Name Name;
+typedef struct Symbol Symbol;
+typedef struct Function Function;
+typedef struct Expr Expr;
+typedef struct Statement Statement;
+
+/* A word of the text. Each different word is one object, so what it means is found without a search. */
+struct Name {
+    Name *next; /* in the table of names */
+    uint32_t hash;
+    uint32_t length;
+    const char *text;
+    Symbol *symbol; /* what it means here; NULL: nothing */
+    bool told;      /* that it isn't known */
+};
+
+typedef enum SymbolType {
+    SYMBOL_CONST,
+    SYMBOL_LET,
+    SYMBOL_PARAMETER,
+    SYMBOL_GUEST,
+    SYMBOL_FUNCTION,
+} SymbolType;
+
+struct Symbol {
+    SymbolType type;
+    Kind kind;
+    Name *name;
+    Position at;
+    Symbol *outer;      /* declared before it */
+    Function *function; /* SYMBOL_FUNCTION */
+    uint32_t slot;      /* where its value is; a parameter: its number */
+    uint32_t loop;      /* number of the loop that it is declared in; 0: none */
+    uint32_t saved_by;  /* number of the last loop that saves it before each turn */
+};
+
+/* The kinds that a function was checked with, and what it returns then. */
+typedef struct Instance Instance;
+struct Instance {
+    Instance *next;
+    uint32_t signature;
+    Kind result;
+};
+
+#define FUNCTION_PARAMETERS_MAX 8U
+
+struct Function {
+    Symbol *parameters[FUNCTION_PARAMETERS_MAX];
+    unsigned n_parameters;
+    Expr *body;
+    Instance *instances;
+    unsigned depth;   /* of calls below it, itself included */
+    uint32_t entry;   /* its first instruction */
+    uint32_t n_stack; /* values that it puts on the stack at once */
+    uint64_t cost;    /* operations of a call, at most */
+};
+
+typedef enum Builtin { BUILTIN_NONE, BUILTIN_MIN, BUILTIN_MAX, BUILTIN_CLAMP, BUILTIN_ABS } Builtin;
+
+typedef enum ExprType {
+    EXPR_ERROR, /* stands where something couldn't be read: the error has been told */
+    EXPR_LITERAL,
+    EXPR_NAME,
+    EXPR_FIELD,
+    EXPR_CALL,
+    EXPR_UNARY,
+    EXPR_BINARY,
+    EXPR_IF,
+    EXPR_DEFAULT, /* stat ?? default */
+} ExprType;
+
+typedef enum Operator {
+    OPERATOR_NONE,
+    OPERATOR_OR,
+    OPERATOR_AND,
+    OPERATOR_EQ,
+    OPERATOR_NE,
+    OPERATOR_LT,
+    OPERATOR_LE,
+    OPERATOR_GT,
+    OPERATOR_GE,
+    OPERATOR_ADD,
+    OPERATOR_SUB,
+    OPERATOR_MUL,
+    OPERATOR_DIV,
+    OPERATOR_NOT,
+    OPERATOR_NEG,
+} Operator;
+
+struct Expr {
+    ExprType type;
+    Position at; /* of a binary operator: the operator */
+    unsigned height;
+    Expr *next; /* among the arguments of a call */
+
+    Operator op;          /* UNARY, BINARY */
+    Expr *a, *b, *c;      /* operands; IF: condition, then, else; CALL: a is the first argument */
+    Name *name;           /* NAME, CALL; FIELD: the object */
+    Name *field;          /* FIELD */
+    Position field_at;    /* FIELD */
+    Symbol *symbol;       /* NAME, CALL of a function, FIELD of a guest: once looked up */
+    Builtin builtin;      /* CALL */
+    unsigned n_arguments; /* CALL */
+    int index;            /* FIELD: HostField or GuestField once looked up; -1 before */
+    bool host;            /* FIELD: of the host */
+    double value;         /* LITERAL */
+    Kind kind;            /* LITERAL */
+};
+
+typedef enum StatementType {
+    STATEMENT_CONST,
+    STATEMENT_LET,
+    STATEMENT_FUNCTION,
+    STATEMENT_ASSIGN,
+    STATEMENT_IF,
+    STATEMENT_FOR,
+} StatementType;
+
+struct Statement {
+    StatementType type;
+    Position at;
+    Statement *next;
+
+    Name *name; /* declared or assigned to; the object of a control; FOR: the guest; IF: NULL */
+    Position name_at;
+    Name *field; /* ASSIGN to a control */
+    Position field_at;
+    int index;           /* ASSIGN to a control: the GuestField */
+    Symbol *symbol;      /* of name */
+    Expr *expr;          /* value, condition, function's body */
+    const char *because; /* in the source, or NULL */
+    size_t because_length;
+    Expr *where, *by; /* FOR; may be NULL */
+    bool descending;
+    Statement *body, *otherwise; /* IF, FOR */
+    Function *function;
+    Name *parameters[FUNCTION_PARAMETERS_MAX];
+    Position parameters_at[FUNCTION_PARAMETERS_MAX];
+    unsigned n_parameters;
+};
+
+/* Everything that loading a policy works on. */
+typedef struct Unit {
+    const Source *source;
+    Diagnostics *diagnostics;
+    Arena arena;
+    Name **buckets;
+    uint32_t n_buckets, n_names;
+    Statement *statements;
+    uint32_t n_slots; /* variables and constants */
+} Unit;
+
+/* The one object of that word. NULL: out of memory. */
+Name *unit_name(Unit *u, const char *text, size_t length);
+void unit_done(Unit *u);

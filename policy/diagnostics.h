@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is found wrong with a policy, collected while it is read and checked, and printed at the end in the
+ * order of the text. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/policy.h"
+
+typedef struct Source {
+    const char *text;
+    size_t length;
+    const char *origin;
+} Source;
+
+/* Both count from 1; columns are bytes. */
+typedef struct Position {
+    uint32_t line, column;
+} Position;
+
+typedef struct Diagnostic {
+    Position at;
+    char message[200];
+    char hint[128]; /* empty: none */
+} Diagnostic;
+
+typedef struct Diagnostics {
+    const Source *source;
+    Diagnostic list[POLICY_DIAGNOSTICS_MAX];
+    unsigned n;
+} Diagnostics;
+
+/* Adds an error. hint may be NULL. A second error at the same place says nothing new and is dropped, and so
+ * is what comes after POLICY_DIAGNOSTICS_MAX. */
+void diagnostics_add(Diagnostics *d, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
+bool diagnostics_full(const Diagnostics *d);
+/* Adds all errors to ret as text. 0 or -ENOMEM. */
+int diagnostics_render(Diagnostics *d, PolicyDiagnostics *ret);

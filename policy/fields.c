@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/fields.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#define FIELD(ID, name, unit, kind, help) {#name, FIELD_UNIT_##unit, FIELD_KIND_##kind, help},
+
+static const FieldInfo host_fields[HOST_FIELD_MAX] = {
+#define HOST(...) FIELD(__VA_ARGS__)
+#define GUEST(...)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+};
+
+static const FieldInfo guest_fields[GUEST_FIELD_MAX] = {
+#define HOST(...)
+#define GUEST(...) FIELD(__VA_ARGS__)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+};
+
+const FieldInfo *host_field_info(HostField f)
+{
+    assert(f >= 0 && f < HOST_FIELD_MAX);
+    return &host_fields[f];
+}
+
+const FieldInfo *guest_field_info(GuestField f)
+{
+    assert(f >= 0 && f < GUEST_FIELD_MAX);
+    return &guest_fields[f];
+}
+
+const char *field_unit_to_string(FieldUnit u)
+{
+    static const char *const names[FIELD_UNIT_MAX] = {
+        [FIELD_UNIT_NUMBER] = "number",
+        [FIELD_UNIT_BYTES] = "bytes",
+        [FIELD_UNIT_DURATION] = "duration",
+        [FIELD_UNIT_BOOLEAN] = "boolean",
+    };
+
+    return u >= 0 && u < FIELD_UNIT_MAX ? names[u] : NULL;
+}

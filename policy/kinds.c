@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "policy/kinds.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define ARGUMENTS_MAX 16U
+
+const char *kind_describe(Kind k)
+{
+    static const char *const names[] = {
+        [KIND_ANY] = "anything",        [KIND_NUMBER] = "a number",   [KIND_BYTES] = "bytes",
+        [KIND_DURATION] = "a duration", [KIND_BOOLEAN] = "a boolean", [KIND_GUEST] = "a guest",
+    };
+
+    return names[k];
+}
+
+Kind kind_from_unit(FieldUnit u)
+{
+    switch (u) {
+    case FIELD_UNIT_NUMBER:
+        return KIND_NUMBER;
+    case FIELD_UNIT_BYTES:
+        return KIND_BYTES;
+    case FIELD_UNIT_DURATION:
+        return KIND_DURATION;
+    case FIELD_UNIT_BOOLEAN:
+        return KIND_BOOLEAN;
+    case FIELD_UNIT_MAX:
+    case FIELD_UNIT_INVALID:
+        break;
+    }
+    assert(false);
+    return KIND_INVALID;
+}
+
+static bool is_quantity(Kind k)
+{
+    return k == KIND_ANY || k == KIND_NUMBER || k == KIND_BYTES || k == KIND_DURATION;
+}
+
+Kind kind_of_operation(Operator op, Kind a, Kind b)
+{
+    bool same = a == b || a == KIND_ANY || b == KIND_ANY;
+
+    switch (op) {
+    case OPERATOR_OR:
+    case OPERATOR_AND:
+        return (a == KIND_BOOLEAN || a == KIND_ANY) && (b == KIND_BOOLEAN || b == KIND_ANY) ? KIND_BOOLEAN
+                                                                                            : KIND_INVALID;
+    case OPERATOR_EQ:
+    case OPERATOR_NE:
+        return same && a != KIND_GUEST && b != KIND_GUEST ? KIND_BOOLEAN : KIND_INVALID;
+    case OPERATOR_LT:
+    case OPERATOR_LE:
+    case OPERATOR_GT:
+    case OPERATOR_GE:
+        return same && is_quantity(a) && is_quantity(b) ? KIND_BOOLEAN : KIND_INVALID;
+    case OPERATOR_ADD:
+    case OPERATOR_SUB:
+        if (!same || !is_quantity(a) || !is_quantity(b))
+            return KIND_INVALID;
+        return a == KIND_ANY ? b : a;
+    case OPERATOR_MUL:
+        if (!is_quantity(a) || !is_quantity(b))
+            return KIND_INVALID;
+        if (a == KIND_ANY || b == KIND_ANY)
+            return KIND_ANY;
+        return a == KIND_NUMBER ? b : b == KIND_NUMBER ? a : KIND_INVALID;
+    case OPERATOR_DIV:
+        if (!is_quantity(a) || !is_quantity(b))
+            return KIND_INVALID;
+        if (a == KIND_ANY || b == KIND_ANY)
+            return KIND_ANY;
+        return b == KIND_NUMBER ? a : a == b ? KIND_NUMBER : KIND_INVALID;
+    case OPERATOR_NONE:
+    case OPERATOR_NOT:
+    case OPERATOR_NEG:
+        break;
+    }
+    assert(false);
+    return KIND_INVALID;
+}
+
+const char *kind_hint(Kind a, Kind b)
+{
+    if ((a == KIND_BYTES && b == KIND_NUMBER) || (a == KIND_NUMBER && b == KIND_BYTES))
+        return "a size has a unit (0B, 64MiB); a part of a size is a product (20% * host.total)";
+    if ((a == KIND_DURATION && b == KIND_NUMBER) || (a == KIND_NUMBER && b == KIND_DURATION))
+        return "a duration has a unit: 0s, 10s, 5min";
+    return NULL;
+}
+
+const char *operator_to_string(Operator op)
+{
+    static const char *const names[] = {
+        [OPERATOR_NONE] = "", [OPERATOR_OR] = "or",   [OPERATOR_AND] = "and", [OPERATOR_EQ] = "==",
+        [OPERATOR_NE] = "!=", [OPERATOR_LT] = "<",    [OPERATOR_LE] = "<=",   [OPERATOR_GT] = ">",
+        [OPERATOR_GE] = ">=", [OPERATOR_ADD] = "+",   [OPERATOR_SUB] = "-",   [OPERATOR_MUL] = "*",
+        [OPERATOR_DIV] = "/", [OPERATOR_NOT] = "not", [OPERATOR_NEG] = "-",
+    };
+
+    return names[op];
+}
+
+static const struct {
+    const char *name;
+    unsigned least, most; /* arguments */
+    const char *usage;
+} builtins[] = {
+    [BUILTIN_NONE] = {},
+    [BUILTIN_MIN] = {"min", 2, ARGUMENTS_MAX, "min(a, b, ...): the smallest of 2 to 16 values"},
+    [BUILTIN_MAX] = {"max", 2, ARGUMENTS_MAX, "max(a, b, ...): the largest of 2 to 16 values"},
+    [BUILTIN_CLAMP] = {"clamp", 3, 3, "clamp(x, low, high): x, but not below low nor above high"},
+    [BUILTIN_ABS] = {"abs", 1, 1, "abs(x): x without its sign"},
+};
+
+Builtin builtin_from_name(const Name *name)
+{
+    for (size_t i = BUILTIN_NONE + 1; i < ELEMENTSOF(builtins); i++)
+        if (name_is(name, builtins[i].name))
+            return (Builtin) i;
+    return BUILTIN_NONE;
+}
+
+void builtin_arity(Builtin b, unsigned *ret_least, unsigned *ret_most)
+{
+    *ret_least = builtins[b].least;
+    *ret_most = builtins[b].most;
+}
+
+const char *builtin_usage(Builtin b)
+{
+    return builtins[b].usage;
+}
+
+void builtin_suggest(Nearest *n)
+{
+    for (size_t i = BUILTIN_NONE + 1; i < ELEMENTSOF(builtins); i++)
+        nearest_offer(n, builtins[i].name);
+}
+
+bool name_is(const Name *name, const char *word)
+{
+    return strlen(word) == name->length && memcmp(name->text, word, name->length) == 0;
+}
+
+bool name_is_reserved(const Name *name)
+{
+    static const char *const words[] = {"host", "state", "avg", "rate", "sum", "count", "any", "all", "log"};
+
+    for (size_t i = 0; i < ELEMENTSOF(words); i++)
+        if (name_is(name, words[i]))
+            return true;
+    return builtin_from_name(name) != BUILTIN_NONE;
+}
+
+const char *field_name(bool host, int f)
+{
+    return host ? host_field_info((HostField) f)->name : guest_field_info((GuestField) f)->name;
+}
+
+int field_from_name(bool host, const Name *name)
+{
+    for (int f = 0; f < (host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX); f++)
+        if (name_is(name, field_name(host, f)))
+            return f;
+    return -1;
+}
