@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the lab's tests have in common: one lab for a program, guests booted once for a class, and for each test a
+fresh daemon on guests that have their full size."""
+
+import argparse
+import sys
+import time
+import unittest
+
+from daemon import Daemon, Host
+from guest import MIB
+from lab import lab_or_skip, wait
+
+LAB = None
+FIGURES = []
+
+
+def figure(text):
+    """A measured figure, printed at the end."""
+    FIGURES.append(text)
+
+
+class LabTest(unittest.TestCase):
+    GUESTS = {}    # name: arguments of Guest
+    HOST_MIB = 4096
+    guests = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = LAB
+        cls.host = Host(LAB, cls.HOST_MIB)
+        cls.guests = {name: LAB.guest(name, **kwargs) for name, kwargs in cls.GUESTS.items()}
+        began = time.monotonic()
+        LAB.boot(*cls.guests.values())
+        if cls.guests:
+            print(f'{cls.__name__}: {len(cls.guests)} guests booted in {time.monotonic() - began:.1f} s',
+                  file=sys.stderr)
+
+    @classmethod
+    def tearDownClass(cls):
+        for guest in cls.guests.values():
+            guest.destroy()
+            LAB.guests.remove(guest)
+        cls.host.close()
+
+    def setUp(self):
+        self.began = time.monotonic()
+        self.daemons = []
+        self.host.calm()
+
+    def tearDown(self):
+        for daemon in self.daemons:
+            daemon.stop()
+        for guest in self.guests.values():
+            if guest.actual() != guest.current * MIB:
+                guest.setmem(guest.current)
+        for guest in self.guests.values():
+            wait(f'{guest.short} has its size again', lambda: guest.actual() == guest.current * MIB, 30)
+        print(f'    {time.monotonic() - self.began:.1f} s', file=sys.stderr)
+
+    def daemon(self, start=True, **kwargs):
+        """ballastd, started, with stats of all guests of the class, each past its grace."""
+        daemon = Daemon(self.lab, kwargs.pop('host', self.host), **kwargs)
+        self.daemons.append(daemon)
+        if start:
+            daemon.start()
+            agents = [n for n, g in self.guests.items() if g.agent == 'yes']
+            if agents:
+                daemon.wait_source('agent', *agents)
+        return daemon
+
+    def actual(self, name):
+        return self.guests[name].actual()
+
+    def full(self, name):
+        return self.guests[name].current * MIB
+
+    def wait_full(self, daemon, *names, seconds=60):
+        names = names or list(self.guests)
+        daemon.wait(f'{", ".join(names)} have their full size',
+                    lambda rows: all(rows[n]['current_bytes'] == self.full(n) for n in names), seconds)
+
+
+class Result(unittest.TextTestResult):
+    """Shows beside each failure what the daemons last said."""
+
+    def _say(self, test):
+        for daemon in getattr(test, 'daemons', []):
+            self.stream.writeln(f'--- ballastd\'s log of {test.id()}:\n{daemon.tail(60)}\n---')
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._say(test)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._say(test)
+
+
+def main():
+    global LAB
+    parser = argparse.ArgumentParser(description='Tests on real guests.')
+    parser.add_argument('--build', required=True, help='the build folder')
+    parser.add_argument('-k', action='append', dest='patterns', help='only tests whose name contains this')
+    parser.add_argument('-f', '--failfast', action='store_true')
+    args = parser.parse_args()
+    loader = unittest.TestLoader()
+    if args.patterns:
+        loader.testNamePatterns = [f'*{p}*' for p in args.patterns]
+    suite = loader.loadTestsFromModule(sys.modules['__main__'])
+    began = time.monotonic()
+    with lab_or_skip(args.build, lambda text: print('lab: ' + text, file=sys.stderr)) as LAB:
+        result = unittest.TextTestRunner(verbosity=2, failfast=args.failfast, resultclass=Result).run(suite)
+    for text in FIGURES:
+        print('FIGURE ' + text)
+    print(f'{result.testsRun} tests on real guests, {time.monotonic() - began:.0f} s in all')
+    # No test at all isn't success.
+    return 0 if result.wasSuccessful() and result.testsRun else 1

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What an operator may expect of balloons: who gives first, who is spared, and that all comes back."""
+
+import time
+
+import case
+from case import LabTest, figure
+from daemon import PRESSURE
+from guest import MIB
+from lab import wait
+
+# The policy lets each guest keep this share of its memory available.
+KEEP = 0.20
+
+
+class Balloons(LabTest):
+    GUESTS = {
+        'idle': {'load': 'free:350'},
+        'cache': {'load': 'free:300,cache:300'},
+        # Less than KEEP of it is available.
+        'busy': {'load': 'hold:350', 'swap': 512},
+        'swapless': {'memory': 384, 'load': 'free:250,hold:150'},
+        'capped': {'memory': 512, 'current': 320, 'load': 'free:200'},
+    }
+
+    def watch(self, daemon, seconds, look):
+        """Calls look(rows) again and again for that long; what must hold all the time is asserted there."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            look(daemon.list())
+            time.sleep(0.1)
+
+    def test_idle_gives_first_and_only_what_is_needed(self):
+        daemon = self.daemon()
+        since = daemon.mark()
+        self.host.moderate(200)
+        asked = time.monotonic()
+        daemon.wait('the host has its share again',
+                    lambda rows: self.host.available() >= PRESSURE * self.host.total)
+        daemon.wait_rest()
+        moves = daemon.moves(since)
+        figure(f'pressure (noticed by the 0.5 s cycle) → first setMemory: {moves[0].at - asked:.2f} s')
+        self.assertEqual({m.guest for m in moves}, {'idle'}, daemon.describe())
+        given = self.full('idle') - self.actual('idle')
+        # What it gives is free there, so about as much comes to the host as was needed, and not twice that.
+        self.assertGreaterEqual(given, 150 * MIB, daemon.describe())
+        self.assertLessEqual(given, 300 * MIB, daemon.describe())
+
+    def test_free_memory_before_page_cache_and_busy_is_spared(self):
+        daemon = self.daemon()
+        since = daemon.mark()
+        # More than is free in idle, less than the critical mark.
+        self.host.moderate(600)
+        rows = daemon.wait('cache gives too', lambda rows: rows['cache']['current_bytes'] < self.full('cache') and rows)
+        daemon.wait_rest()
+        moves = daemon.moves(since)
+        first = {}
+        for move in moves:
+            first.setdefault(move.guest, move)
+        self.assertEqual(moves[0].guest, 'idle', daemon.describe())
+        self.assertLessEqual(first['idle'].at, first['cache'].at, daemon.describe())
+        self.assertNotIn('busy', first, daemon.describe())
+        self.assertEqual(self.actual('busy'), self.full('busy'))
+        rows = daemon.list()
+        for name in ('idle', 'cache', 'swapless', 'capped'):
+            row = rows[name]
+            self.assertGreaterEqual(row['available_bytes'], KEEP * row['current_bytes'] - 16 * MIB,
+                                    f'{name} keeps its share\n{daemon.describe()}')
+
+    def test_severe_pressure_squeezes_all_then_all_is_returned_and_at_rest(self):
+        daemon = self.daemon()
+        swapped = self.guests['busy'].meminfo()['SwapFree']
+        self.host.severe()
+        daemon.wait('busy is squeezed too', lambda rows: rows['busy']['current_bytes'] < self.full('busy') - 32 * MIB)
+
+        def bounds(rows):
+            for name, row in rows.items():
+                self.assertGreaterEqual(row['current_bytes'], row['floor_bytes'], f'{name} is below its floor')
+                self.assertGreaterEqual(row['target_bytes'], row['floor_bytes'], f'{name} is sent below its floor')
+        self.watch(daemon, 3, bounds)
+        wait('busy swaps, so that the host needn\'t',
+             lambda: self.guests['busy'].meminfo()['SwapFree'] < swapped, 60, dump=daemon.describe)
+        self.assertEqual(daemon.status()['host']['pressure'], 'severe')
+
+        self.host.calm()
+        began = time.monotonic()
+        self.wait_full(daemon, seconds=120)
+        figure(f'five guests squeezed under severe pressure, all back at full {time.monotonic() - began:.1f} s '
+               'after it was over')
+        daemon.wait_rest()
+        since = daemon.mark()
+        self.watch(daemon, 5, lambda rows: None)
+        self.assertEqual(daemon.moves(since), [], daemon.describe())
+
+    def test_swapless_guest_keeps_what_it_uses_and_a_tenth(self):
+        daemon = self.daemon()
+        guest = self.guests['swapless']
+
+        def check(rows):
+            info = guest.meminfo()
+            used = info['MemTotal'] - info['MemAvailable']
+            self.assertGreaterEqual(rows['swapless']['target_bytes'], used, daemon.describe())
+        self.host.severe()
+        daemon.wait('swapless gives', lambda rows: rows['swapless']['current_bytes'] < self.full('swapless'))
+        self.watch(daemon, 5, check)
+        daemon.wait_rest()
+        info = guest.meminfo()
+        used = info['MemTotal'] - info['MemAvailable']
+        # A tenth above what it uses, less what the reports' age and rounding may make of it.
+        self.assertGreaterEqual(info['MemTotal'], used * 1.1 - 8 * MIB, daemon.describe())
+        self.assertEqual(guest.run('grep -w oom_kill /proc/vmstat'), 'oom_kill 0')
+
+    def test_current_memory_below_the_maximum_is_the_administrators_word(self):
+        daemon = self.daemon()
+        self.assertEqual(daemon.list()['capped']['full_bytes'], 320 * MIB)
+        self.host.severe()
+        daemon.wait('capped gives', lambda rows: rows['capped']['current_bytes'] < 320 * MIB)
+        since = daemon.mark()
+        self.host.calm()
+        self.wait_full(daemon, 'capped')
+        daemon.wait_rest()
+        self.assertEqual(self.actual('capped'), 320 * MIB)
+        self.assertLessEqual(max(m.to_bytes for m in daemon.moves(since) if m.guest == 'capped'), 320 * MIB)
+
+    def test_observe_decides_tells_and_moves_nothing(self):
+        daemon = self.daemon(mode='observe')
+        self.host.severe()
+        wait('it tells what it would do', lambda: daemon.moves(would=True), 30, dump=daemon.describe)
+        self.watch(daemon, 4, lambda rows: None)
+        self.assertEqual(daemon.moves(), [])
+        for name in self.guests:
+            self.assertEqual(self.actual(name), self.full(name), name)
+        self.assertEqual(daemon.status()['mode'], 'observe')
+
+        # And when told to, it does.
+        daemon.ctl('mode', 'auto')
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle'))
+
+    def test_live_setmem_by_the_administrator_is_the_new_full_size(self):
+        daemon = self.daemon()
+        guest = self.guests['idle']
+        guest.setmem(400)
+        daemon.wait('full is what was set', lambda rows: rows['idle']['full_bytes'] == 400 * MIB)
+        daemon.wait_rest()
+        self.assertEqual(guest.actual(), 400 * MIB)
+        self.host.moderate(100)
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < 400 * MIB)
+        self.host.calm()
+        daemon.wait('idle has what was set',
+                    lambda rows: rows['idle']['current_bytes'] == 400 * MIB and not rows['idle']['moving'])
+        daemon.wait_rest()
+        self.assertEqual(guest.actual(), 400 * MIB)
+        # Until it is released.
+        daemon.ctl('release', guest.name)
+        daemon.wait('full is the definition\'s again', lambda rows: rows['idle']['full_bytes'] == self.full('idle'))
+        self.wait_full(daemon, 'idle')
+
+    def test_daemon_restarted_over_shrunk_guests_knows_their_full_size(self):
+        daemon = self.daemon()
+        self.host.moderate(300)
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 64 * MIB)
+        for how in ('killed', 'stopped'):
+            with self.subTest(how):
+                daemon.wait_rest()
+                before = self.actual('idle')
+                self.assertLess(before, self.full('idle'))
+                if how == 'killed':
+                    daemon.kill()
+                    self.daemons.remove(daemon)
+                else:
+                    daemon.stop()
+                self.assertEqual(self.actual('idle'), before, 'balloons stay as they are')
+                daemon = self.daemon()
+                self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'), daemon.describe())
+        self.host.calm()
+        self.wait_full(daemon)
+
+    def test_release_at_stop_gives_all_back(self):
+        daemon = self.daemon(config={'Balloon.OnStop': 'release'})
+        self.host.moderate(300)
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 64 * MIB)
+        daemon.wait_rest()
+        self.host.calm()
+        daemon.stop()
+        wait('idle is full again', lambda: self.actual('idle') == self.full('idle'), 20)
+
+
+class Reload(LabTest):
+    """On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo."""
+
+    GUESTS = {'idle': {'load': 'free:350'}}
+
+    def reserve(self, below_mib):
+        with open('/proc/meminfo') as f:
+            info = {k: int(v.split()[0]) << 10 for k, v in (line.split(':') for line in f)}
+        mark = min(PRESSURE * info['MemTotal'], 32 << 30)
+        return int(info['MemAvailable'] - mark + below_mib * MIB)
+
+    def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
+        daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})
+        # Far below the mark and far above the critical one: other processes' memory makes no difference.
+        daemon.write_config(Host_Reserve=self.reserve(250))
+        since = daemon.mark()
+        asked = time.monotonic()
+        daemon.reload()
+        wait('idle is asked to give', lambda: daemon.moves(since), 20, step=0.01, dump=daemon.describe)
+        figure(f'SIGHUP with less memory → first setMemory: {1000 * (daemon.moves(since)[0].at - asked):.0f} ms')
+        self.assertEqual(daemon.status()['host']['pressure'], 'moderate')
+        reserve = daemon.status()['host']['reserve_bytes']
+
+        for bad, complaint in (({'Host_Reserve': '12 parsecs'}, r'ballastd\.conf:\d+'),
+                               ({'Daemon_Interval': 'soon'}, r'ballastd\.conf:\d+')):
+            good = dict(daemon.config)
+            daemon.write_config(**bad)
+            since = daemon.mark()
+            self.assertIn('refused', daemon.reload().text)
+            self.assertTrue(daemon.find_lines(complaint, since), daemon.tail())
+            self.assertEqual(daemon.status()['host']['reserve_bytes'], reserve)
+            daemon.config = good
+            daemon.write_config()
+
+        with open(daemon.policy_path) as f:
+            policy = f.read()
+        with open(daemon.policy_path, 'w') as f:
+            f.write(policy + '\nlet x = no_such_thing + 1\n')
+        since = daemon.mark()
+        self.assertIn('refused', daemon.reload().text)
+        self.assertTrue(daemon.find_lines(r'balloon\.policy:\d+:\d+', since), daemon.tail())
+
+        # The old ones run on: and a good file is taken again.
+        with open(daemon.policy_path, 'w') as f:
+            f.write(policy)
+        daemon.write_config(Host_Reserve=None)
+        daemon.reload()
+        self.wait_full(daemon)
+        self.assertEqual(daemon.status()['host']['reserve_bytes'], 0)
+
+
+if __name__ == '__main__':
+    raise SystemExit(case.main())

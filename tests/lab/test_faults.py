@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes wrong around it must not bring the daemon down, nor the guests that have no part in it."""
+
+import os
+import signal
+import time
+
+import case
+from case import LabTest, figure
+from daemon import process_stopped
+from guest import MIB, Guest
+from lab import wait
+
+
+def idle(memory=320):
+    return {'memory': memory, 'load': 'free:180'}
+
+
+class Faults(LabTest):
+    GUESTS = {'one': idle(), 'two': idle(), 'three': idle(), 'four': idle(), 'five': idle()}
+
+    def shrunk(self, daemon, *names, seconds=30):
+        """Waits until all of them gave something."""
+        daemon.wait(f'{", ".join(names)} give', lambda rows: all(
+            rows[n]['current_bytes'] < self.full(n) - 16 * MIB for n in names), seconds)
+
+    def test_agent_dies_and_comes_back(self):
+        daemon = self.daemon(config={'Guard.Stale': '3s'})
+        guest = self.guests['one']
+        guest.run('agent kill')
+        daemon.wait_source('libvirt', 'one')
+        daemon.wait('libvirt\'s stats are fresh', lambda rows: rows['one']['age_usec'] < 3000000)
+
+        # Neither agent nor stats: whatever is known is stale, and isn't acted on.
+        self.lab.virsh('dommemstat', guest.name, '--period', '0', '--live')
+        daemon.wait('the stats are stale', lambda rows: rows['one'].get('age_usec', 1 << 60) > 3000000)
+        since = daemon.mark()
+        self.host.severe()
+        self.shrunk(daemon, 'two', 'three', 'four', 'five')
+        daemon.wait_rest()
+        self.assertEqual([m for m in daemon.moves(since) if m.guest == 'one'], [])
+        self.assertEqual(guest.actual(), self.full('one'))
+        self.assertEqual(daemon.list()['one']['rule'], 'stale', daemon.describe())
+
+        guest.run('agent start')
+        daemon.wait_source('agent', 'one')
+        self.shrunk(daemon, 'one')
+
+    def test_agent_stops_cleanly(self):
+        daemon = self.daemon()
+        since = daemon.mark()
+        self.guests['one'].run('agent stop')
+        daemon.wait_line(r'one: agent says goodbye', since)
+        daemon.wait_source('libvirt', 'one')
+        self.guests['one'].run('agent start')
+        daemon.wait_source('agent', 'one')
+
+    def test_rebooted_guest_gets_its_full_size_first(self):
+        # A grace longer than a boot, so that what comes first can be told from what comes after.
+        daemon = self.daemon(config={'Guard.Grace': '8s'})
+        one, two = self.guests['one'], self.guests['two']
+        self.host.moderate(500)
+        self.shrunk(daemon, 'one', 'two')
+        daemon.wait_rest()
+        for guest, reboot in ((one, lambda: self.lab.virsh('reset', one.name)),
+                              (two, lambda: two.run('(sleep 0.2; reboot -f) >/dev/null 2>&1 &'))):
+            with self.subTest(guest.short):
+                since = daemon.mark()
+                reboot()
+                daemon.wait_line(f'{guest.short}: rebooted', since, 60)
+                guest.disconnect()
+                guest.wait_ready()
+                daemon.wait(f'{guest.short} has its full size',
+                            lambda rows: rows[guest.short]['current_bytes'] == self.full(guest.short))
+                moves = [m for m in daemon.moves(since) if m.guest == guest.short]
+                self.assertEqual(moves[0].to_bytes, self.full(guest.short), daemon.describe())
+                daemon.wait_source('agent', guest.short)
+        # Later they give like the others again.
+        daemon.wait_rest()
+
+    def test_libvirtd_is_killed_and_comes_back(self):
+        daemon = self.daemon()
+        self.host.moderate(300)
+        daemon.wait_rest()
+        shrunk = {n: self.actual(n) for n in self.guests}
+        self.assertLess(sum(shrunk.values()), sum(self.full(n) for n in self.guests))
+
+        since = daemon.mark()
+        self.lab.kill_libvirtd()
+        try:
+            wait('the loss is noticed', lambda: not daemon.status()['libvirt']['connected'], 10, dump=daemon.describe)
+            self.assertEqual(set(daemon.list()), set(self.guests), 'what is known is kept')
+            self.host.calm()
+            time.sleep(2)
+            self.assertEqual(daemon.moves(since), [])
+        finally:
+            self.lab.start_libvirtd()
+        began = time.monotonic()
+        wait('it is connected again', lambda: daemon.status()['libvirt']['connected'], 60, dump=daemon.describe)
+        daemon.wait_source('agent', *self.guests)
+        figure(f'libvirtd back → all agents heard again: {time.monotonic() - began:.1f} s')
+        self.assertEqual({n: r['full_bytes'] for n, r in daemon.list().items()},
+                         {n: self.full(n) for n in self.guests})
+        self.wait_full(daemon)
+
+    def test_stopped_guests_dont_hold_up_the_others(self):
+        daemon = self.daemon()
+        stopped = [self.guests[n].pid() for n in ('one', 'two', 'three')]
+        try:
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            wait('they are stopped', lambda: all(process_stopped(p) for p in stopped), 5)
+            time.sleep(1)  # some calls to them are on their way
+            since = daemon.mark()
+            self.host.severe()
+            asked = time.monotonic()
+            self.shrunk(daemon, 'four', 'five', seconds=15)
+            sent = {}
+            for move in daemon.moves(since):
+                sent.setdefault(move.guest, move.at - asked)
+            figure('three of five QEMUs stopped: pressure → setMemory of the others: '
+                   f'{sent["four"]:.2f} s and {sent["five"]:.2f} s')
+            # A cycle is 0.5 s; a domain counts as stuck after 2 s.
+            for name in ('four', 'five'):
+                self.assertLess(sent[name], 3.0, daemon.describe())
+            # The CLI answers meanwhile, and says so of the stopped ones.
+            daemon.wait('the stopped ones are shown as such',
+                        lambda rows: all('no answer' in rows[n].get('busy', '') for n in ('one', 'two', 'three')))
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        self.shrunk(daemon, 'one', 'two', 'three')
+        self.host.calm()
+        self.wait_full(daemon)
+
+    def test_a_guest_destroyed_while_stopped_or_moving(self):
+        daemon = self.daemon()
+        victim = self.lab.guest('victim', persistent=False, **idle())
+        self.lab.boot(victim)
+        daemon.wait_source('agent', 'victim')
+        self.host.severe()
+        daemon.wait('it moves', lambda rows: rows['victim']['target_bytes'] < 320 * MIB, step=0.01)
+        os.kill(victim.pid(), signal.SIGKILL)
+        daemon.wait('it is gone', lambda rows: victim.name not in rows and 'victim' not in rows)
+        victim.disconnect()
+        self.lab.guests.remove(victim)
+        self.shrunk(daemon, *self.guests)
+        self.host.calm()
+        self.wait_full(daemon)
+
+
+class Hostile(LabTest):
+    GUESTS = {
+        'good': idle(),
+        'rubbish': {'memory': 224, 'agent': 'hostile:rubbish'},
+        'flood': {'memory': 224, 'agent': 'hostile:flood'},
+        'lie': {'memory': 224, 'agent': 'hostile:lie'},
+    }
+
+    def test_dropped_with_back_off_and_others_unharmed(self):
+        daemon = self.daemon(start=False)
+        daemon.start()
+        bad = ('rubbish', 'flood', 'lie')
+        dropped = {name: daemon.wait_line(rf'{name}: its agent isn\'t heard for', 0, 60) for name in bad}
+        daemon.wait_source('agent', 'good')
+        self.assertFalse(daemon.find_lines(r'good: its agent isn\'t heard'), daemon.tail())
+
+        # The back-off: dropped again no sooner than 5 s after, then 10 s.
+        def drops(name):
+            return [line.at for line in daemon.find_lines(rf'{name}: its agent isn\'t heard for')]
+        wait('all were heard again, and dropped again', lambda: all(len(drops(n)) >= 2 for n in bad), 60,
+             dump=daemon.describe)
+        for name in bad:
+            at = drops(name)
+            self.assertGreaterEqual(at[1] - at[0], 4.9, name)
+            if len(at) > 2:
+                self.assertGreaterEqual(at[2] - at[1], 9.9, name)
+
+        # The good one is served as if they weren't there. And nothing that a liar says moves its own balloon.
+        rows = daemon.list()
+        self.assertEqual(rows['good']['source'], 'agent')
+        self.assertLess(rows['good']['age_usec'], 5000000)
+        for name in bad:
+            self.assertNotEqual(rows[name]['source'], 'agent', name)
+        since = daemon.mark()
+        self.host.moderate(100)
+        asked = time.monotonic()
+        daemon.wait('good gives', lambda rows: rows['good']['current_bytes'] < self.full('good') - 16 * MIB)
+        sent = next(m.at for m in daemon.moves(since) if m.guest == 'good') - asked
+        figure(f'among three hostile guests: pressure → setMemory {sent:.2f} s; daemon {daemon.rss() >> 20} MiB RSS')
+        self.assertLess(sent, 3.0)
+        self.assertLess(daemon.rss(), 64 * MIB)
+        del dropped
+
+
+class Churn(LabTest):
+    """Domains that come and go."""
+
+    GUESTS = {'stays': idle(memory=256)}
+    WARM_UP, ROUNDS = 8, 24
+
+    def test_no_leak_over_domains_that_come_and_go(self):
+        daemon = self.daemon(log_level='info')
+
+        def churn(n):
+            for i in range(n):
+                guest = Guest(self.lab, f'churn{i}', memory=192, persistent=False, agent='yes' if i % 3 else None)
+                guest.start()
+                # Some are destroyed before the daemon has learnt of them, others after.
+                if i % 2:
+                    daemon.wait('it is seen', lambda rows: guest.name in rows, step=0.02)
+                self.lab.virsh('destroy', guest.name)
+            daemon.wait('only one is left', lambda rows: set(rows) == {'stays'})
+
+        def settled():
+            """Descriptors and memory, when they no longer change."""
+            counts = []
+
+            def still():
+                counts.append(daemon.fds())
+                return len(counts) > 10 and len(set(counts[-10:])) == 1
+            wait('its descriptors settle', still, 20, step=0.1)
+            return daemon.fds(), daemon.rss()
+
+        churn(self.WARM_UP)
+        fds, rss = settled()
+        churn(self.ROUNDS)
+        fds_after, rss_after = settled()
+        figure(f'{self.ROUNDS} domains created and destroyed: descriptors {fds} → {fds_after}, '
+               f'RSS {rss >> 10} → {rss_after >> 10} KiB')
+        self.assertLessEqual(fds_after, fds, os.listdir(f'/proc/{daemon.process.pid}/fd'))
+        # A Guest alone is more than 20 KiB: one leaked each time would show.
+        self.assertLess(rss_after - rss, self.ROUNDS * 20 * 1024, daemon.tail())
+        daemon.wait_source('agent', 'stays')
+        self.host.moderate(100)
+        daemon.wait('stays gives', lambda rows: rows['stays']['current_bytes'] < self.full('stays'))
+
+
+if __name__ == '__main__':
+    raise SystemExit(case.main())
