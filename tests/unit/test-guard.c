@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What each safety rule allows a guest, alone and together with others. */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/decide-fixture.h"
+
+static const GuardConfig config = GUARD_CONFIG_DEFAULT;
+
+/* The floor that Hyper-V's table and the share of full give. */
+static const struct {
+    uint64_t full;
+    double ratio;
+    uint64_t floor;
+} floors[] = {
+    {512 * MIB, 0, 168 * MIB},    {2 * GIB, 0, 360 * MIB},    {8 * GIB, 0, 744 * MIB},
+    {32 * GIB, 0, 1512 * MIB},    {128 * GIB, 0, 1512 * MIB}, {256 * MIB, 0, 84 * MIB},
+    {1280 * MIB, 0, 264 * MIB}, /* half way from 512 MiB to 2 GiB */
+    {20 * GIB, 0, 1128 * MIB},  /* half way from 8 to 32 GiB */
+    {512 * MIB, 0.25, 168 * MIB}, {2 * GIB, 0.25, 512 * MIB}, {32 * GIB, 0.25, 8 * GIB},
+    {2 * GIB, 1, 2 * GIB},        {2 * GIB, 7, 2 * GIB},      {0, 0.25, 0},
+};
+
+START_TEST(test_floor)
+{
+    ck_assert_uint_eq(guard_floor(floors[_i].full, floors[_i].ratio), floors[_i].floor);
+}
+END_TEST
+
+START_TEST(test_critical)
+{
+    HostFields host = fixture_host(GIB);
+
+    ck_assert_uint_eq(guard_critical(&config, &host), 5 * GIB);
+    host_set(&host, HOST_FIELD_TOTAL, (double) TIB);
+    ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
+    host_set(&host, HOST_FIELD_TOTAL, (double) GIB);
+    ck_assert_uint_eq(guard_critical(&config, &host), (uint64_t) (0.05 * (double) GIB));
+    host.present = 0;
+    ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
+}
+END_TEST
+
+/* What is put into a guest before it is looked at. */
+typedef enum Trait {
+    T_OFF = 1 << 0,
+    T_PINNED = 1 << 1,
+    T_BUSY = 1 << 2,
+    T_UNKNOWN = 1 << 3, /* size not known */
+    T_STALE = 1 << 4,
+    T_NEVER = 1 << 5, /* no stats ever came */
+    T_GRACE = 1 << 6,
+    T_RELEASED = 1 << 7,
+    T_DISTRESS = 1 << 8,
+    T_REBOOT = 1 << 9,
+    T_STALLED = 1 << 10,
+    T_MOVING = 1 << 11,
+    T_SWAPLESS = 1 << 12,  /* no swap at all */
+    T_SWAP_FULL = 1 << 13, /* 1 GiB, of which 100 MiB are left */
+    T_SWAP_UNKNOWN = 1 << 14,
+    T_USE_UNKNOWN = 1 << 15, /* neither available nor free */
+    T_OBSERVE = 1 << 16,
+    T_SLOW = 1 << 17,     /* 1 byte a second */
+    T_FAST = 1 << 18,     /* 10 GiB a second */
+    T_AT_STALE = 1 << 19, /* exactly as old as may be */
+} Trait;
+
+static SnapshotGuest guest_with(unsigned traits)
+{
+    SnapshotGuest g = fixture_guest();
+
+    if (traits & (T_OFF | T_OBSERVE))
+        g.mode = traits & T_OFF ? GUEST_MODE_OFF : GUEST_MODE_OBSERVE;
+    g.pinned = traits & T_PINNED ? "hostdev" : NULL;
+    g.busy = traits & T_BUSY ? "paused" : NULL;
+    if (traits & T_STALE)
+        g.age_usec = config.stale_usec + 1;
+    if (traits & T_AT_STALE)
+        g.age_usec = config.stale_usec;
+    if (traits & T_NEVER) {
+        g.source = GUEST_SOURCE_NONE;
+        g.age_usec = USEC_INFINITY;
+    }
+    if (traits & T_GRACE)
+        g.uptime_usec = config.grace_usec - 1;
+    g.released = traits & T_RELEASED;
+    g.distress = traits & T_DISTRESS;
+    g.reboot = traits & T_REBOOT;
+    g.stalled = traits & T_STALLED;
+    g.moving = traits & T_MOVING;
+    if (traits & T_SWAPLESS) {
+        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
+        guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    }
+    if (traits & T_SWAP_FULL)
+        guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) (100 * MIB));
+    if (traits & T_SWAP_UNKNOWN)
+        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_SWAP_TOTAL | UINT64_C(1) << GUEST_FIELD_SWAP_FREE);
+    if (traits & T_USE_UNKNOWN)
+        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
+    if (traits & T_SLOW)
+        g.shrink_rate = 1;
+    if (traits & T_FAST)
+        g.shrink_rate = 10.0 * (double) GIB;
+    return g;
+}
+
+static GuestBounds bounds_of(const SnapshotGuest *g)
+{
+    SnapshotGuest copy = *g;
+    Snapshot s = {.guests = &copy, .n_guests = 1, .host = fixture_host(50 * GIB)};
+    GuestBounds b;
+
+    guard_bounds(&s, &config, &b);
+    return b;
+}
+
+#define R(rule) GUARD_RULE_##rule
+
+/* Sizes in MiB; the guest has current (and stands there), of 2048 full, and keeps 512. It has 1024 available
+ * of 2048: it uses 1024, and needs 1126.4 where it can't swap. */
+static const struct {
+    const char *what;
+    unsigned traits;
+    unsigned current, least;
+    GuardRule least_rule;
+    unsigned most;
+    GuardRule most_rule, hold;
+} rules[] = {
+    {"a step is 2 s at 128 MiB/s where no rate is known", 0, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"a fast balloon may go to its floor at once", T_FAST, 2048, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"a slow one by what is worth a move", T_SLOW, 2048, 2038, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"the floor wins over the step", 0, 600, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"at its floor", 0, 512, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"below its floor: must grow", 0, 300, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"below its floor, stale: must grow", T_STALE, 300, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"below its floor, moving: must grow", T_MOVING, 300, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+
+    {"off", T_OFF, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"pinned", T_PINNED, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"busy", T_BUSY, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
+    {"off and busy", T_OFF | T_BUSY, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"off and pinned", T_OFF | T_PINNED, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"pinned and busy", T_PINNED | T_BUSY, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"busy in distress", T_BUSY | T_DISTRESS, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
+    {"pinned in distress", T_PINNED | T_DISTRESS, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"off in distress", T_OFF | T_DISTRESS, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"off after a reboot", T_OFF | T_REBOOT, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"busy after a reboot", T_BUSY | T_REBOOT, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
+    {"off below its floor", T_OFF, 300, 300, R(OFF), 300, R(OFF), R(OFF)},
+    {"busy below its floor", T_BUSY, 300, 300, R(BUSY), 300, R(BUSY), R(BUSY)},
+
+    {"observe is decided as auto", T_OBSERVE, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"stale", T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+    {"not yet stale", T_AT_STALE | T_FAST, 1500, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"no stats at all", T_NEVER, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+    {"just booted", T_GRACE, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
+    {"just released", T_RELEASED, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
+    {"in distress", T_DISTRESS, 1500, 1500, R(DISTRESS), 2048, R(CEILING), R(NONE)},
+    {"rebooted", T_REBOOT, 1500, 1500, R(REBOOT), 2048, R(CEILING), R(NONE)},
+    {"stalled", T_STALLED, 1500, 1500, R(STALLED), 2048, R(CEILING), R(NONE)},
+    {"moving", T_MOVING, 1500, 1500, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"distress is named before what else forbids it",
+     T_DISTRESS | T_REBOOT | T_GRACE | T_STALE | T_STALLED | T_MOVING | T_SWAPLESS, 1500, 1500, R(DISTRESS),
+     2048, R(CEILING), R(NONE)},
+    {"reboot before grace", T_REBOOT | T_GRACE, 1500, 1500, R(REBOOT), 2048, R(CEILING), R(NONE)},
+    {"grace before stale", T_GRACE | T_NEVER, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
+    {"stale before stalled", T_STALE | T_STALLED, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+    {"stalled before moving", T_STALLED | T_MOVING, 1500, 1500, R(STALLED), 2048, R(CEILING), R(NONE)},
+
+    {"swap with room for all it uses", T_FAST, 2048, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
+    {"no swap: what it uses and a tenth", T_SWAPLESS | T_FAST, 2048, 1127, R(SWAPLESS), 2048, R(CEILING),
+     R(NONE)},
+    {"swap not known: as none", T_SWAP_UNKNOWN | T_FAST, 2048, 1127, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"swap nearly full: less what is left of it", T_SWAP_FULL | T_FAST, 2048, 1027, R(SWAPLESS), 2048,
+     R(CEILING), R(NONE)},
+    {"no swap, a step: the tighter of them", T_SWAPLESS, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"no swap, uses all it has: isn't made to grow", T_SWAPLESS | T_FAST, 1024, 512, R(FLOOR), 2048,
+     R(CEILING), R(NONE)},
+    {"no swap, and doesn't tell what it uses", T_SWAPLESS | T_USE_UNKNOWN | T_FAST, 1500, 1500, R(SWAPLESS),
+     2048, R(CEILING), R(NONE)},
+    {"no swap, stale", T_SWAPLESS | T_STALE | T_FAST, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+
+    {"above full: comes down a step", 0, 2560, 2304, R(STEP), 2304, R(CEILING), R(NONE)},
+    {"above full, fast: to what fits its swap", T_FAST, 2560, 666, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"above full, stale: stays", T_STALE, 2560, 2560, R(STALE), 2560, R(CEILING), R(NONE)},
+};
+
+START_TEST(test_rules)
+{
+    SnapshotGuest g = guest_with(rules[_i].traits);
+    GuestBounds b;
+
+    fixture_size(&g, rules[_i].current * MIB);
+    b = bounds_of(&g);
+    /* In whole MiB, upwards: what is needed without swap isn't one. */
+    ck_assert_msg((b.least_bytes + MIB - 1) / MIB == rules[_i].least, "%s: least %" PRIu64 " KiB",
+                  rules[_i].what, b.least_bytes / KIB);
+    ck_assert_msg(b.most_bytes == rules[_i].most * MIB, "%s: most %" PRIu64 " KiB", rules[_i].what,
+                  b.most_bytes / KIB);
+    ck_assert_msg(b.least_rule == rules[_i].least_rule, "%s: least by %s", rules[_i].what,
+                  guard_rule_to_string(b.least_rule));
+    ck_assert_msg(b.most_rule == rules[_i].most_rule, "%s: most by %s", rules[_i].what,
+                  guard_rule_to_string(b.most_rule));
+    ck_assert_msg(b.hold == rules[_i].hold, "%s: held by %s", rules[_i].what, guard_rule_to_string(b.hold));
+}
+END_TEST
+
+/* What holds whatever comes together; NULL where all does. */
+static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b)
+{
+    const unsigned hold = T_OFF | T_PINNED | T_BUSY | T_UNKNOWN;
+    const unsigned keep =
+        T_STALE | T_NEVER | T_GRACE | T_RELEASED | T_DISTRESS | T_REBOOT | T_STALLED | T_MOVING;
+    const unsigned needs = T_SWAPLESS | T_SWAP_UNKNOWN | T_USE_UNKNOWN | T_SWAP_FULL | T_SLOW;
+
+    if (b->least_bytes > b->most_bytes)
+        return "least is above most";
+    if ((b->hold != GUARD_RULE_NONE) != !!(traits & hold))
+        return "held without a reason, or not held";
+    if (traits & hold)
+        return b->least_bytes == stands && b->most_bytes == stands ? NULL : "held, and may be moved";
+    if (b->least_bytes < 512 * MIB)
+        return "may go below its floor";
+    if (b->most_bytes != MAX(2048 * MIB, b->least_bytes))
+        return "most isn't its full size";
+    if (b->least_bytes > MAX(stands, 512 * MIB))
+        return "made to grow by something else than its floor";
+    if (traits & keep)
+        return b->least_bytes >= stands ? NULL : "may be shrunk";
+    if (stands > 512 * MIB && !(traits & needs) && b->least_bytes >= stands)
+        return "may not be shrunk, and nothing forbids it";
+    return NULL;
+}
+
+START_TEST(test_all_combinations)
+{
+    static const unsigned sizes[] = {300, 512, 1500, 2048, 2560};
+
+    for (unsigned traits = 0; traits < 1U << 18; traits++)
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+            SnapshotGuest g = guest_with(traits);
+            GuestBounds b;
+            const char *why;
+
+            fixture_size(&g, sizes[i] * MIB);
+            if (traits & T_UNKNOWN)
+                g.current_bytes = 0;
+            b = bounds_of(&g);
+            why = broken(traits, sizes[i] * MIB, &b);
+            if (why)
+                ck_abort_msg("traits %#x at %u MiB: %s (least %" PRIu64 ", most %" PRIu64 " KiB)", traits,
+                             sizes[i], why, b.least_bytes / KIB, b.most_bytes / KIB);
+        }
+}
+END_TEST
+
+/* A guest of which something isn't known, or whose numbers make no sense. */
+START_TEST(test_odd_sizes)
+{
+    SnapshotGuest g = fixture_guest();
+    GuestBounds b;
+
+    g.current_bytes = 0;
+    b = bounds_of(&g);
+    ck_assert_int_eq(b.hold, GUARD_RULE_STALE);
+
+    g = fixture_guest();
+    g.full_bytes = 0;
+    b = bounds_of(&g);
+    ck_assert_int_eq(b.hold, GUARD_RULE_STALE);
+    ck_assert_uint_eq(b.least_bytes, g.standing_bytes);
+
+    /* Full is never above the maximum, nor the floor above full. */
+    g = fixture_guest();
+    g.maximum_bytes = GIB;
+    g.floor_bytes = 8 * GIB;
+    fixture_size(&g, 512 * MIB);
+    b = bounds_of(&g);
+    ck_assert_uint_eq(b.least_bytes, GIB);
+    ck_assert_uint_eq(b.most_bytes, GIB);
+
+    /* Bounds that may be sent are whole KiB. */
+    g = fixture_guest();
+    g.full_bytes = 2 * GIB - 1;
+    g.floor_bytes = 512 * MIB + 1;
+    g.shrink_rate = 10.0 * (double) GIB;
+    fixture_size(&g, GIB);
+    b = bounds_of(&g);
+    ck_assert_uint_eq(b.least_bytes, 512 * MIB + KIB);
+    ck_assert_uint_eq(b.most_bytes, 2 * GIB - KIB);
+
+    /* A guest that says it has more available than it has, or not a number. */
+    g = guest_with(T_SWAPLESS | T_FAST);
+    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 512 * MIB);
+    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
+
+    /* Without MemAvailable, what isn't free counts as used. */
+    g = guest_with(T_SWAPLESS | T_FAST);
+    g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes / MIB, 1536 * 11 / 10);
+}
+END_TEST
+
+START_TEST(test_room)
+{
+    SnapshotGuest guests[3] = {fixture_guest(), fixture_guest(), fixture_guest()};
+    Snapshot s = {.guests = guests, .n_guests = 3, .host = fixture_host(10 * GIB)};
+
+    /* What is above the critical 5 GiB. */
+    ck_assert_uint_eq(guard_room(&s, &config), 5 * GIB);
+
+    /* Growth that is on its way is spoken for; what a shrink will bring doesn't count before it came. */
+    guests[0].current_bytes = GIB;
+    guests[1].standing_bytes = GIB;
+    ck_assert_uint_eq(guard_room(&s, &config), 4 * GIB);
+
+    /* So is what was promised, of which that growth is part. */
+    guests[0].promised_bytes = 1536 * MIB;
+    ck_assert_uint_eq(guard_room(&s, &config), 3584 * MIB);
+    guests[0].promised_bytes = 512 * MIB;
+    guests[2].promised_bytes = GIB;
+    ck_assert_uint_eq(guard_room(&s, &config), 3 * GIB);
+
+    guests[2].promised_bytes = UINT64_MAX;
+    ck_assert_uint_eq(guard_room(&s, &config), 0);
+    guests[2].promised_bytes = 0;
+
+    s.host = fixture_host(5 * GIB);
+    ck_assert_uint_eq(guard_room(&s, &config), 0);
+    s.host = fixture_host(0);
+    ck_assert_uint_eq(guard_room(&s, &config), 0);
+    s.host.present = 0;
+    ck_assert_uint_eq(guard_room(&s, &config), 0);
+}
+END_TEST
+
+START_TEST(test_names)
+{
+    for (int r = 0; r < GUARD_RULE_MAX; r++) {
+        ck_assert_ptr_nonnull(guard_rule_to_string(r));
+        ck_assert(strlen(guard_rule_describe(r)) > 10);
+        for (int other = 0; other < r; other++)
+            ck_assert_str_ne(guard_rule_to_string(r), guard_rule_to_string(other));
+    }
+    ck_assert_str_eq(guard_rule_to_string(GUARD_RULE_DEAD_BAND), "dead-band");
+    ck_assert_ptr_null(guard_rule_to_string(GUARD_RULE_MAX));
+    ck_assert_ptr_null(guard_rule_to_string(GUARD_RULE_INVALID));
+
+    for (int m = 0; m < GUEST_MODE_MAX; m++)
+        ck_assert_int_eq(guest_mode_from_string(guest_mode_to_string(m)), m);
+    ck_assert_int_eq(guest_mode_from_string("Auto"), GUEST_MODE_INVALID);
+    ck_assert_int_eq(guest_mode_from_string(""), GUEST_MODE_INVALID);
+    ck_assert_int_eq(guest_mode_from_string(NULL), GUEST_MODE_INVALID);
+    ck_assert_str_eq(guest_source_to_string(GUEST_SOURCE_AGENT), "agent");
+    ck_assert_str_eq(guest_source_to_string(GUEST_SOURCE_LIBVIRT), "libvirt");
+    ck_assert_str_eq(guest_source_to_string(GUEST_SOURCE_NONE), "none");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("guard");
+    TCase *t = tcase_create("guard");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_set_timeout(t, 30);
+    tcase_add_loop_test(t, test_floor, 0, (int) ELEMENTSOF(floors));
+    tcase_add_test(t, test_critical);
+    tcase_add_loop_test(t, test_rules, 0, (int) ELEMENTSOF(rules));
+    tcase_add_test(t, test_all_combinations);
+    tcase_add_test(t, test_odd_sizes);
+    tcase_add_test(t, test_room);
+    tcase_add_test(t, test_names);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
