@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From what the daemon writes into a message to what people and programs read of it. */
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "host-agent/ctl/json.h"
+#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/view.h"
+#include "host-agent/show/dict.h"
+
+/* A connection that nobody answers: enough to build messages on. */
+typedef struct Wire {
+    sd_bus *bus;
+    int other;
+    sd_bus_message *message;
+    Dict dict;
+} Wire;
+
+static void wire_open(Wire *w)
+{
+    int fds[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    ck_assert_int_ge(sd_bus_new(&w->bus), 0);
+    ck_assert_int_ge(sd_bus_set_fd(w->bus, fds[0], fds[0]), 0);
+    ck_assert_int_ge(sd_bus_start(w->bus), 0);
+    w->other = fds[1];
+    ck_assert_int_ge(sd_bus_message_new_signal(w->bus, &w->message, "/x", "x.y", "Z"), 0);
+    w->dict = (Dict){.message = w->message};
+}
+
+static json_object *wire_read(Wire *w)
+{
+    json_object *o = NULL;
+
+    ck_assert_int_eq(w->dict.error, 0);
+    ck_assert_int_ge(sd_bus_message_seal(w->message, 1, 0), 0);
+    ck_assert_int_eq(json_from_message(w->message, &o), 0);
+    sd_bus_message_unref(w->message);
+    sd_bus_close_unref(w->bus);
+    close(w->other);
+    return o;
+}
+
+static void assert_json(json_object *o, const char *path, const char *want)
+{
+    const char *is = json_object_to_json_string_ext(json_find(o, path), JSON_C_TO_STRING_PLAIN);
+
+    ck_assert_msg(strcmp(is, want) == 0, "%s is %s, not %s", path, is, want);
+}
+
+START_TEST(values_survive_the_way)
+{
+    json_object *o;
+    Wire w;
+
+    wire_open(&w);
+    dict_begin(&w.dict);
+    dict_text(&w.dict, "text", "web1 → \"x\"");
+    dict_text(&w.dict, "no_text", NULL);
+    dict_count(&w.dict, "largest", UINT64_MAX);
+    dict_real(&w.dict, "ratio", 0.1);
+    dict_real(&w.dict, "nan", NAN);
+    dict_real(&w.dict, "infinite", INFINITY);
+    dict_bool(&w.dict, "yes", true);
+    dict_bytes(&w.dict, "rounded_bytes", 1023.6);
+    dict_bytes(&w.dict, "below_bytes", -5);
+    dict_bytes(&w.dict, "huge_bytes", 1e30);
+    dict_bytes(&w.dict, "nan_bytes", NAN);
+    dict_signed(&w.dict, "pending_bytes", -1048576.4);
+    dict_open(&w.dict, "part");
+    dict_count(&w.dict, "inner", 7);
+    dict_open(&w.dict, "deeper");
+    dict_close(&w.dict);
+    dict_close(&w.dict);
+    dict_list_open(&w.dict, "notes", "as");
+    dict_item(&w.dict, "one");
+    dict_item(&w.dict, "two");
+    dict_list_close(&w.dict);
+    dict_list_open(&w.dict, "guests", "aa{sv}");
+    dict_begin(&w.dict);
+    dict_text(&w.dict, "name", "a");
+    dict_end(&w.dict);
+    dict_begin(&w.dict);
+    dict_end(&w.dict);
+    dict_list_close(&w.dict);
+    dict_end(&w.dict);
+    o = wire_read(&w);
+
+    assert_json(o, "text", "\"web1 → \\\"x\\\"\"");
+    assert_json(o, "largest", "18446744073709551615");
+    assert_json(o, "ratio", "0.1");
+    assert_json(o, "yes", "true");
+    assert_json(o, "rounded_bytes", "1024");
+    assert_json(o, "below_bytes", "0");
+    assert_json(o, "huge_bytes", "9223372036854775808");
+    assert_json(o, "pending_bytes", "-1048576");
+    assert_json(o, "part", "{\"inner\":7,\"deeper\":{}}");
+    assert_json(o, "part.inner", "7");
+    assert_json(o, "notes", "[\"one\",\"two\"]");
+    assert_json(o, "guests", "[{\"name\":\"a\"},{}]");
+    ck_assert(!json_object_object_get_ex(o, "no_text", NULL));
+    ck_assert(!json_object_object_get_ex(o, "nan", NULL));
+    ck_assert(!json_object_object_get_ex(o, "infinite", NULL));
+    ck_assert(!json_object_object_get_ex(o, "nan_bytes", NULL));
+    ck_assert_ptr_null(json_find(o, "part.inner.more"));
+    ck_assert_ptr_null(json_text(o, "part"));
+    ck_assert_uint_eq(json_count(o, "missing"), 0);
+    json_object_put(o);
+}
+END_TEST
+
+/* A guest's name can be cut in the middle of a character, and a policy may hold anything: neither may spoil
+ * the answer about all the others. */
+static const struct {
+    const char *text, *want;
+} utf8[] = {
+    {"", ""},
+    {"plain", "plain"},
+    {"\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80", "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80"},
+    {"cut \xE2\x82", "cut ??"},
+    {"\xFF\xFE", "??"},
+    {"\xC0\xAF", "??"},           /* overlong */
+    {"\xE0\x80\xAF", "???"},      /* overlong */
+    {"\xED\xA0\x80", "???"},      /* surrogate */
+    {"\xF4\x90\x80\x80", "????"}, /* above the last */
+    {"a\x80z", "a?z"},
+};
+
+START_TEST(only_utf8_goes_out)
+{
+    char buf[64], key[] = "k";
+    json_object *o;
+    Wire w;
+
+    text_make_utf8(buf, sizeof(buf), utf8[_i].text);
+    ck_assert_str_eq(buf, utf8[_i].want);
+
+    wire_open(&w);
+    dict_begin(&w.dict);
+    dict_text(&w.dict, key, utf8[_i].text);
+    dict_end(&w.dict);
+    o = wire_read(&w);
+    ck_assert_str_eq(json_text(o, key), utf8[_i].want);
+    json_object_put(o);
+}
+END_TEST
+
+START_TEST(utf8_is_cut_between_characters)
+{
+    char buf[6];
+
+    ck_assert_str_eq(text_make_utf8(buf, sizeof(buf), "abc€x"),
+                     "abc"); /* 3 + 3 bytes and the NUL don't fit */
+    ck_assert_str_eq(text_make_utf8(buf, sizeof(buf), "ab€xyz"), "ab€");
+    ck_assert_str_eq(text_make_utf8(buf, 1, "abc"), "");
+}
+END_TEST
+
+START_TEST(the_first_failure_sticks)
+{
+    Wire w;
+
+    wire_open(&w);
+    dict_begin(&w.dict);
+    dict_end(&w.dict);
+    dict_end(&w.dict); /* nothing is open */
+    ck_assert_int_lt(w.dict.error, 0);
+    dict_count(&w.dict, "late", 1);
+    ck_assert_int_lt(w.dict.error, 0);
+    sd_bus_message_unref(w.message);
+    sd_bus_close_unref(w.bus);
+    close(w.other);
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_null)
+{
+    json_object *o = json_tokener_parse("{\"reason\": \"r\", \"extra\": 1, \"name\": \"web1\"}"), *status;
+    const char *text;
+
+    ck_assert_int_eq(json_complete_guest(&o), 0);
+    text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+    ck_assert_msg(strncmp(text, "{\"name\":\"web1\",\"uuid\":null,", 27) == 0, "%s", text);
+    assert_json(o, "reason", "\"r\"");
+    assert_json(o, "extra", "1");
+    ck_assert(json_object_object_get_ex(o, "age_usec", NULL));
+    ck_assert_ptr_null(json_find(o, "age_usec"));
+    ck_assert_int_eq(json_object_object_length(o), 25);
+    json_object_put(o);
+
+    status = json_tokener_parse("{\"mode\": \"auto\", \"host\": {\"total_bytes\": 5}, \"policy\": {}}");
+    ck_assert_int_eq(json_complete_status(status), 0);
+    assert_json(status, "host.total_bytes", "5");
+    ck_assert(json_object_object_get_ex(json_find(status, "host"), "available_bytes", NULL));
+    ck_assert(json_object_object_get_ex(json_find(status, "policy"), "file", NULL));
+    json_object_put(status);
+}
+END_TEST
+
+/* A guest's name must not move the cursor, colour the screen, ring the bell, or turn the line round. */
+static const struct {
+    const char *text, *want;
+    size_t width;
+} texts[] = {
+    {"web1", "web1", 4},
+    {"a\033[31mb", "a?[31mb", 7},
+    {"a\nb\tc\rd\x7f", "a?b?c?d?", 8},
+    {"a\xC2\x9B"
+     "31mb",
+     "a?31mb", 6},                /* CSI as one C1 character */
+    {"x\xE2\x80\xAEy", "x?y", 3}, /* right-to-left override */
+    {"\xFFz", "?z", 2},
+    {"1.5 GiB → 2 GiB", "1.5 GiB → 2 GiB", 15},
+    {"e\xCC\x81", "e\xCC\x81", 1}, /* combining */
+    {"日本", "日本", 4},           /* wide */
+};
+
+START_TEST(texts_are_harmless_and_measured)
+{
+    char *clean;
+
+    text_init();
+    clean = text_clean(texts[_i].text);
+    ck_assert_str_eq(clean, texts[_i].want);
+    ck_assert_uint_eq(text_width(clean), texts[_i].width);
+    free(clean);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    size_t columns;
+    const char *want;
+} cuts[] = {
+    {"nothing to do", 13, "nothing to do"},
+    {"nothing to do", 12, "nothing to…"},
+    {"nothing to do", 8, "nothing…"},
+    {"nothing to do", 9, "nothing…"}, /* no space before the ellipsis */
+    {"日本語", 5, "日本…"},
+    {"日本語", 4, "日…"}, /* half a character doesn't fit */
+    {"abc", 1, "…"},
+};
+
+START_TEST(long_texts_are_cut)
+{
+    char *s;
+
+    text_init();
+    s = text_cut(strdup(cuts[_i].text), cuts[_i].columns);
+    ck_assert_str_eq(s, cuts[_i].want);
+    ck_assert_uint_le(text_width(s), cuts[_i].columns);
+    free(s);
+}
+END_TEST
+
+typedef int (*View)(const Screen *, json_object *);
+
+static char *printed(View view, json_object *o, bool colour, unsigned width)
+{
+    Screen screen = {.colour = colour, .width = width};
+    char *text = NULL;
+    size_t size;
+
+    text_init();
+    screen.file = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(screen.file);
+    ck_assert_int_eq(view(&screen, o), 0);
+    fclose(screen.file);
+    return text;
+}
+
+START_TEST(tables_are_aligned)
+{
+    static const TableColumn columns[] = {{"NAME", false}, {"SIZE", true}, {"WHY", false}};
+    /* 4 + 2 + 5 + 2 leave 10 of 23, and the last column has 12 at the least. */
+    static const char *const want = "NAME   SIZE  WHY\n"
+                                    "über  1 GiB  a reason\n"
+                                    "x         -  another rea…\n";
+    Screen screen = {.width = 23};
+    char *text = NULL;
+    size_t size;
+    Table *t;
+
+    text_init();
+    screen.file = open_memstream(&text, &size);
+    ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), &t), 0);
+    table_add(t, STYLE_PLAIN, "über");
+    table_add(t, STYLE_PLAIN, "1 GiB");
+    table_add(t, STYLE_PLAIN, "a reason");
+    table_add(t, STYLE_RED, "x");
+    table_add(t, STYLE_PLAIN, NULL);
+    table_add(t, STYLE_PLAIN, "another reason");
+    ck_assert_int_eq(table_print(t, &screen), 0);
+    fclose(screen.file);
+    table_free(t);
+    ck_assert_str_eq(text, want);
+    free(text);
+}
+END_TEST
+
+static json_object *some_guests(void)
+{
+    json_object *o = json_tokener_parse(
+        "[{\"name\": \"zoo\", \"mode\": \"auto\", \"source\": \"agent\", \"age_usec\": 1500000,"
+        "  \"full_bytes\": 4294967296, \"current_bytes\": 2147483648, \"target_bytes\": 1073741824,"
+        "  \"free_bytes\": 536870912, \"available_bytes\": 1073741824, \"cache_bytes\": 268435456,"
+        "  \"moving\": true, \"stalled\": false, \"distress\": false,"
+        "  \"reason\": \"gives free memory (balloon.policy:41)\"},"
+        " {\"name\": \"ape\\u001b[2J\", \"mode\": \"observe\", \"source\": \"none\", \"age_usec\": null,"
+        "  \"full_bytes\": 1048576, \"moving\": true, \"stalled\": true, \"reason\": null}]");
+
+    ck_assert_ptr_nonnull(o);
+    return o;
+}
+
+START_TEST(a_list_tells_what_matters)
+{
+    json_object *o = some_guests();
+    char *text = printed(view_list, o, false, 0), *line, *ape, *zoo;
+
+    line = strchr(text, '\n') + 1;
+    ape = strstr(text, "ape?[2J");
+    zoo = strstr(text, "zoo ");
+    ck_assert_msg(ape == line, "sorted by name, escape made harmless: %s", text);
+    ck_assert_ptr_nonnull(zoo);
+    ck_assert_ptr_nonnull(strstr(ape, "stalled"));
+    ck_assert_msg(strstr(zoo, "auto     agent   1.5s") && strstr(zoo, "4.00 GiB") && strstr(zoo, "moving"),
+                  "%s", zoo);
+    ck_assert_ptr_nonnull(strstr(zoo, "gives free memory (balloon.policy:41)\n"));
+    ck_assert_ptr_null(strchr(text, '\033'));
+    free(text);
+
+    text = printed(view_list, o, true, 0);
+    ck_assert_ptr_nonnull(strstr(text, "\033[1;31mstalled\033[0m"));
+    ck_assert_ptr_null(strstr(text, "\033[2J"));
+    free(text);
+
+    text = printed(view_list, o, false, 115);
+    for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        ck_assert_msg(text_width(line) <= 115, "%zu columns: %s", text_width(line), line);
+    free(text);
+    json_object_put(o);
+
+    o = json_object_new_array();
+    text = printed(view_list, o, false, 0);
+    ck_assert_str_eq(text, "No guest is running.\n");
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+/* A line of a tree: its label, whatever spaces, its value. */
+static const struct {
+    const char *json, *label, *value;
+} entries[] = {
+    {"{\"free_bytes\": 1572864}", "free", "1.50 MiB"},
+    {"{\"pending_bytes\": -1572864}", "pending", "-1.50 MiB"},
+    {"{\"huge_bytes\": 18446744073709551615}", "huge", "16.0 EiB"},
+    {"{\"took_usec\": 1500}", "took", "1.5ms"},
+    {"{\"sent_age_usec\": 2000000}", "sent", "2s ago"},
+    {"{\"age_usec\": 2000000}", "age", "2s"},
+    {"{\"swap_in_bytes_per_sec\": 1048576.0}", "swap in", "1.00 MiB/s"},
+    {"{\"major_faults_per_sec\": 2.25}", "major faults", "2.2/s"},
+    {"{\"psi_memory_some\": 0.125}", "psi memory some", "12.5%"},
+    {"{\"psi_io_full_total_share\": 0.5}", "psi io full total", "50.0%"},
+    {"{\"welcomed\": true}", "welcomed", "yes"},
+    {"{\"busy\": null}", "busy", "-"},
+    {"{\"count\": 18446744073709551615}", "count", "18446744073709551615"},
+    {"{\"reason\": \"a\\u001bb\"}", "reason", "a?b"},
+    {"{\"Guard.Step\": \"2s\"}", "Guard.Step", "2s"},
+};
+
+START_TEST(a_tree_is_for_people)
+{
+    json_object *o = json_tokener_parse(entries[_i].json);
+    char *text = printed(view_tree, o, false, 0), want[128];
+
+    snprintf(want, sizeof(want), "%s  %s\n", entries[_i].label, entries[_i].value);
+    ck_assert_str_eq(text, want);
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+START_TEST(a_tree_has_headings)
+{
+    json_object *o =
+        json_tokener_parse("{\"part\": {\"b\": 1, \"list\": [\"x\", \"y\"]}, \"empty\": {}, \"a\": true,"
+                           " \"guests\": [{\"name\": \"web1\", \"n\": 2}], \"none\": []}");
+    char *text = printed(view_tree, o, false, 0);
+
+    ck_assert_str_eq(text, "a  yes\n"
+                           "\npart\n"
+                           "  b  1\n"
+                           "  list\n"
+                           "    -  x\n"
+                           "    -  y\n"
+                           "\nguests\n"
+                           "  web1\n"
+                           "    name  web1\n"
+                           "    n     2\n");
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+START_TEST(a_status_says_why)
+{
+    json_object *o = json_tokener_parse(
+        "{\"version\": \"0.1.0\", \"mode\": \"observe\", \"why\": \"nothing moves: mode observe\", "
+        "\"guests\": 3,"
+        " \"guests_agent\": 2, \"guests_none\": 1, \"uptime_usec\": 60000000,"
+        " \"host\": {\"total_bytes\": 8589934592, \"available_bytes\": 2147483648, \"reserve_bytes\": "
+        "1073741824,"
+        "  \"pressure\": \"moderate\", \"pressure_mark_bytes\": 3221225472, \"critical_mark_bytes\": "
+        "1073741824,"
+        "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"swap_total_bytes\": 0},"
+        " \"policy\": {\"file\": \"/p/balloon.policy\", \"notes\": [\"4:2: web1: g.psi is missing\"]},"
+        " \"libvirt\": {\"uri\": \"qemu:///system\", \"connected\": false, \"why\": \"no such socket\"},"
+        " \"cycle\": {\"count\": 7, \"age_usec\": 100000, \"took_usec\": 250, \"interval_usec\": 1000000}}");
+    static const char *const wants[] = {
+        "Mode: observe",
+        "Now: nothing moves: mode observe\n",
+        "8.00 GiB, 2.00 GiB available (25.0%)",
+        "reserve of 1.00 GiB; no swap\n",
+        "Pressure: moderate (guests give below 3.00 GiB",
+        "still take from the host 1.00 MiB",
+        "Guests: 3; 2 by agent; 1 without stats\n",
+        "qemu:///system, not connected: no such socket\n",
+        "/p/balloon.policy\n",
+        "4:2: web1: g.psi is missing\n",
+        "7 so far, the last 100ms ago, took 250us; every 1s\n",
+    };
+    char *text = printed(view_status, o, false, 0);
+
+    for (size_t i = 0; i < ELEMENTSOF(wants); i++)
+        ck_assert_msg(strstr(text, wants[i]), "'%s' isn't in:\n%s", wants[i], text);
+    free(text);
+    json_object_put(o);
+
+    /* A daemon that has read nothing yet. */
+    o = json_tokener_parse(
+        "{\"mode\": \"auto\", \"host\": {}, \"policy\": {}, \"libvirt\": {}, \"cycle\": {}}");
+    text = printed(view_status, o, false, 0);
+    ck_assert_ptr_nonnull(strstr(text, "Host: its memory can't be read"));
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("ctl");
+    TCase *t = tcase_create("ctl");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_test(t, values_survive_the_way);
+    tcase_add_loop_test(t, only_utf8_goes_out, 0, ELEMENTSOF(utf8));
+    tcase_add_test(t, utf8_is_cut_between_characters);
+    tcase_add_test(t, the_first_failure_sticks);
+    tcase_add_test(t, what_is_not_known_is_null);
+    tcase_add_loop_test(t, texts_are_harmless_and_measured, 0, ELEMENTSOF(texts));
+    tcase_add_loop_test(t, long_texts_are_cut, 0, ELEMENTSOF(cuts));
+    tcase_add_test(t, tables_are_aligned);
+    tcase_add_test(t, a_list_tells_what_matters);
+    tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
+    tcase_add_test(t, a_tree_has_headings);
+    tcase_add_test(t, a_status_says_why);
+    suite_add_tcase(s, t);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
