@@ -156,7 +156,7 @@ class Guest:
                 self.disconnect()
                 raise AssertionError(f'{self.short}: gone during "{command}"')
             got += data
-        text = got[:m.start()].decode(errors='replace').strip()
+        text = got[:m.start()].decode(errors='replace').strip('\n').rstrip()
         if check and m.group(1) != b'0':
             raise AssertionError(f'{self.short}: "{command}": exit {m.group(1).decode()}: {text}')
         return text
