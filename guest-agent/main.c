@@ -75,8 +75,8 @@ static int unknown_option(const char *argument)
     for (const struct option *o = options; o->name; o++)
         nearest_offer(&nearest, o->name);
     fprintf(stderr, "ballast-guestd: unknown option '%s'%s%s%s.\n", argument,
-            nearest.best ? "; did you mean '--" : "", nearest.best ? nearest.best : "",
-            nearest.best ? "'?" : "");
+            nearest.best ? " (did you mean '--" : "", nearest.best ? nearest.best : "",
+            nearest.best ? "'?)" : "");
     return usage_error();
 }
 
