@@ -137,9 +137,7 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
     GuestField swap = guest_has(f, GUEST_FIELD_SWAP_FREE) ? GUEST_FIELD_SWAP_FREE : GUEST_FIELD_SWAP_TOTAL;
     uint64_t used, keep;
 
-    if (!guest_has(f, unused))
-        return UINT64_MAX; /* nothing is known of what it uses */
-
+    /* Where nothing is known of what it uses, that may be all. */
     used = LESS_BY(g->current_bytes, bytes_from_double(guest_get(f, unused)));
     keep = bytes_from_double((double) used * (1.0 + c->swapless_ratio));
     /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without. */

@@ -6,7 +6,7 @@
 #include "host-agent/decide/guard.h"
 #include "policy/policy.h"
 
-#define DECISION_REASON_MAX 192
+#define DECISION_REASON_MAX 256
 
 typedef enum HostPressure {
     HOST_PRESSURE_NONE,

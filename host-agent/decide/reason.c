@@ -7,6 +7,10 @@
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/text.h"
 
+/* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */
+#define WORDS_MAX 100
+#define FILE_MAX  40
+
 #define SIZE(bytes) format_size((char[UNITS_FORMAT_MAX]){}, bytes)
 #define RATIO(r)    format_ratio((char[UNITS_FORMAT_MAX]){}, r)
 
@@ -21,7 +25,7 @@ static void add_rule(Text *t, GuardRule rule)
 static void add_line(Text *t, const ReasonContext *x, unsigned line)
 {
     text_add(t, " (");
-    text_add_some(t, x->file ?: "policy", 50);
+    text_add_some(t, x->file ?: "policy", FILE_MAX);
     text_addf(t, ":%u)", line);
 }
 
@@ -64,10 +68,10 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         break;
     case GUARD_RULE_PINNED:
         text_add(t, "a balloon would free nothing: ");
-        text_add_some(t, g->pinned, 60);
+        text_add_some(t, g->pinned, WORDS_MAX);
         break;
     case GUARD_RULE_BUSY:
-        text_add_some(t, g->busy, 60);
+        text_add_some(t, g->busy, WORDS_MAX);
         break;
     case GUARD_RULE_STALE:
         add_stale(t, g);
@@ -162,7 +166,7 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
     else if (w->asked == GUARD_RULE_DISTRESS)
         text_add(t, "gets memory back: it is in distress");
     else if (d->because)
-        text_add_some(t, d->because, 80);
+        text_add_some(t, d->because, WORDS_MAX);
     else
         text_add(t, grows ? "grown by the policy" : "shrunk by the policy");
 
@@ -258,7 +262,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         add_rule(&t, GUARD_RULE_DISTRESS);
     } else if (note) {
         text_add(&t, "not moved: the policy skipped it: ");
-        text_add_some(&t, note->text, 80);
+        text_add_some(&t, note->text, WORDS_MAX);
         add_line(&t, x, note->line);
     } else if (w->no_number) {
         text_add(&t, "not moved: the policy's target is no number");
@@ -425,7 +429,7 @@ void reason_summary(const ReasonContext *x, Plan *p)
         text_add(&t, "the policy failed");
         if (p->n_notes > 0) {
             text_add(&t, ": ");
-            text_add_some(&t, p->notes[0].text, 60);
+            text_add_some(&t, p->notes[0].text, WORDS_MAX);
             add_line(&t, x, p->notes[0].line);
         }
         text_add(&t, "; only the guard acts: ");

@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* From a snapshot to a plan: what is decided, by which rule, whether it is sent, and what people are told. */
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host-agent/decide/plan.h"
+#include "tests/unit/decide-fixture.h"
+
+static const GuardConfig config = GUARD_CONFIG_DEFAULT;
+
+static Policy *load(const char *text)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    if (!text)
+        return NULL;
+    if (policy_load(text, strlen(text), "/etc/ballast/test.policy", &d, &p) < 0)
+        ck_abort_msg("%s", d.text);
+    policy_diagnostics_done(&d);
+    return p;
+}
+
+static void make(const Snapshot *s, const char *text, Plan *ret)
+{
+    _cleanup_(policy_freep) Policy *p = load(text);
+
+    ck_assert_int_eq(plan_make(s, p, &config, ret), 0);
+    /* What is borrowed from the policy is gone with it. */
+    for (size_t i = 0; i < ret->n_decisions; i++)
+        ret->decisions[i].because = NULL;
+}
+
+/* A policy that asks for one size. */
+#define ASK(size) "for g in guests { g.target = " size " }"
+#define MARKS                                                                                            \
+    "let pressure_mark = 20% * host.total; let critical_mark = 5% * host.total; let relax_mark = 25% * " \
+    "host.total\n"
+#define NOTHING MARKS
+
+/* One guest of 2 GiB with a floor of 512 MiB that stands at 1536 MiB, of which 1024 are available. Host:
+ * available of 100 GiB; the marks are 20, 5 and 25 GiB. */
+typedef struct Case {
+    const char *what, *policy;
+    unsigned host_gib;                  /* available */
+    unsigned current_mib, standing_mib; /* 0: 1536; as current */
+    GuestMode mode;
+    const char *busy, *pinned;
+    usec_t age_sec, uptime_sec; /* 0: fresh, long up */
+    bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
+    unsigned target_mib; /* expected */
+    bool send;
+    GuardRule rule;
+    const char *words[4]; /* in the reason */
+} Case;
+
+#define R(rule) GUARD_RULE_##rule
+
+static const Case cases[] = {
+    /* The policy's moves. */
+    {"a shrink", ASK("1400MiB because \"gives free memory\""), 10, .target_mib = 1400, .send = true,
+     .words = {"gives free memory (test.policy:1)"}},
+    {"a shrink without words", ASK("1400MiB"), 10, .target_mib = 1400, .send = true,
+     .words = {"shrunk by the policy (test.policy:1)"}},
+    {"a growth", ASK("1700MiB because \"returns\""), 50, .target_mib = 1700, .send = true,
+     .words = {"returns (test.policy:1)"}},
+    {"a growth without words", ASK("1700MiB"), 50, .target_mib = 1700, .send = true,
+     .words = {"grown by the policy (test.policy:1)"}},
+    {"what stands", ASK("g.target"), 10, .target_mib = 1536, .words = {"stays at 1.50 GiB", "test.policy:1"}},
+    {"to the floor", ASK("1kB because \"gives\""), 10, .fast = true, .target_mib = 512, .send = true,
+     .rule = R(FLOOR), .words = {"gives (test.policy:1)", "clipped to its floor of 512 MiB (floor)"}},
+    {"below the floor from the floor", ASK("1kB"), 10, .current_mib = 512, .target_mib = 512,
+     .rule = R(FLOOR), .words = {"not shrunk: at its floor of 512 MiB (floor)"}},
+    {"above full", ASK("999TiB because \"returns\""), 50, .target_mib = 2048, .send = true,
+     .rule = R(CEILING), .words = {"returns", "clipped to its full size of 2.00 GiB (ceiling)"}},
+    {"above full from full", ASK("999TiB"), 50, .current_mib = 2048, .target_mib = 2048, .rule = R(CEILING),
+     .words = {"not grown: it has its full size of 2.00 GiB (ceiling)"}},
+    {"more than a step", ASK("600MiB"), 10, .target_mib = 1280, .send = true, .rule = R(STEP),
+     .words = {"clipped to a step of 256 MiB (step)"}},
+    {"into what a swapless guest uses", ASK("520MiB"), 10, .swapless = true, .fast = true, .target_mib = 564,
+     .send = true, .rule = R(SWAPLESS), .words = {"clipped to the 563 MiB it needs without swap (swapless)"}},
+    {"too small a shrink", ASK("1530MiB"), 10, .target_mib = 1536, .rule = R(DEAD_BAND),
+     .words = {"not moved: 6.00 MiB more or less isn't worth a move (dead-band)"}},
+    {"too small a growth", ASK("1540MiB"), 50, .target_mib = 1536, .rule = R(DEAD_BAND),
+     .words = {"(dead-band)"}},
+    {"small, but to full", ASK("2GiB"), 50, .current_mib = 2047, .target_mib = 2048, .send = true,
+     .words = {"grown by the policy"}},
+    {"a growth measured against what stands, not what is", ASK("1540MiB"), 50, .current_mib = 1536,
+     .standing_mib = 1538, .moving = true, .target_mib = 1538, .rule = R(DEAD_BAND),
+     .words = {"(dead-band)"}},
+
+    /* What forbids to shrink. */
+    {"stale", ASK("1400MiB"), 10, .age_sec = 12, .target_mib = 1536, .rule = R(STALE),
+     .words = {"not shrunk: stats are 12s old (stale)"}},
+    {"no stats", ASK("1400MiB"), 10, .no_stats = true, .target_mib = 1536, .rule = R(STALE),
+     .words = {"not shrunk: no stats of it have come (stale)"}},
+    {"grace", ASK("1400MiB"), 10, .uptime_sec = 30, .target_mib = 1536, .rule = R(GRACE),
+     .words = {"not shrunk: up for 30s, left alone until 45s (grace)"}},
+    {"released", ASK("1400MiB"), 10, .released = true, .target_mib = 1536, .rule = R(GRACE),
+     .words = {"not shrunk: its memory was asked back just now (grace)"}},
+    {"stalled", ASK("1400MiB"), 10, .stalled = true, .target_mib = 1536, .rule = R(STALLED),
+     .words = {"not shrunk: its balloon made no progress", "(stalled)"}},
+    {"moving", ASK("1400MiB"), 10, .moving = true, .target_mib = 1536, .rule = R(STEP),
+     .words = {"not shrunk: its last move isn't over", "(step)"}},
+    {"swapless, and doesn't tell what it uses", ASK("1400MiB"), 10, .swapless = true, .no_available = true,
+     .target_mib = 1536, .rule = R(SWAPLESS),
+     .words = {"not shrunk: it doesn't tell what it uses (swapless)"}},
+    {"in distress at its full size", ASK("1400MiB"), 10, .current_mib = 2048, .distress = true,
+     .target_mib = 2048, .rule = R(DISTRESS),
+     .words = {"in distress, and it has its full size already (distress)"}},
+
+    /* … but not to give back. */
+    {"stale, growth", ASK("2GiB because \"returns\""), 50, .age_sec = 12, .target_mib = 2048, .send = true,
+     .words = {"returns"}},
+    {"stalled, growth", ASK("2GiB"), 50, .stalled = true, .target_mib = 2048, .send = true},
+    {"moving, growth", ASK("2GiB"), 50, .standing_mib = 1400, .moving = true, .target_mib = 2048,
+     .send = true},
+    {"grace, growth", ASK("2GiB"), 50, .uptime_sec = 1, .target_mib = 2048, .send = true},
+
+    /* What forbids any move. */
+    {"off", ASK("1400MiB"), 10, .mode = GUEST_MODE_OFF, .target_mib = 1536, .rule = R(OFF),
+     .words = {"not moved: its mode is off (off)"}},
+    {"pinned", ASK("1400MiB"), 10, .pinned = "hostdev", .target_mib = 1536, .rule = R(PINNED),
+     .words = {"not moved: a balloon would free nothing: hostdev (pinned)"}},
+    {"busy", ASK("2GiB"), 50, .busy = "migrating", .target_mib = 1536, .rule = R(BUSY),
+     .words = {"not moved: migrating (busy)"}},
+    {"busy in distress", NULL, 50, .busy = "paused", .distress = true, .target_mib = 1536, .rule = R(BUSY),
+     .words = {"not moved: paused (busy)"}},
+    {"off in distress", NULL, 50, .mode = GUEST_MODE_OFF, .distress = true, .target_mib = 1536,
+     .rule = R(OFF)},
+    {"pinned after a reboot", NULL, 50, .pinned = "hugepages", .reboot = true, .target_mib = 1536,
+     .rule = R(PINNED)},
+    {"off below its floor", NULL, 50, .current_mib = 300, .mode = GUEST_MODE_OFF, .target_mib = 300,
+     .rule = R(OFF)},
+
+    /* What the guard asks for by itself. */
+    {"distress", NULL, 50, .distress = true, .target_mib = 2048, .send = true, .rule = R(DISTRESS),
+     .words = {"gets memory back: it is in distress (distress)"}},
+    {"distress against the policy", ASK("600MiB"), 10, .distress = true, .target_mib = 2048, .send = true,
+     .rule = R(DISTRESS), .words = {"in distress (distress)"}},
+    {"distress with a shrink on its way", ASK("600MiB"), 10, .standing_mib = 1280, .moving = true,
+     .distress = true, .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+    {"distress with a shrink on its way, and no room: keeps what it has", ASK("600MiB"), 3,
+     .standing_mib = 1280, .moving = true, .distress = true, .target_mib = 1536, .send = true,
+     .rule = R(DISTRESS),
+     .words = {"gets memory back: it is in distress (distress)", "no more than the host can spare (room)"}},
+    {"distress without room", NULL, 5, .distress = true, .target_mib = 1536, .rule = R(ROOM),
+     .words =
+         {"in distress, but not grown: the host has nothing more to spare above its critical mark (room)"}},
+    {"reboot", NULL, 50, .reboot = true, .target_mib = 2048, .send = true, .rule = R(REBOOT),
+     .words = {"gets its full size first after a reboot (reboot)"}},
+    {"reboot without room", NULL, 4, .reboot = true, .target_mib = 1536, .rule = R(ROOM),
+     .words = {"rebooted into a shrunken size, but not grown", "(room)"}},
+    {"reboot in distress", NULL, 50, .reboot = true, .distress = true, .target_mib = 2048, .send = true,
+     .rule = R(DISTRESS)},
+    {"below its floor", NULL, 50, .current_mib = 300, .target_mib = 512, .send = true, .rule = R(FLOOR),
+     .words = {"raised to its floor of 512 MiB (floor)"}},
+    {"a little below its floor is enough", NULL, 50, .current_mib = 511, .target_mib = 512, .send = true,
+     .rule = R(FLOOR)},
+    {"below its floor, and the policy wants less", ASK("100MiB"), 10, .current_mib = 300, .target_mib = 512,
+     .send = true, .rule = R(FLOOR)},
+    {"below its floor without room", NULL, 3, .current_mib = 300, .target_mib = 300, .rule = R(ROOM),
+     .words = {"below its floor, but not grown", "(room)"}},
+    {"growth without room", ASK("2GiB"), 5, .target_mib = 1536, .rule = R(ROOM),
+     .words = {"not grown: the host has nothing more to spare above its critical mark (room)"}},
+
+    /* Observe. */
+    {"observe, shrink", ASK("1416MiB because \"gives free memory\""), 10, .mode = GUEST_MODE_OBSERVE,
+     .target_mib = 1416, .rule = R(OBSERVE),
+     .words = {"would give 120 MiB: gives free memory (test.policy:1) (observe)"}},
+    {"observe, growth", ASK("1656MiB"), 50, .mode = GUEST_MODE_OBSERVE, .target_mib = 1656,
+     .rule = R(OBSERVE), .words = {"would get 120 MiB: grown by the policy", "(observe)"}},
+    {"observe, clipped", ASK("1kB"), 10, .mode = GUEST_MODE_OBSERVE, .target_mib = 1280, .rule = R(OBSERVE),
+     .words = {"would give 256 MiB", "(step)", "(observe)"}},
+    {"observe, distress", NULL, 50, .mode = GUEST_MODE_OBSERVE, .distress = true, .target_mib = 2048,
+     .rule = R(OBSERVE),
+     .words = {"would get 512 MiB: gets memory back: it is in distress (distress) (observe)"}},
+    {"observe, nothing to do", NOTHING, 50, .mode = GUEST_MODE_OBSERVE, .current_mib = 2048,
+     .target_mib = 2048, .words = {"nothing to do"}},
+
+    /* The policy asks for nothing. */
+    {"at rest, at full", NOTHING, 50, .current_mib = 2048, .target_mib = 2048,
+     .words = {"nothing to do: the host has enough available, and it has its full size"}},
+    {"at rest, below full", NOTHING, 50, .target_mib = 1536,
+     .words = {"nothing to do: the host has enough available", "the policy gives it nothing now"}},
+    {"between the marks", NOTHING, 22, .target_mib = 1536, .words = {"between its marks"}},
+    {"between the usual marks, which aren't the policy's", "let x = 1", 22, .target_mib = 1536,
+     .words = {"the policy asks nothing of it"}},
+    {"under pressure", NOTHING, 10, .target_mib = 1536,
+     .words = {"the policy takes nothing from it (1.00 GiB available)"}},
+    {"under pressure, no stat of what is available", NOTHING, 10, .no_available = true, .target_mib = 1536,
+     .words = {"the policy takes nothing from it"}},
+    {"under pressure, at its floor", NOTHING, 10, .current_mib = 512, .target_mib = 512, .rule = R(FLOOR),
+     .words = {"not shrunk: at its floor of 512 MiB (floor)"}},
+    {"under pressure, stale", NOTHING, 10, .age_sec = 12, .target_mib = 1536, .rule = R(STALE),
+     .words = {"not shrunk: stats are 12s old (stale)"}},
+    {"at rest, stale", NOTHING, 50, .age_sec = 12, .current_mib = 2048, .target_mib = 2048,
+     .words = {"nothing to do: the host has enough available"}},
+    {"no policy", NULL, 10, .target_mib = 1536, .words = {"no policy is loaded"}},
+    {"a turn undone", "for g in guests { g.target = g.psi_memory_some * 1GiB }", 10, .target_mib = 1536,
+     .words = {"not moved: the policy skipped it: ", "psi_memory_some", "test.policy:1"}},
+    {"the policy failed", "let x = host.psi_memory_some + 1; for g in guests { g.target = 1GiB }", 10,
+     .target_mib = 1536, .words = {"not moved: the policy failed"}},
+    {"the policy failed, distress", "let x = host.psi_memory_some + 1", 50, .distress = true,
+     .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+};
+
+static SnapshotGuest guest_of(const Case *c)
+{
+    SnapshotGuest g = fixture_guest();
+
+    fixture_size(&g, (c->current_mib ?: 1536) * MIB);
+    if (c->standing_mib > 0)
+        g.standing_bytes = c->standing_mib * MIB;
+    g.mode = c->mode;
+    g.busy = c->busy;
+    g.pinned = c->pinned;
+    if (c->age_sec > 0)
+        g.age_usec = c->age_sec * USEC_PER_SEC + 1000;
+    if (c->no_stats) {
+        g.source = GUEST_SOURCE_NONE;
+        g.age_usec = USEC_INFINITY;
+    }
+    if (c->uptime_sec > 0)
+        g.uptime_usec = c->uptime_sec * USEC_PER_SEC;
+    if (c->no_available)
+        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
+    if (c->swapless)
+        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    g.distress = c->distress;
+    g.released = c->released;
+    g.reboot = c->reboot;
+    g.stalled = c->stalled;
+    g.moving = c->moving;
+    g.shrink_rate = c->fast ? 10.0 * (double) GIB : 0;
+    return g;
+}
+
+START_TEST(test_cases)
+{
+    const Case *c = cases + _i;
+    SnapshotGuest g = guest_of(c);
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(c->host_gib * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+    const Decision *d;
+
+    make(&s, c->policy, &p);
+    d = p.decisions;
+    /* In whole MiB, upwards: what a swapless guest needs isn't one. */
+    ck_assert_msg((d->target_bytes + MIB - 1) / MIB == c->target_mib, "%s: target %" PRIu64 " KiB: %s",
+                  c->what, d->target_bytes / KIB, d->reason);
+    ck_assert_msg(d->target_bytes % KIB == 0, "%s: not whole KiB", c->what);
+    ck_assert_msg(d->send == c->send, "%s: %ssent: %s", c->what, d->send ? "" : "not ", d->reason);
+    ck_assert_msg(d->rule == c->rule, "%s: by %s: %s", c->what, guard_rule_to_string(d->rule), d->reason);
+    for (size_t i = 0; i < ELEMENTSOF(c->words) && c->words[i]; i++)
+        ck_assert_msg(strstr(d->reason, c->words[i]), "%s: '%s' instead of '%s'", c->what, d->reason,
+                      c->words[i]);
+    ck_assert_msg(d->reason[0] && p.summary[0], "%s: nothing is said", c->what);
+}
+END_TEST
+
+/* The marks: the policy's, else the usual ones; and where the host stands beside them. */
+START_TEST(test_marks)
+{
+    Snapshot s = {.host = fixture_host(21 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+
+    make(&s, NULL, &p);
+    ck_assert_double_eq(p.pressure_mark_bytes, 0.20 * (double) HOST_TOTAL);
+    ck_assert_double_eq(p.critical_mark_bytes, 0.05 * (double) HOST_TOTAL);
+    ck_assert_double_eq(p.relax_mark_bytes, 0.25 * (double) HOST_TOTAL);
+    ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
+
+    host_set(&s.host, HOST_FIELD_AVAILABLE, 19.9 * (double) GIB);
+    make(&s, NULL, &p);
+    ck_assert_int_eq(p.pressure, HOST_PRESSURE_MODERATE);
+    host_set(&s.host, HOST_FIELD_AVAILABLE, 4.9 * (double) GIB);
+    make(&s, NULL, &p);
+    ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
+
+    /* A fifth of a large host is more than anyone means. */
+    host_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
+    make(&s, NULL, &p);
+    ck_assert_double_eq(p.pressure_mark_bytes, 32.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_mark_bytes, 8.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
+
+    /* Each by itself. */
+    make(&s, "let pressure_mark = 7GiB; const critical_mark = 6GiB", &p);
+    ck_assert_double_eq(p.pressure_mark_bytes, 7.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_mark_bytes, 6.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
+    ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
+
+    /* Nothing is known of the host. */
+    s.host.present = 0;
+    make(&s, NULL, &p);
+    ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
+    ck_assert_ptr_nonnull(strstr(p.summary, "the host's memory isn't known"));
+
+    ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_NONE), "none");
+    ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_MODERATE), "moderate");
+    ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_SEVERE), "severe");
+}
+END_TEST
+
+/* What a policy reads of a guest are the facts of the snapshot, not what its fields happened to hold. */
+START_TEST(test_fields)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+    static const struct {
+        const char *expression;
+        uint64_t bytes;
+    } table[] = {
+        {"g.current - 1GiB", 700 * MIB},
+        {"g.target - 800MiB", 800 * MIB},
+        {"g.maximum - 3500MiB", 596 * MIB},
+        {"g.full - 1348MiB", 700 * MIB},
+        {"g.floor + 100MiB", 612 * MIB},
+        {"g.least", 512 * MIB},
+        {"g.most", 2048 * MIB},
+        {"g.age / 1s * 400MiB", 800 * MIB},
+        {"g.uptime / 1h * 700MiB", 700 * MIB},
+        {"host.pending + 600MiB", 724 * MIB},
+        {"if g.distress then 0B else 650MiB", 650 * MIB},
+    };
+
+    g.maximum_bytes = 4 * GIB;
+    g.age_usec = 2 * USEC_PER_SEC;
+    g.current_bytes = 1724 * MIB;
+    g.standing_bytes = 1600 * MIB;
+    g.shrink_rate = 10.0 * (double) GIB;
+    for (int f = 0; f < GUEST_FIELD_MAX; f++)
+        if (f != GUEST_FIELD_AVAILABLE && f != GUEST_FIELD_SWAP_TOTAL && f != GUEST_FIELD_SWAP_FREE)
+            guest_set(&g.fields, f, 12345);
+    host_set(&s.host, HOST_FIELD_PENDING, 12345);
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        char text[256];
+
+        snprintf(text, sizeof text, "for g in guests { g.target = %s }", table[i].expression);
+        make(&s, text, &p);
+        ck_assert_msg(p.decisions[0].wanted_bytes == table[i].bytes, "%s is %" PRIu64 " KiB: %s",
+                      table[i].expression, p.decisions[0].wanted_bytes / KIB, p.decisions[0].reason);
+        plan_done(&p);
+    }
+    ck_assert_double_eq(p.pending_bytes, 0);
+    make(&s, NULL, &p);
+    ck_assert_double_eq(p.pending_bytes, 124.0 * (double) MIB);
+}
+END_TEST
+
+/* An age that isn't known is a missing stat. */
+START_TEST(test_unknown_age)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+
+    g.age_usec = USEC_INFINITY;
+    make(&s, "for g in guests { g.target = g.age / 1s * 1GiB }", &p);
+    ck_assert_uint_eq(p.notes_total, 1);
+    ck_assert_uint_eq(p.n_notes, 1);
+    ck_assert_uint_eq(p.notes[0].guest, 0);
+    ck_assert_uint_eq(p.decisions[0].line, 0);
+}
+END_TEST
+
+/* Seven guests that all want 512 MiB; the room is for three and a half of them. */
+START_TEST(test_order_of_growth)
+{
+    SnapshotGuest guests[7];
+    Snapshot s = {.guests = guests, .n_guests = 7, .host = fixture_host(5 * GIB + 1792 * MIB)};
+    _cleanup_(plan_done) Plan p = {};
+    uint64_t given = 0;
+
+    for (size_t i = 0; i < 7; i++) {
+        guests[i] = fixture_guest();
+        fixture_size(guests + i, 1536 * MIB);
+    }
+    /* The policy goes from the last to the first, which it has assigned to in that order. */
+    for (size_t i = 0; i < 7; i++)
+        guest_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, (double) (i * MIB));
+    guests[0].mode = GUEST_MODE_OBSERVE;
+    guests[0].distress = true;
+    guests[2].current_bytes = guests[2].standing_bytes = GIB;
+    guests[2].floor_bytes = 1536 * MIB;
+    guests[3].reboot = true;
+    guests[4].distress = true;
+    make(&s, "for g in guests by g.available desc { g.target = g.full because \"returns\" }", &p);
+
+    /* Distress first, then the reboot, the floor, and what is left to the policy's first. */
+    ck_assert_uint_eq(p.decisions[4].target_bytes, 2 * GIB);
+    ck_assert_uint_eq(p.decisions[3].target_bytes, 2 * GIB);
+    ck_assert_uint_eq(p.decisions[2].target_bytes, 1536 * MIB);
+    ck_assert_uint_eq(p.decisions[6].target_bytes, 1536 * MIB + 256 * MIB);
+    ck_assert_int_eq(p.decisions[6].rule, GUARD_RULE_ROOM);
+    ck_assert_ptr_nonnull(
+        strstr(p.decisions[6].reason, "returns (test.policy:1), no more than the host can spare"));
+    ck_assert(p.decisions[6].send);
+    ck_assert_uint_eq(p.decisions[5].target_bytes, 1536 * MIB);
+    ck_assert_int_eq(p.decisions[5].rule, GUARD_RULE_ROOM);
+    ck_assert_uint_eq(p.decisions[1].target_bytes, 1536 * MIB);
+    /* A guest that is only observed takes nothing from the others, in distress or not. */
+    ck_assert_uint_eq(p.decisions[0].target_bytes, 1536 * MIB);
+    for (size_t i = 0; i < 7; i++)
+        given += p.decisions[i].target_bytes - guests[i].standing_bytes;
+    ck_assert_uint_eq(given, 1792 * MIB);
+    ck_assert_str_eq(p.summary, "4 guests get 1.75 GiB");
+}
+END_TEST
+
+/* A policy counts on what it takes. One that is only observed gives nothing, so the others must. */
+START_TEST(test_mixed_modes)
+{
+    SnapshotGuest guests[2] = {fixture_guest(), fixture_guest()};
+    Snapshot s = {.guests = guests, .n_guests = 2, .host = fixture_host(10 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+    const char *policy = MARKS "let need = 200MiB; for g in guests by g.available desc {"
+                               " let give = min(need, g.target - g.least);"
+                               " if give > 0B { g.target = g.target - give; need = need - give } }";
+
+    guest_set(&guests[0].fields, GUEST_FIELD_AVAILABLE, 1.5 * (double) GIB);
+    make(&s, policy, &p);
+    ck_assert_uint_eq(p.decisions[0].target_bytes, 1848 * MIB);
+    ck_assert_uint_eq(p.decisions[1].target_bytes, 2048 * MIB);
+    plan_done(&p);
+
+    guests[0].mode = GUEST_MODE_OBSERVE;
+    make(&s, policy, &p);
+    ck_assert_uint_eq(p.decisions[0].target_bytes, 1848 * MIB);
+    ck_assert(!p.decisions[0].send);
+    ck_assert_uint_eq(p.decisions[1].target_bytes, 1848 * MIB);
+    ck_assert(p.decisions[1].send);
+    ck_assert_str_eq(p.summary,
+                     "1 guest gives 200 MiB; 1 move decided for guests in mode observe and not sent");
+}
+END_TEST
+
+/* What a policy's numbers can be at their worst. */
+START_TEST(test_odd_numbers)
+{
+    static const struct {
+        double asked;
+        uint64_t target;
+    } table[] = {
+        {NAN, 1536 * MIB},
+        {INFINITY, 2048 * MIB},
+        {-INFINITY, 512 * MIB},
+        {-1, 512 * MIB},
+        {0, 512 * MIB},
+        {1e300, 2048 * MIB},
+        {0x1p63, 2048 * MIB},
+        {0x1p64, 2048 * MIB},
+        {1000.0 * MIB + 1, 1000 * MIB + KIB}, /* a shrink is rounded up */
+        {1000.0 * MIB + 1023, 1000 * MIB + KIB},
+        {1700.0 * MIB + 1023.5, 1700 * MIB}, /* growth down */
+        {1536.0 * MIB - 0.5, 1536 * MIB},
+    };
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+
+    fixture_size(&g, 1536 * MIB);
+    g.shrink_rate = 10.0 * (double) GIB;
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        PolicyAssignment a = {.target_bytes = table[i].asked, .line = 7, .order = 1};
+        PolicyOutput output = {.assignments = &a, .marks = {NAN, INFINITY, NAN}};
+        _cleanup_(plan_done) Plan p = {};
+
+        ck_assert_int_eq(plan_apply(&s, &config, "dir/x.policy", &output, 0, &p), 0);
+        ck_assert_msg(p.decisions[0].target_bytes == table[i].target, "%g: %" PRIu64 " KiB", table[i].asked,
+                      p.decisions[0].target_bytes / KIB);
+        if (isnan(table[i].asked))
+            ck_assert_str_eq(p.decisions[0].reason,
+                             "not moved: the policy's target is no number (x.policy:7)");
+        ck_assert_double_eq(p.critical_mark_bytes, 0.05 * (double) HOST_TOTAL);
+    }
+}
+END_TEST
+
+/* Summaries, over a few guests. */
+START_TEST(test_summaries)
+{
+    static const struct {
+        const char *what, *policy;
+        unsigned host_gib, n_guests, current_mib;
+        GuestMode mode;
+        bool first_stale, coming;
+        const char *words[3];
+    } table[] = {
+        {"no guests", NOTHING, 50, 0, 0,
+         .words = {"host has 50.0% available, above the 25.0% mark: nothing to take"}},
+        {"at rest", NOTHING, 31, 3, 2048,
+         .words = {"host has 31.0% available, above the 25.0% mark: nothing to take; all guests have their "
+                   "full size"}},
+        {"on the way back", NOTHING, 31, 3, 1536, .words = {"3 of 3 guests below full size"}},
+        {"between", NOTHING, 22, 3, 1536,
+         .words = {"host has 22.0% available, between the 20.0% and 25.0% marks: nothing moves"}},
+        {"at their floors", NOTHING, 12, 3, 512, .first_stale = true,
+         .words =
+             {"host has 12.0% available, below the 20.0% mark; no guest gives more now: 3 at their floor"}},
+        {"one stale", NOTHING, 12, 3, 1536, .first_stale = true,
+         .words = {"no guest gives more now: 1 stale, 2 from which the policy takes nothing"}},
+        {"severe", NOTHING, 4, 1, 512,
+         .words = {"host has 4.0% available, below the critical 5.0% mark", "1 at their floor"}},
+        {"on their way", NOTHING, 19, 3, 2048, .coming = true,
+         .words = {"host has 19.0% available, below the 20.0% mark; balloons on their way bring 1.46 GiB"}},
+        {"moves", ASK("1900MiB"), 10, 3, 2048, .words = {"3 guests give 444 MiB"}},
+        {"observe", ASK("1900MiB"), 10, 3, 2048, .mode = GUEST_MODE_OBSERVE,
+         .words =
+             {"mode observe: 3 moves decided, none sent; `ballastctl mode auto` lets Ballast move balloons"}},
+        {"no policy", NULL, 10, 1, 2048,
+         .words = {"no policy is loaded; only the guard acts: nothing moves"}},
+        {"failed", "let x = host.psi_memory_some + 1", 10, 1, 2048,
+         .words = {"the policy failed: ", "psi_memory_some",
+                   "(test.policy:1); only the guard acts: nothing moves"}},
+    };
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        SnapshotGuest guests[3] = {fixture_guest(), fixture_guest(), fixture_guest()};
+        Snapshot s = {
+            .guests = guests, .n_guests = table[i].n_guests, .host = fixture_host(table[i].host_gib * GIB)};
+        _cleanup_(plan_done) Plan p = {};
+
+        for (size_t g = 0; g < table[i].n_guests; g++) {
+            guests[g].mode = table[i].mode;
+            fixture_size(guests + g, table[i].current_mib * MIB);
+            if (table[i].coming)
+                guests[g].standing_bytes -= 500 * MIB;
+        }
+        if (table[i].first_stale)
+            guests[0].age_usec = 60 * USEC_PER_SEC;
+        make(&s, table[i].policy, &p);
+        for (size_t w = 0; w < ELEMENTSOF(table[i].words) && table[i].words[w]; w++)
+            ck_assert_msg(strstr(p.summary, table[i].words[w]), "%s: '%s' instead of '%s'", table[i].what,
+                          p.summary, table[i].words[w]);
+    }
+}
+END_TEST
+
+static bool is_utf8(const char *s)
+{
+    for (; *s; s++)
+        if ((*s & 0xC0) == 0xC0) {
+            unsigned more = (*s & 0xF8) == 0xF0 ? 3 : (*s & 0xF0) == 0xE0 ? 2 : 1;
+
+            while (more-- > 0)
+                if ((*++s & 0xC0) != 0x80)
+                    return false;
+        } else if (*s & 0x80)
+            return false;
+    return true;
+}
+
+/* Long words are cut between characters: D-Bus takes no half ones. */
+START_TEST(test_long_words)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+
+    for (size_t n = 1; n < 400; n++) {
+        char because[2048] = "", origin[2048] = "/etc/";
+        PolicyAssignment a = {.target_bytes = 1, .line = 4000000000U, .order = 1, .because = because};
+        PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
+        _cleanup_(plan_done) Plan p = {};
+
+        for (size_t i = 0; i < n; i++) {
+            strcat(because, i % 2 ? "é" : i % 3 ? "€" : "x");
+            strcat(origin, i % 2 ? "😀" : "x");
+        }
+        g.mode = n % 2 ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
+        ck_assert_int_eq(plan_apply(&s, &config, origin, &output, 0, &p), 0);
+        ck_assert(strlen(p.decisions[0].reason) < DECISION_REASON_MAX);
+        ck_assert_msg(is_utf8(p.decisions[0].reason), "%s", p.decisions[0].reason);
+        /* The rule survives whatever the policy's words are. */
+        ck_assert_msg(strstr(p.decisions[0].reason, "(step)"), "%s", p.decisions[0].reason);
+
+        g.distress = true;
+        g.mode = GUEST_MODE_AUTO;
+        output.n_notes = output.notes_total = 1;
+        snprintf(output.notes[0].text, sizeof output.notes[0].text, "%.99s", because);
+        plan_done(&p);
+        ck_assert_int_eq(plan_apply(&s, &config, origin, &output, -ECANCELED, &p), 0);
+        g.distress = false;
+    }
+}
+END_TEST
+
+START_TEST(test_failed_policy)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+
+    make(&s, "for g in guests { g.target = 1GiB }; let x = host.psi_memory_some + 1", &p);
+    ck_assert_int_eq(p.policy_error, -ECANCELED);
+    ck_assert_uint_eq(p.n_notes, 1);
+    ck_assert(!p.decisions[0].send);
+    ck_assert_uint_eq(p.decisions[0].target_bytes, 2 * GIB);
+    plan_done(&p);
+    ck_assert_ptr_null(p.decisions);
+    plan_done(&p);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plan");
+    TCase *t = tcase_create("plan");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
+    tcase_add_test(t, test_marks);
+    tcase_add_test(t, test_fields);
+    tcase_add_test(t, test_unknown_age);
+    tcase_add_test(t, test_order_of_growth);
+    tcase_add_test(t, test_mixed_modes);
+    tcase_add_test(t, test_odd_numbers);
+    tcase_add_test(t, test_summaries);
+    tcase_add_test(t, test_long_words);
+    tcase_add_test(t, test_failed_policy);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
