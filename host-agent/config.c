@@ -523,7 +523,6 @@ int config_load(const char *path, ConfigReporter report, void *userdata, Config 
     if (strncmp(text, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
         l.cursor += 3;
     r = ini_parse_stream(next_line, &l, on_setting, &l);
-    settle_line(&l);
     if (r == -2)
         return -ENOMEM;
     if (r > 0 && !l.bad)

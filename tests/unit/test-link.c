@@ -432,6 +432,7 @@ START_TEST(test_closed_by_handler)
     ck_assert_int_eq(message_pack(&m, buf + n), n);
     ck_assert_int_eq(feed(&r, buf, 2 * (size_t) n), 0);
     ck_assert_uint_eq(r.reports, 1);
+    ck_assert_uint_eq(link_stats(r.link)->messages, 2); /* Hello and the first report */
     ck_assert(!link_welcomed(r.link));
     link_free(r.link);
 }
