@@ -15,7 +15,8 @@
  *             | "for" name "in" "guests" ["where" expr] ["by" expr ("asc" | "desc")] block
  *   block     = "{" {statement} "}"
  *   expr      = "if" expr "then" expr "else" expr | operators over operands
- *   operand   = literal | name | name "." name ["??" operand] | name "(" [expr {"," expr}] ")" | "(" expr ")"
+ *   operand   = literal | name | name "." name ["??" ["-"] operand] | name "(" [expr {"," expr}] ")" | "("
+ * expr ")"
  */
 
 typedef struct Parser {
@@ -151,6 +152,7 @@ static Expr *parse_call(Parser *p, Name *name, Position at)
 }
 
 static Expr *parse_primary(Parser *p);
+static Expr *parse_prefix(Parser *p);
 
 static Expr *parse_field(Parser *p, Name *object, Position at)
 {
@@ -169,7 +171,7 @@ static Expr *parse_field(Parser *p, Name *object, Position at)
     at = p->token.at;
     if (!accept(p, TOKEN_DEFAULT))
         return e;
-    fallback = deeper(p) ? parse_primary(p) : NULL;
+    fallback = !deeper(p) ? NULL : p->token.type == TOKEN_MINUS ? parse_prefix(p) : parse_primary(p);
     if (!fallback)
         return NULL;
     p->depth--;
@@ -209,7 +211,7 @@ static Expr *parse_primary(Parser *p)
                         "'guests' goes into a for loop only");
         return NULL;
     default:
-        expected(p, "a value", NULL);
+        expected(p, "a value", t.type == TOKEN_IF ? "put the 'if' and its values into parentheses" : NULL);
         return NULL;
     }
 }
