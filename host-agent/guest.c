@@ -15,10 +15,14 @@ static void on_hello(void *userdata, const Message *m, bool rebooted)
 
     log_info("%s: agent %s says hello (kernel %s)", g->info.name,
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
-    if (rebooted)
-        guest_rebooted(g, now);
-    if (m->boot_usec > 0 && m->boot_usec < now)
-        g->boot_usec = now - m->boot_usec;
+    /* Its counters began anew. That isn't believed to be a reboot before libvirt says so: else a guest that
+     * says Hello with ever new boot ids would earn grace for ever. */
+    if (rebooted) {
+        history_clear(&g->history);
+        memset(g->newest, 0, sizeof(g->newest));
+    }
+    if (m->boot_usec < now)
+        g->boot_usec = MIN(g->boot_usec, now - m->boot_usec);
 }
 
 static void on_report(void *userdata, const Report *r)
@@ -102,23 +106,19 @@ Guest *guest_free(Guest *g)
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
     full_size_define(&g->full, info);
+    link_set_maximum(g->link, info->maximum_bytes);
     g->info = *info;
 }
 
 void guest_rebooted(Guest *g, usec_t now_usec)
 {
-    /* libvirt's event and the agent's new boot id tell the same reboot. */
-    bool told = g->reboot && usec_since(g->boot_usec, now_usec) < 60 * USEC_PER_SEC;
-
-    if (!told)
-        log_info("%s: rebooted", g->info.name);
+    log_info("%s: rebooted", g->info.name);
     g->boot_usec = now_usec;
     g->reboot = true;
     g->distress_usec = 0;
     history_clear(&g->history);
     memset(g->newest, 0, sizeof(g->newest));
-    if (!told)
-        balloon_reset(&g->balloon);
+    balloon_reset(&g->balloon);
     manager_wake(g->manager);
 }
 

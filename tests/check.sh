@@ -82,7 +82,8 @@ bench)
     exit
     ;;
 fuzz)
-    CC=clang configure build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+    CC=clang configure build/fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dc_args=-fsanitize=fuzzer-no-link
     compile build/fuzz
     for target in build/fuzz/tests/fuzz/fuzz-*; do
         [ -x "$target" ] && [ -f "$target" ] || continue
