@@ -139,36 +139,45 @@ int queue_push(Queue *q, Mailbox *box, const VirtEvent *event)
     return 0;
 }
 
+/* Makes room for n bytes more. */
+static int item_grow(QueueItem *item, size_t n)
+{
+    size_t allocated;
+    uint8_t *grown;
+
+    if (item->event.length + n <= item->allocated)
+        return 0;
+    allocated = MIN(MAX(item->event.length + n, 2 * item->allocated), (size_t) QUEUE_DATA_MAX);
+    grown = realloc(item->data, allocated);
+    if (!grown)
+        return -ENOMEM;
+    item->event.data = item->data = grown;
+    item->allocated = allocated;
+    return 0;
+}
+
 int queue_push_data(Queue *q, Mailbox *box, const char *uuid, const uint8_t *data, size_t length)
 {
+    _cleanup_(queue_item_freep) QueueItem *fresh = NULL;
     QueueItem *item = box->waiting[VIRT_CHANNEL_DATA];
-    size_t waiting = item ? item->event.length : 0;
+    size_t taken;
     int r;
 
-    if (length > QUEUE_DATA_MAX - waiting)
-        return -ENOBUFS;
     if (!item) {
-        r = item_new(&(VirtEvent){.type = VIRT_CHANNEL_DATA, .uuid = uuid}, &item);
+        r = item_new(&(VirtEvent){.type = VIRT_CHANNEL_DATA, .uuid = uuid}, &fresh);
         if (r < 0)
             return r;
+        item = fresh;
     }
-    if (waiting + length > item->allocated) {
-        size_t allocated = MIN(MAX(waiting + length, 2 * item->allocated), (size_t) QUEUE_DATA_MAX);
-        uint8_t *grown = realloc(item->data, allocated);
-
-        if (!grown) {
-            if (!item->box)
-                queue_item_free(item);
-            return -ENOMEM;
-        }
-        item->event.data = item->data = grown;
-        item->allocated = allocated;
-    }
-    memcpy(item->data + waiting, data, length);
-    item->event.length += length;
-    if (!item->box)
-        append(q, box, item);
-    return 0;
+    taken = MIN(length, QUEUE_DATA_MAX - item->event.length);
+    r = item_grow(item, taken);
+    if (r < 0)
+        return r;
+    memcpy(item->data + item->event.length, data, taken);
+    item->event.length += taken;
+    if (fresh)
+        append(q, box, TAKE_PTR(fresh));
+    return taken < length ? -ENOBUFS : 0;
 }
 
 void queue_drop(Queue *q, Mailbox *box, VirtEventType type)

@@ -41,7 +41,7 @@ DEFINE_CLEANUP_FUNC(Queue, queue_free);
 int queue_fd(const Queue *q);
 /* Copies the event with all that it points to. box is NULL for the connection's own events. 0, -ENOMEM. */
 int queue_push(Queue *q, Mailbox *box, const VirtEvent *event);
-/* Appends data of a channel: all of it, or none and -ENOBUFS where too much waits already; -ENOMEM. */
+/* Appends data of a channel. -ENOBUFS where only a part of it fitted; -ENOMEM. */
 int queue_push_data(Queue *q, Mailbox *box, const char *uuid, const uint8_t *data, size_t length);
 /* Drops what waits of that type for that domain. */
 void queue_drop(Queue *q, Mailbox *box, VirtEventType type);

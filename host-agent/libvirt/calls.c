@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The calls for a domain: begun and done with the lock, made without it by a worker, which until then has
+ * Domain.call and the domain's UUID for itself. */
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/libvirt/virt-internal.h"
+
+static void domain_freep(virDomainPtr *domain)
+{
+    if (*domain)
+        virDomainFree(*domain);
+}
+
+static unsigned lane_of(unsigned kind)
+{
+    static const LaneId lanes[CALL_KIND_MAX] = {
+        [CALL_SET] = LANE_SET,
+        [CALL_DEFINITION] = LANE_QUERY,
+        [CALL_STATS] = LANE_QUERY,
+        [CALL_CHANNEL] = LANE_CHANNEL,
+    };
+
+    return lanes[kind];
+}
+
+/* A domain that isn't there, or doesn't run any more, is nobody's failure. */
+static bool has_vanished(void)
+{
+    int code = virGetLastErrorCode();
+
+    return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
+}
+
+static void call_failed(Call *call)
+{
+    call->vanished = has_vanished();
+    call->error = virt_last_error(&call->text);
+}
+
+static void call_refuse(Call *call, int error, const char *text)
+{
+    call->error = error;
+    call->text = strdup(text);
+}
+
+static const char *job_name(int operation)
+{
+    switch (operation) {
+    case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
+    case VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
+        return "migrating";
+    case VIR_DOMAIN_JOB_OPERATION_SAVE:
+    case VIR_DOMAIN_JOB_OPERATION_RESTORE:
+    case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT:
+    case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
+    case VIR_DOMAIN_JOB_OPERATION_DUMP:
+        return "saving";
+    default: /* a backup, say, needs nothing to stand still */
+        return NULL;
+    }
+}
+
+/* Whether the domain is being migrated or saved. That one begins to be is told by no event; the first
+ * question costs 0.1 ms, waits for nothing, and in almost all cases is the last. */
+static void find_job(Call *call, virDomainPtr domain)
+{
+    virDomainControlInfo control;
+    virTypedParameterPtr params = NULL;
+    int type, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+
+    if (virDomainGetControlInfo(domain, &control, 0) < 0)
+        return;
+    if (control.state == VIR_DOMAIN_CONTROL_JOB) {
+        if (virDomainGetJobStats(domain, &type, &params, &n, 0) < 0)
+            return;
+        if (type != VIR_DOMAIN_JOB_NONE)
+            (void) virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation);
+        virTypedParamsFree(params, n);
+    } else if (control.state != VIR_DOMAIN_CONTROL_OK)
+        return;
+    call->job = job_name(operation);
+    call->job_known = true;
+}
+
+static void set_remembered(Call *call, virDomainPtr domain, uint64_t full_bytes, uint64_t sent_bytes)
+{
+    _cleanup_free_ char *xml = NULL;
+
+    if (sent_bytes > 0) {
+        xml = domain_state_xml(full_bytes, sent_bytes);
+        if (!xml)
+            return;
+    }
+    call->remembered = virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, STATE_KEY, STATE_URI,
+                                            VIR_DOMAIN_AFFECT_LIVE) >= 0;
+    call->forgetful = !call->remembered && !has_vanished();
+}
+
+static void run_set(Domain *d, virDomainPtr domain)
+{
+    Call *call = &d->call;
+    bool changed =
+        d->remembered_full_bytes != call->full_bytes || d->remembered_sent_bytes != call->target_bytes;
+
+    find_job(call, domain);
+    if (call->job_known && call->job) {
+        /* libvirt would let it wait, half a minute at most, and then refuse it. */
+        call_refuse(call, -EBUSY, "it is being migrated or saved");
+        return;
+    }
+    /* First, so that a target is never in force that nobody remembers to have sent. */
+    if (changed)
+        set_remembered(call, domain, call->full_bytes, call->target_bytes);
+    if (virDomainSetMemoryFlags(domain, (unsigned long) (call->target_bytes / KIB), VIR_DOMAIN_AFFECT_LIVE) >=
+        0)
+        return;
+    call_failed(call);
+    if (call->remembered) {
+        bool forgetful = call->forgetful;
+
+        set_remembered(call, domain, d->remembered_full_bytes, d->remembered_sent_bytes);
+        call->remembered = false;
+        call->forgetful = forgetful;
+    }
+}
+
+static void run_definition(Domain *d, virDomainPtr domain)
+{
+    _cleanup_free_ char *live = NULL, *inactive = NULL;
+    Call *call = &d->call;
+    int state, reason, persistent, r;
+
+    if (virDomainGetState(domain, &state, &reason, 0) < 0) {
+        call_failed(call);
+        return;
+    }
+    call->paused =
+        state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED || state == VIR_DOMAIN_CRASHED;
+    call->shutting_down = state == VIR_DOMAIN_SHUTDOWN;
+    live = virDomainGetXMLDesc(domain, 0);
+    persistent = live ? virDomainIsPersistent(domain) : -1;
+    if (persistent == 1)
+        inactive = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (persistent < 0 || (persistent == 1 && !inactive)) {
+        call_failed(call);
+        return;
+    }
+    call->info = malloc(sizeof(*call->info));
+    r = call->info ? domain_info_parse(live, inactive, call->info) : -ENOMEM;
+    if (r < 0) {
+        free(TAKE_PTR(call->info));
+        call_refuse(call, r, "its definition can't be understood");
+        return;
+    }
+    call->vanished = call->info->id < 0;
+    find_job(call, domain);
+}
+
+static void take_stat(VirtStats *s, int tag, uint64_t value)
+{
+    switch (tag) {
+#define BYTES(TAG, name)               \
+    case VIR_DOMAIN_MEMORY_STAT_##TAG: \
+        s->has_##name = true;          \
+        s->name##_bytes = value * KIB; \
+        break
+#define NUMBER(TAG, name, field)       \
+    case VIR_DOMAIN_MEMORY_STAT_##TAG: \
+        s->has_##name = true;          \
+        s->field = value;              \
+        break
+        BYTES(SWAP_IN, swap_in);
+        BYTES(SWAP_OUT, swap_out);
+        BYTES(UNUSED, unused);
+        BYTES(AVAILABLE, available);
+        BYTES(ACTUAL_BALLOON, actual);
+        BYTES(RSS, rss);
+        BYTES(USABLE, usable);
+        BYTES(DISK_CACHES, disk_caches);
+        NUMBER(MAJOR_FAULT, major_faults, major_faults);
+        NUMBER(MINOR_FAULT, minor_faults, minor_faults);
+        NUMBER(LAST_UPDATE, last_update, last_update_sec);
+#undef BYTES
+#undef NUMBER
+    default: /* huge pages, and what newer versions add */
+        break;
+    }
+}
+
+static void run_stats(Domain *d, virDomainPtr domain)
+{
+    virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+    Call *call = &d->call;
+    int n;
+
+    find_job(call, domain);
+    /* Without a period QEMU never asks the guest. Where it can't be set, what there is serves. */
+    if (call->period_sec > 0)
+        (void) virDomainSetMemoryStatsPeriod(domain, (int) call->period_sec, VIR_DOMAIN_AFFECT_LIVE);
+    n = virDomainMemoryStats(domain, stats, ELEMENTSOF(stats), 0);
+    if (n < 0) {
+        call_failed(call);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        take_stat(&call->stats, stats[i].tag, stats[i].val);
+}
+
+static void run_channel(Domain *d, virDomainPtr domain)
+{
+    Call *call = &d->call;
+
+    call->error = channel_open(d->virt, call->conn, domain, d->uuid, &call->channel, &call->text);
+}
+
+static void call_begin(void *userdata, Caller *caller, unsigned kind)
+{
+    Domain *d = (Domain *) caller;
+    Virt *v = userdata;
+
+    d->call = (Call){
+        .conn = v->lanes[lane_of(kind)],
+        .changes = d->changes,
+        .target_bytes = d->target_bytes,
+        .full_bytes = d->full_bytes,
+    };
+    conn_use(d->call.conn);
+    if (kind == CALL_STATS && !d->has_period)
+        d->call.period_sec = d->period_sec;
+    if (kind == CALL_DEFINITION) {
+        d->definition_usec = now_usec(CLOCK_MONOTONIC);
+        d->due_usec = 0;
+    }
+    virt_need_tick(v);
+}
+
+static void call_run(void *userdata, Caller *caller, unsigned kind)
+{
+    static void (*const run[CALL_KIND_MAX])(Domain *, virDomainPtr) = {
+        [CALL_SET] = run_set,
+        [CALL_DEFINITION] = run_definition,
+        [CALL_STATS] = run_stats,
+        [CALL_CHANNEL] = run_channel,
+    };
+    Domain *d = (Domain *) caller;
+    _cleanup_(domain_freep) virDomainPtr domain = virDomainLookupByUUIDString(d->call.conn->ptr, d->uuid);
+
+    if (domain)
+        run[kind](d, domain);
+    else
+        call_failed(&d->call);
+}
+
+static void done_set(Domain *d)
+{
+    const Call *call = &d->call;
+
+    if (call->remembered) {
+        d->remembered_full_bytes = call->full_bytes;
+        d->remembered_sent_bytes = call->target_bytes;
+    }
+    if (call->forgetful && !d->virt->forgetful) {
+        d->virt->forgetful = true;
+        log_warning(
+            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be "
+            "taken for an administrator's decision");
+    }
+    virt_push(
+        d->virt, d,
+        &(VirtEvent){
+            .type = VIRT_SET_DONE, .error = call->error, .bytes = call->target_bytes, .text = call->text});
+}
+
+static void done_stats(Domain *d)
+{
+    const Call *call = &d->call;
+
+    d->has_period = d->has_period || call->period_sec > 0;
+    virt_push(d->virt, d,
+              &(VirtEvent){.type = VIRT_STATS,
+                           .error = call->error,
+                           .text = call->text,
+                           .stats = call->error == 0 ? &call->stats : NULL});
+}
+
+static void definition_failed(Domain *d)
+{
+    const Call *call = &d->call;
+
+    if (d->virt->state != SESSION_OPEN || call->conn->lost)
+        return; /* it is read after connecting again */
+    if (!d->unreadable)
+        log_warning("Domain %s: %s; it is left alone", d->uuid,
+                    call->text ? call->text : strerror(-call->error));
+    d->unreadable = true;
+    /* What can't be understood is looked at again when it changes. */
+    if (call->error != -EBADMSG)
+        domain_read(d);
+}
+
+static void done_definition(Domain *d)
+{
+    Call *call = &d->call;
+    Virt *v = d->virt;
+    bool again = d->told_session == v->session;
+
+    if (call->error < 0) {
+        definition_failed(d);
+        return;
+    }
+    /* Started again meanwhile: an event says so. */
+    if (call->info->id != d->id || v->state != SESSION_OPEN)
+        return;
+    d->unreadable = false;
+    d->has_period = d->has_period || call->info->stats_period_sec > 0;
+    d->remembered_full_bytes = call->info->remembered_full_bytes;
+    d->remembered_sent_bytes = call->info->remembered_sent_bytes;
+    if (call->changes == d->changes) {
+        d->paused = call->paused;
+        d->shutting_down = call->shutting_down;
+    } else
+        domain_read(d);
+    d->told_session = v->session;
+    virt_push(v, d,
+              &(VirtEvent){.type = again ? VIRT_DOMAIN_CHANGED : VIRT_DOMAIN_ADDED, .info = call->info});
+    if (!again)
+        d->busy = NULL;
+}
+
+static void done_channel(Domain *d)
+{
+    Call *call = &d->call;
+    bool wanted = !d->channel_unwanted && !d->gone;
+
+    d->channel_unwanted = false;
+    if (call->channel)
+        channel_adopt(TAKE_PTR(call->channel), d, wanted);
+    else if (wanted)
+        call_dropped(d, CALL_CHANNEL, call->error, call->text);
+}
+
+static void call_done(void *userdata, Caller *caller, unsigned kind)
+{
+    Domain *d = (Domain *) caller;
+    Call *call = &d->call;
+    Conn *conn = call->conn;
+    Virt *v = userdata;
+    bool vanished = kind == CALL_DEFINITION && call->vanished;
+
+    if (call->error < 0)
+        v->failures++;
+    if (call->job_known && d->job != call->job)
+        d->job = call->job;
+    switch ((CallKind) kind) {
+    case CALL_SET:
+        if (!d->gone)
+            done_set(d);
+        break;
+    case CALL_STATS:
+        if (!d->gone)
+            done_stats(d);
+        break;
+    case CALL_DEFINITION:
+        if (!d->gone && !vanished)
+            done_definition(d);
+        break;
+    case CALL_CHANNEL:
+        done_channel(d);
+        break;
+    case CALL_KIND_MAX:
+        break;
+    }
+    free(call->text);
+    free(call->info);
+    *call = (Call){0};
+    conn_unuse(conn);
+    if (d->gone)
+        domain_destroy(d);
+    else if (vanished)
+        domain_gone(d, "stopped");
+    else {
+        domain_tell_busy(d);
+        /* Its end may not be told. */
+        if (d->job && d->due_usec == 0)
+            domain_read(d);
+    }
+}
+
+void call_dropped(Domain *d, CallKind kind, int error, const char *text)
+{
+    static const VirtEventType types[CALL_KIND_MAX] = {
+        [CALL_SET] = VIRT_SET_DONE,
+        [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* asked for by nobody outside */
+        [CALL_STATS] = VIRT_STATS,
+        [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
+    };
+
+    if (types[kind] != VIRT_EVENT_TYPE_MAX)
+        virt_push(d->virt, d,
+                  &(VirtEvent){.type = types[kind],
+                               .error = error,
+                               .text = text,
+                               .bytes = kind == CALL_SET ? d->target_bytes : 0});
+}
+
+static void call_stuck(void *userdata, Caller *caller, bool stuck)
+{
+    Domain *d = (Domain *) caller;
+
+    d->stuck = stuck;
+    domain_tell_busy(d);
+}
+
+static void call_left_behind(void *userdata, Caller *caller, unsigned lane)
+{
+    Domain *d = (Domain *) caller;
+
+    session_replace(userdata, (LaneId) lane, d->call.conn);
+}
+
+static void calls_ended(void *userdata)
+{
+    virt_unref(userdata);
+}
+
+const WorkersOps call_ops = {
+    .lane_of = lane_of,
+    .begin = call_begin,
+    .run = call_run,
+    .done = call_done,
+    .stuck = call_stuck,
+    .left_behind = call_left_behind,
+    .ended = calls_ended,
+};

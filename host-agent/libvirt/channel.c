@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A domain's channel as a libvirt stream. A worker opens it; from then on the loop's thread alone touches it,
+ * until a worker ends it (which waits for an answer). The loop's thread never ends or frees a stream inside
+ * the stream's own callback.
+ *
+ * libvirt's streams have no flow control that would protect anybody:
+ * - What a guest sends is read by libvirt's client as fast as it comes and kept without a limit until it is
+ *   taken, so not reading is no way to slow a guest down. It is always taken, and a guest that sends more
+ * than the daemon takes has its channel closed.
+ * - What a guest doesn't read stays in libvirtd once the socket to QEMU is full, and each such message holds
+ * one of the connection's five requests: five, and no guest of this connection can be sent anything, nor can
+ * the stream be ended. There is no way to see it coming, but the socket is a fresh one each time the channel
+ * is opened, and it has room for 208 KiB as the kernel counts them (net.core.wmem_default). So all that was
+ * sent on a stream is counted as if the guest had read none of it, and before it gets too much the channel is
+ *   closed, to be opened afresh. */
+
+#include <string.h>
+
+#include "host-agent/libvirt/virt-internal.h"
+
+#define CHANNEL_OUT_MAX ((size_t) 16 * 1024)
+/* A message is kept in a buffer of up to twice its size, with 320 bytes about it and 256 of its own. */
+#define UNREAD_COST(n)  (2 * (n) + 1024)
+#define UNREAD_MAX      ((size_t) 160 * 1024)
+#define READ_SIZE       ((size_t) 16 * 1024)
+#define WATCHED         (VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR)
+
+static void end_run(Job *job)
+{
+    Channel *ch = (Channel *) ((char *) job - offsetof(Channel, job));
+
+    (void) virStreamAbort(ch->stream);
+    virStreamFree(ch->stream);
+}
+
+static void end_done(Job *job)
+{
+    Channel *ch = (Channel *) ((char *) job - offsetof(Channel, job));
+
+    if (ch->domain) {
+        ch->domain->ending = NULL;
+        workers_block(ch->virt->workers, &ch->domain->caller, 0);
+    }
+    conn_unuse(ch->conn);
+    free(ch->out);
+    free(ch);
+}
+
+int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Channel **ret, char **ret_text)
+{
+    Channel *ch = calloc(1, sizeof(*ch));
+    int r;
+
+    if (!ch)
+        return -ENOMEM;
+    ch->stream = virStreamNew(conn->ptr, VIR_STREAM_NONBLOCK);
+    /* Not by force: another daemon that serves this guest isn't thrown out. What a daemon before this one had
+     * open, libvirtd closed with its connection. */
+    if (!ch->stream || virDomainOpenChannel(domain, CHANNEL_NAME, ch->stream, 0) < 0) {
+        r = virt_last_error(ret_text);
+        if (ch->stream)
+            virStreamFree(ch->stream);
+        free(ch);
+        return r;
+    }
+    ch->virt = v;
+    ch->conn = conn;
+    ch->job = (Job){.run = end_run, .done = end_done};
+    snprintf(ch->uuid, sizeof(ch->uuid), "%s", uuid);
+    *ret = ch;
+    return 0;
+}
+
+static void needs_loop(Channel *ch)
+{
+    Virt *v = ch->virt;
+
+    if (ch->queued)
+        return;
+    ch->queued = true;
+    ch->next = v->channel_work;
+    v->channel_work = ch;
+    loop_wake(v->loop);
+}
+
+void channel_adopt(Channel *ch, Domain *d, bool wanted)
+{
+    conn_use(ch->conn);
+    ch->domain = d;
+    if (!wanted) {
+        channel_end(ch);
+        return;
+    }
+    d->channel = ch;
+    virt_push(ch->virt, d, &(VirtEvent){.type = VIRT_CHANNEL_OPENED});
+    needs_loop(ch);
+}
+
+void channel_end(Channel *ch)
+{
+    Domain *d = ch->domain;
+
+    ch->dead = true;
+    d->channel = NULL;
+    /* Until it is ended libvirt lets nobody open it. */
+    d->ending = ch;
+    workers_block(ch->virt->workers, &d->caller, 1U << CALL_CHANNEL);
+    needs_loop(ch);
+}
+
+void channel_fail(Channel *ch, int error, const char *text)
+{
+    virt_push(ch->virt, ch->domain, &(VirtEvent){.type = VIRT_CHANNEL_CLOSED, .error = error, .text = text});
+    channel_end(ch);
+}
+
+int channel_send(Channel *ch, const uint8_t *data, size_t length)
+{
+    if (length > CHANNEL_OUT_MAX - ch->out_length)
+        return -ENOBUFS;
+    if (ch->unread + UNREAD_COST(length) > UNREAD_MAX) {
+        channel_fail(ch, 0, "opened afresh, since it isn't known how much of what was sent was read");
+        return -ENOBUFS;
+    }
+    if (!ch->out) {
+        ch->out = malloc(CHANNEL_OUT_MAX);
+        if (!ch->out)
+            return -ENOMEM;
+    }
+    memcpy(ch->out + ch->out_length, data, length);
+    ch->out_length += length;
+    ch->unread += UNREAD_COST(length);
+    needs_loop(ch);
+    return 0;
+}
+
+/* From here on: in the loop's thread, without the lock. */
+
+/* libvirt's last error has to be taken before the lock is, since it is the thread's. */
+static void fail(Channel *ch, int error, const char *text)
+{
+    pthread_mutex_lock(&ch->virt->lock);
+    if (!ch->dead)
+        channel_fail(ch, error, text);
+    pthread_mutex_unlock(&ch->virt->lock);
+}
+
+static void fail_as_libvirt_says(Channel *ch)
+{
+    _cleanup_free_ char *text = NULL;
+    int error = virt_last_error(&text);
+
+    fail(ch, error, text);
+}
+
+static void read_channel(Channel *ch)
+{
+    uint8_t buf[READ_SIZE];
+    int n = virStreamRecv(ch->stream, (char *) buf, sizeof(buf)), r;
+
+    if (n == -2)
+        return;
+    if (n < 0) {
+        fail_as_libvirt_says(ch);
+        return;
+    }
+    if (n == 0) {
+        fail(ch, 0, "closed by QEMU");
+        return;
+    }
+    pthread_mutex_lock(&ch->virt->lock);
+    if (!ch->dead) {
+        r = queue_push_data(ch->virt->queue, &ch->domain->box, ch->uuid, buf, (size_t) n);
+        if (r < 0)
+            channel_fail(ch, r, r == -ENOBUFS ? "it sends more than can be taken" : strerror(-r));
+    }
+    pthread_mutex_unlock(&ch->virt->lock);
+}
+
+static void write_channel(Channel *ch)
+{
+    uint8_t buf[CHANNEL_OUT_MAX];
+    size_t length = 0;
+    int n = 0;
+
+    pthread_mutex_lock(&ch->virt->lock);
+    if (!ch->dead && ch->out_length > 0) {
+        length = ch->out_length;
+        memcpy(buf, ch->out, length);
+    }
+    pthread_mutex_unlock(&ch->virt->lock);
+    if (length > 0) {
+        n = virStreamSend(ch->stream, (const char *) buf, length);
+        if (n == -1) {
+            fail_as_libvirt_says(ch);
+            return;
+        }
+        n = MAX(n, 0); /* -2: not now */
+    }
+    pthread_mutex_lock(&ch->virt->lock);
+    ch->out_length -= (size_t) n;
+    if (n > 0 && ch->out_length > 0)
+        memmove(ch->out, ch->out + n, ch->out_length);
+    length = ch->out_length;
+    pthread_mutex_unlock(&ch->virt->lock);
+    (void) virStreamEventUpdateCallback(ch->stream, WATCHED | (length > 0 ? VIR_STREAM_EVENT_WRITABLE : 0));
+}
+
+static void on_stream(virStreamPtr stream, int events, void *userdata)
+{
+    Channel *ch = userdata;
+
+    /* Until the callback is removed it may be called although nobody listens. */
+    if (events & VIR_STREAM_EVENT_WRITABLE)
+        write_channel(ch);
+    if (events & VIR_STREAM_EVENT_READABLE)
+        read_channel(ch);
+    else if (events & (VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR))
+        fail(ch, events & VIR_STREAM_EVENT_ERROR ? -EIO : 0, "closed by libvirt");
+}
+
+static void tend(Channel *ch, bool dead)
+{
+    Virt *v = ch->virt;
+
+    if (dead) {
+        if (ch->attached)
+            (void) virStreamEventRemoveCallback(ch->stream);
+        pthread_mutex_lock(&v->lock);
+        workers_add_job(v->workers, &ch->job);
+        pthread_mutex_unlock(&v->lock);
+        return;
+    }
+    if (!ch->attached) {
+        if (virStreamEventAddCallback(ch->stream, WATCHED, on_stream, ch, NULL) < 0) {
+            fail_as_libvirt_says(ch);
+            return;
+        }
+        ch->attached = true;
+    }
+    write_channel(ch);
+}
+
+void channels_woken(void *userdata)
+{
+    Virt *v = userdata;
+    Channel *ch;
+
+    do {
+        bool dead = false;
+
+        pthread_mutex_lock(&v->lock);
+        ch = v->channel_work;
+        if (ch) {
+            v->channel_work = ch->next;
+            ch->queued = false;
+            dead = ch->dead;
+        }
+        pthread_mutex_unlock(&v->lock);
+        if (ch)
+            tend(ch, dead);
+    } while (ch);
+}

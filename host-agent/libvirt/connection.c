@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "host-agent/libvirt/virt-internal.h"
+
+/* A libvirtd that doesn't answer is given up after 5 s × (3 + 1). */
+#define KEEPALIVE_SEC   5
+#define KEEPALIVE_COUNT 3
+
+void conn_ref(Conn *c)
+{
+    atomic_fetch_add(&c->refs, 1);
+}
+
+void conn_unref(void *userdata)
+{
+    Conn *c = userdata;
+
+    if (atomic_fetch_sub(&c->refs, 1) > 1)
+        return;
+    virt_unref(c->virt);
+    free(c);
+}
+
+bool conn_is_current(const Conn *c)
+{
+    return !c->virt->stopped && c->generation == c->virt->generation && c->virt->state != SESSION_CLOSED;
+}
+
+static const char *close_reason(int reason)
+{
+    switch (reason) {
+    case VIR_CONNECT_CLOSE_REASON_EOF:
+        return "libvirt closed the connection";
+    case VIR_CONNECT_CLOSE_REASON_KEEPALIVE:
+        return "libvirt doesn't answer";
+    default:
+        return "the connection to libvirt broke";
+    }
+}
+
+/* On whatever thread finds out. */
+static void on_close(virConnectPtr ptr, int reason, void *userdata)
+{
+    Conn *c = userdata;
+    Virt *v = c->virt;
+
+    pthread_mutex_lock(&v->lock);
+    c->lost = true;
+    if (conn_is_current(c) && v->state == SESSION_OPEN)
+        session_lost(v, close_reason(reason));
+    pthread_mutex_unlock(&v->lock);
+}
+
+static void close_run(Job *job)
+{
+    Conn *c = (Conn *) ((char *) job - offsetof(Conn, job));
+
+    for (size_t i = 0; i < c->n_callbacks; i++)
+        (void) virConnectDomainEventDeregisterAny(c->ptr, c->callbacks[i]);
+    if (c->watched)
+        (void) virConnectUnregisterCloseCallback(c->ptr, on_close);
+    (void) virConnectClose(c->ptr);
+}
+
+static void close_done(Job *job)
+{
+    Conn *c = (Conn *) ((char *) job - offsetof(Conn, job));
+    Virt *v = c->virt;
+
+    v->connections--;
+    pthread_cond_signal(&v->closed);
+    /* Not the last reference to Virt: its workers, one of which this is, have one. */
+    conn_unref(c);
+}
+
+int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text)
+{
+    Conn *c;
+    int r;
+
+    c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->ptr = virConnectOpen(v->uri);
+    if (!c->ptr) {
+        r = virt_last_error(ret_text);
+        free(c);
+        return r;
+    }
+    c->virt = virt_ref(v);
+    c->generation = generation;
+    c->job = (Job){.run = close_run, .done = close_done};
+    atomic_init(&c->refs, 1);
+    /* Where there is no daemon on the other side there is nothing to keep alive or to be lost. */
+    (void) virConnectSetKeepAlive(c->ptr, KEEPALIVE_SEC, KEEPALIVE_COUNT);
+    conn_ref(c);
+    c->watched = virConnectRegisterCloseCallback(c->ptr, on_close, c, conn_unref) >= 0;
+    if (!c->watched)
+        conn_unref(c);
+
+    pthread_mutex_lock(&v->lock);
+    v->connections++;
+    pthread_mutex_unlock(&v->lock);
+    *ret = c;
+    return 0;
+}
+
+static void close_if_unused(Conn *c)
+{
+    if (c->retired && c->uses == 0)
+        workers_add_job(c->virt->workers, &c->job);
+}
+
+void conn_use(Conn *c)
+{
+    c->uses++;
+}
+
+void conn_unuse(Conn *c)
+{
+    c->uses--;
+    close_if_unused(c);
+}
+
+void conn_retire(Conn *c)
+{
+    if (!c)
+        return;
+    c->retired = true;
+    close_if_unused(c);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of this folder share. One lock, Virt.lock, guards everything here, queue and workers
+ * included; libvirt is never called with it held, since libvirt calls back. Functions here are called with it
+ * held, except where they say otherwise.
+ *
+ *   virt.c        the interface: requests in, events out, the clock
+ *   session.c     connecting, losing the connection, and connecting again
+ *   connection.c  one connection: opened, watched, closed
+ *   domain.c      the domains that are known, and what of them is told
+ *   calls.c       the calls that workers make for a domain
+ *   events.c      libvirt's events
+ *   channel.c     a domain's channel as a stream
+ *   workers.c, queue.c, loop.c, thread.c   free of domains and connections */
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "host-agent/libvirt/loop.h"
+#include "host-agent/libvirt/queue.h"
+#include "host-agent/libvirt/virt.h"
+#include "host-agent/libvirt/workers.h"
+
+/* libvirt lists no more domains at once. */
+#define DOMAINS_MAX  16384U
+#define DOMAINS_HASH 4096U
+
+/* The kinds of calls, the most urgent first. */
+typedef enum CallKind {
+    CALL_SET,
+    CALL_DEFINITION,
+    CALL_STATS,
+    CALL_CHANNEL,
+    CALL_KIND_MAX,
+} CallKind;
+
+_Static_assert((unsigned) CALL_KIND_MAX <= 32, "kinds are bits");
+#define CALLS_ALL ((1U << CALL_KIND_MAX) - 1)
+
+/* A connection for each, and one for events, which has no calls and so is never held up. */
+typedef enum LaneId {
+    LANE_SET,
+    LANE_QUERY,
+    LANE_CHANNEL,
+    LANE_MAX,
+} LaneId;
+
+_Static_assert((unsigned) LANE_MAX <= LANES_MAX, "lanes for all");
+
+typedef struct Conn {
+    Virt *virt;
+    virConnectPtr ptr;
+    atomic_uint refs;    /* of this struct: its owner, and each callback that is registered */
+    unsigned uses;       /* calls under way and streams: while there are any it stays open */
+    unsigned generation; /* the attempt to connect that it belongs to */
+    bool retired;        /* to be closed when it isn't used any more */
+    bool lost;
+    bool watched; /* has a close callback */
+    int callbacks[16];
+    size_t n_callbacks;
+    Job job; /* to close it */
+} Conn;
+
+typedef struct Domain Domain;
+
+typedef struct Channel {
+    Virt *virt;
+    Domain *domain; /* NULL: gone */
+    Conn *conn;
+    virStreamPtr stream; /* once attached, used by the loop's thread alone */
+    char uuid[37];
+    bool attached, dead, queued;
+    uint8_t *out; /* to be sent, up to CHANNEL_OUT_MAX */
+    size_t out_length;
+    size_t unread; /* see channel.c */
+    struct Channel *next;
+    Job job; /* to end the stream */
+} Channel;
+
+/* A call under way: what it needs and what comes of it. Between begin and done it is the worker's. */
+typedef struct Call {
+    Conn *conn;
+    uint64_t target_bytes, full_bytes;
+    unsigned period_sec;
+    unsigned changes; /* Domain.changes when it began */
+    int error;
+    char *text; /* libvirt's message */
+    bool vanished;
+    bool job_known;
+    const char *job;
+    bool paused, shutting_down;
+    bool remembered; /* the state metadata was written */
+    bool forgetful;  /* it couldn't be */
+    DomainInfo *info;
+    VirtStats stats;
+    Channel *channel;
+} Call;
+
+struct Domain {
+    Caller caller; /* first: callers are domains */
+    Mailbox box;
+    Virt *virt;
+    char uuid[37];
+    int id;
+    bool gone;             /* not in the table any more, but a call is under way */
+    unsigned generation;   /* the last attempt to connect in which it was seen */
+    unsigned told_session; /* the session in which it was last told as added; 0: never */
+    unsigned changes;      /* counts changes of paused and shutting_down by events */
+    bool paused, shutting_down, stuck;
+    const char *job;        /* "migrating", "saving" or NULL */
+    const char *busy;       /* what was last told */
+    usec_t definition_usec; /* last read */
+    usec_t due_usec;        /* to be read again then; 0: no */
+    bool unreadable;        /* told that it can't be read */
+    bool has_period;        /* of stats; or setting one failed */
+    unsigned period_sec;
+    uint64_t target_bytes, full_bytes;                     /* of the set that was asked for */
+    uint64_t remembered_full_bytes, remembered_sent_bytes; /* as the metadata says */
+    Channel *channel;                                      /* open */
+    Channel *ending;                                       /* being closed: none is opened until it is */
+    bool channel_unwanted;                                 /* closed while it was being opened */
+    Call call;
+    Domain *hash_next, *prev, *next;
+};
+
+typedef enum SessionState {
+    SESSION_CLOSED,
+    SESSION_OPENING,
+    SESSION_OPEN,
+} SessionState;
+
+struct Virt {
+    pthread_mutex_t lock;
+    pthread_cond_t closed; /* a connection was closed, or an attempt to open one ended */
+    atomic_uint refs;      /* its user, the workers, the loop, and each connection */
+    char *uri;
+    VirtHandler handler;
+    void *userdata;
+    sd_event_source *queue_source, *timer;
+    Queue *queue;
+    Workers *workers;
+    Loop *loop;
+    bool stopped, ticking;
+
+    SessionState state;
+    unsigned generation; /* attempts to connect */
+    unsigned session;    /* successful ones */
+    usec_t retry_usec, backoff_usec;
+    bool told_lost;
+    Conn *events, *lanes[LANE_MAX];
+    bool lane_opening[LANE_MAX];
+    usec_t lane_retry_usec[LANE_MAX];
+    unsigned connections, opening;
+
+    Domain *hash[DOMAINS_HASH], *domains;
+    size_t n_domains;
+    bool too_many, any_due, forgetful, crowded;
+    Channel *channel_work; /* for the loop's thread */
+    uint64_t failures, reconnects;
+};
+
+Virt *virt_ref(Virt *v);
+Virt *virt_unref(Virt *v); /* without the lock */
+/* Makes the daemon's loop look at the clock, where it doesn't anyway. */
+void virt_need_tick(Virt *v);
+void virt_push(Virt *v, Domain *d, const VirtEvent *event);
+/* -errno for libvirt's last error in this thread; *ret_text (may be NULL): its message, to be freed. No lock.
+ */
+int virt_last_error(char **ret_text);
+
+/* session.c */
+void session_open(Virt *v);
+/* Everything on it is over. Tells so, and tries again later. */
+void session_lost(Virt *v, const char *why);
+void session_tick(Virt *v, usec_t now_usec);
+/* A call was left behind on the lane's connection: the others get another one. */
+void session_replace(Virt *v, LaneId lane, Conn *held);
+
+/* connection.c */
+int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text); /* no lock */
+void conn_ref(Conn *c);
+void conn_unref(void *c); /* no lock */
+/* conn_unref() is what libvirt calls for a callback's userdata. */
+void conn_use(Conn *c);
+void conn_unuse(Conn *c);
+/* Closes it as soon as nothing uses it; the owner's reference goes with it. NULL is fine. */
+void conn_retire(Conn *c);
+/* Whether what it says is to be heard. */
+bool conn_is_current(const Conn *c);
+
+/* events.c */
+int events_register(Conn *c, char **ret_text); /* no lock */
+
+/* domain.c */
+Domain *domain_find(Virt *v, const char *uuid);
+Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: no memory or too many */
+void domain_gone(Domain *d, const char *why);
+void domain_destroy(Domain *d);
+/* Asks for its definition; at most once a second. */
+void domain_read(Domain *d);
+void domain_tell_busy(Domain *d);
+/* The connection is lost: what was asked gets its answer. */
+void domain_lost(Domain *d);
+void domains_tick(Virt *v, usec_t now_usec);
+
+/* calls.c */
+extern const WorkersOps call_ops;
+/* Answers for a call that was dropped. */
+void call_dropped(Domain *d, CallKind kind, int error, const char *text);
+
+/* channel.c */
+/* Without the lock. */
+int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Channel **ret, char **ret_text);
+/* What was opened is the domain's from now on; where it isn't wanted any more it is closed. */
+void channel_adopt(Channel *ch, Domain *d, bool wanted);
+int channel_send(Channel *ch, const uint8_t *data, size_t length);
+/* Closes it; nothing more is told of it. */
+void channel_end(Channel *ch);
+/* Closes it and tells so. */
+void channel_fail(Channel *ch, int error, const char *text);
+void channels_woken(void *virt); /* in the loop's thread, without the lock */

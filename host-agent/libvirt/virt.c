@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "host-agent/libvirt/virt.h"
+
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "host-agent/libvirt/virt-internal.h"
+
+/* Events handled before the daemon's loop gets its turn for other things. */
+#define EVENTS_AT_ONCE 64U
+#define STOP_USEC      (2 * USEC_PER_SEC)
+
+Virt *virt_ref(Virt *v)
+{
+    atomic_fetch_add(&v->refs, 1);
+    return v;
+}
+
+Virt *virt_unref(Virt *v)
+{
+    if (atomic_fetch_sub(&v->refs, 1) > 1)
+        return NULL;
+    for (Domain *d = v->domains, *next; d; d = next) {
+        next = d->next;
+        domain_destroy(d);
+    }
+    queue_free(v->queue);
+    workers_free(v->workers);
+    pthread_cond_destroy(&v->closed);
+    pthread_mutex_destroy(&v->lock);
+    free(v->uri);
+    free(v);
+    return NULL;
+}
+DEFINE_CLEANUP_FUNC(Virt, virt_unref);
+
+int virt_last_error(char **ret_text)
+{
+    virErrorPtr error = virGetLastError();
+
+    if (ret_text) {
+        free(*ret_text);
+        *ret_text = strdup(error && error->message ? error->message : "libvirt doesn't say why");
+    }
+    switch (error ? error->code : VIR_ERR_OK) {
+    case VIR_ERR_NO_MEMORY:
+        return -ENOMEM;
+    case VIR_ERR_NO_DOMAIN:
+    case VIR_ERR_OPERATION_INVALID: /* it doesn't run */
+        return -ENOENT;
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_AUTH_CANCELLED:
+    case VIR_ERR_AUTH_UNAVAILABLE:
+    case VIR_ERR_ACCESS_DENIED:
+    case VIR_ERR_OPERATION_DENIED:
+        return -EACCES;
+    case VIR_ERR_NO_SUPPORT:
+    case VIR_ERR_OPERATION_UNSUPPORTED:
+    case VIR_ERR_CONFIG_UNSUPPORTED:
+    case VIR_ERR_ARGUMENT_UNSUPPORTED:
+        return -EOPNOTSUPP;
+    case VIR_ERR_INVALID_ARG:
+        return -EINVAL;
+    case VIR_ERR_OPERATION_TIMEOUT:
+        return -ETIMEDOUT;
+    default:
+        return -EIO;
+    }
+}
+
+void virt_push(Virt *v, Domain *d, const VirtEvent *event)
+{
+    VirtEvent e = *event;
+
+    if (v->stopped)
+        return;
+    if (d)
+        e.uuid = d->uuid;
+    if (queue_push(v->queue, d ? &d->box : NULL, &e) < 0)
+        log_oom();
+}
+
+void virt_need_tick(Virt *v)
+{
+    if (!v->ticking)
+        queue_wake(v->queue);
+}
+
+static bool needs_tick(const Virt *v)
+{
+    if (v->state == SESSION_CLOSED || v->any_due || workers_busy(v->workers))
+        return true;
+    for (size_t i = 0; i < LANE_MAX; i++)
+        if (v->lane_retry_usec[i] > 0)
+            return true;
+    return false;
+}
+
+static void arm_timer(Virt *v)
+{
+    bool start;
+
+    pthread_mutex_lock(&v->lock);
+    start = !v->stopped && !v->ticking && needs_tick(v);
+    v->ticking = v->ticking || start;
+    pthread_mutex_unlock(&v->lock);
+    if (start && (sd_event_source_set_time_relative(v->timer, WORKERS_TICK_USEC) < 0 ||
+                  sd_event_source_set_enabled(v->timer, SD_EVENT_ONESHOT) < 0))
+        log_error("Cannot watch the calls to libvirt");
+}
+
+static void tell_crowded(Virt *v)
+{
+    WorkersCounters counters;
+
+    workers_counters(v->workers, &counters);
+    if (counters.left_behind >= CALLS_LEFT_BEHIND_MAX && !v->crowded)
+        log_warning("%u domains don't answer: what others are to be asked may have to wait for them",
+                    counters.stuck);
+    v->crowded = counters.left_behind >= CALLS_LEFT_BEHIND_MAX;
+}
+
+static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    Virt *v = userdata;
+
+    pthread_mutex_lock(&v->lock);
+    v->ticking = false;
+    workers_tick(v->workers, now);
+    session_tick(v, now);
+    domains_tick(v, now);
+    tell_crowded(v);
+    pthread_mutex_unlock(&v->lock);
+    arm_timer(v);
+    return 0;
+}
+
+static int on_queue(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    _cleanup_(virt_unrefp) Virt *v = virt_ref(userdata); /* a handler may free it */
+
+    for (unsigned i = 0; i < EVENTS_AT_ONCE && !v->stopped; i++) {
+        _cleanup_(queue_item_freep) QueueItem *item = NULL;
+
+        pthread_mutex_lock(&v->lock);
+        item = queue_pop(v->queue);
+        pthread_mutex_unlock(&v->lock);
+        if (!item)
+            break;
+        v->handler(v->userdata, &item->event);
+    }
+    if (!v->stopped)
+        arm_timer(v);
+    return 0;
+}
+
+static int start(Virt *v, sd_event *event)
+{
+    int r;
+
+    r = queue_new(&v->queue);
+    if (r < 0)
+        return r;
+    r = workers_new(&v->lock, &call_ops, v, &v->workers);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(event, &v->queue_source, queue_fd(v->queue), EPOLLIN, on_queue, v);
+    if (r < 0)
+        return r;
+    r = sd_event_add_time_relative(event, &v->timer, CLOCK_MONOTONIC, WORKERS_TICK_USEC, 10 * USEC_PER_MSEC,
+                                   on_timer, v);
+    if (r < 0)
+        return r;
+    v->ticking = true; /* a new timer is on */
+    return loop_new(channels_woken, v, &v->loop);
+}
+
+int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userdata, Virt **ret)
+{
+    _cleanup_(virt_unrefp) Virt *v = NULL;
+    int r;
+
+    xmlInitParser(); /* before there are threads */
+    v = calloc(1, sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    atomic_init(&v->refs, 1);
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_cond_init(&v->closed, NULL);
+    v->handler = handler;
+    v->userdata = userdata;
+    v->uri = strdup(uri);
+    if (!v->uri)
+        return -ENOMEM;
+    r = start(v, event);
+    if (r < 0) {
+        sd_event_source_unref(v->queue_source);
+        sd_event_source_unref(v->timer);
+        return r;
+    }
+    /* The workers' and the loop's. */
+    virt_ref(v);
+    virt_ref(v);
+    pthread_mutex_lock(&v->lock);
+    session_open(v);
+    pthread_mutex_unlock(&v->lock);
+    *ret = TAKE_PTR(v);
+    return 0;
+}
+
+/* Waits for streams and connections to be closed. */
+static void wait_closed(Virt *v, usec_t until_usec)
+{
+    struct timespec until = {.tv_sec = (time_t) (until_usec / USEC_PER_SEC),
+                             .tv_nsec = (long) (until_usec % USEC_PER_SEC * NSEC_PER_USEC)};
+
+    while (v->connections > 0 || v->opening > 0)
+        if (pthread_cond_clockwait(&v->closed, &v->lock, CLOCK_MONOTONIC, &until) != 0)
+            break;
+}
+
+Virt *virt_free(Virt *v)
+{
+    usec_t until = now_usec(CLOCK_MONOTONIC) + STOP_USEC;
+    bool ended;
+
+    if (!v)
+        return NULL;
+    sd_event_source_disable_unref(v->queue_source);
+    sd_event_source_disable_unref(v->timer);
+    pthread_mutex_lock(&v->lock);
+    v->stopped = true;
+    session_lost(v, NULL);
+    wait_closed(v, until);
+    ended = workers_stop(v->workers, until);
+    pthread_mutex_unlock(&v->lock);
+    if (ended)
+        virt_unref(v);
+    if (loop_stop(v->loop, until))
+        virt_unref(v);
+    return virt_unref(v);
+}
+
+bool virt_is_connected(const Virt *v)
+{
+    Virt *w = (Virt *) v;
+    bool connected;
+
+    pthread_mutex_lock(&w->lock);
+    connected = w->state == SESSION_OPEN;
+    pthread_mutex_unlock(&w->lock);
+    return connected;
+}
+
+/* Finds a domain that may be called. */
+static int find(Virt *v, const char *uuid, Domain **ret)
+{
+    Domain *d;
+
+    if (v->state != SESSION_OPEN)
+        return -ENOTCONN;
+    d = domain_find(v, uuid);
+    if (!d || d->told_session == 0)
+        return -ENOENT;
+    *ret = d;
+    return 0;
+}
+
+int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0) {
+        d->period_sec = period_sec;
+        r = workers_ask(v->workers, &d->caller, CALL_STATS);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+int virt_set_memory(Virt *v, const char *uuid, uint64_t target_bytes, uint64_t full_bytes)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0 && caller_has(&d->caller, CALL_SET))
+        r = -EBUSY;
+    if (r >= 0) {
+        d->target_bytes = target_bytes;
+        d->full_bytes = full_bytes;
+        r = workers_ask(v->workers, &d->caller, CALL_SET);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+int virt_channel_open(Virt *v, const char *uuid)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0)
+        r = d->channel ? -EBUSY : workers_ask(v->workers, &d->caller, CALL_CHANNEL);
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t length)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0)
+        r = d->channel ? channel_send(d->channel, data, length) : -ENOTCONN;
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+void virt_channel_close(Virt *v, const char *uuid)
+{
+    Domain *d;
+
+    pthread_mutex_lock(&v->lock);
+    d = domain_find(v, uuid);
+    if (d) {
+        (void) workers_cancel(v->workers, &d->caller, 1U << CALL_CHANNEL);
+        d->channel_unwanted = d->caller.running && d->caller.kind == CALL_CHANNEL;
+        if (d->channel)
+            channel_end(d->channel);
+        queue_drop(v->queue, &d->box, VIRT_CHANNEL_OPENED);
+        queue_drop(v->queue, &d->box, VIRT_CHANNEL_DATA);
+        queue_drop(v->queue, &d->box, VIRT_CHANNEL_CLOSED);
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+void virt_counters(const Virt *v, VirtCounters *ret)
+{
+    Virt *w = (Virt *) v;
+    WorkersCounters workers;
+
+    pthread_mutex_lock(&w->lock);
+    workers_counters(w->workers, &workers);
+    *ret = (VirtCounters){
+        .calls = workers.calls,
+        .failures = w->failures,
+        .reconnects = w->reconnects,
+        .outstanding = workers.outstanding,
+        .stuck = workers.stuck,
+        .connections = w->connections,
+        .queue_peak = queue_peak(w->queue),
+    };
+    pthread_mutex_unlock(&w->lock);
+}
