@@ -214,8 +214,8 @@ static void write_to_stderr(int level, const char *message)
     }
 }
 
-static void log_v(int level, int error, const char *message_id, const LogField *fields, size_t n,
-                  const char *format, va_list ap)
+_printf_(6, 0) static void log_v(int level, int error, const char *message_id, const LogField *fields,
+                                 size_t n, const char *format, va_list ap)
 {
     char message[LOG_MESSAGE_MAX];
     int length;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/units.h"
 
-#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -217,34 +216,36 @@ int parse_boolean(const char *s)
     return -EINVAL;
 }
 
+/* bytes / 2^shift × scale, rounded to the nearest. */
+static uint64_t scaled(uint64_t bytes, unsigned shift, unsigned scale)
+{
+    return (uint64_t) (((unsigned __int128) bytes * scale + (UINT64_C(1) << (shift - 1))) >> shift);
+}
+
 char *format_size(char *buf, uint64_t bytes)
 {
     static const char *const names[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    uint64_t hundredths = 0;
-    size_t i;
+    unsigned shift = 10;
+    size_t i = 0;
+    uint64_t n;
 
     if (bytes < KIB) {
         snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 " B", bytes);
         return buf;
     }
 
-    for (i = 0; i < ELEMENTSOF(names); i++) {
-        unsigned shift = 10 * ((unsigned) i + 1);
-
-        hundredths = (uint64_t) (((unsigned __int128) bytes * 100 + (UINT64_C(1) << (shift - 1))) >> shift);
-        if (hundredths < 102350) /* what would be written as 1024 is 1.00 of the next unit */
-            break;
+    /* What would be written as 1024 is 1.00 of the next unit. */
+    while (scaled(bytes, shift, 1) >= 1024 && i + 1 < ELEMENTSOF(names)) {
+        shift += 10;
+        i++;
     }
-    assert(i < ELEMENTSOF(names));
 
-    if (hundredths < 1000)
-        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%02" PRIu64 " %s", hundredths / 100, hundredths % 100,
-                 names[i]);
-    else if (hundredths < 9995)
-        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%" PRIu64 " %s", (hundredths + 5) / 100,
-                 (hundredths + 5) / 10 % 10, names[i]);
+    if ((n = scaled(bytes, shift, 100)) < 1000)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%02" PRIu64 " %s", n / 100, n % 100, names[i]);
+    else if ((n = scaled(bytes, shift, 10)) < 1000)
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%" PRIu64 " %s", n / 10, n % 10, names[i]);
     else
-        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 " %s", (hundredths + 50) / 100, names[i]);
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 " %s", scaled(bytes, shift, 1), names[i]);
 
     return buf;
 }

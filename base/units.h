@@ -30,8 +30,8 @@ int parse_duration(const char *s, usec_t *ret_usec);
 int parse_boolean(const char *s);
 
 /* Each writes into buf (at least UNITS_FORMAT_MAX) and returns buf. */
-/* Three significant digits in the largest binary unit that leaves at least 1: "512 MiB", "1.46 GiB", "0 B".
- */
+/* Three significant digits in the largest binary unit that leaves at least 1: "512 MiB", "1.46 GiB",
+ * "1.00 TiB", "0 B"; four from 1000 to 1023. */
 char *format_size(char *buf, uint64_t bytes);
 /* "19.3%" */
 char *format_ratio(char *buf, double ratio);

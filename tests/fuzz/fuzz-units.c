@@ -21,7 +21,7 @@ static void check_size(uint64_t bytes)
     if (bytes < 1000 * TIB) {
         r = parse_size(buf, &again);
         assert(r == 0);
-        assert((again > bytes ? again - bytes : bytes - again) <= bytes / 199);
+        assert((again > bytes ? again - bytes : bytes - again) <= bytes / 200 + 1);
     }
 }
 
