@@ -134,16 +134,14 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     const GuestFields *f = &g->fields;
     GuestField unused = guest_has(f, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
-    GuestField swap = guest_has(f, GUEST_FIELD_SWAP_FREE) ? GUEST_FIELD_SWAP_FREE : GUEST_FIELD_SWAP_TOTAL;
-    uint64_t used, keep;
+    /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without, and where
+     * nothing is known of what it uses, that may be all. */
+    uint64_t swap = bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_TOTAL)),
+             used = LESS_BY(g->current_bytes, bytes_from_double(guest_get(f, unused)));
 
-    /* Where nothing is known of what it uses, that may be all. */
-    used = LESS_BY(g->current_bytes, bytes_from_double(guest_get(f, unused)));
-    keep = bytes_from_double((double) used * (1.0 + c->swapless_ratio));
-    /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without. */
-    if (!guest_has(f, GUEST_FIELD_SWAP_TOTAL))
-        return keep;
-    return LESS_BY(keep, bytes_from_double(guest_get(f, swap)));
+    if (guest_has(f, GUEST_FIELD_SWAP_FREE))
+        swap = MIN(swap, bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_FREE)));
+    return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
 }
 
 /* The largest move is what the balloon does in a step. Where that is next to nothing, it still is as much as

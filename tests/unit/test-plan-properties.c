@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What no policy and no snapshot may bring about. Random guests, random hosts, and policies that ask for
+ * anything. What holds is worked out here again from the snapshot, not taken from guard_bounds().
+ *
+ * BALLAST_SEED=n begins with another seed; a failure prints the one that brings it back. */
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host-agent/decide/plan.h"
+#include "tests/unit/decide-fixture.h"
+
+#define ROUNDS     20000U
+#define GUESTS_MAX 12U
+
+static const GuardConfig config = GUARD_CONFIG_DEFAULT;
+
+/* xorshift64* */
+typedef struct Random {
+    uint64_t state;
+} Random;
+
+static uint64_t random_next(Random *r)
+{
+    r->state ^= r->state >> 12;
+    r->state ^= r->state << 25;
+    r->state ^= r->state >> 27;
+    return r->state * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+static uint64_t random_below(Random *r, uint64_t n)
+{
+    return (random_next(r) >> 11) % n;
+}
+
+/* True once in n times. */
+static bool one_in(Random *r, uint64_t n)
+{
+    return random_below(r, n) == 0;
+}
+
+static uint64_t first_seed(void)
+{
+    const char *s = getenv("BALLAST_SEED");
+
+    return s ? strtoull(s, NULL, 0) : 1;
+}
+
+static Random random_seeded(uint64_t seed)
+{
+    Random r = {.state = seed * UINT64_C(0x9E3779B97F4A7C15) | 1};
+
+    random_next(&r);
+    return r;
+}
+
+/* A size around max: mostly below it, sometimes at an edge, sometimes no whole KiB. */
+static uint64_t random_size(Random *r, uint64_t max)
+{
+    if (one_in(r, 8))
+        return max;
+    return one_in(r, 4) ? random_below(r, max + 1) : random_below(r, max / KIB + 1) * KIB;
+}
+
+static void random_stat(Random *r, SnapshotGuest *g, GuestField f)
+{
+    if (one_in(r, 6))
+        g->fields.present &= ~(UINT64_C(1) << f);
+    else
+        guest_set(&g->fields, f, one_in(r, 50) ? NAN : (double) random_size(r, g->maximum_bytes));
+}
+
+static SnapshotGuest random_guest(Random *r)
+{
+    static const char *const busy[] = {"paused", "migrating"};
+    static const uint64_t maxima[] = {64 * MIB, 512 * MIB, 2 * GIB, 32 * GIB, TIB};
+    SnapshotGuest g = fixture_guest();
+
+    g.maximum_bytes = maxima[random_below(r, ELEMENTSOF(maxima))];
+    g.full_bytes = one_in(r, 3) ? random_size(r, g.maximum_bytes) : g.maximum_bytes;
+    if (one_in(r, 40))
+        g.full_bytes = 2 * g.maximum_bytes;
+    g.floor_bytes = one_in(r, 10) ? random_size(r, 2 * g.full_bytes + 1) : guard_floor(g.full_bytes, 0.25);
+    g.current_bytes = one_in(r, 3) ? g.full_bytes : random_size(r, g.maximum_bytes);
+    g.standing_bytes = one_in(r, 3) ? random_size(r, g.maximum_bytes) : g.current_bytes;
+    if (one_in(r, 40))
+        g.current_bytes = 0;
+    g.moving = g.standing_bytes != g.current_bytes ? !one_in(r, 4) : one_in(r, 6);
+    g.mode = one_in(r, 6) ? (GuestMode) random_below(r, GUEST_MODE_MAX) : GUEST_MODE_AUTO;
+    g.source = (GuestSource) (one_in(r, 10) ? GUEST_SOURCE_NONE : 1 + random_below(r, 2));
+    g.age_usec = one_in(r, 20) ? USEC_INFINITY : random_below(r, 11 * USEC_PER_SEC);
+    g.uptime_usec = one_in(r, 8) ? random_below(r, config.grace_usec) : 3600 * USEC_PER_SEC;
+    g.busy = one_in(r, 12) ? busy[random_below(r, 2)] : NULL;
+    g.pinned = one_in(r, 12) ? "hostdev" : NULL;
+    g.distress = one_in(r, 6);
+    g.released = one_in(r, 12);
+    g.reboot = one_in(r, 10);
+    g.stalled = one_in(r, 10);
+    g.promised_bytes = one_in(r, 4) ? random_size(r, g.maximum_bytes) : 0;
+    g.shrink_rate = one_in(r, 2) ? 0 : (double) random_size(r, 4 * GIB);
+    random_stat(r, &g, GUEST_FIELD_AVAILABLE);
+    random_stat(r, &g, GUEST_FIELD_FREE);
+    random_stat(r, &g, GUEST_FIELD_CACHE);
+    random_stat(r, &g, GUEST_FIELD_RESIDENT_FREE);
+    random_stat(r, &g, GUEST_FIELD_SWAP_TOTAL);
+    random_stat(r, &g, GUEST_FIELD_SWAP_FREE);
+    if (one_in(r, 3))
+        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    return g;
+}
+
+typedef struct World {
+    SnapshotGuest guests[GUESTS_MAX];
+    char uuids[GUESTS_MAX][37];
+    Snapshot s;
+} World;
+
+static void random_world(Random *r, World *w)
+{
+    w->s = (Snapshot){.guests = w->guests, .n_guests = random_below(r, GUESTS_MAX + 1)};
+    w->s.host = fixture_host(random_size(r, one_in(r, 2) ? 12 * GIB : HOST_TOTAL));
+    if (one_in(r, 20))
+        w->s.host.present &= random_next(r);
+    for (unsigned i = 0; i < w->s.n_guests; i++) {
+        w->guests[i] = random_guest(r);
+        w->guests[i].uuid = fixture_uuid(w->uuids[i], i);
+    }
+}
+
+/* What is true of a guest, in words of the rules. */
+static uint64_t full_of(const SnapshotGuest *g)
+{
+    return MIN(g->full_bytes, g->maximum_bytes) / KIB * KIB;
+}
+
+static uint64_t floor_of(const SnapshotGuest *g)
+{
+    return MIN((g->floor_bytes + KIB - 1) / KIB * KIB, full_of(g));
+}
+
+static bool is_held(const SnapshotGuest *g)
+{
+    return g->mode == GUEST_MODE_OFF || g->pinned || g->busy || g->current_bytes == 0 ||
+           g->standing_bytes == 0 || full_of(g) == 0;
+}
+
+static bool is_kept(const SnapshotGuest *g)
+{
+    return g->distress || g->released || g->reboot || g->stalled || g->moving ||
+           g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
+           g->age_usec > config.stale_usec;
+}
+
+static double field(const SnapshotGuest *g, GuestField f)
+{
+    double v = guest_get(&g->fields, f);
+
+    return v > 0 ? v : 0; /* NaN as 0 */
+}
+
+/* Where the guest can't swap at all: the least it needs. */
+static double needs(const SnapshotGuest *g)
+{
+    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+
+    if (field(g, GUEST_FIELD_SWAP_TOTAL) > 0)
+        return 0;
+    return fmax(0, (double) g->current_bytes - field(g, f)) * 1.1;
+}
+
+static uint64_t cost_of(const SnapshotGuest *g, const Decision *d)
+{
+    uint64_t has = g->distress ? MAX(g->standing_bytes, g->current_bytes) : g->standing_bytes;
+
+    return LESS_BY(d->target_bytes, has);
+}
+
+static double room_of(const Snapshot *s)
+{
+    double room = host_get(&s->host, HOST_FIELD_AVAILABLE);
+
+    room -= host_has(&s->host, HOST_FIELD_TOTAL)
+                ? fmin(0.05 * host_get(&s->host, HOST_FIELD_TOTAL), 8.0 * GIB)
+                : 8.0 * GIB;
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
+
+        room -= (double) MAX(coming, g->promised_bytes);
+    }
+    return fmax(room, 0);
+}
+
+static const char *broken_shrink(const SnapshotGuest *g, uint64_t target)
+{
+    double step = (g->shrink_rate > 0 ? g->shrink_rate : config.step_rate_default) * 2;
+    double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
+    double change = (double) (g->standing_bytes - target);
+
+    if (is_kept(g))
+        return "shrunk though a rule forbids it";
+    if (target < floor_of(g))
+        return "shrunk below its floor";
+    if (g->standing_bytes < floor_of(g))
+        return "shrunk though it is below its floor";
+    if ((double) target < needs(g) - 1)
+        return "shrunk below what it needs without swap";
+    if (change > fmax(step, band))
+        return "shrunk by more than a step";
+    if (change < floor(band) && target != full_of(g))
+        return "a shrink that isn't worth it";
+    return NULL;
+}
+
+static const char *broken_growth(const SnapshotGuest *g, uint64_t target)
+{
+    double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
+    bool wanted_by_guard = g->distress || g->reboot || g->standing_bytes < floor_of(g);
+
+    if (target > full_of(g))
+        return "grown above its full size";
+    if ((double) (target - g->standing_bytes) < floor(band) && !wanted_by_guard && target != full_of(g))
+        return "a growth that isn't worth it";
+    return NULL;
+}
+
+static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
+{
+    if (!d->reason[0])
+        return "nothing is said";
+    if (d->send != (d->target_bytes != g->standing_bytes && g->mode == GUEST_MODE_AUTO))
+        return "sent, or not sent, against its mode";
+    if (d->target_bytes == g->standing_bytes)
+        return NULL;
+    if (is_held(g))
+        return "moved though a rule forbids it";
+    if (d->target_bytes % KIB != 0 && d->target_bytes != g->current_bytes)
+        return "not whole KiB";
+    return d->target_bytes < g->standing_bytes ? broken_shrink(g, d->target_bytes)
+                                               : broken_growth(g, d->target_bytes);
+}
+
+static const char *broken_plan(const Snapshot *s, const Plan *p)
+{
+    bool distress_wants = false, others_grow = false;
+    double growth = 0;
+
+    if (p->n_decisions != s->n_guests || !p->summary[0])
+        return "no decision for each guest, or no summary";
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const Decision *d = p->decisions + i;
+
+        growth += (double) cost_of(g, d);
+        if (g->mode != GUEST_MODE_AUTO)
+            continue;
+        /* Less than a KiB of room is no growth. */
+        if (g->distress && !is_held(g) && d->target_bytes < full_of(g))
+            distress_wants = true;
+        else if (!g->distress && cost_of(g, d) >= KIB)
+            others_grow = true;
+    }
+    if (growth > room_of(s) + 1)
+        return "grown by more than the host has room for";
+    if (distress_wants && others_grow)
+        return "others grow while one in distress lacks memory";
+    return NULL;
+}
+
+static void check_plan(const Snapshot *s, const Plan *p, uint64_t seed, const char *what)
+{
+    const char *why = broken_plan(s, p);
+
+    if (why)
+        ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: %s", seed, what, why);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        why = broken_guest(s->guests + i, p->decisions + i);
+        if (why)
+            ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: guest %zu: %s (%" PRIu64 " → %" PRIu64
+                         ", floor %" PRIu64 ", full %" PRIu64 "): %s",
+                         seed, what, i, why, s->guests[i].standing_bytes, p->decisions[i].target_bytes,
+                         floor_of(s->guests + i), full_of(s->guests + i), p->decisions[i].reason);
+    }
+}
+
+static bool is_same(const Plan *a, const Plan *b)
+{
+    if (strcmp(a->summary, b->summary) != 0 || a->n_decisions != b->n_decisions)
+        return false;
+    for (size_t i = 0; i < a->n_decisions; i++)
+        if (a->decisions[i].target_bytes != b->decisions[i].target_bytes ||
+            a->decisions[i].send != b->decisions[i].send || a->decisions[i].rule != b->decisions[i].rule ||
+            strcmp(a->decisions[i].reason, b->decisions[i].reason) != 0)
+            return false;
+    return true;
+}
+
+static double random_ask(Random *r, const SnapshotGuest *g)
+{
+    static const double odd[] = {NAN,  INFINITY, -INFINITY, 0,      -1,     0.5,    1024,
+                                 1e15, 1e300,    -1e300,    1e-300, 0x1p63, 0x1p64, 0x1.fffffffffffffp62};
+
+    if (one_in(r, 3))
+        return odd[random_below(r, ELEMENTSOF(odd))];
+    if (one_in(r, 4))
+        return (double) g->standing_bytes + (double) random_below(r, 16 * MIB) - 8.0 * MIB;
+    return (double) random_size(r, 2 * g->maximum_bytes) + (one_in(r, 4) ? 0.7 : 0);
+}
+
+/* Assignments that no policy would make, numbers that aren't sizes among them. */
+START_TEST(test_any_assignment)
+{
+    for (uint64_t seed = first_seed(), end = seed + ROUNDS; seed < end; seed++) {
+        Random r = random_seeded(seed);
+        PolicyAssignment assignments[GUESTS_MAX] = {};
+        PolicyOutput output = {.assignments = assignments, .marks = {NAN, NAN, NAN}};
+        _cleanup_(plan_done) Plan p = {}, again = {};
+        World w;
+
+        random_world(&r, &w);
+        for (size_t i = 0; i < w.s.n_guests; i++)
+            if (!one_in(&r, 5))
+                assignments[i] = (PolicyAssignment){.target_bytes = random_ask(&r, w.guests + i),
+                                                    .line = 1 + (unsigned) random_below(&r, 99),
+                                                    .order = (unsigned) random_below(&r, 14)};
+        if (plan_apply(&w.s, &config, "x", &output, 0, &p) < 0 ||
+            plan_apply(&w.s, &config, "x", &output, 0, &again) < 0)
+            ck_abort_msg("no memory");
+        check_plan(&w.s, &p, seed, "any assignment");
+        if (!is_same(&p, &again))
+            ck_abort_msg("BALLAST_SEED=%" PRIu64 ": decided otherwise the second time", seed);
+    }
+}
+END_TEST
+
+static Policy *load(const char *text)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    if (policy_load(text, strlen(text), "hostile.policy", &d, &p) < 0)
+        ck_abort_msg("%s", d.text);
+    policy_diagnostics_done(&d);
+    return p;
+}
+
+static Policy *load_shipped(void)
+{
+    char path[4096];
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
+    if (policy_load_file(path, &d, &p) < 0)
+        ck_abort_msg("%s: %s", path, d.text ?: "can't be read");
+    policy_diagnostics_done(&d);
+    return p;
+}
+
+/* Policies as somebody could write them. */
+static const char *const hostile[] = {
+    "for g in guests { g.target = 1kB }",
+    "for g in guests { g.target = 0B }",
+    "for g in guests { g.target = 1024TiB }",
+    "for g in guests { g.target = 0B - 1GiB }",
+    "for g in guests { g.target = g.maximum }",
+    "for g in guests { g.target = g.current * 3 / 7 }",
+    "for g in guests { g.target = g.free }",
+    "for g in guests where g.distress { g.target = 1kB }",
+    "for g in guests by g.current asc { g.target = if g.current < 1GiB then 64TiB else 1B }",
+    "for g in guests { g.target = g.available ?? 1B }",
+    "for g in guests { g.target = 1B }\nlet x = host.psi_memory_some",
+};
+
+static void check_policy(const Policy *policy, const char *what)
+{
+    for (uint64_t seed = first_seed(), end = seed + ROUNDS / 10; seed < end; seed++) {
+        Random r = random_seeded(seed);
+        _cleanup_(plan_done) Plan p = {}, again = {};
+        World w;
+
+        random_world(&r, &w);
+        if (plan_make(&w.s, policy, &config, &p) < 0 || plan_make(&w.s, policy, &config, &again) < 0)
+            ck_abort_msg("no memory");
+        check_plan(&w.s, &p, seed, what);
+        if (!is_same(&p, &again))
+            ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: decided otherwise the second time", seed, what);
+    }
+}
+
+START_TEST(test_hostile_policy)
+{
+    _cleanup_(policy_freep) Policy *p = load(hostile[_i]);
+
+    check_policy(p, hostile[_i]);
+}
+END_TEST
+
+START_TEST(test_shipped_policy)
+{
+    _cleanup_(policy_freep) Policy *p = load_shipped();
+
+    check_policy(p, "the shipped policy");
+}
+END_TEST
+
+START_TEST(test_no_policy)
+{
+    check_policy(NULL, "no policy");
+}
+END_TEST
+
+/* Guests that differ only in how much is free in them, and a host that lacks less than they have to spare:
+ * who gives has more free memory than all who don't. */
+START_TEST(test_most_free_gives_first)
+{
+    _cleanup_(policy_freep) Policy *policy = load_shipped();
+    unsigned gave = 0, kept = 0;
+
+    for (uint64_t seed = first_seed(), end = seed + ROUNDS / 10; seed < end; seed++) {
+        Random r = random_seeded(seed);
+        _cleanup_(plan_done) Plan p = {};
+        World w = {.s = {.guests = w.guests, .n_guests = 8}};
+        double least_free_of_givers = INFINITY, most_free_of_others = 0;
+
+        w.s.host = fixture_host(20 * GIB - 16 * MIB - random_below(&r, 768) * MIB);
+        for (unsigned i = 0; i < 8; i++) {
+            double free_bytes = (double) ((600 + random_below(&r, 900)) * MIB);
+
+            w.guests[i] = fixture_guest();
+            w.guests[i].uuid = fixture_uuid(w.uuids[i], i);
+            guest_set(&w.guests[i].fields, GUEST_FIELD_FREE, free_bytes);
+            guest_set(&w.guests[i].fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
+            guest_set(&w.guests[i].fields, GUEST_FIELD_AVAILABLE, free_bytes + 256.0 * MIB);
+        }
+        ck_assert_int_eq(plan_make(&w.s, policy, &config, &p), 0);
+        for (unsigned i = 0; i < 8; i++) {
+            double free_bytes = guest_get(&w.guests[i].fields, GUEST_FIELD_FREE);
+
+            if (p.decisions[i].target_bytes < w.guests[i].standing_bytes) {
+                least_free_of_givers = fmin(least_free_of_givers, free_bytes);
+                gave++;
+            } else {
+                most_free_of_others = fmax(most_free_of_others, free_bytes);
+                kept++;
+            }
+        }
+        if (least_free_of_givers < most_free_of_others || isinf(least_free_of_givers))
+            ck_abort_msg("BALLAST_SEED=%" PRIu64 ": one with %.0f MiB free gives, one with %.0f doesn't: %s",
+                         seed, least_free_of_givers / MIB, most_free_of_others / MIB, p.summary);
+    }
+    /* Both kinds were there. */
+    ck_assert_uint_gt(gave, ROUNDS / 10);
+    ck_assert_uint_gt(kept, ROUNDS / 10);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("plan-properties");
+    TCase *t = tcase_create("plan-properties");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, test_any_assignment);
+    tcase_add_loop_test(t, test_hostile_policy, 0, (int) ELEMENTSOF(hostile));
+    tcase_add_test(t, test_shipped_policy);
+    tcase_add_test(t, test_no_policy);
+    tcase_add_test(t, test_most_free_gives_first);
+    suite_add_tcase(s, t);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
