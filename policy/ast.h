@@ -69,6 +69,7 @@ struct Function {
     unsigned n_parameters;
     Expr *body;
     Instance *instances;
+    unsigned n_instances;
     unsigned depth;   /* of calls below it, itself included */
     uint32_t entry;   /* its first instruction */
     uint32_t n_stack; /* values that it puts on the stack at once */

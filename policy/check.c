@@ -2,6 +2,7 @@
 #include "policy/check.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "policy/kinds.h"
@@ -11,21 +12,37 @@
  * it is called with. Functions are known only below their definition, so there is no recursion, and depth is
  * bounded by the chain of definitions. */
 
-#define WORK_MAX 1000000U /* expressions checked, all instances of functions together */
+#define INSTANCES_MAX 32U /* combinations of kinds that a function is checked with */
 
 typedef struct Checker {
     Unit *unit;
     Symbol *scope;          /* the newest that is visible */
     uint32_t n_loops, loop; /* loops seen; the one that is being read (0: none) */
-    unsigned work;
-    bool constant;       /* reading the value of a const */
-    unsigned call_depth; /* the deepest chain of calls below the function being defined */
+    const Expr *call;       /* whose function is being checked for its arguments; NULL: none */
+    bool constant;          /* reading the value of a const */
+    unsigned call_depth;    /* the deepest chain of calls below the function being defined */
     int error;
 } Checker;
 
 static Kind check_expr(Checker *c, Expr *e);
 
-#define error_at(c, at, hint, ...) diagnostics_add((c)->unit->diagnostics, at, hint, __VA_ARGS__)
+static void error_at(Checker *c, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
+
+/* Adds an error. In the body of a function that is right in itself, it depends on the call. */
+static void error_at(Checker *c, Position at, const char *hint, const char *format, ...)
+{
+    char message[160];
+    va_list ap;
+
+    va_start(ap, format);
+    (void) vsnprintf(message, sizeof(message), format, ap);
+    va_end(ap);
+    if (c->call)
+        diagnostics_add(c->unit->diagnostics, at, hint, "%s (%s as called in line %u)", message,
+                        c->call->name->text, c->call->at.line);
+    else
+        diagnostics_add(c->unit->diagnostics, at, hint, "%s", message);
+}
 
 /* ---- names ---- */
 
@@ -247,9 +264,10 @@ static Kind check_builtin(Checker *c, Expr *e)
 }
 
 /* Checks the body of the function for these kinds of arguments, unless that was done. */
-static Kind check_instance(Checker *c, Function *f, const Kind *kinds)
+static Kind check_instance(Checker *c, const Expr *call, Function *f, const Kind *kinds)
 {
     Kind saved[FUNCTION_PARAMETERS_MAX], result;
+    const Expr *outer = c->call;
     uint32_t signature = 0;
     Instance *i;
 
@@ -259,11 +277,21 @@ static Kind check_instance(Checker *c, Function *f, const Kind *kinds)
         if (i->signature == signature)
             return i->result;
 
+    if (f->n_instances >= INSTANCES_MAX) {
+        error_at(c, call->at, NULL, "'%s' is called with more than %u combinations of kinds",
+                 call->name->text, INSTANCES_MAX);
+        return KIND_ANY;
+    }
+    f->n_instances++;
+
     for (unsigned n = 0; n < f->n_parameters; n++) {
         saved[n] = f->parameters[n]->kind;
         f->parameters[n]->kind = kinds[n];
     }
+    if (!outer)
+        c->call = call;
     result = check_expr(c, f->body);
+    c->call = outer;
     for (unsigned n = 0; n < f->n_parameters; n++)
         f->parameters[n]->kind = saved[n];
 
@@ -303,7 +331,7 @@ static Kind check_call(Checker *c, Expr *e)
         n++;
     }
     f = e->symbol ? e->symbol->function : NULL;
-    if (!f)
+    if (!f || c->constant)
         return KIND_ANY;
     if (n != f->n_parameters) {
         error_at(c, e->at, NULL, "'%s' has %u parameter%s, but %u argument%s given", e->name->text,
@@ -311,7 +339,7 @@ static Kind check_call(Checker *c, Expr *e)
         return KIND_ANY;
     }
     c->call_depth = MAX(c->call_depth, f->depth);
-    return check_instance(c, f, kinds);
+    return check_instance(c, e, f, kinds);
 }
 
 static Kind check_unary(Checker *c, Expr *e)
@@ -373,10 +401,6 @@ static Kind check_expr(Checker *c, Expr *e)
 
     if (!e || c->error < 0 || diagnostics_full(c->unit->diagnostics))
         return KIND_ANY;
-    if (++c->work > WORK_MAX) {
-        error_at(c, e->at, NULL, "this policy is too large: its functions are called in too many ways");
-        return KIND_ANY;
-    }
     switch (e->type) {
     case EXPR_ERROR:
         return KIND_ANY;

@@ -91,7 +91,7 @@ int diagnostics_render(Diagnostics *d, PolicyDiagnostics *ret)
             fprintf(f, "    %s\n", e->hint);
     }
     if (diagnostics_full(d))
-        fprintf(f, "%s: too many errors, the rest is left out\n", d->source->origin);
+        fprintf(f, "%s: stopped after %u errors\n", d->source->origin, d->n);
     failed = ferror(f);
     failed = fclose(f) != 0 || failed; /* text is final only now */
     if (failed) {

@@ -224,12 +224,15 @@ static void read_mark(Lexer *l, Token *t)
             diagnostics_add(l->unit->diagnostics, t->at, foreign[i].hint, "unexpected '%s'", foreign[i].text);
             return;
         }
-    l->offset++;
-    if (c > ' ' && c <= '~')
+    if (c > ' ' && c <= '~') {
+        l->offset++;
         diagnostics_add(l->unit->diagnostics, t->at, NULL, "unexpected '%c'", c);
-    else
-        diagnostics_add(l->unit->diagnostics, t->at, "outside of comments a policy is plain ASCII",
-                        "unexpected byte 0x%02x", (unsigned) (unsigned char) c);
+        return;
+    }
+    while (l->offset < l->unit->source->length && (peek(l, 0) < ' ' || peek(l, 0) > '~') &&
+           peek(l, 0) != '\n')
+        l->offset++;
+    diagnostics_add(l->unit->diagnostics, t->at, NULL, "outside of comments a policy is plain ASCII text");
 }
 
 int lexer_next(Lexer *l, Token *ret)

@@ -450,7 +450,7 @@ static void parse_assignment(Parser *p, Statement *s)
         }
     }
     if (!accept(p, TOKEN_ASSIGN)) {
-        expected(p, "'='", NULL);
+        expected(p, "'='", s->field ? NULL : "a statement is const, let, fn, if, for, or an assignment");
         goto bad;
     }
     s->expr = statement_expr(p, false);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A policy that can't work is refused whole, with messages that say where and how to mend it; and no text,
+ * however odd, costs more than its length. */
+
+#include <check.h>
+#include <dirent.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/time-util.h"
+#include "policy/policy.h"
+#include "policy/program.h"
+#include "tests/unit/run.h"
+
+static void fixture_path(char *buf, size_t size, const char *name)
+{
+    (void) snprintf(buf, size, "%s/tests/fixtures/policy-errors/%s", getenv("BALLAST_SOURCE"), name);
+}
+
+static char *read_text(const char *name)
+{
+    static char buf[64 * 1024];
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[4096];
+    size_t n;
+
+    fixture_path(path, sizeof(path), name);
+    f = fopen(path, "re");
+    ck_assert_msg(f, "can't open %s", path);
+    n = fread(buf, 1, sizeof(buf) - 1, f);
+    buf[n] = 0;
+    return strdup(buf);
+}
+
+static bool is_policy(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot && strcmp(dot, ".policy") == 0;
+}
+
+/* Each file NAME.policy gives the messages of NAME.expected. */
+START_TEST(test_golden)
+{
+    char path[4096];
+    struct dirent *e;
+    unsigned n = 0;
+    DIR *dir;
+
+    fixture_path(path, sizeof(path), ".");
+    dir = opendir(path);
+    ck_assert_ptr_nonnull(dir);
+    while ((e = readdir(dir))) {
+        _cleanup_free_ char *text = NULL, *expected = NULL;
+        PolicyDiagnostics d = {};
+        char name[300];
+        Policy *p = NULL;
+
+        if (!is_policy(e->d_name))
+            continue;
+        n++;
+        text = read_text(e->d_name);
+        (void) snprintf(name, sizeof(name), "%.*s.expected", (int) (strlen(e->d_name) - strlen(".policy")),
+                        e->d_name);
+        expected = read_text(name);
+        ck_assert_int_eq(policy_load(text, strlen(text), e->d_name, &d, &p), -EINVAL);
+        ck_assert_ptr_null(p);
+        ck_assert_msg(strcmp(d.text, expected) == 0, "%s gives\n%s\nnot\n%s", e->d_name, d.text, expected);
+        ck_assert_uint_eq(d.length, strlen(d.text));
+        ck_assert_uint_ge(d.count, 1);
+        ck_assert_uint_le(d.count, POLICY_DIAGNOSTICS_MAX);
+        policy_diagnostics_done(&d);
+        ck_assert_ptr_null(d.text);
+    }
+    closedir(dir);
+    ck_assert_uint_ge(n, 11);
+}
+END_TEST
+
+/* A growing text. */
+typedef struct Text {
+    char *text;
+    size_t length;
+    FILE *f;
+} Text;
+
+static void text_open(Text *t)
+{
+    *t = (Text){};
+    t->f = open_memstream(&t->text, &t->length);
+    ck_assert_ptr_nonnull(t->f);
+}
+
+static void repeat(Text *t, const char *what, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        fputs(what, t->f);
+}
+
+/* Loads it, and checks the outcome and that it came soon (instrumented builds are slow). */
+static void text_close_and_load(Text *t, int outcome, const char *message)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+    usec_t start, took;
+    int r;
+
+    fclose(t->f);
+    start = now_usec(CLOCK_MONOTONIC);
+    r = policy_load(t->text, t->length, "p", &d, &p);
+    took = now_usec(CLOCK_MONOTONIC) - start;
+    ck_assert_msg(r == outcome, "%d: %s", r, d.text ? d.text : "");
+    if (message)
+        ck_assert_msg(d.text && strstr(d.text, message), "no '%s' in: %s", message, d.text ? d.text : "");
+    ck_assert_uint_lt(took, 2 * USEC_PER_SEC);
+    policy_diagnostics_done(&d);
+    policy_free(p);
+    free(t->text);
+}
+
+/* before × n, middle, after × n */
+static const struct {
+    const char *head, *before, *middle, *after;
+    unsigned n;
+    int outcome;
+    const char *message;
+} nested[] = {
+    {"let x = ", "(", "1", ")", 60, 0, NULL},
+    {"let x = ", "(", "1", ")", 70, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "(", "1", ")", 100000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "-", "1", "", 60, 0, NULL},
+    {"let x = ", "-", "1", "", 100000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "not ", "true", "", 60000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "1 + ", "1", "", 60, 0, NULL},
+    {"let x = ", "1 + ", "1", "", 60000, -EINVAL, "more than 64 operations in a row"},
+    {"let x = ", "host.free ?? ", "1B", "", 60, 0, NULL},
+    {"let x = ", "host.free ?? ", "1B", "", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "if true then ", "1", " else 2", 60, 0, NULL},
+    {"let x = ", "if true then ", "1", " else 2", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "if true then 1 else ", "1", "", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "min(1, ", "1", ")", 60, 0, NULL},
+    {"let x = ", "min(1, ", "1", ")", 20000, -EINVAL, "nested more than 64 deep"},
+    {"", "if true { ", "let x = 1", "}", 60, 0, NULL},
+    {"", "if true { ", "let x = 1", "}", 20000, -EINVAL, "nested more than 64 deep"},
+    {"", "if true { } else ", "{ }", "", 12000, -EINVAL, NULL},
+    {"", "{", "", "}", 100000, -EINVAL, "expected a statement"},
+    {"", "}", "", "", 100000, -EINVAL, "there is no '{'"},
+    {"let x = max(1", ", 1", ")", "", 14, 0, NULL},
+    {"let x = max(1", ", 1", ")", "", 15, 0, NULL},
+    {"let x = max(1", ", 1", ")", "", 16, -EINVAL, "'max' can't have 17 arguments"},
+    {"let x = max(1", ", 1", ")", "", 50000, -EINVAL, "'max' can't have 50001 arguments"},
+    {"fn f(a1", ", b", ") = 1", "", 50000, -EINVAL, "at most 8 parameters"},
+    {"", "\n", "x = 1", "", 200000, -EINVAL, "p:200001:1: error: unknown name 'x'"},
+    {"", " ", "x = 1", "", 200000, -EINVAL, "p:1:200001: error: unknown name 'x'"},
+    {"", "#", "", "", 200000, 0, NULL},
+    {"", "\"", "", "", 100000, -EINVAL, NULL},
+    {"x", "x", " = 1", "", 200000, -EINVAL, "at most 64 letters"},
+    {"let x = 0", "0", "1", "", 200000, 0, NULL},
+    {"let x = 1", "0", "1", "", 200000, -EINVAL, "at most 15 digits"},
+};
+
+START_TEST(test_nested)
+{
+    Text t;
+
+    text_open(&t);
+    fputs(nested[_i].head, t.f);
+    repeat(&t, nested[_i].before, nested[_i].n);
+    fputs(nested[_i].middle, t.f);
+    repeat(&t, nested[_i].after, nested[_i].n);
+    text_close_and_load(&t, nested[_i].outcome, nested[_i].message);
+}
+END_TEST
+
+/* As many different things as fit. */
+START_TEST(test_many_names)
+{
+    Text t;
+
+    text_open(&t);
+    for (unsigned i = 0; i < 12000; i++)
+        fprintf(t.f, "let v%u = %u\n", i, i);
+    text_close_and_load(&t, 0, NULL);
+
+    text_open(&t);
+    for (unsigned i = 0; i < 12000; i++)
+        fprintf(t.f, "let v%u = w%u\n", i, i);
+    text_close_and_load(&t, -EINVAL, "stopped after 20 errors");
+
+    text_open(&t);
+    fputs("let need = 1B\n", t.f);
+    for (unsigned i = 0; i < 5000; i++)
+        fprintf(t.f, "for g in guests { need = need + g.free }\n");
+    text_close_and_load(&t, 0, NULL);
+}
+END_TEST
+
+/* Without recursion, functions that call each other twice over can still take for ever to run, and to check.
+ */
+START_TEST(test_expensive_functions)
+{
+    Text t;
+
+    text_open(&t);
+    fputs("fn f0(x) = x + 1\n", t.f);
+    for (unsigned i = 1; i < 60; i++)
+        fprintf(t.f, "fn f%u(x) = f%u(x) + f%u(x)\n", i, i - 1, i - 1);
+    fputs("let y = f59(1)\n", t.f);
+    text_close_and_load(&t, -EINVAL, "this takes more than 100000 operations");
+
+    text_open(&t);
+    fputs("fn f0(x) = x + 1\n", t.f);
+    for (unsigned i = 1; i < 70; i++)
+        fprintf(t.f, "fn f%u(x) = f%u(x)\n", i, i - 1);
+    text_close_and_load(&t, -EINVAL, "functions call each other more than 64 deep");
+
+    /* each call with other kinds */
+    text_open(&t);
+    fputs("fn f0(a, b, c, d, e, f, g, h) = 1\n", t.f);
+    for (unsigned i = 1; i < 9; i++) {
+        static const char *const values[] = {"1", "1B", "1s", "true"};
+
+        fprintf(t.f, "fn f%u(a, b, c, d, e, f, g, h) = 0", i);
+        for (unsigned v = 0; v < ELEMENTSOF(values); v++) {
+            fprintf(t.f, " + f%u(", i - 1);
+            for (unsigned n = 0; n < 8; n++)
+                fprintf(t.f, "%s%s", n > 0 ? ", " : "",
+                        n == i - 1 ? values[v] : (char[]){(char) ('a' + n), 0});
+            fputs(")", t.f);
+        }
+        fputs("\n", t.f);
+    }
+    fputs("let x = f8(1, 1, 1, 1, 1, 1, 1, 1)\n", t.f);
+    text_close_and_load(&t, -EINVAL, "is called with more than 32 combinations of kinds");
+
+    /* the longest chain of calls with the deepest expressions that are allowed */
+    text_open(&t);
+    fputs("fn f0(x) = x\n", t.f);
+    for (unsigned i = 1; i < 63; i++) {
+        fprintf(t.f, "fn f%u(x) = ", i);
+        repeat(&t, "(", 50);
+        fprintf(t.f, "f%u(x)", i - 1);
+        repeat(&t, " + 1)", 50);
+        fputs("\n", t.f);
+    }
+    fputs("let x = f62(1)\n", t.f);
+    text_close_and_load(&t, 0, NULL);
+}
+END_TEST
+
+START_TEST(test_odd_text)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        int outcome;
+    } table[] = {
+        {"let x = 1\0let y = 2", 19, -EINVAL},
+        {"\0", 1, -EINVAL},
+        {"\xff\xfelet", 5, -EINVAL},
+        {"\xef\xbb\xbflet x = 1", 12, -EINVAL},
+        {"# only \0 a comment", 18, 0},
+        {"let x = 1 # cut off", 9, 0}, /* not NUL-terminated: what lies behind isn't read */
+        {"let x = 12", 9, 0},
+        {"let x = \"abc", 12, -EINVAL},
+        {"let x = 1.", 10, -EINVAL},
+        {"let x = host.", 13, -EINVAL},
+        {"for g in guests {", 17, -EINVAL},
+        {"", 0, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        Policy *p = NULL;
+
+        /* exactly as long, for the sanitizer to see what is read behind it */
+        _cleanup_free_ char *copy = malloc(table[i].length > 0 ? table[i].length : 1);
+
+        memcpy(copy, table[i].text, table[i].length);
+        ck_assert_msg(policy_load(copy, table[i].length, "p", NULL, &p) == table[i].outcome, "row %zu", i);
+        ck_assert(!!p == (table[i].outcome == 0));
+        policy_free(p);
+    }
+}
+END_TEST
+
+START_TEST(test_size)
+{
+    _cleanup_free_ char *text = malloc(POLICY_SIZE_MAX + 1);
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    memset(text, '#', POLICY_SIZE_MAX + 1);
+    ck_assert_int_eq(policy_load(text, POLICY_SIZE_MAX + 1, "p", &d, &p), -EFBIG);
+    ck_assert_ptr_null(d.text);
+    ck_assert_int_eq(policy_load(text, POLICY_SIZE_MAX, "p", &d, &p), 0);
+    policy_free(p);
+}
+END_TEST
+
+START_TEST(test_file)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+    char path[4096];
+
+    fixture_path(path, sizeof(path), "nowhere.policy");
+    ck_assert_int_eq(policy_load_file(path, &d, &p), -ENOENT);
+    fixture_path(path, sizeof(path), ".");
+    ck_assert_int_eq(policy_load_file(path, &d, &p), -EISDIR);
+    ck_assert_int_eq(policy_load_file("/dev/zero", &d, &p), -EFBIG);
+    ck_assert_ptr_null(d.text);
+
+    /* messages of several files gather */
+    fixture_path(path, sizeof(path), "division.policy");
+    ck_assert_int_eq(policy_load_file(path, &d, &p), -EINVAL);
+    ck_assert_uint_eq(d.count, 1);
+    ck_assert(strncmp(d.text, path, strlen(path)) == 0);
+    fixture_path(path, sizeof(path), "braces.policy");
+    ck_assert_int_eq(policy_load_file(path, &d, &p), -EINVAL);
+    ck_assert_uint_eq(d.count, 3);
+    ck_assert_ptr_nonnull(strstr(d.text, "division by zero"));
+    ck_assert_ptr_nonnull(strstr(d.text, "there is no '}' to this '{'"));
+    policy_diagnostics_done(&d);
+    ck_assert_ptr_null(policy_free(NULL));
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("policy-errors");
+
+    tcase_add_test(t, test_golden);
+    tcase_add_loop_test(t, test_nested, 0, ELEMENTSOF(nested));
+    tcase_add_test(t, test_many_names);
+    tcase_add_test(t, test_expensive_functions);
+    tcase_add_test(t, test_odd_text);
+    tcase_add_test(t, test_size);
+    tcase_add_test(t, test_file);
+    tcase_set_timeout(t, 30);
+    return run_tests(t);
+}
