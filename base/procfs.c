@@ -154,7 +154,9 @@ static bool is_zone(const char *p, size_t length)
 
 static bool key_matches(const Key *k, const char *p, size_t length)
 {
-    if (length < k->length || k->name[0] != *p || memcmp(k->name, p, k->length) != 0)
+    /* The last letter tells most keys apart that begin alike. */
+    if (length < k->length || k->name[k->length - 1] != p[k->length - 1] ||
+        memcmp(k->name, p, k->length) != 0)
         return false;
     if (length == k->length)
         return true;
@@ -178,17 +180,27 @@ static int take_value(const Key *k, bool again, const char *p, const char *unit,
     return 0;
 }
 
-/* Goes once over lines of "key<separator> value<unit>". The search for a line's key begins behind the one
- * found last, which is mostly the next that the kernel prints. *ret_found: one bit for each key of the table.
+/* Goes once over lines of "key<separator> value<unit>". Lines that begin like no key are passed over. The
+ * search for a line's key begins behind the one found last, which is mostly the next that the kernel prints.
+ * *ret_found: one bit for each key of the table.
  */
 static int parse_table(const char *text, char separator, const char *unit, uint64_t factor, const Key *keys,
                        size_t n, void *base, uint32_t *ret_found)
 {
+    bool begins_key[UINT8_MAX + 1] = {};
     uint32_t found = 0;
     size_t next = 0;
     int r;
 
+    for (size_t k = 0; k < n; k++)
+        begins_key[(uint8_t) keys[k].name[0]] = true;
+
     for (const char *p = text, *end; *p; p = *end ? end + 1 : end) {
+        if (!begins_key[(uint8_t) *p]) {
+            end = strchrnul(p, '\n');
+            continue;
+        }
+
         for (end = p; *end != separator && *end != '\n' && *end; end++)
             ;
 

@@ -207,13 +207,6 @@ static int check_message(const Message *m, const char **ret_what)
     return refuse(ret_what, "message", -EBADMSG);
 }
 
-void report_settle(Report *r)
-{
-    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
-        if (report_has(r, f) && fields[f].kind == REPORT_KIND_GAUGE)
-            r->value[f] = MIN(r->value[f], field_limit(r, f));
-}
-
 /* -- Packing
  * ------------------------------------------------------------------------------------------------------- */
 

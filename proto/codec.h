@@ -93,7 +93,8 @@ const char *message_type_to_string(MessageType t);
 const char *distress_cause_to_string(DistressCause c);
 
 /* Packs m into a whole frame in buf (at least FRAME_MAX). Returns the frame's length, or -EINVAL for a
- * message that message_unpack() would refuse. */
+ * message that message_unpack() would refuse. The kernel's figures are read one after the other, so while a
+ * balloon deflates, a part may come out above its total: whoever makes a Report lowers it to that. */
 ssize_t message_pack(const Message *m, uint8_t *buf);
 
 /* Unpacks and validates one frame's payload. It takes nothing from the heap, and of the stack a fixed amount.
@@ -112,11 +113,6 @@ ssize_t message_pack(const Message *m, uint8_t *buf);
  * - EILSEQ: a text with anything but printable ASCII (a NUL ends it), a boot_id that isn't a UUID.
  * - EPROTONOSUPPORT: Hello or Welcome of another protocol. */
 int message_unpack(const uint8_t *payload, size_t length, Message *ret, const char **ret_what);
-
-/* Lowers gauges that are above what they are a part of (mem_total, swap_total) to it. The kernel's figures
- * are read one after the other, so while a balloon deflates, what was read later may exceed what was read
- * before; an honest guest settles its report before message_pack(), which refuses it else. */
-void report_settle(Report *r);
 
 /* Whether next may follow previous within one boot: time doesn't go back, no counter goes back. Returns 0, or
  * -ESTALE with *ret_what (may be NULL) the field. Fields that one of them lacks aren't compared. */
