@@ -161,6 +161,39 @@ START_TEST(no_commands_to_a_terminal)
 }
 END_TEST
 
+START_TEST(colours_on_a_terminal_only)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+
+    ck_assert_int_ge(master, 0);
+    ck_assert_int_eq(grantpt(master), 0);
+    ck_assert_int_eq(unlockpt(master), 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ck_assert_int_ge(slave, 0);
+    ck_assert_int_eq(dup2(slave, STDERR_FILENO), STDERR_FILENO);
+    unsetenv("JOURNAL_STREAM");
+    unsetenv("NO_COLOR");
+    setenv("TERM", "xterm", 1);
+
+    log_open(LOG_INFO);
+    log_error("red");
+    expect_text(master, "\033[1;31mred\033[0m\r\n");
+    log_info("as it is");
+    expect_text(master, "as it is\r\n");
+
+    setenv("NO_COLOR", "1", 1);
+    log_open(LOG_INFO);
+    log_error("plain");
+    expect_text(master, "plain\r\n");
+
+    setenv("NO_COLOR", "", 1); /* empty counts as not set */
+    setenv("TERM", "dumb", 1);
+    log_open(LOG_INFO);
+    log_error("plain");
+    expect_text(master, "plain\r\n");
+}
+END_TEST
+
 START_TEST(long_messages_are_cut)
 {
     char text[2 * LOG_MESSAGE_MAX], expected[LOG_MESSAGE_MAX + 1];
@@ -314,6 +347,7 @@ int main(void)
     tcase_add_test(tc, errors_and_errno);
     tcase_add_test(tc, priorities_for_a_supervisor);
     tcase_add_test(tc, no_commands_to_a_terminal);
+    tcase_add_test(tc, colours_on_a_terminal_only);
     tcase_add_test(tc, long_messages_are_cut);
     tcase_add_test(tc, fields_in_the_journal);
     tcase_add_test(tc, lines_in_the_journal);
