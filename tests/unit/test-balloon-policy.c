@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The default policy as shipped: who gives what in which situation (the policy alone), the order over random
+ * guests, and a simulated host that has to come to rest (with the guard, as the daemon runs it). */
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+#include "policy/policy.h"
+#include "tests/unit/run.h"
+
+#define HOST_TOTAL (100.0 * GIB) /* marks: 20, 5 and 25 GiB */
+#define GUESTS_MAX 8
+
+static Policy *load_shipped(void)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+    char path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/policy/balloon.policy", getenv("BALLAST_SOURCE"));
+    ck_assert_msg(policy_load_file(path, &d, &p) == 0, "%s", d.text);
+    return p;
+}
+
+/* A guest of 10 GiB. Sizes in GiB; MISSING: the stat isn't there. */
+#define MISSING (-1.0)
+typedef struct TestGuest {
+    double free, cache, used_cache; /* used_cache: not counted as available */
+    double resident;                /* of the free memory */
+    double least;                   /* 0: 2 GiB */
+    double psi;
+    double current; /* 0: 10 GiB; its target is the same */
+    double target;  /* what is expected: 0: none */
+    const char *because;
+} TestGuest;
+
+static void guest_fields(const TestGuest *t, GuestFields *f)
+{
+    double current = t->current > 0 ? t->current : 10;
+
+    *f = (GuestFields){};
+    guest_set(f, GUEST_FIELD_TARGET, current * GIB);
+    guest_set(f, GUEST_FIELD_CURRENT, current * GIB);
+    guest_set(f, GUEST_FIELD_FULL, 10.0 * GIB);
+    guest_set(f, GUEST_FIELD_MOST, 10.0 * GIB);
+    guest_set(f, GUEST_FIELD_LEAST, (t->least > 0 ? t->least : 2) * GIB);
+    guest_set(f, GUEST_FIELD_LOW_WATERMARK, 0);
+    if (t->free != MISSING) {
+        guest_set(f, GUEST_FIELD_FREE, t->free * GIB);
+        guest_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB + 48.0 * MIB);
+        guest_set(f, GUEST_FIELD_AVAILABLE, (t->free + t->cache) * GIB);
+    }
+    if (t->cache != MISSING)
+        guest_set(f, GUEST_FIELD_CACHE, (t->cache + t->used_cache) * GIB);
+    if (t->psi != MISSING)
+        guest_set(f, GUEST_FIELD_PSI_MEMORY_SOME, t->psi);
+}
+
+#define FREE   "gives free memory"
+#define CACHE  "gives a little page cache"
+#define WAY    "gives free memory that is in the way to its cache"
+#define IN_USE "gives cache in use, the host is critical"
+#define SWAPS  "gives memory in use, the host is critical"
+#define GETS   "gets memory back"
+
+static const struct {
+    const char *what;
+    double available, pending; /* GiB */
+    TestGuest guests[3];
+} cases[] = {
+    {"between the marks nothing moves", 22, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"just above the pressure mark", 20.001, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"just below the relax mark", 24.999, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"what is on its way counts", 18, 2, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"and what will be taken", 30, -5, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+
+    {"who has most free gives",
+     18,
+     0,
+     {{.free = 5, .resident = 5},
+      {.free = 6, .resident = 6, .target = 8, .because = FREE},
+      {.free = 4, .resident = 4}}},
+    {"then the next, each keeping 20 %",
+     15,
+     0,
+     {{.free = 4, .resident = 4, .target = 9, .because = FREE},
+      {.free = 6, .resident = 6, .target = 6, .because = FREE},
+      {.free = 3, .resident = 3}}},
+    {"free memory that isn't resident brings nothing",
+     19,
+     0,
+     {{.free = 7, .resident = 0},
+      {.free = 6, .resident = 0.5, .target = 9.5, .because = FREE},
+      {.free = 5, .resident = 5, .target = 9.5, .because = FREE}}},
+    {"free memory before page cache, whoever has it",
+     19,
+     0,
+     {{.cache = 9}, {.free = 4, .resident = 4, .target = 9, .because = FREE}, {.cache = 5}}},
+    {"no further than the guard allows",
+     19,
+     0,
+     {{.free = 6, .resident = 6, .least = 9.75, .target = 9.75, .because = FREE},
+      {.free = 5, .resident = 5, .least = 10},
+      {.free = 4, .resident = 4, .target = 9.25, .because = FREE}}},
+    {"the last one gives a little more rather than nothing",
+     19.99,
+     0,
+     {{.free = 6, .resident = 6, .target = 9.95, .because = FREE}, {}, {}}},
+    {"a guest without stats is left alone, and doesn't spoil it for the others",
+     19,
+     0,
+     {{.free = MISSING, .cache = MISSING, .psi = MISSING, .least = 10},
+      {.free = 4, .resident = 4, .target = 9, .because = FREE},
+      {}}},
+
+    {"page cache in small steps, most first, keeping 20 % available",
+     19.5,
+     0,
+     {{.cache = 7, .target = 9.8, .because = CACHE},
+      {.cache = 9, .target = 9.8, .because = CACHE},
+      {.cache = 2}}},
+    {"no page cache of a guest that waits for memory",
+     19,
+     0,
+     {{.cache = 9, .psi = 0.02}, {.cache = 7, .target = 9.8, .because = CACHE}, {.psi = MISSING}}},
+    {"guests without PSI give cache",
+     19,
+     0,
+     {{.cache = 9, .psi = MISSING, .target = 9.8, .because = CACHE}, {}, {}}},
+    {"what is in the way to the cache goes first, and isn't counted as a gain",
+     19.9,
+     0,
+     {{.free = 1, .resident = 0, .cache = 7, .target = 8.9, .because = CACHE}, {.cache = 3}, {}}},
+    {"and alone, where the guard allows no more in one go",
+     19.9,
+     0,
+     {{.free = 4, .resident = 0, .cache = 5, .least = 9.75, .target = 9.75, .because = WAY},
+      {.cache = 4, .target = 9.9, .because = CACHE},
+      {.cache = 3}}},
+    {"but not for cache that is kept anyway", 19, 0, {{.free = 1, .resident = 0, .cache = 1}, {}, {}}},
+    {"free memory and cache of one guest in one move",
+     18,
+     0,
+     {{.free = 1, .resident = 1, .cache = 7, .target = 8.8, .because = CACHE}, {}, {}}},
+
+    {"above critical no cache in use", 5.01, 0, {{.cache = 2, .used_cache = 3}, {}, {}}},
+    {"critical: cache in use, most available first",
+     4,
+     0,
+     {{.cache = 2, .target = 9, .because = IN_USE}, {.cache = 1}, {}}},
+    {"critical: then the next, then until they swap, down to what the guard allows",
+     0,
+     0,
+     {{.cache = 1, .least = 8, .target = 8, .because = SWAPS},
+      {.least = 8, .target = 8, .because = SWAPS},
+      {.cache = 1, .least = 9, .target = 9, .because = IN_USE}}},
+    {"critical: free memory first, and no harder than needed",
+     4,
+     0,
+     {{.free = 4, .resident = 4, .target = 8, .because = FREE}, {.cache = 2}, {}}},
+    {"critical: free memory that is backed counts even where a guest would keep it",
+     4.5,
+     0,
+     {{.free = 2, .resident = 2, .target = 9.5, .because = IN_USE}, {.cache = 1}, {}}},
+
+    {"above relax all get back, 5 % at a time, least of full first",
+     26,
+     0,
+     {{.current = 8},
+      {.current = 4, .target = 4.5, .because = GETS},
+      {.current = 5, .target = 5.5, .because = GETS}}},
+    {"not beyond the relax mark",
+     25.25,
+     0,
+     {{.current = 8}, {.current = 4, .target = 4.25, .because = GETS}, {.current = 5}}},
+    {"nor beyond full",
+     60,
+     0,
+     {{.current = 9.9, .target = 10, .because = GETS}, {}, {.current = 9.5, .target = 10, .because = GETS}}},
+};
+
+START_TEST(test_case)
+{
+    _cleanup_(policy_freep) Policy *p = load_shipped();
+    GuestFields fields[3];
+    PolicyGuest guests[3];
+    PolicyAssignment assignments[3];
+    PolicyOutput output = {.assignments = assignments};
+    HostFields host = {};
+    PolicyInput input = {.host = &host, .guests = guests, .n_guests = 3};
+    static const char *const uuids[3] = {"a", "b", "c"};
+
+    host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+    host_set(&host, HOST_FIELD_AVAILABLE, cases[_i].available * GIB);
+    host_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
+    for (size_t i = 0; i < 3; i++) {
+        guest_fields(&cases[_i].guests[i], &fields[i]);
+        guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
+    }
+    ck_assert_int_eq(policy_run(p, &input, &output), 0);
+    ck_assert_uint_eq(output.notes_total, 0);
+    for (size_t i = 0; i < 3; i++) {
+        const TestGuest *t = &cases[_i].guests[i];
+        const PolicyAssignment *a = &assignments[i];
+
+        if (t->target == 0) {
+            ck_assert_msg(a->line == 0, "%s: guest %zu: %.3f GiB (%s)", cases[_i].what, i,
+                          a->target_bytes / GIB, a->because);
+            continue;
+        }
+        ck_assert_msg(a->line > 0, "%s: guest %zu: no target", cases[_i].what, i);
+        ck_assert_msg(fabs(a->target_bytes / GIB - t->target) < 1e-6, "%s: guest %zu: %.3f GiB (%s)",
+                      cases[_i].what, i, a->target_bytes / GIB, a->because);
+        ck_assert_msg(strcmp(a->because, t->because) == 0, "%s: guest %zu: %s", cases[_i].what, i,
+                      a->because);
+    }
+}
+END_TEST
+
+/* The marks of small and large hosts. */
+START_TEST(test_marks)
+{
+    static const struct {
+        double total, pressure, critical, relax; /* GiB */
+    } table[] = {
+        {8, 1.6, 0.4, 2},
+        {100, 20, 5, 25},
+        {160, 32, 8, 40},
+        {1024, 32, 8, 40},
+    };
+    _cleanup_(policy_freep) Policy *p = load_shipped();
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        HostFields host = {};
+        PolicyInput input = {.host = &host};
+        PolicyOutput output = {};
+
+        host_set(&host, HOST_FIELD_TOTAL, table[i].total * GIB);
+        host_set(&host, HOST_FIELD_AVAILABLE, 0);
+        host_set(&host, HOST_FIELD_PENDING, 0);
+        ck_assert_int_eq(policy_run(p, &input, &output), 0);
+        ck_assert_double_eq_tol(output.marks[POLICY_MARK_PRESSURE], table[i].pressure * GIB, 1);
+        ck_assert_double_eq_tol(output.marks[POLICY_MARK_CRITICAL], table[i].critical * GIB, 1);
+        ck_assert_double_eq_tol(output.marks[POLICY_MARK_RELAX], table[i].relax * GIB, 1);
+    }
+}
+END_TEST
+
+static double random_up_to(uint64_t *state, double limit)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (double) (*state >> 11) * 0x1p-53 * limit;
+}
+
+/* What a guest could give of its free memory, in bytes: as the policy's comments say it. */
+static double can_give_free(const GuestFields *f)
+{
+    double spare = guest_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_get(f, GUEST_FIELD_TARGET);
+    double brings = guest_get(f, GUEST_FIELD_RESIDENT_FREE) - 48.0 * MIB;
+
+    return fmin(fmin(spare, brings),
+                fmin(guest_get(f, GUEST_FIELD_FREE),
+                     guest_get(f, GUEST_FIELD_TARGET) - guest_get(f, GUEST_FIELD_LEAST)));
+}
+
+/* Over random guests, below the pressure mark: whoever gives free memory, all who have more of it and can
+ * give some have given all that they can; no target is outside of what the guard allows; the host's need is
+ * covered, or nobody has free memory left to give; and no more is taken than is needed. */
+START_TEST(test_random_order)
+{
+    _cleanup_(policy_freep) Policy *p = load_shipped();
+    uint64_t state = 88172645463325252U + (uint64_t) _i;
+    const double smallest = 0.005 * 10 * GIB;
+
+    for (unsigned round = 0; round < 500; round++) {
+        GuestFields fields[GUESTS_MAX];
+        PolicyGuest guests[GUESTS_MAX];
+        PolicyAssignment assignments[GUESTS_MAX];
+        PolicyOutput output = {.assignments = assignments};
+        HostFields host = {};
+        PolicyInput input = {.host = &host, .guests = guests, .n_guests = GUESTS_MAX};
+        char uuids[GUESTS_MAX][2];
+        double need = random_up_to(&state, 14.9 * GIB), given = 0;
+        bool any_left = false;
+
+        host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+        host_set(&host, HOST_FIELD_AVAILABLE, 20.0 * GIB - need);
+        host_set(&host, HOST_FIELD_PENDING, 0);
+        for (size_t i = 0; i < GUESTS_MAX; i++) {
+            TestGuest t = {.free = random_up_to(&state, 6), .least = 2 + random_up_to(&state, 8), .psi = 1};
+
+            t.resident = random_up_to(&state, t.free);
+            t.cache = random_up_to(&state, 10 - t.free);
+            guest_fields(&t, &fields[i]);
+            (void) snprintf(uuids[i], sizeof(uuids[i]), "%c", (char) ('a' + i));
+            guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
+        }
+        ck_assert_int_eq(policy_run(p, &input, &output), 0);
+        ck_assert_uint_eq(output.notes_total, 0);
+
+        for (size_t i = 0; i < GUESTS_MAX; i++) {
+            double can = can_give_free(&fields[i]);
+            double gave = assignments[i].line > 0 ? 10.0 * GIB - assignments[i].target_bytes : 0;
+
+            given += gave;
+            any_left = any_left || (can >= smallest && gave < can - 1);
+            ck_assert(gave == 0 || gave >= smallest - 1);
+            ck_assert(gave <= fmax(can, 0) + 1);
+            if (gave == 0)
+                continue;
+            for (size_t j = 0; j < GUESTS_MAX; j++) {
+                double more = can_give_free(&fields[j]);
+
+                if (guest_get(&fields[j], GUEST_FIELD_FREE) > guest_get(&fields[i], GUEST_FIELD_FREE) &&
+                    more >= smallest)
+                    ck_assert_msg(assignments[j].line > 0 &&
+                                      10.0 * GIB - assignments[j].target_bytes > more - 1,
+                                  "guest %zu gave before guest %zu, which has more free", i, j);
+            }
+        }
+        ck_assert(given < need + smallest);
+        ck_assert(given >= need - 1 || !any_left);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("balloon-policy");
+
+    tcase_add_loop_test(t, test_case, 0, ELEMENTSOF(cases));
+    tcase_add_test(t, test_marks);
+    tcase_add_loop_test(t, test_random_order, 0, 4);
+    return run_tests(t);
+}
