@@ -172,13 +172,10 @@ static bool run(Machine *m, uint32_t at, double *stack)
         case OP_ASSIGN:
             failure = assign(m, i, p->positions[at].line, *top--);
             break;
-        case OP_DIV:
-            if (top[0] == 0)
-                failure = FAILURE_ZERO;
-            /* fall through */
         case OP_ADD:
         case OP_SUB:
         case OP_MUL:
+        case OP_DIV:
         case OP_MIN:
         case OP_MAX:
         case OP_LT:
@@ -188,8 +185,12 @@ static bool run(Machine *m, uint32_t at, double *stack)
         case OP_EQ:
         case OP_NE:
             top--;
+            if (i->op == OP_DIV && top[1] == 0) {
+                failure = FAILURE_ZERO;
+                break;
+            }
             *top = binary((Operation) i->op, top[0], top[1]);
-            if (!isfinite(*top) && failure == FAILURE_NONE)
+            if (!isfinite(*top))
                 failure = FAILURE_RANGE;
             break;
         case OP_NEG:
