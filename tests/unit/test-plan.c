@@ -364,7 +364,7 @@ START_TEST(test_unknown_age)
     _cleanup_(plan_done) Plan p = {};
 
     g.age_usec = USEC_INFINITY;
-    make(&s, "for g in guests { g.target = g.age / 1s * 1GiB }", &p);
+    make(&s, "for g in guests { g.target = if g.age > 1s then 1GiB else 1536MiB }", &p);
     ck_assert_uint_eq(p.notes_total, 1);
     ck_assert_uint_eq(p.n_notes, 1);
     ck_assert_uint_eq(p.notes[0].guest, 0);
@@ -591,6 +591,23 @@ START_TEST(test_long_words)
 }
 END_TEST
 
+/* Where the policy failed, what it had assigned before doesn't count. */
+START_TEST(test_failed_assignments)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
+    PolicyAssignment a = {.target_bytes = 1.9 * (double) GIB, .line = 1, .order = 1};
+    PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
+    _cleanup_(plan_done) Plan p = {};
+
+    ck_assert_int_eq(plan_apply(&s, &config, "x", &output, -ECANCELED, &p), 0);
+    ck_assert(!p.decisions[0].send);
+    plan_done(&p);
+    ck_assert_int_eq(plan_apply(&s, &config, "x", &output, 0, &p), 0);
+    ck_assert(p.decisions[0].send);
+}
+END_TEST
+
 START_TEST(test_failed_policy)
 {
     SnapshotGuest g = fixture_guest();
@@ -625,6 +642,7 @@ int main(void)
     tcase_add_test(t, test_summaries);
     tcase_add_test(t, test_long_words);
     tcase_add_test(t, test_failed_policy);
+    tcase_add_test(t, test_failed_assignments);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
