@@ -9,3 +9,5 @@
 uint32_t crc32c(const void *data, size_t length);
 /* The CRC of what |crc| is the CRC of, followed by data; 0 is the CRC of nothing. */
 uint32_t crc32c_extend(uint32_t crc, const void *data, size_t length);
+/* The same without the processor's own instruction; what crc32c_extend() uses where there is none. */
+uint32_t crc32c_extend_portable(uint32_t crc, const void *data, size_t length);

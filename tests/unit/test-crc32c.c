@@ -44,11 +44,26 @@ START_TEST(in_pieces)
 }
 END_TEST
 
+START_TEST(with_and_without_the_instruction)
+{
+    uint8_t bytes[100];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t) (i * i + 7);
+    ck_assert_uint_eq(crc32c_extend_portable(0, "123456789", 9), 0xe3069283);
+    for (size_t start = 0; start < 9; start++)
+        for (size_t length = 0; start + length <= sizeof(bytes); length++)
+            ck_assert_uint_eq(crc32c_extend(42, bytes + start, length),
+                              crc32c_extend_portable(42, bytes + start, length));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("crc32c");
 
     tcase_add_test(tc, vectors);
     tcase_add_test(tc, in_pieces);
+    tcase_add_test(tc, with_and_without_the_instruction);
     return run_tests(tc);
 }
