@@ -25,10 +25,12 @@ static Policy *load(const char *text)
     return p;
 }
 
+/* Into a plan that is empty or was made before. */
 static void make(const Snapshot *s, const char *text, Plan *ret)
 {
     _cleanup_(policy_freep) Policy *p = load(text);
 
+    plan_done(ret);
     ck_assert_int_eq(plan_make(s, p, &config, ret), 0);
     /* What is borrowed from the policy is gone with it. */
     for (size_t i = 0; i < ret->n_decisions; i++)
