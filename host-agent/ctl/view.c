@@ -270,37 +270,85 @@ static void format_signed_size(char *buf, json_object *value)
     format_size(buf, bytes < 0 ? (uint64_t) -bytes : json_object_get_uint64(value));
 }
 
-/* The label of a key and its value as people read them: "sent_age_usec": 1500000 → "sent" "1.5s ago". */
-static void humanise(const char *key, json_object *value, char *label, char *text)
+typedef enum Kind {
+    KIND_PLAIN,
+    KIND_BYTES,
+    KIND_BYTES_RATE,
+    KIND_RATE,
+    KIND_TIME,
+    KIND_AGO,
+    KIND_SHARE
+} Kind;
+
+/* Makes a label of a key: "sent_age_usec" → "sent", and what that suffix says of its value. */
+static Kind label_of(const char *key, char *label)
 {
-    char buf[UNITS_FORMAT_MAX + 1];
+    static const struct {
+        const char *suffix;
+        Kind kind;
+    } suffixes[] = {
+        {"_bytes_per_sec", KIND_BYTES_RATE},
+        {"_per_sec", KIND_RATE},
+        {"_bytes", KIND_BYTES},
+        {"_age_usec", KIND_AGO},
+        {"_usec", KIND_TIME},
+        {"_share", KIND_SHARE},
+    };
+    Kind kind = strncmp(key, "psi_", 4) == 0 ? KIND_SHARE : KIND_PLAIN;
 
     snprintf(label, LABEL_MAX, "%s", key);
-    if (!value)
-        snprintf(text, TEXT_MAX, "-");
-    else if (json_object_is_type(value, json_type_boolean))
-        snprintf(text, TEXT_MAX, "%s", json_object_get_boolean(value) ? "yes" : "no");
-    else if (json_object_is_type(value, json_type_string))
-        snprintf(text, TEXT_MAX, "%s", json_object_get_string(value));
-    else if (strip(label, "_bytes_per_sec"))
-        snprintf(text, TEXT_MAX, "%s/s", format_size(buf, json_object_get_uint64(value)));
-    else if (strip(label, "_per_sec"))
-        snprintf(text, TEXT_MAX, "%.1f/s", json_object_get_double(value));
-    else if (strip(label, "_bytes")) {
-        format_signed_size(buf, value);
-        snprintf(text, TEXT_MAX, "%s", buf);
-    } else if (strip(label, "_age_usec"))
-        snprintf(text, TEXT_MAX, "%s ago", format_duration(buf, json_object_get_uint64(value)));
-    else if (strip(label, "_usec"))
-        snprintf(text, TEXT_MAX, "%s", format_duration(buf, json_object_get_uint64(value)));
-    else if (json_object_is_type(value, json_type_double) &&
-             (strip(label, "_share") || strncmp(key, "psi_", 4) == 0))
-        snprintf(text, TEXT_MAX, "%s", format_ratio(buf, json_object_get_double(value)));
-    else
-        snprintf(text, TEXT_MAX, "%s", json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+    for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+        if (strip(label, suffixes[i].suffix)) {
+            kind = suffixes[i].kind;
+            break;
+        }
     for (char *p = label; *p; p++)
         if (*p == '_')
             *p = ' ';
+    return kind;
+}
+
+/* A value as people read it. */
+static void text_of(Kind kind, json_object *value, char *text)
+{
+    char buf[UNITS_FORMAT_MAX + 1];
+
+    if (!value) {
+        snprintf(text, TEXT_MAX, "-");
+        return;
+    }
+    if (json_object_is_type(value, json_type_boolean)) {
+        snprintf(text, TEXT_MAX, "%s", json_object_get_boolean(value) ? "yes" : "no");
+        return;
+    }
+    if (json_object_is_type(value, json_type_string)) {
+        snprintf(text, TEXT_MAX, "%s", json_object_get_string(value));
+        return;
+    }
+    switch (kind) {
+    case KIND_PLAIN:
+        snprintf(text, TEXT_MAX, "%s", json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+        break;
+    case KIND_BYTES:
+        format_signed_size(buf, value);
+        snprintf(text, TEXT_MAX, "%s", buf);
+        break;
+    case KIND_BYTES_RATE:
+        snprintf(text, TEXT_MAX, "%s/s", format_size(buf, json_object_get_uint64(value)));
+        break;
+    case KIND_RATE:
+        snprintf(text, TEXT_MAX, "%.1f/s", json_object_get_double(value));
+        break;
+    case KIND_TIME:
+        snprintf(text, TEXT_MAX, "%s", format_duration(buf, json_object_get_uint64(value)));
+        break;
+    case KIND_AGO:
+        snprintf(text, TEXT_MAX, "%s ago", format_duration(buf, json_object_get_uint64(value)));
+        break;
+    case KIND_SHARE:
+        snprintf(text, TEXT_MAX, "%s", format_ratio(buf, json_object_get_double(value)));
+        break;
+    }
 }
 
 static int put_entry(const Screen *screen, unsigned depth, const char *label, size_t width, const char *text)
@@ -336,7 +384,7 @@ static int put_object(const Screen *screen, unsigned depth, json_object *object)
 
 static int put_array(const Screen *screen, unsigned depth, json_object *array)
 {
-    char label[LABEL_MAX], text[TEXT_MAX];
+    char text[TEXT_MAX];
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < json_object_array_length(array); i++) {
@@ -347,7 +395,7 @@ static int put_array(const Screen *screen, unsigned depth, json_object *array)
             if (r >= 0)
                 r = put_object(screen, depth + 1, value);
         } else {
-            humanise("", value, label, text);
+            text_of(KIND_PLAIN, value, text);
             r = put_entry(screen, depth, "-", 0, text);
         }
     }
@@ -362,14 +410,16 @@ static int put_object(const Screen *screen, unsigned depth, json_object *object)
 
     json_object_object_foreach(object, key, value)
     {
-        humanise(key, has_parts(value) ? NULL : value, label, text);
-        width = has_parts(value) ? width : MAX(width, strlen(label));
+        if (has_parts(value))
+            continue;
+        (void) label_of(key, label);
+        width = MAX(width, strlen(label));
     }
     json_object_object_foreach(object, entry_key, entry)
     {
         if (r < 0 || has_parts(entry))
             continue;
-        humanise(entry_key, entry, label, text);
+        text_of(label_of(entry_key, label), entry, text);
         r = put_entry(screen, depth, label, width, text);
     }
     json_object_object_foreach(object, part_key, part)

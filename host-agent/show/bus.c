@@ -136,9 +136,8 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
         r = connect_bus(m, false, w->wait_usec);
     }
     if (r >= 0) {
-        /* Done with: the loop no longer owns it, and it is freed when this returns. */
+        /* Done with: the loop, its only owner, lets go of it, and it is freed when this returns. */
         (void) sd_event_source_set_floating(s, false);
-        sd_event_source_disable_unref(s);
         return 0;
     }
     log_debug_errno(-r, "Cannot connect to the %s bus yet: %m", bus_label(m));

@@ -1,0 +1,641 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ballastctl and D-Bus, with the real ballastd on buses of its own and libvirt's test driver, whose domains run in the
+daemon itself: no QEMU, nothing of the machine's own buses.
+
+Usage: test-ctl.py BALLASTD BALLASTCTL SOURCE [unittest options]"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+import xml.sax.saxutils
+
+BALLASTD = BALLASTCTL = SOURCE = ""
+MIB = 1 << 20
+
+# Names that shells, terminals and prefixes may stumble over.
+WEB1, WEB2, DB, NASTY = "web1", "web2", "db with spaces", "$(touch pwned)"
+UUIDS = {
+    WEB1: "6695eb01-f6a4-8304-79aa-97f2502e193f",
+    WEB2: "6695eb02-f6a4-8304-79aa-97f2502e193f",
+    DB: "aa95eb03-f6a4-8304-79aa-97f2502e193f",
+    NASTY: "bb95eb04-f6a4-8304-79aa-97f2502e193f",
+}
+DOMAIN = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>4096</memory>
+<currentMemory unit='MiB'>2048</currentMemory><vcpu>1</vcpu><os><type>hvm</type></os>
+<devices><memballoon model='virtio'/></devices></domain>"""
+BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>{type}</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>{policy}</busconfig>"""
+# Anybody may connect, and talk to anybody.
+OPEN = """<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/></policy>"""
+# As Debian's system.conf has it.
+CLOSED = """<policy context="default"><allow user="*"/><deny own="*"/><deny send_type="method_call"/>
+<allow send_type="signal"/><allow send_requested_reply="true" send_type="method_return"/>
+<allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/>
+<allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/>
+<allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/></policy>"""
+
+GUEST_KEYS = {
+    "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
+    "current_bytes": int, "target_bytes": int, "floor_bytes": int, "available_bytes": int, "free_bytes": int,
+    "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "agent_version": str,
+    "busy": str, "pinned": str, "distress": bool, "moving": bool, "stalled": bool, "rule": str, "reason": str,
+}
+NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
+              "floor_bytes", "distress", "moving", "stalled", "rule", "reason"}
+GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times", "history"}
+STATUS_KEYS = {
+    "mode": str, "why": str, "version": str, "guests": int, "guests_agent": int, "guests_libvirt": int,
+    "guests_none": int, "guests_moving": int, "guests_stalled": int, "guests_distress": int, "uptime_usec": int,
+    "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
+    "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,
+    "host.pressure_mark_bytes": int, "host.critical_mark_bytes": int, "host.relax_mark_bytes": int,
+    "policy.file": str, "policy.notes": list, "libvirt.uri": str, "libvirt.connected": bool, "cycle.count": int,
+    "cycle.age_usec": int, "cycle.took_usec": int, "cycle.interval_usec": int,
+}
+
+
+def wait_for(what, condition, seconds=20):
+    """Until condition() is true; what it last was."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+def become(uid, gid):
+    def change():
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    return change
+
+
+class Bus:
+    def __init__(self, folder, name, policy, type_="session"):
+        self.path = f"{folder}/{name}"
+        self.address = f"unix:path={self.path}"
+        self.config = f"{folder}/{name}.conf"
+        self.process = None
+        with open(self.config, "w") as f:
+            f.write(BUS.format(type=type_, path=self.path, policy=policy))
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
+                                         f"--config-file={self.config}"], stderr=subprocess.DEVNULL)
+        wait_for("bus", lambda: os.path.exists(self.path))
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+            os.unlink(self.path)
+
+
+class Daemon:
+    def __init__(self, folder, name, env, *arguments, user=None):
+        self.log_path = f"{folder}/{name}.log"
+        # The log is the test's own, opened before the daemon becomes another user.
+        with open(self.log_path, "w") as log:
+            self.process = subprocess.Popen([BALLASTD, *arguments], env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, preexec_fn=user)
+
+    def log(self):
+        with open(self.log_path) as f:
+            return f.read()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(15)
+
+
+class World(unittest.TestCase):
+    """A folder with a host's /proc, a libvirt node, a bus; and a daemon where the class wants one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="ballast-ctl-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        os.chmod(cls.folder, 0o755)
+        os.mkdir(f"{cls.folder}/proc")
+        with open(f"{cls.folder}/proc/meminfo", "w") as f:
+            f.write("MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 8388608 kB\nBuffers: 0 kB\n"
+                    "Cached: 1048576 kB\nSwapCached: 0 kB\nSReclaimable: 0 kB\nShmem: 0 kB\nAnonPages: 65536 kB\n"
+                    "Dirty: 0 kB\nMlocked: 0 kB\nSwapTotal: 1048576 kB\nSwapFree: 524288 kB\nHugetlb: 0 kB\n")
+        with open(f"{cls.folder}/node.xml", "w") as f:
+            f.write("<node>" + "".join(DOMAIN.format(name=xml.sax.saxutils.escape(n), uuid=u)
+                                       for n, u in UUIDS.items()) + "</node>")
+        with open(f"{cls.folder}/policy", "w") as f:
+            f.write("let nothing = host.total\n")
+        cls.write_config("[Host]\nReserve=1GiB\n")
+        cls.env = {k: v for k, v in os.environ.items()
+                   if k not in ("NO_COLOR", "COLUMNS", "TERM", "XDG_RUNTIME_DIR") and not k.startswith("DBUS_")}
+        cls.env.update(DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={cls.folder}/none", HOME=cls.folder,
+                       DBUS_SESSION_BUS_ADDRESS=f"unix:path={cls.folder}/none", LC_ALL="C")
+
+    @classmethod
+    def write_config(cls, text):
+        with open(f"{cls.folder}/ballastd.conf", "w") as f:
+            f.write(text)
+
+    @classmethod
+    def start_bus(cls, *arguments):
+        bus = Bus(cls.folder, *arguments)
+        cls.addClassCleanup(bus.stop)
+        return bus
+
+    @classmethod
+    def start_daemon(cls, name, *arguments, user=None):
+        daemon = Daemon(cls.folder, name, cls.env, "--connect", f"test://{cls.folder}/node.xml", "--config",
+                        f"{cls.folder}/ballastd.conf", "--proc", f"{cls.folder}/proc", "--policy",
+                        f"{cls.folder}/policy", *arguments, user=user)
+        cls.addClassCleanup(daemon.stop)
+        return daemon
+
+    @classmethod
+    def wait_ready(cls, *arguments):
+        """Until all guests are there, decided on, and their balloons known."""
+        def ready():
+            r = subprocess.run([BALLASTCTL, *arguments, "list", "--json"], env=cls.env, capture_output=True, text=True)
+            guests = json.loads(r.stdout) if r.returncode == 0 else []
+            return len(guests) == len(UUIDS) and all(g["reason"] != "not decided yet" and not g["busy"] for g in guests)
+        wait_for("guests", ready)
+
+    def ctl(self, *arguments, want=0, user=None, env=None):
+        """Its standard output; standard error is in self.err."""
+        r = subprocess.run([BALLASTCTL, *arguments], env={**self.env, **(env or {})}, capture_output=True, text=True,
+                           timeout=30, preexec_fn=user)
+        self.err = r.stderr
+        self.assertEqual(r.returncode, want, f"ballastctl {arguments}: {r.stdout}{r.stderr}")
+        self.assertEqual(want == 0, r.stderr == "", f"ballastctl {arguments}: {r.stdout}{r.stderr}")
+        return r.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.ctl(*arguments, "--json"))
+
+    def busctl(self, *arguments, want=0, user=None, address=None):
+        r = subprocess.run(["busctl", f"--address={address or self.bus.address}", "--no-pager", *arguments],
+                           env=self.env, capture_output=True, text=True, timeout=30, preexec_fn=user)
+        self.err = r.stderr
+        self.assertEqual(r.returncode == 0, want == 0, f"busctl {arguments}: {r.stdout}{r.stderr}")
+        return r.stdout
+
+    def assert_types(self, object_, keys, never_null):
+        for path, type_ in keys.items():
+            value = object_
+            for key in path.split("."):
+                self.assertIn(key, value, path)
+                value = value[key]
+            if value is None:
+                self.assertNotIn(path, never_null)
+            else:
+                self.assertIs(type(value), type_, f"{path} is {value!r}")
+
+
+class Session(World):
+    """One daemon on a session bus on which anybody may talk."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bus = cls.start_bus("bus", OPEN)
+        cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
+        cls.monitor_log = open(f"{cls.folder}/monitor.log", "w+")
+        cls.addClassCleanup(cls.monitor_log.close)
+        monitor = subprocess.Popen(["dbus-monitor", "--address", cls.bus.address, "type='signal',path='/org/ballast1'"],
+                                   stdout=cls.monitor_log, env=cls.env)
+        cls.addClassCleanup(monitor.wait)
+        cls.addClassCleanup(monitor.terminate)
+        wait_for("monitor", lambda: os.path.getsize(f"{cls.folder}/monitor.log"))
+        cls.daemon = cls.start_daemon("daemon", "--session")
+        cls.wait_ready("--session")
+
+    def setUp(self):
+        self.assertIsNone(self.daemon.process.poll(), self.daemon.log())
+        self.ctl("--session", "mode", "observe")
+
+    def seen(self, *texts):
+        self.monitor_log.seek(0)
+        log = self.monitor_log.read()
+        return all(t in log for t in texts)
+
+    def test_status(self):
+        s = self.json("--session", "status")
+        self.assert_types(s, STATUS_KEYS, STATUS_KEYS)
+        self.assertEqual((s["mode"], s["guests"], s["host"]["pressure"]), ("observe", 4, "none"))
+        self.assertEqual(s["host"]["total_bytes"], 16384 * MIB)
+        self.assertEqual(s["host"]["reserve_bytes"], 1024 * MIB)
+        self.assertEqual(s["host"]["available_bytes"], 7168 * MIB)
+        self.assertEqual(s["guests_agent"] + s["guests_libvirt"] + s["guests_none"], 4)
+        self.assertIsNone(s["host"]["psi_memory_some"])  # this host has none
+        text = self.ctl("--session", "status")
+        for t in ("Mode: observe", "ballastctl mode auto", "16.0 GiB, 7.00 GiB available (43.8%)", "reserve of 1.00 GiB",
+                  "swap 1.00 GiB, 512 MiB free", "Pressure: none", "Guests: 4", f"test://{self.folder}/node.xml, connected",
+                  f"Policy: {self.folder}/policy", s["why"]):
+            self.assertIn(t, text)
+
+    def test_list(self):
+        guests = self.json("--session", "list")
+        self.assertEqual({g["name"]: g["uuid"] for g in guests}, UUIDS)
+        for g in guests:
+            self.assert_types(g, GUEST_KEYS, NEVER_NULL)
+            self.assertEqual(g["full_bytes"], 2048 * MIB)
+            self.assertEqual(g["maximum_bytes"], 4096 * MIB)
+            self.assertIn(g["source"], ("libvirt", "none"))
+            self.assertEqual(g["age_usec"] is None, g["source"] == "none")
+        lines = self.ctl("--session", "list").splitlines()
+        self.assertEqual(lines[0].split(), ["NAME", "MODE", "SOURCE", "AGE", "FULL", "CURRENT", "TARGET", "FREE", "AVAIL",
+                                            "CACHE", "STATE", "REASON"])
+        self.assertEqual([l.split("  ")[0] for l in lines[1:]], sorted(UUIDS))
+        at = lines[0].index("FULL") + len("FULL")
+        for line in lines[1:]:
+            self.assertTrue(line[:at].endswith(" 2.00 GiB"), f"FULL isn't aligned to its right: {line}")
+            self.assertTrue(any(g["reason"] in line for g in guests))
+
+    def test_stats(self):
+        guest = self.json("--session", "stats", WEB1)
+        self.assert_types(guest, GUEST_KEYS, NEVER_NULL)
+        self.assertLessEqual(GUEST_PARTS, set(guest))
+        self.assertEqual(guest["definition"]["full_bytes"], 2048 * MIB)
+        self.assertEqual(guest["definition"]["full_why"], "currentMemory of its definition")
+        self.assertTrue(guest["balloon"]["known"])
+        self.assertFalse(guest["channel"]["open"])
+        for pattern, name in ((WEB1, WEB1), (UUIDS[WEB1], WEB1), (UUIDS[WEB2].upper(), WEB2), ("db", DB), ("aa95", DB),
+                              (NASTY, NASTY)):
+            self.assertEqual(self.json("--session", "stats", pattern)["name"], name)
+        text = self.ctl("--session", "stats", WEB1)
+        for t in ("name", WEB1, "\ndefinition\n", "\nballoon\n", "\ndecision\n", "\nchannel\n", "2.00 GiB"):
+            self.assertIn(t, text)
+
+    def test_no_such_guest(self):
+        for verb in ("stats", "release"):
+            for pattern in ("nobody", "x" * 255, "x" * 300, "6695eb01-f6a4-8304-79aa-97f2502e193e"):
+                self.ctl("--session", verb, pattern, want=3)
+            self.assertIn("6695eb01-f6a4-8304-79aa-97f2502e193e", self.err)
+            self.ctl("--session", verb, "web", want=3)
+            self.assertRegex(self.err, r"'web' stands for 2 guests \(web1, web2\)")
+            self.ctl("--session", verb, "6695", want=3)
+            self.ctl("--session", verb, "no\033[2Jbody", want=3)
+            self.assertIn("no?[2Jbody", self.err)
+        self.ctl("--session", "stats", "", want=3)
+
+    def test_mode(self):
+        self.assertEqual(self.ctl("--session", "mode"), "observe\n")
+        self.assertIn("observe → auto", self.ctl("--session", "mode", "auto"))
+        self.assertEqual(self.json("--session", "mode"), {"mode": "auto"})
+        self.assertEqual({g["mode"] for g in self.json("--session", "list")}, {"auto"})
+        self.assertIn("Mode: auto: balloons are moved", self.ctl("--session", "status"))
+        self.assertIn("as before", self.ctl("--session", "mode", "auto"))
+        self.assertEqual(self.json("--session", "mode", "observe"), {"mode": "observe", "previous": "auto"})
+        self.assertEqual(self.busctl("get-property", "org.ballast1", "/org/ballast1", "org.ballast1.Manager", "Mode"),
+                         's "observe"\n')
+        wait_for("signal", lambda: self.seen("member=PropertiesChanged", 'string "Mode"', 'string "auto"'))
+        self.busctl("call", "org.ballast1", "/org/ballast1", "org.ballast1.Manager", "SetMode", "s", "off", want=1)
+        self.assertIn("auto or observe", self.err)
+
+    def test_release(self):
+        self.assertRegex(self.ctl("--session", "release", WEB1), "^web1 already has its full size, 2.00 GiB")
+        self.assertRegex(self.ctl("--session", "release", "--all"), "^4 guests already have their full size")
+        self.assertIn("web2", self.json("--session", "release", WEB2)["message"])
+        self.assertGreater(self.json("--session", "stats", WEB2)["times"]["released_age_usec"], 0)
+        for arguments in (["release"], ["release", WEB1, "--all"], ["release", ""], ["release", WEB1, WEB2]):
+            self.ctl("--session", *arguments, want=2)
+
+    def test_reload(self):
+        self.ctl("--session", "reload")
+        try:
+            self.write_config("[Host]\nReserve=2GiB\n")
+            self.assertIn("message", self.json("--session", "reload"))
+            wait_for("new reserve", lambda: self.json("--session", "status")["host"]["reserve_bytes"] == 2048 * MIB)
+            self.write_config("\n[Host]\nReserve=many\n")
+            self.ctl("--session", "reload", want=1)
+            self.assertIn("log", self.err)
+            self.assertIn("ballastd.conf:3", self.daemon.log())
+            self.assertEqual(self.json("--session", "dump")["config"]["Host.Reserve"], "2.00 GiB")
+        finally:
+            self.write_config("[Host]\nReserve=1GiB\n")
+            self.ctl("--session", "reload")
+            wait_for("old reserve", lambda: self.json("--session", "status")["host"]["reserve_bytes"] == 1024 * MIB)
+
+    def test_dump(self):
+        dump = self.json("--session", "dump")
+        self.assertEqual(set(dump["status"]) - {"uptime_usec"}, set(self.json("--session", "status")) - {"uptime_usec"})
+        self.assertEqual(dump["config"]["Daemon.Mode"], "observe")
+        self.assertEqual(dump["config"]["file"], f"{self.folder}/ballastd.conf")
+        with open(f"{SOURCE}/host-agent/config.def") as f:
+            settings = re.findall(r'^SETTING\("(\w+)", "(\w+)"', f.read(), re.M)
+        self.assertGreater(len(settings), 10)
+        self.assertEqual({f"{s}.{k}" for s, k in settings} | {"file"}, set(dump["config"]))
+        self.assertGreater(dump["libvirt"]["calls"], 0)
+        self.assertEqual(len(dump["guests"]), 4)
+        for g in dump["guests"]:
+            self.assertLessEqual(GUEST_PARTS, set(g))
+        text = self.ctl("--session", "dump")
+        for t in ("status\n", "config\n", "Guard.Step", f"  {DB}\n", "    definition\n"):
+            self.assertIn(t, text)
+
+    def test_version_and_help(self):
+        version = self.json("--session", "version")
+        self.assertEqual(version["ballastctl"], version["ballastd"])
+        self.assertEqual(self.ctl("--version"), f"ballastctl {version['ballastctl']}\n")
+        self.assertEqual(self.ctl("--help"), self.ctl("help"))
+        for verb in ("status", "list", "stats", "mode", "release", "reload", "dump", "version", "help"):
+            self.assertIn(f"  {verb} ", self.ctl("--help"))
+            text = self.ctl(verb, "--help")
+            self.assertEqual(text, self.ctl("help", verb))
+            self.assertIn(f"  ballastctl {verb}", text.replace("sudo ", ""), "an example")
+
+    def test_usage(self):
+        for arguments in ([], ["lst"], ["status", "x"], ["list", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
+                          ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["list", "--all"],
+                          ["help", "x"]):
+            self.ctl("--session", *arguments, want=2)
+        self.ctl("lst", want=2)
+        self.assertIn("'list'", self.err)
+
+    def terminal(self, *arguments, width=120, **env):
+        """What ballastctl prints on a terminal."""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        p = subprocess.Popen([BALLASTCTL, *arguments], stdout=slave, env={**self.env, "TERM": "xterm", **env})
+        os.close(slave)
+        out = b""
+        while select.select([master], [], [], 20)[0]:
+            try:
+                data = os.read(master, 65536)
+            except OSError:
+                break  # the other side is closed
+            out += data
+        os.close(master)
+        self.assertEqual(p.wait(20), 0)
+        return out.decode().replace("\r\n", "\n")
+
+    def test_colours(self):
+        for verb in (["status"], ["list"], ["stats", WEB1], ["dump"]):
+            self.assertNotIn("\033", self.ctl("--session", *verb))
+            self.assertNotIn("\033", self.ctl("--session", *verb, "--json", "--color=always"))
+            self.assertIn("\033[1m", self.ctl("--session", *verb, "--color=always"))
+            self.assertIn("\033[1m", self.terminal("--session", *verb))
+            self.assertNotIn("\033", self.terminal("--session", *verb, NO_COLOR="1"))
+            self.assertNotIn("\033", self.terminal("--session", *verb, TERM="dumb"))
+            self.assertNotIn("\033", self.terminal("--session", *verb, "--no-colour"))
+
+    def test_list_fits_the_terminal(self):
+        wide = self.terminal("--session", "list", "--color=never", width=400).splitlines()
+        narrow = self.terminal("--session", "list", "--color=never", width=max(map(len, wide)) - 5).splitlines()
+        self.assertEqual(len(wide), len(narrow))
+        self.assertLessEqual(max(map(len, narrow)), max(map(len, wide)) - 5)
+        self.assertTrue(any(l.endswith("…") for l in narrow))
+        self.assertFalse(any(l.endswith("…") for l in wide))
+
+    def test_writing_fails(self):
+        with open("/dev/full", "w") as full:
+            r = subprocess.run([BALLASTCTL, "--session", "dump"], env=self.env, stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn(b"cannot write", r.stderr)
+
+    def test_objects(self):
+        tree = self.busctl("tree", "--list", "org.ballast1").split()
+        paths = {name: "/org/ballast1/guest/" + uuid.replace("-", "_") for name, uuid in UUIDS.items()}
+        self.assertLessEqual({"/org/ballast1", *paths.values()}, set(tree))
+        manager = self.busctl("introspect", "org.ballast1", "/org/ballast1", "org.ballast1.Manager")
+        for member in ("GetStatus", "ListGuests", "GetGuest", "SetMode", "Release", "Reload", "Dump", "Mode", "Version",
+                       "GuestAdded", "GuestRemoved"):
+            self.assertRegex(manager, rf"(?m)^\.{member} ")
+        guest = self.busctl("introspect", "org.ballast1", paths[DB], "org.ballast1.Guest")
+        self.assertRegex(guest, rf'\.Name +property +s +"{DB}"')
+        self.assertRegex(guest, rf'\.Uuid +property +s +"{UUIDS[DB]}"')
+        self.assertRegex(guest, r'\.Mode +property +s +"observe"')
+        self.assertIn(f'"name" s "{DB}"', self.busctl("call", "org.ballast1", paths[DB], "org.ballast1.Guest", "GetStats"))
+        self.assertIn("full size", self.busctl("call", "org.ballast1", paths[DB], "org.ballast1.Guest", "Release"))
+        for path in ("/org/ballast1/guest", "/org/ballast1/guest/x", paths[DB][:-1], paths[DB] + "0", paths[DB] + "/x",
+                     "/org/ballast1/guest/" + "_" * 36):
+            self.busctl("call", "org.ballast1", path, "org.ballast1.Guest", "GetStats", want=1)
+        self.assertTrue(self.seen("member=GuestAdded", f'object path "{paths[WEB1]}"', f'string "{WEB1}"'))
+
+    def test_bad_calls(self):
+        call = ["call", "org.ballast1", "/org/ballast1", "org.ballast1.Manager"]
+        self.busctl(*call, "GetGuest", "s", "x" * 100000, want=1)
+        self.busctl(*call, "GetGuest", want=1)
+        self.busctl(*call, "GetGuest", "u", "1", want=1)
+        self.busctl(*call, "Nothing", want=1)
+        self.busctl("set-property", "org.ballast1", "/org/ballast1", "org.ballast1.Manager", "Mode", "s", "auto", want=1)
+        self.assertEqual(self.ctl("--session", "mode"), "observe\n")
+
+    @unittest.skipIf(os.getuid() != 0, "becoming another user needs root")
+    def test_others_may_read_and_change_nothing(self):
+        nobody = become(65534, 65534)
+        self.assertEqual(len(json.loads(self.ctl("--session", "list", "--json", user=nobody))), 4)
+        for verb in (["status"], ["stats", WEB1], ["dump"], ["mode"]):
+            self.ctl("--session", *verb, user=nobody)
+        for verb in (["mode", "auto"], ["release", WEB1], ["release", "--all"], ["reload"]):
+            self.ctl("--session", *verb, user=nobody, want=1)
+            self.assertIn("Only root and the user that ballastd runs as", self.err)
+        path = "/org/ballast1/guest/" + UUIDS[WEB1].replace("-", "_")
+        self.busctl("call", "org.ballast1", path, "org.ballast1.Guest", "Release", user=nobody, want=1)
+        self.assertEqual(self.ctl("--session", "mode"), "observe\n")
+
+    def test_second_daemon_refuses(self):
+        second = self.start_daemon("second", "--session")
+        self.assertNotEqual(second.process.wait(20), 0)
+        self.assertIn("Another ballastd has the name org.ballast1", second.log())
+        self.ctl("--session", "status")
+
+    def complete(self, script, function, *words):
+        """What bash would offer for the last word."""
+        program = (f'source "{SOURCE}/packaging/completion/{script}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+                   f'{function}; printf "%s\\n" "${{COMPREPLY[@]}}"')
+        r = subprocess.run(["bash", "-uc", program, "bash", *words], env=self.env, cwd=self.folder, capture_output=True,
+                           text=True, timeout=30)
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        return set(r.stdout.split("\n")) - {""}
+
+    def test_completion(self):
+        def ctl(*words):
+            return self.complete("ballastctl.bash", "_ballastctl", BALLASTCTL, *words)
+        self.assertEqual(ctl("st"), {"status", "stats"})
+        self.assertEqual(ctl("--session", "re"), {"release", "reload"})
+        self.assertEqual(ctl("mode", ""), {"auto", "observe"})
+        self.assertEqual(ctl("help", "d"), {"dump"})
+        self.assertEqual(ctl("--session", "stats", "web"), {WEB1, WEB2})
+        self.assertEqual(ctl("--session", "release", "db"), {"db\\ with\\ spaces"})
+        self.assertEqual(len(ctl("--session", "stats", "")), 4)
+        self.assertFalse(os.path.exists(f"{self.folder}/pwned"), "a guest's name was run")
+        self.assertEqual(ctl("stats", ""), set(), "no daemon on the system bus")
+        self.assertEqual(ctl("--color", "=", "al"), {"always"})
+        self.assertEqual(ctl("status", "x", ""), set())
+        self.assertEqual(self.complete("ballastd.bash", "_ballastd", "ballastd", "--mode", "a"), {"auto"})
+        self.assertEqual(self.complete("ballast-guestd.bash", "_ballast_guestd", "ballast-guestd", "--on"), {"--once"})
+
+    def test_completion_and_manual_know_all(self):
+        """Options that --help has are in the completions and the manual; so are the commands."""
+        def read(path):
+            with open(f"{SOURCE}/packaging/{path}") as f:
+                return f.read().replace("\\-", "-").replace("Fl -", "--")
+        usage = self.ctl("--help")
+        verbs = re.findall(r"^  ([a-z]+) ", usage.split("Options:")[0], re.M)
+        options = set(re.findall(r"(--[a-z-]+)", usage.split("Examples:")[0]))
+        self.assertEqual(len(verbs), 9)
+        for path in ("completion/ballastctl.bash", "completion/_ballastctl", "man/ballastctl.1"):
+            text = read(path)
+            for word in [*verbs, *options]:
+                self.assertIn(word, text, path)
+        daemon = subprocess.run([BALLASTD, "--help"], capture_output=True, text=True, check=True).stdout
+        options = set(re.findall(r"^ .*?(--[a-z-]+)", daemon.split("Examples:")[0], re.M))
+        self.assertGreater(len(options), 5)
+        for path in ("completion/ballastd.bash", "completion/_ballastd", "man/ballastd.8"):
+            for option in options:
+                self.assertIn(option, read(path), path)
+
+    @unittest.skipUnless(shutil.which("zsh"), "zsh isn't installed")
+    def test_zsh_completion_parses(self):
+        for name in ("_ballastctl", "_ballastd"):
+            subprocess.run(["zsh", "-n", f"{SOURCE}/packaging/completion/{name}"], check=True)
+
+    def test_keys_are_documented(self):
+        with open(f"{SOURCE}/packaging/man/org.ballast1.5") as f:
+            words = set(re.findall(r"\w+", f.read()))
+        self.assertLessEqual(set(GUEST_KEYS) | GUEST_PARTS, words)
+        self.assertLessEqual({k.split(".")[-1] for k in STATUS_KEYS}, words)
+
+
+class NoDaemon(World):
+    def setUp(self):
+        self.env = dict(self.env)
+
+    def test_nothing_there(self):
+        self.ctl("status", want=4)
+        self.assertRegex(self.err, "cannot reach ballastd on the system bus: .*systemctl status ballastd.*--session")
+        self.ctl("--session", "list", want=4)
+        self.assertIn("ballastd --session", self.err)
+        self.assertEqual(json.loads(self.ctl("version", "--json"))["ballastd"], None)
+        self.assertIn("not reachable", self.ctl("version"))
+
+    def test_bus_without_daemon(self):
+        bus = self.start_bus("empty", OPEN)
+        self.ctl("--session", "list", want=4, env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
+        self.assertIn("nobody has the name org.ballast1", self.err)
+
+    def test_daemon_on_the_other_bus(self):
+        bus = self.start_bus("other", OPEN)
+        before = type(self).env
+        self.addCleanup(setattr, type(self), "env", before)
+        type(self).env = self.env = {**before, "DBUS_SESSION_BUS_ADDRESS": bus.address}
+        self.start_daemon("other-daemon", "--session")
+        self.wait_ready("--session")
+        self.ctl("list", want=4)
+        self.assertIn("One runs on your session bus: add --session", self.err)
+
+
+class BusLost(World):
+    def test_bus_goes_and_comes(self):
+        bus = self.start_bus("lost", OPEN)
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+        daemon = self.start_daemon("lost-daemon", "--session")
+        self.wait_ready("--session")
+        for _ in range(2):
+            cycles = self.json("--session", "status")["cycle"]["count"]
+            bus.stop()
+            self.ctl("--session", "status", want=4)
+            time.sleep(2)
+            self.assertIsNone(daemon.process.poll(), daemon.log())
+            bus.start()
+            self.wait_ready("--session")
+            self.assertGreater(self.json("--session", "status")["cycle"]["count"], cycles, "it went on meanwhile")
+        self.assertIn("bus went away", daemon.log())
+        self.assertEqual(daemon.stop(), 0, daemon.log())
+
+    def test_bus_comes_late(self):
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/late"
+        daemon = self.start_daemon("late-daemon", "--session")
+        wait_for("told", lambda: "Cannot connect to the session bus" in daemon.log())
+        self.start_bus("late", OPEN)
+        self.wait_ready("--session")
+
+    def test_stops_while_the_bus_is_away(self):
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/never"
+        daemon = self.start_daemon("never-daemon", "--session")
+        wait_for("told", lambda: "Cannot connect to the session bus" in daemon.log())
+        self.assertEqual(daemon.stop(), 0, daemon.log())
+
+
+@unittest.skipIf(os.getuid() != 0, "becoming other users needs root")
+class SystemBus(World):
+    """The policy that is installed, on a bus as closed as the system's; user and group are ones that every Debian has."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with open(f"{SOURCE}/packaging/dbus/org.ballast1.conf") as f:
+            policy = f.read()
+        policy = policy.replace('user="ballast"', 'user="bin"').replace('group="ballast"', 'group="daemon"')
+        with open(f"{cls.folder}/org.ballast1.conf", "w") as f:
+            f.write(policy)
+        cls.bus = cls.start_bus("system", CLOSED + f"<include>{cls.folder}/org.ballast1.conf</include>", "system")
+        cls.env["DBUS_SYSTEM_BUS_ADDRESS"] = cls.bus.address
+
+    def test_who_may_what(self):
+        users = {"root": None, "bin": become(2, 2), "daemon": become(1, 1), "nobody": become(65534, 65534)}
+        daemon = self.start_daemon("bin-daemon", "--system", user=users["bin"])
+        self.addCleanup(daemon.stop)
+        self.wait_ready()
+        for name, read, change in (("root", 0, 0), ("bin", 0, 0), ("daemon", 0, 1), ("nobody", 1, 1)):
+            with self.subTest(user=name):
+                self.ctl("list", want=read, user=users[name])
+                if read:
+                    self.assertIn("members of the group ballast", self.err)
+                self.ctl("mode", "auto", want=change, user=users[name])
+                self.assertEqual(self.ctl("mode"), "observe\n" if change else "auto\n")
+                self.ctl("mode", "observe")
+
+    def test_owning_the_name(self):
+        daemon = self.start_daemon("nobody-daemon", "--system", user=become(65534, 65534))
+        self.assertNotEqual(daemon.process.wait(20), 0)
+        self.assertIn("doesn't let this user have the name", daemon.log())
+
+    def test_names_are_not_told_to_all(self):
+        log = open(f"{self.folder}/eavesdrop", "w+")
+        self.addCleanup(log.close)
+        listener = subprocess.Popen(["dbus-monitor", "--address", self.bus.address, "type='signal'"], stdout=log,
+                                    stderr=log, env=self.env, preexec_fn=become(65534, 65534))
+        self.addCleanup(listener.wait)
+        self.addCleanup(listener.terminate)
+        wait_for("listener", lambda: os.path.getsize(log.name))
+        daemon = self.start_daemon("root-daemon", "--system")
+        self.addCleanup(daemon.stop)
+        self.wait_ready()
+        time.sleep(0.5)
+        with open(log.name) as f:
+            text = f.read()
+        self.assertIn("NameOwnerChanged", text)  # it does hear the bus
+        self.assertNotIn("GuestAdded", text)
+
+
+if __name__ == "__main__":
+    BALLASTD, BALLASTCTL, SOURCE = sys.argv[1:4]
+    for program in ("dbus-daemon", "dbus-monitor", "busctl"):
+        if not shutil.which(program):
+            print(f"skipped: there is no {program}")
+            sys.exit(77)
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]], verbosity=2)
