@@ -143,6 +143,20 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     return 0;
 }
 
+void manager_cancel_move(Manager *m, Guest *g)
+{
+    uint64_t reached = g->balloon.actual_bytes / KIB * KIB;
+    int r;
+
+    if (g->balloon.target_bytes >= reached)
+        return;
+    r = virt_set_memory(m->virt, g->info.uuid, reached, g->full.bytes);
+    if (r < 0)
+        log_debug_errno(-r, "%s: could not take back its target: %m", g->info.name);
+    else
+        g->setting = true;
+}
+
 uint64_t manager_room(Manager *m)
 {
     SnapshotGuest *guests;
@@ -241,12 +255,12 @@ void manager_cycle(Manager *m)
     r = plan_make(&s, m->policy, &m->config->guard, &m->plan);
     if (r < 0)
         log_error_errno(-r, "Cannot work out a plan: %m");
-    else {
+    m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
+    if (r >= 0) {
         tell_notes(m, &s);
         apply(m, &s);
         if (tend_guests(m, now))
             start_tick(m);
     }
-    m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     free(guests);
 }

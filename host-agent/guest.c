@@ -125,7 +125,6 @@ void guest_rebooted(Guest *g, usec_t now_usec)
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
-    uint64_t before = g->balloon.actual_bytes;
 
     if (!g->balloon.known && !g->reboot &&
         full_size_learn(&g->full, g->info.remembered_sent_bytes, actual_bytes, BALLOON_TOLERANCE_BYTES))
@@ -141,11 +140,12 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         break;
     case BALLOON_EVENT_STALLED:
         journal_stalled(g->manager, g);
+        manager_cancel_move(g->manager, g);
         break;
     case BALLOON_EVENT_FOREIGN:
-        if (g->info.autodeflate && actual_bytes > before) {
+        if (g->info.autodeflate && actual_bytes > g->balloon.from_bytes) {
             log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
-                       format_size(to, actual_bytes - before));
+                       format_size(to, actual_bytes - g->balloon.from_bytes));
             g->distress_usec = now_usec;
             g->distress_cause = DISTRESS_OOM;
             manager_wake(g->manager);

@@ -84,6 +84,9 @@ void manager_wake(Manager *m);
 void manager_cycle(Manager *m);
 /* cycle.c: sends a guest a target, tells it, and watches it get there. 0 or -errno. */
 int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason);
+/* cycle.c: a shrink that makes no progress is taken back to the size that was reached: left standing, QEMU
+ * and the guest's driver would go on trying for ever. */
+void manager_cancel_move(Manager *m, Guest *g);
 /* cycle.c: how much guests may grow just now, all together, in bytes. */
 uint64_t manager_room(Manager *m);
 /* virt-events.c: what libvirt has to tell. */
