@@ -135,10 +135,8 @@ static void look(Agent *a, int cause, usec_t now)
     judged = a->looked.at_usec > 0 ? distress_judge(&a->looked, &report, a->trigger.prompt) : 0;
     if (judged >= 0)
         a->looked = report;
-    if (cause == 0)
-        cause = MAX(judged, 0);
-    if (cause != 0)
-        a->cause = cause;
+    /* Of several causes the last in the protocol's order, for an OOM kill mustn't be lost behind a stall. */
+    a->cause = MAX(a->cause, MAX(cause, judged));
 
     if (a->cause != 0 && now >= a->distress_usec) {
         log_debug("Distress: %s", distress_cause_to_string((DistressCause) a->cause));
@@ -150,8 +148,7 @@ static void look(Agent *a, int cause, usec_t now)
     if (r < 0)
         port_failed(a, -r, now);
 
-    /* From when it was due, so that it doesn't drift; but what was missed (a suspended guest) isn't made up.
-     */
+    /* From when it was due, so that it doesn't drift. What a suspended guest missed isn't made up. */
     if (now >= a->report_usec) {
         a->report_usec += a->interval_usec;
         if (a->report_usec <= now)
@@ -164,8 +161,13 @@ static usec_t look_due_usec(const Agent *a)
 {
     usec_t due = a->report_usec;
 
-    if (!a->trigger.prompt && a->looked.at_usec > 0)
-        due = MIN(due, a->looked.at_usec + DISTRESS_LOOK_USEC);
+    if (!a->trigger.prompt && a->looked.at_usec > 0) {
+        usec_t look = a->looked.at_usec + DISTRESS_LOOK_USEC;
+
+        /* A report that is due soon after is a look as well, and then they go on together. */
+        if (due > look + DISTRESS_LOOK_USEC / 2)
+            due = look;
+    }
     if (a->cause != 0)
         due = MIN(due, a->distress_usec);
     return due;

@@ -20,8 +20,8 @@
 #define SWAP_IN_BYTES MIB
 #define STALLS        10U
 
-/* A look counts when it comes a little early; the timer and the reading of files both wander. */
-#define LOOK_MIN_USEC (DISTRESS_LOOK_USEC * 9 / 10)
+/* Over less than this a single stall would look like a trend. */
+#define LOOK_MIN_USEC (DISTRESS_LOOK_USEC / 2)
 
 int trigger_open(Trigger *t, const char *root)
 {

@@ -4,7 +4,7 @@
 /* When a guest is in distress, that is, when its tasks stand still for want of memory.
  *
  * The kernel's own word is a PSI trigger. A privileged one looks ten times a window, as soon as anything
- * stalls; that of an unprivileged process (Linux 6.5 and later; before that it is refused) is looked at only
+ * stalls; that of an unprivileged process (kernels since about 2023; older ones refuse it) is looked at only
  * each 2 s along with the averages. Where the trigger isn't prompt in this sense, or isn't there, the agent
  * compares two reports about a second apart and decides itself: by the same share of stalled time where the
  * kernel has PSI, by swap-in and allocation stalls where it hasn't. OOM kills count in any case. */

@@ -28,7 +28,7 @@ static const Growth growths[] = {
     {"stalled for 7 % of the time", 1, false, 70000, 0, 0, 0, 0},
     {"8 % over two seconds", 2, false, 160000, 0, 0, 0, DISTRESS_PSI},
     {"4 % over two seconds", 2, false, 80000, 0, 0, 0, 0},
-    {"the look comes a little early", 0.95, false, 80000, 0, 0, 0, DISTRESS_PSI},
+    {"8 % over half a second", 0.5, false, 40000, 0, 0, 0, DISTRESS_PSI},
     {"swap-in that nobody waits for", 1, false, 0, GIB, 0, 0, 0},
     {"reclaim that nobody waits for long", 1, false, 0, 0, 1000, 0, 0},
 
@@ -45,7 +45,7 @@ static const Growth growths[] = {
     {"an OOM kill a minute ago", 60, true, 0, 0, 0, 1, DISTRESS_OOM},
     {"the trigger tells stalls by itself", 1, true, 500000, GIB, 1000, 0, 0},
 
-    {"looks too close together", 0.5, false, 500000, GIB, 1000, 1, -EAGAIN},
+    {"looks too close together", 0.4, false, 500000, GIB, 1000, 1, -EAGAIN},
 };
 
 static void fill(Report *r, ReportField f, uint64_t growth, uint64_t base)
