@@ -43,7 +43,8 @@ static void on_distress(void *userdata, DistressCause cause, const Report *r)
     usec_t now = now_usec(CLOCK_MONOTONIC);
     bool was = guest_in_distress(g, now);
 
-    guest_report(g, r, now);
+    if (r->present)
+        guest_report(g, r, now);
     g->distress_usec = now;
     g->distress_cause = cause;
     if (!was)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <getopt.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -120,6 +121,8 @@ int main(int argc, char **argv)
     int r;
 
     log_open(LOG_INFO);
+    /* A log that nobody reads any more is no reason to die. */
+    (void) signal(SIGPIPE, SIG_IGN);
     r = parse_argv(argc, argv, &options, &check);
     if (r <= 0)
         return r < 0 ? 2 : EXIT_SUCCESS;
