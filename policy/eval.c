@@ -330,7 +330,7 @@ static size_t select_guests(Machine *m, const Loop *l)
 /* A loop is a statement: the stack is empty when it begins. */
 static void run_loop(Machine *m, const Loop *l)
 {
-    const uint32_t *slots = m->policy->saved_slots + l->saved;
+    const uint32_t *saved = m->policy->saved_slots;
     size_t n = select_guests(m, l);
 
     for (size_t i = 0; i < n; i++) {
@@ -339,12 +339,12 @@ static void run_loop(Machine *m, const Loop *l)
 
         m->guest = m->places[i].guest;
         for (uint32_t s = 0; s < l->n_saved; s++)
-            m->saved[s] = m->slots[slots[s]];
+            m->saved[s] = m->slots[saved[l->saved + s]];
         if (run(m, l->body, m->stack))
             continue;
 
         for (uint32_t s = 0; s < l->n_saved; s++)
-            m->slots[slots[s]] = m->saved[s];
+            m->slots[saved[l->saved + s]] = m->saved[s];
         *a = before;
         m->order = order;
         note(m, m->guest);
