@@ -149,7 +149,7 @@ static const struct {
     {"and no more of both than it can spare",
      18,
      0,
-     {{.free = 1, .resident = 1, .cache = 1.9, .target = 8.9, .because = CACHE}, {}, {}}},
+     {{.free = 1, .resident = 1, .cache = 1.9, .target = 8.92, .because = CACHE}, {}, {}}},
 
     {"above critical no cache in use", 5.01, 0, {{.cache = 2, .used_cache = 3}, {}, {}}},
     {"critical: cache in use, most available first",
