@@ -87,41 +87,20 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
     return FAILURE_NONE;
 }
 
-/* Operations on the two topmost values. */
-static double binary(Operation op, double a, double b)
-{
-    switch (op) {
-    case OP_ADD:
-        return a + b;
-    case OP_SUB:
-        return a - b;
-    case OP_MUL:
-        return a * b;
-    case OP_DIV:
-        return a / b;
-    case OP_MIN:
-        return b < a ? b : a;
-    case OP_MAX:
-        return b > a ? b : a;
-    case OP_LT:
-        return a < b;
-    case OP_LE:
-        return a <= b;
-    case OP_GT:
-        return a > b;
-    case OP_GE:
-        return a >= b;
-    case OP_EQ:
-        return a == b;
-    default:
-        return a != b;
-    }
-}
-
 static void run_loop(Machine *m, const Loop *l);
 
+/* The result of an operation that can leave what a double holds. */
+#define CHECKED(operation)           \
+    ({                               \
+        double _v = (operation);     \
+        if (!isfinite(_v))           \
+            failure = FAILURE_RANGE; \
+        _v;                          \
+    })
+
 /* Runs from the instruction to the end of its segment. Returns whether it got there; else m->failure says why
- * not. A value that the segment leaves is at the bottom of the stack given. */
+ * not. One long switch: it is a table of what each operation does. A value that the segment leaves is at the
+ * bottom of the stack given. */
 static bool run(Machine *m, uint32_t at, double *stack)
 {
     const Policy *p = m->policy;
@@ -173,25 +152,55 @@ static bool run(Machine *m, uint32_t at, double *stack)
             failure = assign(m, i, p->positions[at].line, *top--);
             break;
         case OP_ADD:
+            top--;
+            *top = CHECKED(top[0] + top[1]);
+            break;
         case OP_SUB:
+            top--;
+            *top = CHECKED(top[0] - top[1]);
+            break;
         case OP_MUL:
+            top--;
+            *top = CHECKED(top[0] * top[1]);
+            break;
         case OP_DIV:
+            top--;
+            if (top[1] == 0)
+                failure = FAILURE_ZERO;
+            else
+                *top = CHECKED(top[0] / top[1]);
+            break;
         case OP_MIN:
+            top--;
+            *top = MIN(top[0], top[1]);
+            break;
         case OP_MAX:
+            top--;
+            *top = MAX(top[0], top[1]);
+            break;
         case OP_LT:
+            top--;
+            *top = top[0] < top[1];
+            break;
         case OP_LE:
+            top--;
+            *top = top[0] <= top[1];
+            break;
         case OP_GT:
+            top--;
+            *top = top[0] > top[1];
+            break;
         case OP_GE:
+            top--;
+            *top = top[0] >= top[1];
+            break;
         case OP_EQ:
+            top--;
+            *top = top[0] == top[1];
+            break;
         case OP_NE:
             top--;
-            if (i->op == OP_DIV && top[1] == 0) {
-                failure = FAILURE_ZERO;
-                break;
-            }
-            *top = binary((Operation) i->op, top[0], top[1]);
-            if (!isfinite(*top))
-                failure = FAILURE_RANGE;
+            *top = top[0] != top[1];
             break;
         case OP_NEG:
             *top = -*top;
