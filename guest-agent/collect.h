@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the kernel says about memory, as a Report: pages made bytes, what this kernel doesn't have left out.
- */
+/* What the kernel says about memory, as a Report: in bytes; what this kernel doesn't have is left out. */
 
 #include "base/procfs.h"
 #include "proto/codec.h"
