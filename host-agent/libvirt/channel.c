@@ -10,19 +10,18 @@
  * than the daemon takes has its channel closed.
  * - What a guest doesn't read stays in libvirtd once the socket to QEMU is full, and each such message holds
  * one of the connection's five requests: five, and no guest of this connection can be sent anything, nor can
- * the stream be ended. There is no way to see it coming, but the socket is a fresh one each time the channel
- * is opened, and it has room for 208 KiB as the kernel counts them (net.core.wmem_default). So all that was
- * sent on a stream is counted as if the guest had read none of it, and before it gets too much the channel is
- *   closed, to be opened afresh. */
+ * the stream be ended. There is no way to see it coming. But the socket is a fresh one each time the channel
+ * is opened, and libvirtd writes to it as long as what is in it is less than a quarter of its buffer
+ *   (net.core.wmem_default, 208 KiB). So all that was sent on a stream is counted as if the guest had read
+ * none of it, and before it comes to a quarter the channel is closed, to be opened afresh. (Measured: stuck
+ * after 74 messages of 60 bytes, 24 of 1000, 11 of 4000; closed here after 64, 21, 5.) */
 
 #include <string.h>
 
 #include "host-agent/libvirt/virt-internal.h"
 
 #define CHANNEL_OUT_MAX ((size_t) 16 * 1024)
-/* A message is kept in a buffer of up to twice its size, with 320 bytes about it and 256 of its own. */
-#define UNREAD_COST(n)  (2 * (n) + 1024)
-#define UNREAD_MAX      ((size_t) 160 * 1024)
+#define UNREAD_MAX      ((size_t) 48 * 1024)
 #define READ_SIZE       ((size_t) 16 * 1024)
 #define WATCHED         (VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR)
 
@@ -115,11 +114,21 @@ void channel_fail(Channel *ch, int error, const char *text)
     channel_end(ch);
 }
 
+/* What a message takes up in a socket: a power of two with 320 bytes of its own in it, and 256 besides. */
+static size_t message_cost(size_t length)
+{
+    size_t cost = 512;
+
+    while (cost < length + 320)
+        cost *= 2;
+    return cost + 256;
+}
+
 int channel_send(Channel *ch, const uint8_t *data, size_t length)
 {
     if (length > CHANNEL_OUT_MAX - ch->out_length)
         return -ENOBUFS;
-    if (ch->unread + UNREAD_COST(length) > UNREAD_MAX) {
+    if (ch->unread + message_cost(length) > UNREAD_MAX) {
         channel_fail(ch, 0, "opened afresh, since it isn't known how much of what was sent was read");
         return -ENOBUFS;
     }
@@ -130,7 +139,7 @@ int channel_send(Channel *ch, const uint8_t *data, size_t length)
     }
     memcpy(ch->out + ch->out_length, data, length);
     ch->out_length += length;
-    ch->unread += UNREAD_COST(length);
+    ch->unread += message_cost(length);
     needs_loop(ch);
     return 0;
 }

@@ -27,12 +27,12 @@
 
 #define LANES_MAX             4U
 #define LANE_CALLS_MAX        3U /* libvirtd serves five requests of a client at once (max_client_requests) */
-#define CALL_HELD_USEC        (300 * USEC_PER_MSEC)
+#define CALL_HELD_USEC        (200 * USEC_PER_MSEC)
 #define CALL_STUCK_USEC       (2 * USEC_PER_SEC)
 /* libvirtd has 20 threads for calls that can block (max_workers), and each call that is left behind holds
  * one: if there were more, nobody could call it any more, an administrator included. */
 #define CALLS_LEFT_BEHIND_MAX 10U
-#define WORKERS_TICK_USEC     (100 * USEC_PER_MSEC)
+#define WORKERS_TICK_USEC     (50 * USEC_PER_MSEC)
 
 typedef struct Workers Workers;
 

@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""host-agent/libvirt on a real libvirtd with real QEMUs (without a system in them: a BIOS is guest enough here).
+
+    test-virt.py BUILD"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
+import lab
+from lab import Lab, Unavailable, alive, build_file, wait
+
+MIB = 1 << 20
+XML = '''<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices>
+    <controller type='usb' model='none'/>
+    <memballoon model='virtio'/>
+    <channel type='unix'><target type='virtio' name='org.ballast.guest.0'/></channel>
+  </devices>
+</domain>
+'''
+
+
+class Session(Lab):
+    """A lab without kernel, image and bus: libvirtd is enough."""
+
+    def _start(self):
+        for tool, package in lab.TOOLS.items():
+            if not lab.shutil.which(tool, path=lab.PATH):
+                raise Unavailable(f'{tool} is not installed (package {package})')
+        lab.sweep()
+        self.folder = tempfile.mkdtemp(prefix=lab.PREFIX, dir=lab.TEMP)
+        with open(self.path('owner'), 'w') as f:
+            f.write(f'{os.getpid()} {lab._started(os.getpid())}\n')
+        os.chmod(self.folder, 0o755)
+        os.mkdir(self.path('bin'), 0o755)
+        for name in ('run', 'home', 'libvirt'):
+            self.make_folder(name)
+        self.start_libvirtd()
+
+    def environment(self):
+        # A client of the session driver would start a libvirtd of its own when there is none.
+        return super().environment() | {'LIBVIRT_AUTOSTART': '0'}
+
+
+class Domain:
+    """A running QEMU."""
+
+    def __init__(self, session, name, paused=False, the_uuid=None):
+        self.session, self.name, self.uuid = session, name, the_uuid or str(uuid.uuid4())
+        path = session.path('run', name + '.xml')
+        with open(path, 'w') as f:
+            f.write(XML.format(name=name, uuid=self.uuid))
+        session.give(path)
+        session.virsh('create', path, *(['--paused'] if paused else []))
+        self.created = time.monotonic()
+
+    @property
+    def pid(self):
+        with open(self.session.path('run', 'libvirt', 'qemu', 'run', self.name + '.pid')) as f:
+            return int(f.read())
+
+    def stop(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def destroy(self):
+        self.session.virsh('destroy', self.name)
+
+
+class Event:
+    def __init__(self, line):
+        usec, self.kind, self.uuid, error, size, *text = line.split(' ', 5)
+        self.time, self.error, self.bytes = int(usec) / 1e6, int(error), int(size)
+        self.text = text[0] if text else ''
+
+    def __repr__(self):
+        return f'{self.time:.3f} {self.kind} {self.uuid[:8]} {self.error} {self.bytes} {self.text}'
+
+
+class Watch:
+    """virt-watch, and all that it has said."""
+
+    def __init__(self, session, program):
+        self.events, self.changed = [], threading.Condition()
+        self.process = subprocess.Popen([program, 'qemu:///session'], text=True, **(
+            session._as_user() | {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}))
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                self.events.append(Event(line.rstrip('\n')))
+                self.changed.notify_all()
+
+    @property
+    def now(self):
+        return len(self.events)
+
+    def do(self, *words):
+        """Gives a command. Returns the place from which on its outcome is to be looked for."""
+        since = self.now
+        self.process.stdin.write(' '.join(map(str, words)) + '\n')
+        self.process.stdin.flush()
+        return since
+
+    def expect(self, kind, domain=None, since=0, seconds=10, text=None):
+        """The first such event since that place; text must be in it, or be all of it where it is empty."""
+        def fits(e):
+            return (e.kind == kind and (domain is None or e.uuid == domain.uuid) and
+                    (text is None or (text in e.text if text else not e.text)))
+        end = time.monotonic() + seconds
+        with self.changed:
+            while True:
+                found = next((e for e in self.events[since:] if fits(e)), None)
+                if found:
+                    return found
+                if not self.changed.wait(end - time.monotonic()) and time.monotonic() > end:
+                    tail = '\n'.join(map(repr, self.events[-30:]))
+                    raise AssertionError(f'no "{kind}" {text or ""} of {domain.name if domain else "-"} '
+                                         f'within {seconds} s; the last:\n{tail}')
+
+    def counters(self):
+        text = self.expect('counters', since=self.do('counters')).text
+        return {k: int(v) for k, v in (word.split('=') for word in text.split())}
+
+    def fds(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    def threads(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/task'))
+
+    def quit(self, seconds=10):
+        self.do('quit')
+        status = self.process.wait(seconds)
+        assert status == 0, f'virt-watch ended with {status}'
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def test_comes_and_goes(s, program):
+    w = Watch(s, program)
+    w.expect('connected')
+    a = Domain(s, 'comes')
+    added = w.expect('added', a)
+    assert added.bytes == 64 * MIB and 'channel=1' in added.text and 'persistent=0' in added.text, added
+    say(f'  told {1e3 * (added.time - a.created):+.0f} ms after virsh create returned')
+    since = w.now
+    s.virsh('suspend', a.name)
+    w.expect('busy', a, since, text='paused')
+    since = w.now
+    s.virsh('resume', a.name)
+    w.expect('busy', a, since, text='')
+    since = w.now
+    s.virsh('reset', a.name)
+    w.expect('rebooted', a, since)
+    since = w.now
+    s.virsh('metadata', a.name, '--uri', 'urn:other', '--key', 'o', '--set', '<x/>', '--live')
+    w.expect('changed', a, since)
+    since = w.now
+    a.destroy()
+    gone = w.expect('gone', a, since)
+    assert gone.text == 'destroyed', gone
+    w.do('stats', a.uuid)
+    assert w.expect('refused', a).error == -2
+    # The same UUID again is another life.
+    since = w.now
+    a = Domain(s, 'comes', paused=True, the_uuid=a.uuid)
+    added = w.expect('added', a, since)
+    assert w.expect('busy', a, since, text='paused').time >= added.time
+    a.destroy()
+    w.expect('gone', a, since)
+    w.quit()
+
+
+def test_stats_and_memory(s, program):
+    a = Domain(s, 'memory')
+    w = Watch(s, program)
+    added = w.expect('added', a)
+    since = w.do('stats', a.uuid, 5)
+    e = w.expect('stats', a, since)
+    assert e.error == 0 and e.bytes == 64 * MIB, e
+    assert "<stats period='5'/>" in s.virsh('dumpxml', a.name), 'the stats period was not set'
+    times = []
+    for i in range(20):
+        since, began = w.now, time.monotonic()
+        w.do('set', a.uuid, (40 + i) * MIB, 64 * MIB)
+        e = w.expect('set', a, since)
+        assert e.error == 0 and e.bytes == (40 + i) * MIB, e
+        times.append(e.time - began)
+    say(f'  a set is done in {1e3 * sorted(times)[10]:.1f} ms (median), {1e3 * max(times):.1f} ms (most)')
+    # Two of a kind at once: the second is refused, and the first still gets its answer.
+    since = w.do('set', a.uuid, 50 * MIB, 64 * MIB)
+    w.do('set', a.uuid, 51 * MIB, 64 * MIB)
+    e = w.expect('set', a, since)
+    assert e.error == 0 and e.bytes in (50 * MIB, 51 * MIB), e
+    # What was sent is remembered with the domain, and remembering it isn't news.
+    time.sleep(1.5)
+    mine = [e for e in w.events if e.kind == 'changed' and e.time > added.time + 0.5]
+    assert len(mine) <= 2, f'our own metadata is told as changes: {mine}'
+    # More than it has is refused by libvirt, and what was remembered stays.
+    e = w.expect('set', a, w.do('set', a.uuid, 65 * MIB, 64 * MIB))
+    assert e.error < 0 and e.text, e
+    w.quit()
+    w = Watch(s, program)
+    assert any(f'sent={n * MIB}' in w.expect('added', a).text for n in (50, 51)), w.events
+    w.quit()
+    a.destroy()
+
+
+def test_channel(s, program):
+    a = Domain(s, 'channel')
+    w, other = Watch(s, program), Watch(s, program)
+    w.expect('added', a)
+    other.expect('added', a)
+    w.expect('opened', a, w.do('open', a.uuid))
+    e = other.expect('closed', a, other.do('open', a.uuid))
+    assert e.error < 0 and 'exists' in e.text, e
+    since = w.do('close', a.uuid)
+    w.expect('opened', a, w.do('open', a.uuid))
+    assert not [e for e in w.events[since:] if e.kind == 'closed'], 'told of a channel that was closed by request'
+    # Nobody in the guest reads. What is sent mustn't fill libvirtd's requests: the channel is opened afresh.
+    b = Domain(s, 'reads-not-either')
+    w.expect('added', b)
+    w.expect('opened', b, w.do('open', b.uuid))
+    for size in (60, 1000, 4000):
+        since = w.now
+        for i in range(80):
+            w.do('send', a.uuid, size)
+            time.sleep(0.002)
+        e = w.expect('closed', a, since)
+        assert e.error == 0, e
+        w.expect('opened', a, w.do('open', a.uuid), seconds=2)
+    w.do('close', b.uuid)
+    w.expect('opened', b, w.do('open', b.uuid), seconds=2)
+    # QEMU goes away: the channel ends, and so does the domain.
+    since = w.now
+    os.kill(b.pid, signal.SIGKILL)
+    w.expect('gone', b, since)
+    other.quit()
+    w.quit()
+    a.destroy()
+
+
+def ask_all(w, domains, seconds):
+    """Asks for stats of all each 0.1 s; the longest time that each had to wait for an answer."""
+    asked, waited, seen = {}, {d.uuid: 0.0 for d in domains}, w.now
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for d in domains:
+            if d.uuid not in asked:
+                asked[d.uuid] = time.monotonic()
+                w.do('stats', d.uuid)
+        time.sleep(0.1)
+        upto = w.now
+        for e in w.events[seen:upto]:
+            if e.kind == 'stats' and e.uuid in asked:
+                waited[e.uuid] = max(waited[e.uuid], e.time - asked.pop(e.uuid))
+        seen = upto
+    for u, since in asked.items():
+        waited[u] = max(waited[u], time.monotonic() - since)
+    return waited
+
+
+def test_stopped(s, program):
+    for n in (3, 7):
+        domains = [Domain(s, f'd{n}-{i}') for i in range(n + 4)]
+        held, others = domains[:n], domains[n:]
+        w = Watch(s, program)
+        for d in domains:
+            w.expect('added', d, seconds=30)
+        waited = ask_all(w, domains, 1)
+        assert max(waited.values()) < 0.5, f'slow although all is well: {waited}'
+        calm = w.threads(), w.fds()
+        since = w.now
+        for d in held:
+            d.stop()
+        began = time.monotonic()
+        waited = ask_all(w, domains, 1.9)
+        say(f'  {n} of {len(domains)} stopped: the others waited {1e3 * max(waited[d.uuid] for d in others):.0f} ms '
+            f'at most')
+        for d in others:
+            assert waited[d.uuid] < 1, f'{d.name} waited {waited[d.uuid]:.2f} s for others'
+        for d in held:
+            e = w.expect('busy', d, since, text='no answer', seconds=5)
+            assert 1.8 < e.time - began < 3.2, f'{d.name} was told as stuck after {e.time - began:.2f} s'
+        for d in others:
+            asked, at = time.monotonic(), w.do('set', d.uuid, 60 * MIB, 64 * MIB)
+            e = w.expect('set', d, at)
+            assert e.error == 0 and e.time - asked < 1, f'{e.time - asked:.2f} s: {e}'
+        assert not [e for e in w.events[since:] if e.kind == 'busy' and e.uuid in {d.uuid for d in others}]
+        c = w.counters()
+        assert c['stuck'] == n, c
+        say(f'  with {n} stuck: {w.threads()} threads, {w.fds()} fds, {c["connections"]} connections '
+            f'(calm: {calm[0]} threads, {calm[1]} fds)')
+        for d in held:
+            at = w.now
+            d.go_on()
+            w.expect('busy', d, at, text='', seconds=5)
+        waited = ask_all(w, domains, 1)
+        assert max(waited.values()) < 0.5, f'slow afterwards: {waited}'
+        c = wait('connections of the past are closed',
+                 lambda: (lambda c: c['connections'] == 4 and c['stuck'] == 0 and c)(w.counters()), 5)
+        # One that is held at the end doesn't keep the daemon.
+        held[0].stop()
+        w.do('stats', held[0].uuid)
+        time.sleep(0.5)
+        began = time.monotonic()
+        w.quit()
+        assert time.monotonic() - began < 3.5, 'held at the end'
+        held[0].go_on()
+        for d in domains:
+            d.destroy()
+
+
+def test_libvirtd_killed(s, program):
+    stays, goes = Domain(s, 'stays'), Domain(s, 'goes')
+    w = Watch(s, program)
+    for d in (stays, goes):
+        w.expect('added', d)
+    w.expect('opened', stays, w.do('open', stays.uuid))
+    stays.stop()
+    w.do('stats', stays.uuid)
+    time.sleep(0.3)
+    since = w.now
+    s.kill_libvirtd()
+    lost = w.expect('disconnected', since=since)
+    closed = w.expect('closed', stays, since)
+    assert closed.error < 0 and closed.time <= lost.time, closed
+    assert w.expect('stats', stays, since).error < 0
+    w.expect('refused', goes, w.do('stats', goes.uuid))
+    stays.go_on()
+    pid = goes.pid
+    os.kill(pid, signal.SIGKILL)
+    wait('the QEMU is gone', lambda: not alive(pid), 5)
+    time.sleep(3)
+    assert len([e for e in w.events[since:] if e.kind == 'disconnected']) == 1, 'told more than once'
+    s.start_libvirtd()
+    began, since = time.monotonic(), since + 1
+    again = w.expect('connected', since=since, seconds=35)
+    say(f'  connected again {again.time - began:.1f} s after libvirtd answered (4 s of back-off at most here)')
+    w.expect('added', stays, since)
+    w.expect('gone', goes, since)
+    e = w.expect('stats', stays, w.do('stats', stays.uuid))
+    assert e.error == 0, e
+    w.expect('opened', stays, w.do('open', stays.uuid))
+    assert w.counters()['reconnects'] == 1
+    # A libvirtd that hangs is as good as none.
+    since = w.now
+    os.kill(s.libvirtd.pid, signal.SIGSTOP)
+    w.expect('disconnected', since=since, seconds=40)
+    os.kill(s.libvirtd.pid, signal.SIGCONT)
+    w.expect('connected', since=since, seconds=35)
+    w.expect('added', stays, since)
+    w.quit()
+    stays.destroy()
+
+
+def test_many_lives(s, program):
+    w = Watch(s, program)
+    w.expect('connected')
+    fds = threads = None
+    for i in range(30):
+        since = w.now
+        d = Domain(s, f'life-{i}', paused=True)
+        w.expect('added', d, since)
+        w.expect('opened', d, w.do('open', d.uuid))
+        w.do('stats', d.uuid, 1)
+        d.destroy()
+        w.expect('gone', d, since)
+        if i == 4:
+            time.sleep(1)
+            fds, threads = w.fds(), w.threads()
+    wait(f'as many fds as before ({fds}, {threads} threads)',
+         lambda: w.fds() <= fds and w.threads() <= threads, 5, dump=lambda: f'{w.fds()} fds, {w.threads()} threads')
+    say(f'  after 30 lives: {w.fds()} fds, {w.threads()} threads')
+    w.quit()
+
+
+def main():
+    build = sys.argv[1]
+    program_built = build_file(build, 'tests', 'integration', 'virt-watch')
+    with contextlib.ExitStack() as stack:
+        try:
+            s = stack.enter_context(Session(build))
+        except Unavailable as e:
+            print(f'SKIP: {e}', file=sys.stderr)
+            return lab.SKIP
+        program = s.copy('bin', program_built)
+        for test in (test_comes_and_goes, test_stats_and_memory, test_channel, test_stopped, test_many_lives,
+                     test_libvirtd_killed):
+            if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
+                continue
+            began = time.monotonic()
+            say(test.__name__)
+            test(s, program)
+            say(f'  passed in {time.monotonic() - began:.1f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
