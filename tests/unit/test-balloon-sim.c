@@ -25,7 +25,7 @@
 /* current = kernel + used + cache + backed + hollow: free memory is backed by the host, or hollow (never
  * touched, or reported free). */
 typedef struct SimGuest {
-    char uuid[8];
+    char uuid[16];
     double full, floor, kernel;
     double used, cache, backed, hollow, current, standing;
     double wants_used, wants_cache, hot_cache;
@@ -220,7 +220,7 @@ static void sim_init(Sim *s, uint64_t seed)
     for (size_t i = 0; i < s->n; i++) {
         SimGuest *g = &s->guests[i];
 
-        (void) snprintf(g->uuid, sizeof(g->uuid), "g%02zu", i);
+        (void) snprintf(g->uuid, sizeof(g->uuid), "g%02u", (unsigned) i);
         g->full = floor(random_between(s, 1, 16)) * GIB;
         g->floor = (double) guard_floor((uint64_t) g->full, 0.25);
         g->kernel = 0.03 * g->full;
@@ -308,7 +308,7 @@ START_TEST(test_moves_no_more_than_needed)
         SimGuest *g = &s.guests[i];
 
         *g = (SimGuest){.full = 8.0 * GIB, .floor = 2.0 * GIB, .kernel = 0.25 * GIB, .current = 8.0 * GIB};
-        (void) snprintf(g->uuid, sizeof(g->uuid), "g%zu", i);
+        (void) snprintf(g->uuid, sizeof(g->uuid), "g%u", (unsigned) i);
         g->standing = g->current;
         g->used = g->wants_used = 3.0 * GIB;
         g->backed = 4.0 * GIB;
