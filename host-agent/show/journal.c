@@ -47,8 +47,8 @@ static void add_change(Fields *f, const Manager *m, uint64_t from_bytes, uint64_
     }
 }
 
-static void tell_change(const Manager *m, const Guest *g, const char *message_id, const char *verb,
-                        uint64_t from_bytes, uint64_t to_bytes, const char *reason)
+static void tell_change(const Manager *m, const Guest *g, bool observed, uint64_t from_bytes,
+                        uint64_t to_bytes, const char *reason)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], available[UNITS_FORMAT_MAX] = "unknown";
     double total = host_get(&m->host, HOST_FIELD_TOTAL);
@@ -60,20 +60,21 @@ static void tell_change(const Manager *m, const Guest *g, const char *message_id
     add(&f, "BALLAST_RULE", guard_rule_to_string(g->decision.rule));
     if (total > 0)
         format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
-    log_fields(LOG_INFO, message_id, f.fields, f.n, "%s: %s%s → %s: %s; host available %s", g->info.name,
-               verb, format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
+    log_fields(LOG_INFO, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
+               "%s: %s%s → %s: %s; host available %s", g->info.name, observed ? "would be " : "",
+               format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
 }
 
 void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                   const char *reason)
 {
-    tell_change(m, g, MESSAGE_MOVE, "", from_bytes, to_bytes, reason);
+    tell_change(m, g, false, from_bytes, to_bytes, reason);
 }
 
 void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                         const char *reason)
 {
-    tell_change(m, g, MESSAGE_WOULD_MOVE, "would be ", from_bytes, to_bytes, reason);
+    tell_change(m, g, true, from_bytes, to_bytes, reason);
 }
 
 void journal_stalled(const Manager *m, const Guest *g)

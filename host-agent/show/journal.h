@@ -8,7 +8,7 @@
 /* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%" */
 void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                   const char *reason);
-/* In mode observe: what would have been done; once for each change of mind. */
+/* In mode observe, once for each change of mind: "web1: would be 1.5 GiB → 1.2 GiB: would give …". */
 void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                         const char *reason);
 void journal_stalled(const Manager *m, const Guest *g);
