@@ -16,6 +16,8 @@
  */
 #define REPORT_MOVING_USEC       (250 * USEC_PER_MSEC)
 #define REPORT_CALM_USEC         (2 * USEC_PER_SEC)
+/* How long an agent may send what can't be heard before its channel is opened anew. */
+#define UNWELCOME_USEC           (5 * USEC_PER_SEC)
 /* A channel that was closed is opened again after this, doubled up to the maximum. */
 #define CHANNEL_BACKOFF_MIN_USEC (USEC_PER_SEC)
 #define CHANNEL_BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
@@ -51,8 +53,25 @@ static void ask_stats(Manager *m, Guest *g, usec_t now)
         g->stats_asked_usec = now;
 }
 
+/* An agent that missed our coming and going (a guest's kernel may see neither, when they are near to each
+ * other) goes on with a nonce that isn't known here, and would say Hello only after a minute and a half of
+ * silence. A channel that is closed for a moment tells it. */
+static void tend_unwelcome(Manager *m, Guest *g, usec_t now)
+{
+    if (link_welcomed(g->link) || usec_since(g->channel_opened_usec, now) < UNWELCOME_USEC ||
+        link_stats(g->link)->refused == g->channel_refused)
+        return;
+    log_debug("%s: its agent didn't notice that this daemon came; opening the channel again", g->info.name);
+    link_closed(g->link);
+    virt_channel_close(m->virt, g->info.uuid);
+    g->channel_open = false;
+    g->channel_retry_usec = now + CHANNEL_BACKOFF_MIN_USEC;
+}
+
 static void tend_channel(Manager *m, Guest *g, usec_t now)
 {
+    if (g->channel_open)
+        tend_unwelcome(m, g, now);
     if (!g->info.has_channel || g->channel_open || g->channel_wanted)
         return;
     if (now < g->channel_retry_usec || now < link_retry_usec(g->link))

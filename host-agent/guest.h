@@ -34,7 +34,8 @@ typedef struct Guest {
     /* The channel. */
     Link *link;
     bool channel_open, channel_wanted;
-    usec_t channel_retry_usec, channel_backoff_usec;
+    usec_t channel_opened_usec, channel_retry_usec, channel_backoff_usec;
+    uint64_t channel_refused;    /* messages refused before it was opened */
     usec_t report_interval_usec; /* what the agent was asked for */
 
     /* Stats: the newest from each source, and the last minute of the one in use. */

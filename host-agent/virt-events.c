@@ -179,6 +179,8 @@ static void on_guest_event(Manager *m, Guest *g, const VirtEvent *e)
     case VIRT_CHANNEL_OPENED:
         g->channel_wanted = false;
         g->channel_open = true;
+        g->channel_opened_usec = now;
+        g->channel_refused = link_stats(g->link)->refused;
         link_opened(g->link, now);
         break;
     case VIRT_CHANNEL_DATA:
