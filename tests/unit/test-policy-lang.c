@@ -485,6 +485,38 @@ START_TEST(test_mom)
 }
 END_TEST
 
+/* What the manual shows is a policy each time. */
+START_TEST(test_manual)
+{
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[4096], line[512], text[4096];
+    unsigned examples = 0;
+    size_t n = 0;
+    bool example = false;
+
+    (void) snprintf(path, sizeof(path), "%s/packaging/man/ballast-policy.7.in", getenv("BALLAST_SOURCE"));
+    f = fopen(path, "re");
+    ck_assert_msg(f, "can't open %s", path);
+    while (fgets(line, sizeof(line), f)) {
+        if (strncmp(line, ".Bd -literal", 12) == 0) {
+            example = true;
+            n = 0;
+        } else if (example && strcmp(line, ".Ed\n") == 0) {
+            text[n] = 0;
+            policy_free(load(text));
+            example = false;
+            examples++;
+        } else if (example)
+            for (const char *c = line; *c; c++)
+                if (c[0] != '\\' || c[1] != '-') {
+                    ck_assert_uint_lt(n, sizeof(text) - 1);
+                    text[n++] = *c;
+                }
+    }
+    ck_assert_uint_ge(examples, 6);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("policy-lang");
@@ -501,5 +533,6 @@ int main(void)
     tcase_add_test(t, test_many_and_none);
     tcase_add_test(t, test_same_input_same_output);
     tcase_add_test(t, test_mom);
+    tcase_add_test(t, test_manual);
     return run_tests(t);
 }
