@@ -39,6 +39,7 @@ int policy_load_file(const char *path, PolicyDiagnostics *diagnostics, Policy **
 Policy *policy_free(Policy *p);
 DEFINE_CLEANUP_FUNC(Policy, policy_free);
 
+/* As it was given to policy_load(); of a file, its path. */
 const char *policy_origin(const Policy *p);
 
 /* A guest as the evaluation sees it. uuid decides the order among equals. */
@@ -64,7 +65,8 @@ typedef struct PolicyAssignment {
 /* A guest's turn, or the host's part of a policy, that was undone. */
 typedef struct PolicyNote {
     size_t guest; /* index, or SIZE_MAX: outside of a loop; the whole evaluation is void then */
-    unsigned line, column;
+    unsigned line,
+        column; /* of what couldn't be worked out; in a loop's where or by: the guest was left out */
     char text[POLICY_NOTE_MAX]; /* "g.psi_memory_some is missing", "division by zero" */
 } PolicyNote;
 
