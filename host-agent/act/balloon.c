@@ -48,13 +48,18 @@ static void begin_at(Balloon *b, uint64_t from_bytes)
 
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
 {
-    b->previous_bytes = b->target_bytes;
+    /* Further the same way: the move goes on, and so does the time that it has to show progress. */
+    bool further = b->moving && is_growing(b) == (target_bytes > b->actual_bytes);
+
+    if (!further) {
+        b->previous_bytes = b->target_bytes;
+        begin_at(b, b->actual_bytes);
+        b->sent_usec = b->progress_usec = now_usec;
+        b->rate_usec = 0;
+    }
     b->target_bytes = target_bytes;
-    begin_at(b, b->actual_bytes);
     b->moving = true;
     b->moves++;
-    b->sent_usec = b->progress_usec = now_usec;
-    b->rate_usec = 0;
     b->foreign_bytes = 0;
     /* What stalled is being tried again. A move the other way leaves the wait as it is. */
     if (b->stalled && b->stalled_growing == is_growing(b))
