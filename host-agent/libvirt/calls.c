@@ -223,12 +223,11 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
     Virt *v = userdata;
 
     d->call = (Call){
-        .conn = v->lanes[lane_of(kind)],
+        .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->changes,
         .target_bytes = d->target_bytes,
         .full_bytes = d->full_bytes,
     };
-    conn_use(d->call.conn);
     if (kind == CALL_STATS && !d->has_period)
         d->call.period_sec = d->period_sec;
     if (kind == CALL_DEFINITION) {
@@ -377,7 +376,7 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
     free(call->text);
     free(call->info);
     *call = (Call){0};
-    conn_unuse(conn);
+    session_give_back(v, conn);
     if (d->gone)
         domain_destroy(d);
     else if (vanished)
@@ -419,7 +418,7 @@ static void call_left_behind(void *userdata, Caller *caller, unsigned lane)
 {
     Domain *d = (Domain *) caller;
 
-    session_replace(userdata, (LaneId) lane, d->call.conn);
+    session_replace(userdata, d->call.conn);
 }
 
 static void calls_ended(void *userdata)

@@ -4,9 +4,10 @@
 
 #include "host-agent/libvirt/virt-internal.h"
 
-/* A libvirtd that doesn't answer is given up after 5 s × (3 + 1). */
-#define KEEPALIVE_SEC   5
-#define KEEPALIVE_COUNT 3
+/* A libvirtd that doesn't answer is given up after 1 s × (19 + 1). As often as that since each wakes
+ * libvirt's client up, see SLOTS_MAX; what loses its connection by it is only a libvirtd that hangs. */
+#define KEEPALIVE_SEC   1
+#define KEEPALIVE_COUNT 19
 
 void conn_ref(Conn *c)
 {

@@ -20,23 +20,23 @@ typedef struct Opening {
     Job job;
     Virt *virt;
     unsigned generation;
-    Conn *events, *lanes[LANE_MAX];
+    Conn *events, *conns[SLOTS_MAX];
     Listed *listed;
     size_t n_listed;
     char *uri, *text;
     int error;
 } Opening;
 
-/* A fresh connection for one lane. */
-typedef struct LaneOpening {
+/* A fresh connection for one slot. */
+typedef struct SlotOpening {
     Job job;
     Virt *virt;
     unsigned generation;
-    LaneId lane;
+    Slot *slot;
     Conn *conn;
     char *text;
     int error;
-} LaneOpening;
+} SlotOpening;
 
 static int list_domains(Opening *o)
 {
@@ -68,8 +68,8 @@ static int opening_connect(Opening *o)
     r = events_register(o->events, &o->text);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < LANE_MAX; i++) {
-        r = conn_open(o->virt, o->generation, &o->lanes[i], &o->text);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        r = conn_open(o->virt, o->generation, &o->conns[i], &o->text);
         if (r < 0)
             return r;
     }
@@ -110,8 +110,8 @@ static void opening_failed(Opening *o, const char *why)
 
     v->state = SESSION_CLOSED;
     conn_retire(o->events);
-    for (size_t i = 0; i < LANE_MAX; i++)
-        conn_retire(o->lanes[i]);
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        conn_retire(o->conns[i]);
     tell_lost(v, why);
     retry_later(v);
 }
@@ -132,6 +132,29 @@ static void take_listed(Virt *v, const Listed *l)
     domain_read(d);
 }
 
+static void count_places(Virt *v, LaneId lane)
+{
+    unsigned places = 0;
+
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        if (v->slots[i].lane == lane && v->slots[i].conn)
+            places++;
+    workers_set_places(v->workers, lane, places);
+}
+
+static void slot_fill(Virt *v, Slot *slot, Conn *conn)
+{
+    slot->conn = conn;
+    slot->taken = false;
+    count_places(v, slot->lane);
+}
+
+static void slot_empty(Virt *v, Slot *slot)
+{
+    conn_retire(TAKE_PTR(slot->conn));
+    count_places(v, slot->lane);
+}
+
 static void opening_succeeded(Opening *o)
 {
     Virt *v = o->virt;
@@ -142,8 +165,6 @@ static void opening_succeeded(Opening *o)
     v->backoff_usec = 0;
     if (++v->session > 1)
         v->reconnects++;
-    for (size_t i = 0; i < LANE_MAX; i++)
-        v->lanes[i] = o->lanes[i];
     virt_push(v, NULL, &(VirtEvent){.type = VIRT_CONNECTED, .text = o->uri ? o->uri : v->uri});
     for (size_t i = 0; i < o->n_listed; i++)
         take_listed(v, &o->listed[i]);
@@ -152,16 +173,16 @@ static void opening_succeeded(Opening *o)
         if (d->generation != v->generation)
             domain_gone(d, "it stopped while libvirt was away");
     }
-    for (size_t i = 0; i < LANE_MAX; i++)
-        workers_open_lane(v->workers, (unsigned) i, true);
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        slot_fill(v, &v->slots[i], o->conns[i]);
 }
 
 static bool opening_is_lost(const Opening *o)
 {
     bool lost = o->events->lost;
 
-    for (size_t i = 0; i < LANE_MAX; i++)
-        lost = lost || o->lanes[i]->lost;
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        lost = lost || o->conns[i]->lost;
     return lost;
 }
 
@@ -182,6 +203,17 @@ static void opening_done(Job *job)
     free(o->uri);
     free(o->text);
     free(o);
+}
+
+/* Setting memory needs two, so that one can hang while the other is replaced; stats are more, and 1.9 ms
+ * each. Channels are opened one by one. */
+void session_init(Virt *v)
+{
+    static const LaneId lanes[SLOTS_MAX] = {LANE_SET,   LANE_SET,   LANE_QUERY,
+                                            LANE_QUERY, LANE_QUERY, LANE_CHANNEL};
+
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        v->slots[i].lane = lanes[i];
 }
 
 void session_open(Virt *v)
@@ -206,11 +238,9 @@ void session_lost(Virt *v, const char *why)
 {
     v->state = SESSION_CLOSED;
     conn_retire(TAKE_PTR(v->events));
-    for (size_t i = 0; i < LANE_MAX; i++) {
-        workers_open_lane(v->workers, (unsigned) i, false);
-        conn_retire(TAKE_PTR(v->lanes[i]));
-        v->lane_opening[i] = false;
-        v->lane_retry_usec[i] = 0;
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        slot_empty(v, &v->slots[i]);
+        v->slots[i].retry_usec = 0;
     }
     for (Domain *d = v->domains; d; d = d->next)
         domain_lost(d);
@@ -218,72 +248,102 @@ void session_lost(Virt *v, const char *why)
     retry_later(v);
 }
 
-static void lane_opening_run(Job *job)
+Conn *session_take(Virt *v, LaneId lane)
 {
-    LaneOpening *o = (LaneOpening *) job;
+    Slot *slot = v->slots;
+
+    /* There is one: the lane has as many places as connections. */
+    while (slot->lane != lane || !slot->conn || slot->taken)
+        slot++;
+    slot->taken = true;
+    conn_use(slot->conn);
+    return slot->conn;
+}
+
+static Slot *slot_of(Virt *v, const Conn *conn)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        if (v->slots[i].conn == conn)
+            return &v->slots[i];
+    return NULL;
+}
+
+void session_give_back(Virt *v, Conn *conn)
+{
+    Slot *slot = slot_of(v, conn);
+
+    if (slot)
+        slot->taken = false;
+    conn_unuse(conn);
+}
+
+static void slot_opening_run(Job *job)
+{
+    SlotOpening *o = (SlotOpening *) job;
 
     o->error = conn_open(o->virt, o->generation, &o->conn, &o->text);
 }
 
-static void lane_opening_done(Job *job)
+static void slot_retry_later(Virt *v, Slot *slot)
 {
-    LaneOpening *o = (LaneOpening *) job;
+    slot->retry_usec = now_usec(CLOCK_MONOTONIC) + RETRY_MIN_USEC;
+    virt_need_tick(v);
+}
+
+static void slot_opening_done(Job *job)
+{
+    SlotOpening *o = (SlotOpening *) job;
     Virt *v = o->virt;
 
     v->opening--;
     pthread_cond_signal(&v->closed);
     if (v->stopped || v->state != SESSION_OPEN || o->generation != v->generation)
         conn_retire(o->conn);
+    else if (o->conn && !o->conn->lost)
+        slot_fill(v, o->slot, o->conn);
     else {
-        v->lane_opening[o->lane] = false;
-        if (o->conn && !o->conn->lost) {
-            v->lanes[o->lane] = o->conn;
-            workers_open_lane(v->workers, o->lane, true);
-        } else {
-            log_warning("Cannot open another connection to libvirt: %s; trying again",
-                        o->text ? o->text : strerror(-o->error));
-            conn_retire(o->conn);
-            v->lane_retry_usec[o->lane] = now_usec(CLOCK_MONOTONIC) + RETRY_MIN_USEC;
-            virt_need_tick(v);
-        }
+        log_warning("Cannot open another connection to libvirt: %s; trying again",
+                    o->text ? o->text : strerror(-o->error));
+        conn_retire(o->conn);
+        slot_retry_later(v, o->slot);
     }
     free(o->text);
     free(o);
 }
 
-static void lane_open(Virt *v, LaneId lane)
+static void slot_open(Virt *v, Slot *slot)
 {
-    LaneOpening *o = calloc(1, sizeof(*o));
+    SlotOpening *o = calloc(1, sizeof(*o));
 
-    v->lane_retry_usec[lane] = 0;
+    slot->retry_usec = 0;
     if (!o) {
-        v->lane_retry_usec[lane] = now_usec(CLOCK_MONOTONIC) + RETRY_MIN_USEC;
+        slot_retry_later(v, slot);
         return;
     }
-    o->job = (Job){.run = lane_opening_run, .done = lane_opening_done};
+    o->job = (Job){.run = slot_opening_run, .done = slot_opening_done};
     o->virt = v;
     o->generation = v->generation;
-    o->lane = lane;
-    v->lane_opening[lane] = true;
+    o->slot = slot;
     v->opening++;
     workers_add_job(v->workers, &o->job);
 }
 
-void session_replace(Virt *v, LaneId lane, Conn *held)
+void session_replace(Virt *v, Conn *conn)
 {
-    /* What is held may be on a connection that was replaced before. */
-    if (v->state != SESSION_OPEN || v->lanes[lane] != held)
+    Slot *slot = slot_of(v, conn);
+
+    /* It may be from before the connection was lost and opened again. */
+    if (!slot || v->state != SESSION_OPEN)
         return;
-    workers_open_lane(v->workers, lane, false);
-    conn_retire(TAKE_PTR(v->lanes[lane]));
-    lane_open(v, lane);
+    slot_empty(v, slot);
+    slot_open(v, slot);
 }
 
 void session_tick(Virt *v, usec_t now_usec)
 {
     if (v->state == SESSION_CLOSED && now_usec >= v->retry_usec)
         session_open(v);
-    for (LaneId i = 0; i < LANE_MAX; i++)
-        if (v->lane_retry_usec[i] > 0 && now_usec >= v->lane_retry_usec[i])
-            lane_open(v, i);
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        if (v->slots[i].retry_usec > 0 && now_usec >= v->slots[i].retry_usec)
+            slot_open(v, &v->slots[i]);
 }

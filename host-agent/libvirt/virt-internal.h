@@ -40,7 +40,7 @@ typedef enum CallKind {
 _Static_assert((unsigned) CALL_KIND_MAX <= 32, "kinds are bits");
 #define CALLS_ALL ((1U << CALL_KIND_MAX) - 1)
 
-/* A connection for each, and one for events, which has no calls and so is never held up. */
+/* Connections by purpose; besides there is one for events, which has no calls and so is never held up. */
 typedef enum LaneId {
     LANE_SET,
     LANE_QUERY,
@@ -49,6 +49,19 @@ typedef enum LaneId {
 } LaneId;
 
 _Static_assert((unsigned) LANE_MAX <= LANES_MAX, "lanes for all");
+
+/* A connection carries one call at a time. libvirt's client would take more, but a thread that comes second
+ * leaves it to the first to send its request, and with libvirt 9.0 it can happen that the first doesn't
+ * notice until something arrives: seen as calls to domains in best health that hung for five seconds, until
+ * the next keep-alive, beside a call to one that was stopped. */
+#define SLOTS_MAX 6U
+
+typedef struct Slot {
+    LaneId lane;
+    struct Conn *conn; /* NULL: being replaced */
+    bool taken;        /* by a call */
+    usec_t retry_usec; /* when to try again to open it; 0: not */
+} Slot;
 
 typedef struct Conn {
     Virt *virt;
@@ -146,13 +159,12 @@ struct Virt {
     bool stopped, ticking;
 
     SessionState state;
-    unsigned generation; /* attempts to connect */
-    unsigned session;    /* successful ones */
-    usec_t retry_usec, backoff_usec;
+    unsigned generation;             /* attempts to connect */
+    unsigned session;                /* successful ones */
+    usec_t retry_usec, backoff_usec; /* to connect again */
     bool told_lost;
-    Conn *events, *lanes[LANE_MAX];
-    bool lane_opening[LANE_MAX];
-    usec_t lane_retry_usec[LANE_MAX];
+    Conn *events;
+    Slot slots[SLOTS_MAX];
     unsigned connections, opening;
 
     Domain *hash[DOMAINS_HASH], *domains;
@@ -172,12 +184,16 @@ void virt_push(Virt *v, Domain *d, const VirtEvent *event);
 int virt_last_error(char **ret_text);
 
 /* session.c */
+void session_init(Virt *v);
 void session_open(Virt *v);
 /* Everything on it is over. Tells so, and tries again later. */
 void session_lost(Virt *v, const char *why);
 void session_tick(Virt *v, usec_t now_usec);
-/* A call was left behind on the lane's connection: the others get another one. */
-void session_replace(Virt *v, LaneId lane, Conn *held);
+/* The lane's connection for a call that begins, and what is to be done when the call returns. */
+Conn *session_take(Virt *v, LaneId lane);
+void session_give_back(Virt *v, Conn *conn);
+/* The call on it was left behind: others get a fresh one in its place. */
+void session_replace(Virt *v, Conn *conn);
 
 /* connection.c */
 int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text); /* no lock */

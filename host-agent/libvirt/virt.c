@@ -92,8 +92,8 @@ static bool needs_tick(const Virt *v)
 {
     if (v->state == SESSION_CLOSED || v->any_due || workers_busy(v->workers))
         return true;
-    for (size_t i = 0; i < LANE_MAX; i++)
-        if (v->lane_retry_usec[i] > 0)
+    for (size_t i = 0; i < SLOTS_MAX; i++)
+        if (v->slots[i].retry_usec > 0)
             return true;
     return false;
 }
@@ -192,6 +192,7 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
     pthread_cond_init(&v->closed, NULL);
     v->handler = handler;
     v->userdata = userdata;
+    session_init(v);
     v->uri = strdup(uri);
     if (!v->uri)
         return -ENOMEM;

@@ -10,7 +10,7 @@
 /* Threads that wait for work rather than end. */
 #define IDLE_MAX    3U
 /* What calls can come to, and as many for jobs. */
-#define THREADS_MAX (2 * (CALLS_LEFT_BEHIND_MAX + LANES_MAX * LANE_CALLS_MAX))
+#define THREADS_MAX (2 * (CALLS_LEFT_BEHIND_MAX + LANES_MAX * LANE_PLACES_MAX))
 
 typedef struct CallerList {
     Caller *head, *tail;
@@ -19,7 +19,7 @@ typedef struct CallerList {
 typedef struct Lane {
     CallerList queue;
     unsigned outstanding; /* under way, those left behind not counted */
-    bool open;
+    unsigned places;
 } Lane;
 
 struct Workers {
@@ -34,6 +34,7 @@ struct Workers {
     Job *jobs, **jobs_end;
     unsigned threads, idle, outstanding, stuck, left_behind;
     uint64_t calls;
+    usec_t held_usec; /* CALL_HELD_USEC, or more where everything is slow */
     bool stopping, abandoned;
 };
 
@@ -64,6 +65,7 @@ int workers_new(pthread_mutex_t *lock, const WorkersOps *ops, void *userdata, Wo
     w->ops = ops;
     w->userdata = userdata;
     w->jobs_end = &w->jobs;
+    w->held_usec = CALL_HELD_USEC;
     pthread_cond_init(&w->work, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -101,7 +103,7 @@ static Lane *lane_of(Workers *w, unsigned kind)
 
 static bool lane_can_begin(const Lane *lane)
 {
-    return lane->open && lane->queue.head && lane->outstanding < LANE_CALLS_MAX;
+    return lane->queue.head && lane->outstanding < lane->places;
 }
 
 static bool can_begin(const Workers *w)
@@ -181,6 +183,14 @@ static void work_job(Workers *w)
     job->done(job);
 }
 
+static void learn_patience(Workers *w, const Caller *c)
+{
+    if (c->left_behind && !c->stuck)
+        w->held_usec = MIN(2 * w->held_usec, CALL_STUCK_USEC);
+    else if (!c->left_behind)
+        w->held_usec = MAX(w->held_usec - w->held_usec / 16, CALL_HELD_USEC);
+}
+
 static void work_call(Workers *w, Caller *c)
 {
     unsigned kind = (unsigned) c->kind;
@@ -199,6 +209,7 @@ static void work_call(Workers *w, Caller *c)
 
     list_remove(&w->running, c);
     w->outstanding--;
+    learn_patience(w, c);
     if (c->left_behind)
         w->left_behind--;
     else
@@ -304,9 +315,10 @@ uint32_t workers_cancel(Workers *w, Caller *c, uint32_t kinds)
     return dropped;
 }
 
-void workers_open_lane(Workers *w, unsigned lane, bool open)
+void workers_set_places(Workers *w, unsigned lane, unsigned places)
 {
-    w->lanes[lane].open = open;
+    assert(places <= LANE_PLACES_MAX);
+    w->lanes[lane].places = places;
     call_for_worker(w);
 }
 
@@ -333,15 +345,16 @@ static void leave_behind(Workers *w, Caller *c)
 /* Whether all places of a lane are taken by calls that take long, while others wait. */
 static bool lane_is_held(const Workers *w, unsigned lane, usec_t now_usec)
 {
+    const Lane *l = &w->lanes[lane];
     unsigned slow = 0;
 
-    if (!w->lanes[lane].queue.head || w->lanes[lane].outstanding < LANE_CALLS_MAX)
+    if (!l->queue.head || l->outstanding < l->places)
         return false;
     for (const Caller *c = w->running.head; c; c = c->next)
         if (!c->left_behind && w->ops->lane_of((unsigned) c->kind) == lane &&
-            usec_since(c->started_usec, now_usec) >= CALL_HELD_USEC)
+            usec_since(c->started_usec, now_usec) >= w->held_usec)
             slow++;
-    return slow >= LANE_CALLS_MAX;
+    return slow == l->outstanding;
 }
 
 void workers_tick(Workers *w, usec_t now_usec)

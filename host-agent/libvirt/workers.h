@@ -3,15 +3,16 @@
 
 /* Calls that can block, made by threads of their own.
  *
- * A call belongs to a caller (a domain), and by its kind to a lane (a connection). Of a caller at most one
- * call is under way, over all lanes; what else is asked of it waits, the lowest kind first. Of a lane at most
- * LANE_CALLS_MAX are under way; callers get their turn in the order in which they asked.
+ * A call belongs to a caller (a domain), and by its kind to a lane (connections of one purpose). Of a caller
+ * at most one call is under way, over all lanes; what else is asked of it waits, the lowest kind first. Of a
+ * lane as many are under way as it has places; callers get theirs in the order in which they asked.
  *
  * A call can take for ever. One that takes longer than CALL_STUCK_USEC makes its caller "stuck" and is left
- * behind: it doesn't count against its lane any more. Where all calls of a lane take longer than
- * CALL_HELD_USEC and others wait for their turn, all of them are left behind, stuck or not, so that the
- * others needn't wait for the two seconds. At most CALLS_LEFT_BEHIND_MAX are: beyond that calls keep their
- * place in the lane.
+ * behind: it doesn't hold its lane's place any more. Where others wait and all calls of the lane take longer
+ * than CALL_HELD_USEC, all of them are left behind, stuck or not, so that the others needn't wait for the two
+ * seconds. (If such a call returns before it is stuck, nobody hangs and everything is slow: then the patience
+ * is doubled, and comes down again with calls that are quick.) At most CALLS_LEFT_BEHIND_MAX are left behind:
+ * beyond that a call keeps its place.
  *
  * Besides there are jobs: bound to no lane, and of a small number by what they are.
  *
@@ -26,12 +27,12 @@
 #include "base/time-util.h"
 
 #define LANES_MAX             4U
-#define LANE_CALLS_MAX        3U /* libvirtd serves five requests of a client at once (max_client_requests) */
+#define LANE_PLACES_MAX       3U
 #define CALL_HELD_USEC        (200 * USEC_PER_MSEC)
 #define CALL_STUCK_USEC       (2 * USEC_PER_SEC)
 /* libvirtd has 20 threads for calls that can block (max_workers), and each call that is left behind holds
  * one: if there were more, nobody could call it any more, an administrator included. */
-#define CALLS_LEFT_BEHIND_MAX 10U
+#define CALLS_LEFT_BEHIND_MAX 12U
 #define WORKERS_TICK_USEC     (50 * USEC_PER_MSEC)
 
 typedef struct Workers Workers;
@@ -63,7 +64,8 @@ typedef struct WorkersOps {
     void (*done)(void *userdata, Caller *c, unsigned kind);
     /* The call under way became stuck, or (stuck is false, called before done) a stuck one returned. */
     void (*stuck)(void *userdata, Caller *c, bool stuck);
-    /* The call under way doesn't count against its lane any more: the lane needs another connection. */
+    /* The call under way doesn't hold a place any more, which is the lane's to lose: the owner sets its
+     * places. */
     void (*left_behind)(void *userdata, Caller *c, unsigned lane);
     /* The last worker ended after workers_stop(), and will touch neither the lock nor the workers again.
      * Called without the lock. */
@@ -88,8 +90,8 @@ bool caller_has(const Caller *c, unsigned kind);
 void workers_block(Workers *w, Caller *c, uint32_t kinds);
 /* What waits of these kinds is dropped and returned. What is under way goes on. */
 uint32_t workers_cancel(Workers *w, Caller *c, uint32_t kinds);
-/* Whether calls of the lane may begin. At first they may not. */
-void workers_open_lane(Workers *w, unsigned lane, bool open);
+/* How many calls of the lane may be under way; at first none. */
+void workers_set_places(Workers *w, unsigned lane, unsigned places);
 void workers_add_job(Workers *w, Job *job);
 /* Looks for calls that take too long. To be called every WORKERS_TICK_USEC while workers_busy(). */
 void workers_tick(Workers *w, usec_t now_usec);

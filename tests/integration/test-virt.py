@@ -315,7 +315,7 @@ def test_stopped(s, program):
         waited = ask_all(w, domains, 1)
         assert max(waited.values()) < 0.5, f'slow afterwards: {waited}'
         c = wait('connections of the past are closed',
-                 lambda: (lambda c: c['connections'] == 4 and c['stuck'] == 0 and c)(w.counters()), 5)
+                 lambda: (lambda c: c['connections'] == 7 and c['stuck'] == 0 and c)(w.counters()), 5)
         # One that is held at the end doesn't keep the daemon.
         held[0].stop()
         w.do('stats', held[0].uuid)
