@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <string.h>
+
+#include "base/units.h"
+#include "host-agent/libvirt/domain-info.h"
+#include "tests/unit/run.h"
+
+#define UUID    "11111111-2222-3333-4444-5555555555aa"
+#define BALLOON "<memballoon model='virtio'/>"
+
+static char *read_fixture(const char *name)
+{
+    const char *source = getenv("BALLAST_SOURCE");
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[4096], *text = calloc(1, 65536);
+
+    ck_assert_ptr_nonnull(source);
+    snprintf(path, sizeof(path), "%s/tests/fixtures/%s", source, name);
+    f = fopen(path, "re");
+    ck_assert_msg(f && text, "%s can't be read", path);
+    ck_assert_uint_gt(fread(text, 1, 65535, f), 0);
+    return text;
+}
+
+/* A domain with something in it, and something in its devices. */
+static char *domain_with(const char *inside, const char *devices)
+{
+    char *xml;
+
+    ck_assert_int_gt(asprintf(&xml,
+                              "<domain type='kvm' id='7'><name>vm</name><uuid>" UUID "</uuid>"
+                              "<memory unit='KiB'>4194304</memory>%s<devices>%s</devices></domain>",
+                              inside, devices),
+                     0);
+    return xml;
+}
+
+static DomainInfo parsed(const char *live, const char *inactive)
+{
+    DomainInfo info;
+
+    ck_assert_int_eq(domain_info_parse(live, inactive, &info), 0);
+    return info;
+}
+
+START_TEST(what_libvirt_writes)
+{
+    _cleanup_free_ char *live = read_fixture("domain-small.xml");
+    _cleanup_free_ char *inactive = read_fixture("domain-small-inactive.xml");
+    DomainInfo info = parsed(live, inactive);
+
+    ck_assert_str_eq(info.uuid, UUID);
+    ck_assert_str_eq(info.name, "small");
+    ck_assert_int_eq(info.id, 1);
+    ck_assert(info.persistent && info.has_balloon && info.autodeflate && info.free_page_reporting);
+    ck_assert_uint_eq(info.maximum_bytes, 64 * MIB);
+    ck_assert_uint_eq(info.current_bytes, 64 * MIB);
+    ck_assert_uint_eq(info.configured_current_bytes, 48 * MIB);
+    ck_assert_uint_eq(info.stats_period_sec, 5);
+    ck_assert(info.has_channel);
+    ck_assert_ptr_null(info.pinned);
+    ck_assert_uint_eq(info.remembered_full_bytes, 48 * MIB);
+    ck_assert_uint_eq(info.remembered_sent_bytes, 40 * MIB);
+}
+END_TEST
+
+START_TEST(a_transient_domain_has_no_configured_size)
+{
+    _cleanup_free_ char *live = read_fixture("domain-small.xml");
+    DomainInfo info = parsed(live, NULL);
+
+    ck_assert(!info.persistent);
+    ck_assert_uint_eq(info.configured_current_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_definition_that_isnt_running)
+{
+    _cleanup_free_ char *inactive = read_fixture("domain-small-inactive.xml");
+
+    ck_assert_int_eq(parsed(inactive, inactive).id, -1);
+}
+END_TEST
+
+START_TEST(pinned_memory)
+{
+    static const struct {
+        const char *what, *inside, *devices, *pinned;
+    } cases[] = {
+        {"nothing", "", BALLOON, NULL},
+        {"no balloon at all", "", "", "no balloon device"},
+        {"balloon none", "", "<memballoon model='none'/>", "no balloon device"},
+        {"PCI device", "", BALLOON "<hostdev mode='subsystem' type='pci'/>", "hostdev"},
+        {"mediated device", "", BALLOON "<hostdev mode='subsystem' type='mdev' model='vfio-pci'/>",
+         "hostdev"},
+        {"crypto adapter", "", BALLOON "<hostdev mode='subsystem' type='mdev' model='vfio-ap'/>", NULL},
+        {"USB device", "", BALLOON "<hostdev mode='subsystem' type='usb'/>", NULL},
+        {"interface passed through", "", BALLOON "<interface type='hostdev'/>", "hostdev"},
+        {"vDPA interface", "", "<interface type='vdpa'/>" BALLOON, "hostdev"},
+        {"bridged interface", "", BALLOON "<interface type='bridge'/>", NULL},
+        {"NVMe disk", "", BALLOON "<disk type='nvme' device='disk'/>", "hostdev"},
+        {"file disk", "", BALLOON "<disk type='file' device='disk'/>", NULL},
+        {"huge pages", "<memoryBacking><hugepages/></memoryBacking>", BALLOON, "hugepages"},
+        {"locked", "<memoryBacking><nosharepages/><locked/></memoryBacking>", BALLOON, "locked memory"},
+        {"shared only", "<memoryBacking><access mode='shared'/></memoryBacking>", BALLOON, NULL},
+        {"SEV", "<launchSecurity type='sev'><policy>0x3</policy></launchSecurity>", BALLOON,
+         "launch security"},
+        {"TDX", "<launchSecurity type='tdx'/>", BALLOON, "launch security"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *xml = domain_with(cases[i].inside, cases[i].devices);
+        const char *pinned = parsed(xml, NULL).pinned;
+
+        ck_assert_msg(!pinned == !cases[i].pinned && (!pinned || !strcmp(pinned, cases[i].pinned)), "%s: %s",
+                      cases[i].what, pinned ? pinned : "not pinned");
+    }
+}
+END_TEST
+
+START_TEST(balloon_and_channel)
+{
+    _cleanup_free_ char *plain = domain_with("", "<memballoon model='virtio-non-transitional'/>");
+    _cleanup_free_ char *other = domain_with(
+        "", BALLOON "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+                    "<channel type='unix'><target type='guestfwd' name='org.ballast.guest.0'/></channel>");
+    DomainInfo info = parsed(plain, NULL);
+
+    ck_assert(info.has_balloon && !info.autodeflate && !info.free_page_reporting && !info.has_channel);
+    ck_assert_uint_eq(info.stats_period_sec, 0);
+    ck_assert(!parsed(other, NULL).has_channel);
+}
+END_TEST
+
+START_TEST(units_of_memory)
+{
+    static const struct {
+        const char *memory;
+        uint64_t bytes; /* 0: refused */
+    } cases[] = {
+        {"<memory>1024</memory>", MIB},
+        {"<memory unit='KiB'> 1024\n</memory>", MIB},
+        {"<memory unit='GiB'>2</memory>", 2 * GIB},
+        {"<memory unit='G'>2</memory>", 2 * GIB},
+        {"<memory unit='GB'>2</memory>", 2000000000},
+        {"<memory unit='bytes'>4096</memory>", 4096},
+        {"<memory unit='TiB'>1</memory>", TIB},
+        {"<memory unit='PiB'>1</memory>", 0},
+        {"<memory unit='KiB'>0</memory>", 0},
+        {"<memory unit='KiB'>-1</memory>", 0},
+        {"<memory unit='KiB'>1x</memory>", 0},
+        {"<memory unit='KiB'/>", 0},
+        {"<memory unit='TiB'>99999999</memory>", 0},
+        {"<memory unit='KiB'>99999999999999999999999</memory>", 0},
+        {"", 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *xml = NULL;
+        DomainInfo info;
+        int r;
+
+        ck_assert_int_gt(
+            asprintf(&xml, "<domain><name>vm</name><uuid>" UUID "</uuid>%s</domain>", cases[i].memory), 0);
+        r = domain_info_parse(xml, NULL, &info);
+        ck_assert_msg(r == (cases[i].bytes ? 0 : -EBADMSG), "%s: %d", cases[i].memory, r);
+        if (r == 0) {
+            ck_assert_uint_eq(info.maximum_bytes, cases[i].bytes);
+            ck_assert_uint_eq(info.current_bytes, cases[i].bytes);
+        }
+    }
+}
+END_TEST
+
+START_TEST(current_memory)
+{
+    _cleanup_free_ char *less = domain_with("<currentMemory unit='GiB'>1</currentMemory>", BALLOON);
+    _cleanup_free_ char *more = domain_with("<currentMemory unit='GiB'>9</currentMemory>", BALLOON);
+
+    ck_assert_uint_eq(parsed(less, NULL).current_bytes, GIB);
+    ck_assert_uint_eq(parsed(more, NULL).current_bytes, 4 * GIB);
+}
+END_TEST
+
+START_TEST(odd_names)
+{
+    static const struct {
+        const char *name, *result; /* NULL: refused */
+    } cases[] = {
+        {"a b", "a b"},           {"tab&#9;line&#10;", "tab?line?"},
+        {"&lt;&amp;&gt;", "<&>"}, {"na\xc3\xafve", "na\xc3\xafve"},
+        {"bad\xff", NULL},        {"", NULL},
+        {"&nbsp;", NULL},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *xml = NULL;
+        DomainInfo info;
+        int r;
+
+        ck_assert_int_gt(
+            asprintf(&xml, "<domain><name>%s</name><uuid>" UUID "</uuid><memory>1024</memory></domain>",
+                     cases[i].name),
+            0);
+        r = domain_info_parse(xml, NULL, &info);
+        ck_assert_msg(r == (cases[i].result ? 0 : -EBADMSG), "%s: %d", cases[i].name, r);
+        if (r == 0)
+            ck_assert_str_eq(info.name, cases[i].result);
+    }
+}
+END_TEST
+
+START_TEST(long_names_are_cut_between_characters)
+{
+    char name[DOMAIN_NAME_MAX + 10] = "";
+    _cleanup_free_ char *xml = NULL;
+    DomainInfo info;
+
+    memset(name, 'x', DOMAIN_NAME_MAX - 1);
+    strcat(name, "\xc3\xaf"
+                 "end");
+    ck_assert_int_gt(
+        asprintf(&xml, "<domain><name>%s</name><uuid>" UUID "</uuid><memory>1024</memory></domain>", name),
+        0);
+    info = parsed(xml, NULL);
+    ck_assert_uint_eq(strlen(info.name), DOMAIN_NAME_MAX - 1);
+}
+END_TEST
+
+START_TEST(what_is_no_domain)
+{
+    static const char *const cases[] = {
+        "",
+        "no XML",
+        "<domain>",
+        "<network><name>n</name></network>",
+        "<domain><name>vm</name><memory>1024</memory></domain>",
+        "<domain><uuid>" UUID "</uuid><memory>1024</memory></domain>",
+        "<domain><name>vm</name><uuid>short</uuid><memory>1024</memory></domain>",
+        "<domain><name>vm</name><uuid>" UUID "0</uuid><memory>1024</memory></domain>",
+        "<domain><name>vm</name><uuid>1111111-22222-3333-4444-5555555555aa</uuid><memory>1024</memory></"
+        "domain>",
+    };
+    DomainInfo info;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_msg(domain_info_parse(cases[i], NULL, &info) == -EBADMSG, "taken: %s", cases[i]);
+}
+END_TEST
+
+START_TEST(uuids_are_lower_case)
+{
+    DomainInfo info = parsed("<domain><name>vm</name><uuid>ABCDEF01-2345-6789-ABCD-EF0123456789</"
+                             "uuid><memory>1024</memory></domain>",
+                             NULL);
+
+    ck_assert_str_eq(info.uuid, "abcdef01-2345-6789-abcd-ef0123456789");
+}
+END_TEST
+
+START_TEST(a_broken_inactive_definition_is_refused)
+{
+    _cleanup_free_ char *live = domain_with("", BALLOON);
+    DomainInfo info;
+
+    ck_assert_int_eq(domain_info_parse(live, "<domain/>", &info), -EBADMSG);
+    ck_assert_int_eq(domain_info_parse(live, "", &info), -EBADMSG);
+}
+END_TEST
+
+START_TEST(document_types_and_entities_are_refused)
+{
+    static const char *const types[] = {
+        "<!DOCTYPE domain>",
+        "<!DOCTYPE domain SYSTEM 'file:///etc/passwd'>",
+        "<!DOCTYPE domain [<!ENTITY a 'x'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>"
+        "<!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;'><!ENTITY d '&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;'>"
+        "<!ENTITY e '&d;&d;&d;&d;&d;&d;&d;&d;&d;&d;'><!ENTITY f '&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;'>]>",
+    };
+    _cleanup_free_ char *plain = domain_with("<title>&f;</title>", BALLOON);
+
+    for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+        _cleanup_free_ char *xml = NULL;
+        DomainInfo info;
+
+        ck_assert_int_gt(asprintf(&xml, "%s%s", types[i], plain), 0);
+        ck_assert_int_eq(domain_info_parse(xml, NULL, &info), -EBADMSG);
+    }
+}
+END_TEST
+
+START_TEST(too_large_or_too_deep_is_refused)
+{
+    size_t size = 5U << 20;
+    _cleanup_free_ char *padding = malloc(size + 1), *large = NULL, *deep = malloc(3 * 10000 + 1),
+                        *nested = NULL;
+    DomainInfo info;
+
+    ck_assert(padding && deep);
+    memset(padding, ' ', size);
+    padding[size] = '\0';
+    large = domain_with(padding, BALLOON);
+    ck_assert_int_eq(domain_info_parse(large, NULL, &info), -EBADMSG);
+    for (size_t i = 0; i < 10000; i++)
+        memcpy(deep + 3 * i, "<a>", 3);
+    deep[30000] = '\0';
+    nested = domain_with(deep, BALLOON);
+    ck_assert_int_eq(domain_info_parse(nested, NULL, &info), -EBADMSG);
+}
+END_TEST
+
+START_TEST(state_that_cant_be_is_forgotten)
+{
+    static const struct {
+        const char *state;
+        uint64_t full, sent;
+    } cases[] = {
+        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='1'/>", 2, 1},
+        {"<state xmlns='" STATE_URI "' full='2' sent='1'/>", 2, 1},
+        {"<x:other xmlns:x='urn:x' full='9'/><s:state xmlns:s='" STATE_URI "' full='2' sent='1'/>", 2, 1},
+        {"<s:state xmlns:s='urn:other' full='2' sent='1'/>", 0, 0},
+        {"<state full='2' sent='1'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='-2' sent='1'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='18446744073709551616'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='9000000000000000000'/>", 0, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *metadata = NULL, *xml = NULL;
+        DomainInfo info;
+
+        ck_assert_int_gt(asprintf(&metadata, "<metadata>%s</metadata>", cases[i].state), 0);
+        xml = domain_with(metadata, BALLOON);
+        info = parsed(xml, NULL);
+        ck_assert_msg(info.remembered_full_bytes == cases[i].full &&
+                          info.remembered_sent_bytes == cases[i].sent,
+                      "%s", cases[i].state);
+    }
+}
+END_TEST
+
+START_TEST(what_is_remembered_can_be_read)
+{
+    _cleanup_free_ char *state = domain_state_xml(8 * GIB, 3 * GIB + 4096), *metadata = NULL, *xml = NULL;
+    DomainInfo info;
+
+    ck_assert_ptr_nonnull(state);
+    /* libvirt puts the namespace in. */
+    ck_assert_int_gt(asprintf(&metadata, "<metadata><b:state xmlns:b='" STATE_URI "' %s</metadata>",
+                              state + strlen("<state ")),
+                     0);
+    xml = domain_with(metadata, BALLOON);
+    info = parsed(xml, NULL);
+    ck_assert_uint_eq(info.remembered_full_bytes, 8 * GIB);
+    ck_assert_uint_eq(info.remembered_sent_bytes, 3 * GIB + 4096);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("domain-info");
+
+    tcase_add_test(tc, what_libvirt_writes);
+    tcase_add_test(tc, a_transient_domain_has_no_configured_size);
+    tcase_add_test(tc, a_definition_that_isnt_running);
+    tcase_add_test(tc, pinned_memory);
+    tcase_add_test(tc, balloon_and_channel);
+    tcase_add_test(tc, units_of_memory);
+    tcase_add_test(tc, current_memory);
+    tcase_add_test(tc, odd_names);
+    tcase_add_test(tc, long_names_are_cut_between_characters);
+    tcase_add_test(tc, what_is_no_domain);
+    tcase_add_test(tc, uuids_are_lower_case);
+    tcase_add_test(tc, a_broken_inactive_definition_is_refused);
+    tcase_add_test(tc, document_types_and_entities_are_refused);
+    tcase_add_test(tc, too_large_or_too_deep_is_refused);
+    tcase_add_test(tc, state_that_cant_be_is_forgotten);
+    tcase_add_test(tc, what_is_remembered_can_be_read);
+
+    return run_tests(tc);
+}
