@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A domain's definitions: the live one, and behind a NUL byte the inactive one. */
+
+#include <string.h>
+
+#include "host-agent/libvirt/domain-info.h"
+#include "proto/limits.h"
+#include "tests/fuzz/fuzz.h"
+
+static void check_info(const DomainInfo *info)
+{
+    assert(strlen(info->uuid) == 36);
+    assert(info->name[0] && strlen(info->name) <= DOMAIN_NAME_MAX);
+    for (const char *s = info->name; *s; s++)
+        assert((unsigned char) *s >= 0x20 && *s != 0x7f);
+    assert(info->id >= -1);
+    assert(info->maximum_bytes > 0 && info->maximum_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->current_bytes <= info->maximum_bytes);
+    assert(info->configured_current_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->persistent || info->configured_current_bytes == 0);
+    assert(info->has_balloon || info->pinned);
+    assert(info->remembered_full_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->remembered_sent_bytes <= GUEST_MEMORY_MAX_BYTES);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    _cleanup_free_ char *live = malloc(size + 1);
+    const char *inactive;
+    DomainInfo info;
+    int r;
+
+    if (!live)
+        return 0;
+    memcpy(live, data, size);
+    live[size] = '\0';
+    inactive = strlen(live) < size ? live + strlen(live) + 1 : NULL;
+    r = domain_info_parse(live, inactive, &info);
+    assert(r == 0 || r == -EBADMSG);
+    if (r == 0) {
+        assert(info.persistent == !!inactive);
+        check_info(&info);
+    }
+    return 0;
+}
