@@ -92,8 +92,8 @@ class Host:
         self.set_available(PRESSURE * self.total - mib * MIB)
 
     def severe(self):
-        """A quarter of the critical mark is left, and however much the guests give, it isn't enough."""
-        self.set_available(CRITICAL * self.total / 4)
+        """Below the critical mark, and however much the guests give, it isn't enough."""
+        self.set_available(-2 * self.total)
 
     def calm(self):
         self.other = 0

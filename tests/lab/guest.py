@@ -104,12 +104,6 @@ class Guest:
             time.sleep(0.05)
         self.boots = self._ready_count()
 
-    def destroy(self):
-        self.disconnect()
-        self.lab.virsh('destroy', self.name)
-        if self.persistent:
-            self.lab.virsh('undefine', self.name)
-
     def _console(self):
         try:
             with open(self.console, errors='replace') as f:

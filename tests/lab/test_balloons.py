@@ -19,7 +19,7 @@ class Balloons(LabTest):
         'cache': {'load': 'free:300,cache:300'},
         # Less than KEEP of it is available.
         'busy': {'load': 'hold:350', 'swap': 512},
-        'swapless': {'memory': 384, 'load': 'free:250,hold:150'},
+        'swapless': {'memory': 384, 'load': 'free:150,hold:150'},
         'capped': {'memory': 512, 'current': 320, 'load': 'free:200'},
     }
 
