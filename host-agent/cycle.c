@@ -12,6 +12,8 @@
 #define STATS_AGENTLESS_USEC     (2 * USEC_PER_SEC)
 /* While its balloon moves, which takes 0.3 s for 200 MiB. */
 #define STATS_MOVING_USEC        (200 * USEC_PER_MSEC)
+/* How long a new guest's balloon is looked for at that pace. */
+#define FIRST_LOOK_USEC          (10 * USEC_PER_SEC)
 /* Reports: while a balloon moves, by default, and while there is no pressure and the guest has its full size.
  */
 #define REPORT_MOVING_USEC       (250 * USEC_PER_MSEC)
@@ -40,12 +42,21 @@ static int sense_host(Manager *m, usec_t now)
     return 0;
 }
 
+/* Whether its balloon is looked at closely: on its way, or not seen yet. One that can't be seen, for it has
+ * none or its QEMU doesn't answer, isn't looked for for ever. */
+static bool is_watched(const Guest *g, usec_t now)
+{
+    if (g->balloon.moving || g->setting || g->cancel)
+        return true;
+    return !g->balloon.known && g->info.has_balloon && usec_since(g->seen_usec, now) < FIRST_LOOK_USEC;
+}
+
 static void ask_stats(Manager *m, Guest *g, usec_t now)
 {
     unsigned period = MAX(m->config->stats_period_usec / USEC_PER_SEC, 1U);
     usec_t every = guest_source(g, now) == GUEST_SOURCE_AGENT ? STATS_AGENT_USEC : STATS_AGENTLESS_USEC;
 
-    if (g->balloon.moving || g->setting || !g->balloon.known)
+    if (is_watched(g, now))
         every = STATS_MOVING_USEC;
     if (g->stats_asked_usec > 0 && usec_since(g->stats_asked_usec, now) + 50 * USEC_PER_MSEC < every)
         return;
@@ -83,6 +94,15 @@ static void tend_channel(Manager *m, Guest *g, usec_t now)
         g->channel_wanted = true;
 }
 
+/* What is to be known of a move when this daemon is gone. */
+static DomainState remember(const Guest *g, uint64_t target_bytes)
+{
+    return (DomainState){.full_bytes = g->full.bytes,
+                         .defined_bytes = g->full.defined_bytes,
+                         .from_bytes = guest_current(g),
+                         .sent_bytes = target_bytes};
+}
+
 static void set_interval(Manager *m, Guest *g, usec_t now)
 {
     usec_t interval = REPORT_INTERVAL_DEFAULT_USEC;
@@ -91,8 +111,24 @@ static void set_interval(Manager *m, Guest *g, usec_t now)
         interval = REPORT_MOVING_USEC;
     else if (m->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
         interval = REPORT_CALM_USEC;
+    /* Never so slow that what came is stale before the next comes. */
+    interval = MIN(interval, MAX(m->config->guard.stale_usec / 3, REPORT_MOVING_USEC));
     g->report_interval_usec = interval;
     link_configure(g->link, interval);
+}
+
+/* A shrink that makes no progress is taken back to the size that was reached: left standing, QEMU and the
+ * guest's driver would go on trying for ever. */
+static void cancel_move(Manager *m, Guest *g)
+{
+    DomainState state = remember(g, g->balloon.actual_bytes / KIB * KIB);
+
+    if (!g->cancel || g->setting || g->busy[0] || !m->connected)
+        return;
+    if (virt_set_memory(m->virt, g->info.uuid, &state) < 0)
+        return;
+    g->setting = true;
+    g->cancel = false;
 }
 
 /* What is to be done for each guest between the decisions: stats, channel, interval. */
@@ -111,7 +147,8 @@ static bool tend_guests(Manager *m, usec_t now)
         }
         set_interval(m, g, now);
         guest_settle_promise(g, now);
-        moving = moving || g->balloon.moving || g->setting || !g->balloon.known;
+        cancel_move(m, g);
+        moving = moving || is_watched(g, now);
     }
     return moving;
 }
@@ -151,29 +188,16 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
     uint64_t from = guest_current(g);
+    DomainState state = remember(g, target_bytes);
     int r;
 
-    r = virt_set_memory(m->virt, g->info.uuid, target_bytes, g->full.bytes);
+    r = virt_set_memory(m->virt, g->info.uuid, &state);
     if (r < 0)
         return r;
     guest_sent(g, target_bytes, now);
     journal_move(m, g, from, target_bytes, reason);
     start_tick(m);
     return 0;
-}
-
-void manager_cancel_move(Manager *m, Guest *g)
-{
-    uint64_t reached = g->balloon.actual_bytes / KIB * KIB;
-    int r;
-
-    if (g->balloon.target_bytes >= reached)
-        return;
-    r = virt_set_memory(m->virt, g->info.uuid, reached, g->full.bytes);
-    if (r < 0)
-        log_debug_errno(-r, "%s: could not take back its target: %m", g->info.name);
-    else
-        g->setting = true;
 }
 
 uint64_t manager_room(Manager *m)

@@ -8,13 +8,19 @@
 #include "host-agent/manager.h"
 #include "host-agent/show/journal.h"
 
+/* A guest's greetings are logged at most this often. */
+#define GREETING_USEC (60 * USEC_PER_SEC)
+
 static void on_hello(void *userdata, const Message *m, bool rebooted)
 {
     Guest *g = userdata;
     usec_t now = now_usec(CLOCK_MONOTONIC);
 
-    log_info("%s: agent %s says hello (kernel %s)", g->info.name,
+    /* It may say so twenty times a second. */
+    log_full(g->greeted_usec == 0 || usec_since(g->greeted_usec, now) > GREETING_USEC ? LOG_INFO : LOG_DEBUG,
+             "%s: agent %s says hello (kernel %s)", g->info.name,
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
+    g->greeted_usec = now;
     /* Its counters began anew. That isn't believed to be a reboot before libvirt says so: else a guest that
      * says Hello with ever new boot ids would earn grace for ever. */
     if (rebooted) {
@@ -56,7 +62,8 @@ static void on_goodbye(void *userdata, const char *reason)
 {
     Guest *g = userdata;
 
-    log_info("%s: agent says goodbye%s%s", g->info.name, reason[0] ? ": " : "", reason);
+    log_full(g->newest[GUEST_SOURCE_AGENT].source == GUEST_SOURCE_AGENT ? LOG_INFO : LOG_DEBUG,
+             "%s: agent says goodbye%s%s", g->info.name, reason[0] ? ": " : "", reason);
     memset(&g->newest[GUEST_SOURCE_AGENT], 0, sizeof(Sample));
 }
 
@@ -116,6 +123,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     log_info("%s: rebooted", g->info.name);
     g->boot_usec = now_usec;
     g->reboot = true;
+    g->reboot_asked = g->took_cache = g->cancel = false;
     g->distress_usec = 0;
     history_clear(&g->history);
     memset(g->newest, 0, sizeof(g->newest));
@@ -123,13 +131,35 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     manager_wake(g->manager);
 }
 
+/* A guest that was reset while it was shrunken, and whose target was raised before its driver came up, has
+ * its memory, but QEMU goes on saying what the balloon was before: the driver finds nothing to do and so
+ * never tells. A target that is a little lower makes it. What the guest says to have proves that it is so. */
+static void ask_rebooted(Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    if (usec_since(g->boot_usec, now_usec) > MAX(GUEST_REBOOT_USEC, g->manager->config->guard.grace_usec)) {
+        g->reboot = false;
+        return;
+    }
+    if (g->reboot_asked || g->setting || !s || s->at_usec <= g->boot_usec ||
+        report_get(&s->report, REPORT_MEM_TOTAL) <= g->balloon.actual_bytes)
+        return;
+    if (manager_move(g->manager, g, (g->full.bytes - BALLOON_TOLERANCE_BYTES) / KIB * KIB,
+                     "rebooted with all its memory: its driver is made to say so") >= 0)
+        g->reboot_asked = true;
+}
+
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
 
     if (!g->balloon.known && !g->reboot &&
-        full_size_learn(&g->full, g->info.remembered_sent_bytes, actual_bytes, BALLOON_TOLERANCE_BYTES))
-        balloon_sent(&g->balloon, g->info.remembered_sent_bytes, now_usec);
+        full_size_learn(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES))
+        balloon_sent(&g->balloon, g->info.remembered.sent_bytes, now_usec);
+    /* A guest that stands still for another reason isn't stalling. */
+    if (g->busy[0])
+        g->balloon.progress_usec = now_usec;
 
     switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
     case BALLOON_EVENT_NONE:
@@ -141,9 +171,12 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         break;
     case BALLOON_EVENT_STALLED:
         journal_stalled(g->manager, g);
-        manager_cancel_move(g->manager, g);
+        g->cancel = g->balloon.target_bytes < actual_bytes;
         break;
     case BALLOON_EVENT_FOREIGN:
+        /* A driver that comes up fills its balloon again, from nothing. */
+        if (g->reboot)
+            break;
         if (g->info.autodeflate && actual_bytes > g->balloon.from_bytes) {
             log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
                        format_size(to, actual_bytes - g->balloon.from_bytes));
@@ -161,8 +194,12 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         full_size_set_foreign(&g->full, actual_bytes);
         break;
     }
-    if (g->reboot && actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !g->balloon.moving)
+    if (!g->reboot)
+        return;
+    if (actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !g->balloon.moving)
         g->reboot = false;
+    else
+        ask_rebooted(g, now_usec);
 }
 
 /* libvirt's stats in the fields of a report. Its last_update is a second of the wall clock. */
@@ -205,14 +242,15 @@ static bool agent_is_silent(const Guest *g, usec_t now_usec)
 void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
 {
     Sample s, *last = &g->newest[GUEST_SOURCE_LIBVIRT];
+    /* The guest answered since we last looked. That is seen by the second that changed, not by how far it
+     * lies back: the wall clock may be set. */
+    bool answered = last->source == GUEST_SOURCE_NONE || stats->last_update_sec != g->stats.last_update_sec;
 
     g->stats = *stats;
     g->stats_usec = now_usec;
     if (stats->has_actual)
         guest_balloon_seen(g, stats->actual_bytes, now_usec);
-    if (!stats_to_sample(stats, now_usec, &s))
-        return;
-    if (last->source == GUEST_SOURCE_LIBVIRT && s.at_usec <= last->at_usec)
+    if (!answered || !stats_to_sample(stats, now_usec, &s))
         return;
     *last = s;
     if (agent_is_silent(g, now_usec))
@@ -227,23 +265,40 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
     history_add(&g->history, s);
 }
 
+/* Whether shrinking to target takes more than what is free in the guest. */
+static bool takes_cache(const Guest *g, uint64_t target_bytes, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    uint64_t free_bytes = s ? report_get(&s->report, REPORT_MEM_FREE) : 0;
+    uint64_t low = s ? report_get(&s->report, REPORT_LOW_WATERMARK) : 0;
+
+    return LESS_BY(guest_current(g), target_bytes) > LESS_BY(free_bytes, low);
+}
+
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
 {
     uint64_t standing = balloon_standing(&g->balloon);
 
-    if (target_bytes > standing) {
-        g->promised_bytes += target_bytes - standing;
+    g->setting_grows = LESS_BY(target_bytes, standing);
+    if (g->setting_grows > 0) {
+        g->promised_bytes += g->setting_grows;
         g->promised_usec = now_usec;
     } else
         g->promised_bytes = LESS_BY(g->promised_bytes, standing - target_bytes);
+    g->took_cache = target_bytes < standing && takes_cache(g, target_bytes, now_usec);
     balloon_sent(&g->balloon, target_bytes, now_usec);
     g->setting = true;
+    g->cancel = false;
 }
 
-void guest_refused(Guest *g, usec_t now_usec)
+void guest_set_done(Guest *g, int error, usec_t now_usec)
 {
-    balloon_refused(&g->balloon, now_usec);
-    g->promised_bytes = 0;
+    g->setting = false;
+    if (error < 0 && error != -ENOTCONN) {
+        balloon_refused(&g->balloon, now_usec);
+        g->promised_bytes = LESS_BY(g->promised_bytes, g->setting_grows);
+    }
+    g->setting_grows = 0;
 }
 
 void guest_released(Guest *g, usec_t now_usec)
@@ -307,6 +362,8 @@ bool guest_is_moving(const Guest *g, usec_t now_usec)
 
     if (g->balloon.moving || g->setting)
         return true;
+    if (g->took_cache && usec_since(g->balloon.settled_usec, now_usec) < GUEST_CACHE_PAUSE_USEC)
+        return true;
     return g->balloon.settled_usec > 0 && s && s->at_usec < g->balloon.settled_usec + GUEST_SETTLE_USEC;
 }
 
@@ -338,6 +395,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                     usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,
         .reboot = g->reboot,
         .stalled = balloon_is_stalled(&g->balloon, now_usec),
+        .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
         .moving = guest_is_moving(g, now_usec),
         .maximum_bytes = g->info.maximum_bytes,
         /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that

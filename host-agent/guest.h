@@ -17,6 +17,12 @@ typedef struct Manager Manager;
 #define GUEST_AGENT_SILENT_USEC (3 * USEC_PER_SEC)
 /* Memory given and not seen to be used counts against the host's room for this long. */
 #define GUEST_PROMISE_USEC      (30 * USEC_PER_SEC)
+/* A guest that rebooted into a shrunken size, and wasn't given its full size by then (the host had no room),
+ * is one like any other. */
+#define GUEST_REBOOT_USEC       (60 * USEC_PER_SEC)
+/* After page cache was taken nothing more is for this long: the kernel works out PSI's averages every 2 s,
+ * and refaults come when the guest reads again. */
+#define GUEST_CACHE_PAUSE_USEC  (2500 * USEC_PER_MSEC)
 /* Stats that came less than this after a move ended may have been collected before. */
 #define GUEST_SETTLE_USEC       (50 * USEC_PER_MSEC)
 
@@ -50,9 +56,14 @@ typedef struct Guest {
     usec_t promised_usec;
 
     Balloon balloon;
-    bool setting;         /* a setMemory is outstanding */
-    bool reboot;          /* gets its full size first */
-    usec_t released_usec; /* when the administrator asked for its memory back; 0: never */
+    bool setting;           /* a setMemory is outstanding … */
+    uint64_t setting_grows; /* … which gives this much more than stood before */
+    bool cancel;            /* a stalled target is to be taken back */
+    bool took_cache;        /* the last shrink took more than free memory */
+    usec_t greeted_usec;    /* when a Hello was last logged; 0: never */
+    bool reboot;            /* gets its full size first */
+    bool reboot_asked;      /* its driver was made to say what it has */
+    usec_t released_usec;   /* when the administrator asked for its memory back; 0: never */
 
     Decision decision; /* of the last cycle */
     bool decided;      /* there was one */
@@ -73,9 +84,10 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec);
 void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec);
 /* A report came from the agent. */
 void guest_report(Guest *g, const Report *r, usec_t now_usec);
-/* A move was handed to libvirt; ended badly. */
+/* A move was handed to libvirt. */
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
-void guest_refused(Guest *g, usec_t now_usec);
+/* libvirt took it (error 0), or refused it; -ENOTCONN: nobody knows. */
+void guest_set_done(Guest *g, int error, usec_t now_usec);
 /* The administrator wants its memory back. */
 void guest_released(Guest *g, usec_t now_usec);
 /* What of the promises still stands. */

@@ -19,6 +19,7 @@
 #define PSI_WINDOW_USEC   (USEC_PER_SEC)
 /* How long a stop waits for libvirt to take the targets of OnStop=release. */
 #define RELEASE_WAIT_USEC (5 * USEC_PER_SEC)
+#define RELEASE_LOOK_USEC (50 * USEC_PER_MSEC)
 
 static void report_finding(void *userdata, int level, const char *path, unsigned line, const char *text)
 {
@@ -153,26 +154,40 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
     return 0;
 }
 
+static void release_all(Manager *m)
+{
+    uint64_t room = manager_room(m);
+
+    for (size_t i = 0; i < m->n_guests; i++) {
+        int r = manager_release(m, m->guests[i], &room);
+
+        if (r < 0)
+            log_warning_errno(-r, "%s: its memory isn't given back: %m", m->guests[i]->info.name);
+    }
+}
+
+/* Whether a guest is on its way to what it was given. */
 static bool release_outstanding(const Manager *m)
 {
     for (size_t i = 0; i < m->n_guests; i++)
-        if (m->guests[i]->setting)
+        if (m->guests[i]->setting || m->guests[i]->balloon.moving)
             return true;
     return false;
 }
 
-static int on_release_done(sd_event_source *s, uint64_t usec, void *userdata)
+static int on_release_look(sd_event_source *s, uint64_t usec, void *userdata)
 {
     Manager *m = userdata;
 
-    if (release_outstanding(m) && now_usec(CLOCK_MONOTONIC) < m->stop_usec) {
-        (void) sd_event_source_set_time_relative(s, 20 * USEC_PER_MSEC);
-        (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-        return 0;
+    if (!release_outstanding(m))
+        return sd_event_exit(m->event, 0);
+    if (now_usec(CLOCK_MONOTONIC) >= m->stop_usec) {
+        log_warning("Not every guest has its memory back yet; QEMU goes on giving it");
+        return sd_event_exit(m->event, 0);
     }
-    if (release_outstanding(m))
-        log_warning("Not every guest took its memory back in time");
-    return sd_event_exit(m->event, 0);
+    (void) sd_event_source_set_time_relative(s, RELEASE_LOOK_USEC);
+    (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+    return 0;
 }
 
 static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
@@ -189,11 +204,10 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
         return sd_event_exit(m->event, 0);
     }
     log_info("Stopping; giving all memory back");
-    for (size_t i = 0; i < m->n_guests; i++)
-        (void) manager_release(m, m->guests[i]);
+    release_all(m);
     m->stop_usec = now_usec(CLOCK_MONOTONIC) + RELEASE_WAIT_USEC;
-    return sd_event_add_time_relative(m->event, &m->cycle_timer, CLOCK_MONOTONIC, 20 * USEC_PER_MSEC, 0,
-                                      on_release_done, m);
+    return sd_event_add_time_relative(m->event, &m->cycle_timer, CLOCK_MONOTONIC, RELEASE_LOOK_USEC, 0,
+                                      on_release_look, m);
 }
 
 static int add_sources(Manager *m)
@@ -357,23 +371,27 @@ int manager_set_mode(Manager *m, GuestMode mode)
     return 0;
 }
 
-int manager_release(Manager *m, Guest *g)
+int manager_release(Manager *m, Guest *g, uint64_t *room)
 {
-    uint64_t current = guest_current(g), target, room;
+    uint64_t standing = balloon_standing(&g->balloon), base = MAX(guest_current(g), standing), target;
+    bool whole;
     int r;
 
     guest_released(g, now_usec(CLOCK_MONOTONIC));
-    if (current >= g->full.bytes && balloon_standing(&g->balloon) >= g->full.bytes)
+    if (standing >= g->full.bytes && g->balloon.known)
         return 0;
-    if (g->lost || g->busy[0])
+    if (g->lost || g->busy[0] || !g->balloon.known)
         return -EAGAIN;
-    room = manager_room(m);
-    target = MIN(g->full.bytes, current + room);
-    if (target <= current)
+    /* A shrink that is on its way is taken back in any case: that costs nothing. */
+    whole = *room >= LESS_BY(g->full.bytes, base);
+    target = whole ? g->full.bytes : (base + *room) / KIB * KIB;
+    if (target <= standing)
         return -ENOSPC;
-    r = manager_move(m, g, target,
-                     target < g->full.bytes ? "released, as far as the host has room" : "released");
-    return r < 0 ? r : 0;
+    r = manager_move(m, g, target, whole ? "released" : "released, as far as the host has room");
+    if (r < 0)
+        return r;
+    *room -= LESS_BY(target, base);
+    return 0;
 }
 
 Guest *manager_guest_by_uuid(const Manager *m, const char *uuid)

@@ -69,9 +69,11 @@ int manager_run(Manager *m);
 int manager_reload(Manager *m);
 /* AUTO or OBSERVE, from now on; a cycle follows at once. */
 int manager_set_mode(Manager *m, GuestMode mode);
-/* Gives a guest its full size back now (within room) and leaves it alone for the grace time; a live size that
- * an administrator set is forgotten. Also in mode observe: it was asked for. */
-int manager_release(Manager *m, Guest *g);
+/* Gives a guest its full size back now, as far as *room goes (manager_room(); what is given is taken off it),
+ * and leaves it alone for the grace time; a live size that an administrator set is forgotten. Also in mode
+ * observe: it was asked for. 0; -EAGAIN while it is busy or libvirt is away, -ENOSPC where the host has no
+ * room, -EBUSY while it is just being set. */
+int manager_release(Manager *m, Guest *g, uint64_t *room);
 /* By exact name, UUID, or a prefix of either that only one guest has. 0; -ENOENT; -ENOTUNIQ. */
 int manager_find_guest(Manager *m, const char *pattern, Guest **ret);
 Guest *manager_guest_by_uuid(const Manager *m, const char *uuid);
@@ -84,9 +86,6 @@ void manager_wake(Manager *m);
 void manager_cycle(Manager *m);
 /* cycle.c: sends a guest a target, tells it, and watches it get there. 0 or -errno. */
 int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason);
-/* cycle.c: a shrink that makes no progress is taken back to the size that was reached: left standing, QEMU
- * and the guest's driver would go on trying for ever. */
-void manager_cancel_move(Manager *m, Guest *g);
 /* cycle.c: how much guests may grow just now, all together, in bytes. */
 uint64_t manager_room(Manager *m);
 /* virt-events.c: what libvirt has to tell. */

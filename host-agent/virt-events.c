@@ -47,7 +47,7 @@ static void on_disconnected(Manager *m, const char *why)
         Guest *g = m->guests[i];
 
         g->lost = true;
-        g->setting = false;
+        guest_set_done(g, -ENOTCONN, now_usec(CLOCK_MONOTONIC));
         if (g->channel_open)
             link_closed(g->link);
         g->channel_open = g->channel_wanted = false;
@@ -82,18 +82,6 @@ static void add_guest(Manager *m, const DomainInfo *info)
     bus_guest_added(m, g);
 }
 
-static void on_added(Manager *m, Guest *g, const DomainInfo *info)
-{
-    if (!g)
-        add_guest(m, info);
-    else {
-        g->lost = false;
-        g->busy[0] = 0;
-        guest_update_info(g, info);
-    }
-    manager_wake(m);
-}
-
 static void on_busy(Guest *g, const char *why)
 {
     /* While it couldn't be moved its balloon wasn't stalling. */
@@ -105,16 +93,24 @@ static void on_busy(Guest *g, const char *why)
     manager_wake(g->manager);
 }
 
+static void on_added(Manager *m, Guest *g, const DomainInfo *info)
+{
+    if (!g)
+        add_guest(m, info);
+    else {
+        g->lost = false;
+        on_busy(g, NULL);
+        guest_update_info(g, info);
+    }
+    manager_wake(m);
+}
+
 static void on_set_done(Guest *g, const VirtEvent *e)
 {
-    usec_t now = now_usec(CLOCK_MONOTONIC);
-
-    g->setting = false;
-    if (e->error == 0)
-        return;
-    guest_refused(g, now);
-    log_warning("%s: libvirt refused to set its memory: %s", g->info.name,
-                e->text ? e->text : strerror(-e->error));
+    guest_set_done(g, e->error, now_usec(CLOCK_MONOTONIC));
+    if (e->error < 0)
+        log_warning("%s: libvirt didn't set its memory: %s", g->info.name,
+                    e->text ? e->text : strerror(-e->error));
 }
 
 static void on_channel_data(Manager *m, Guest *g, const VirtEvent *e)

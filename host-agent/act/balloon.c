@@ -86,9 +86,11 @@ static void give_up(Balloon *b)
 
 void balloon_refused(Balloon *b, usec_t now_usec)
 {
+    bool growing = is_growing(b);
+
     if (b->moving)
         give_up(b);
-    back_off(b, false, now_usec);
+    back_off(b, growing, now_usec);
 }
 
 void balloon_reset(Balloon *b)
@@ -245,4 +247,9 @@ uint64_t balloon_standing(const Balloon *b)
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec)
 {
     return b->stalled && now_usec < b->retry_usec;
+}
+
+bool balloon_is_stalled_growing(const Balloon *b, usec_t now_usec)
+{
+    return balloon_is_stalled(b, now_usec) && b->stalled_growing;
 }

@@ -73,5 +73,6 @@ BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec);
 void balloon_reset(Balloon *b);
 /* The target of the move that is on its way, else the actual size. */
 uint64_t balloon_standing(const Balloon *b);
-/* Whether it is stalled and its wait isn't over. */
+/* Whether it is stalled and its wait isn't over; and whether it was a growth that stalled. */
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec);
+bool balloon_is_stalled_growing(const Balloon *b, usec_t now_usec);

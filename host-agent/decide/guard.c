@@ -188,6 +188,12 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret
         raise_least(ret, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
         raise_least(ret, step_least(g, c), standing, GUARD_RULE_STEP);
     }
+    /* A balloon that doesn't give back isn't asked to each cycle; one in distress is, on the chance. */
+    if (g->stalled_growing && !g->distress && ret->most_bytes > standing) {
+        ret->most_bytes = standing;
+        ret->most_rule = GUARD_RULE_STALLED;
+        ret->least_bytes = MIN(ret->least_bytes, standing);
+    }
     /* A guest that is above its full size comes down only as fast as the rules let it. */
     ret->most_bytes = MAX(ret->most_bytes, ret->least_bytes);
 }

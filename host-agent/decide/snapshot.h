@@ -49,8 +49,9 @@ typedef struct SnapshotGuest {
     bool distress;
     bool released; /* the administrator asked for its memory back; it isn't shrunk for the grace time */
     bool reboot;   /* booted into a shrunken size: gets its full size first */
-    bool stalled;  /* its balloon made no progress; not tried again yet */
-    bool moving;   /* its balloon is on its way, or no stats have come since it got there */
+    bool stalled_growing; /* the move that made no progress was to give it memory: not given any either */
+    bool stalled;         /* its balloon made no progress; not tried again yet */
+    bool moving;          /* its balloon is on its way, or no stats have come since it got there */
 
     uint64_t maximum_bytes, full_bytes, floor_bytes, current_bytes;
     uint64_t standing_bytes; /* the target of the move that is on its way, else current_bytes */

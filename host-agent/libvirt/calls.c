@@ -86,12 +86,12 @@ static void find_job(Call *call, virDomainPtr domain)
     call->job_known = true;
 }
 
-static void set_remembered(Call *call, virDomainPtr domain, uint64_t full_bytes, uint64_t sent_bytes)
+static void set_remembered(Call *call, virDomainPtr domain, const DomainState *state)
 {
     _cleanup_free_ char *xml = NULL;
 
-    if (sent_bytes > 0) {
-        xml = domain_state_xml(full_bytes, sent_bytes);
+    if (state->sent_bytes > 0) {
+        xml = domain_state_xml(state);
         if (!xml)
             return;
     }
@@ -103,9 +103,6 @@ static void set_remembered(Call *call, virDomainPtr domain, uint64_t full_bytes,
 static void run_set(Domain *d, virDomainPtr domain)
 {
     Call *call = &d->call;
-    bool changed =
-        d->remembered_full_bytes != call->full_bytes || d->remembered_sent_bytes != call->target_bytes;
-
     find_job(call, domain);
     if (call->job_known && call->job) {
         /* libvirt would let it wait, half a minute at most, and then refuse it. */
@@ -113,16 +110,16 @@ static void run_set(Domain *d, virDomainPtr domain)
         return;
     }
     /* First, so that a target is never in force that nobody remembers to have sent. */
-    if (changed)
-        set_remembered(call, domain, call->full_bytes, call->target_bytes);
-    if (virDomainSetMemoryFlags(domain, (unsigned long) (call->target_bytes / KIB), VIR_DOMAIN_AFFECT_LIVE) >=
-        0)
+    if (!domain_state_equal(&d->remembered, &call->state))
+        set_remembered(call, domain, &call->state);
+    if (virDomainSetMemoryFlags(domain, (unsigned long) (call->state.sent_bytes / KIB),
+                                VIR_DOMAIN_AFFECT_LIVE) >= 0)
         return;
     call_failed(call);
     if (call->remembered) {
         bool forgetful = call->forgetful;
 
-        set_remembered(call, domain, d->remembered_full_bytes, d->remembered_sent_bytes);
+        set_remembered(call, domain, &d->remembered);
         call->remembered = false;
         call->forgetful = forgetful;
     }
@@ -225,8 +222,7 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
     d->call = (Call){
         .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->changes,
-        .target_bytes = d->target_bytes,
-        .full_bytes = d->full_bytes,
+        .state = d->state,
     };
     if (kind == CALL_STATS && !d->has_period)
         d->call.period_sec = d->period_sec;
@@ -258,10 +254,8 @@ static void done_set(Domain *d)
 {
     const Call *call = &d->call;
 
-    if (call->remembered) {
-        d->remembered_full_bytes = call->full_bytes;
-        d->remembered_sent_bytes = call->target_bytes;
-    }
+    if (call->remembered)
+        d->remembered = call->state;
     if (call->forgetful && !d->virt->forgetful) {
         d->virt->forgetful = true;
         log_warning(
@@ -271,7 +265,7 @@ static void done_set(Domain *d)
     virt_push(
         d->virt, d,
         &(VirtEvent){
-            .type = VIRT_SET_DONE, .error = call->error, .bytes = call->target_bytes, .text = call->text});
+            .type = VIRT_SET_DONE, .error = call->error, .bytes = call->state.sent_bytes, .text = call->text});
 }
 
 static void done_stats(Domain *d)
@@ -316,8 +310,7 @@ static void done_definition(Domain *d)
         return;
     d->unreadable = false;
     d->has_period = d->has_period || call->info->stats_period_sec > 0;
-    d->remembered_full_bytes = call->info->remembered_full_bytes;
-    d->remembered_sent_bytes = call->info->remembered_sent_bytes;
+    d->remembered = call->info->remembered;
     if (call->changes == d->changes) {
         d->paused = call->paused;
         d->shutting_down = call->shutting_down;
@@ -403,7 +396,7 @@ void call_dropped(Domain *d, CallKind kind, int error, const char *text)
                   &(VirtEvent){.type = types[kind],
                                .error = error,
                                .text = text,
-                               .bytes = kind == CALL_SET ? d->target_bytes : 0});
+                               .bytes = kind == CALL_SET ? d->state.sent_bytes : 0});
 }
 
 static void call_stuck(void *userdata, Caller *caller, bool stuck)

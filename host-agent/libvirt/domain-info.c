@@ -3,6 +3,7 @@
 #include "host-agent/libvirt/domain-info.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include <string.h>
@@ -271,15 +272,17 @@ static void parse_state(xmlNode *domain, DomainInfo *info)
     xmlNode *metadata = child(domain, "metadata");
 
     for (xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next) {
-        uint64_t full, sent;
+        DomainState state = {};
 
         if (!is_named(n, "state") || !n->ns || strcmp((const char *) n->ns->href, STATE_URI) != 0)
             continue;
-        if (attribute_u64(n, "full", &full) == 0 && attribute_u64(n, "sent", &sent) == 0 &&
-            full <= GUEST_MEMORY_MAX_BYTES && sent <= GUEST_MEMORY_MAX_BYTES) {
-            info->remembered_full_bytes = full;
-            info->remembered_sent_bytes = sent;
-        }
+        if (attribute_u64(n, "full", &state.full_bytes) == 0 &&
+            attribute_u64(n, "sent", &state.sent_bytes) == 0 &&
+            attribute_u64(n, "defined", &state.defined_bytes) == 0 &&
+            attribute_u64(n, "from", &state.from_bytes) == 0 && state.full_bytes <= GUEST_MEMORY_MAX_BYTES &&
+            state.sent_bytes <= GUEST_MEMORY_MAX_BYTES && state.defined_bytes <= GUEST_MEMORY_MAX_BYTES &&
+            state.from_bytes <= GUEST_MEMORY_MAX_BYTES)
+            info->remembered = state;
         return;
     }
 }
@@ -366,12 +369,13 @@ int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo
     return 0;
 }
 
-char *domain_state_xml(uint64_t full_bytes, uint64_t sent_bytes)
+char *domain_state_xml(const DomainState *state)
 {
     char *xml;
 
-    if (asprintf(&xml, "<state full='%llu' sent='%llu'/>", (unsigned long long) full_bytes,
-                 (unsigned long long) sent_bytes) < 0)
+    if (asprintf(&xml,
+                 "<state full='%" PRIu64 "' defined='%" PRIu64 "' from='%" PRIu64 "' sent='%" PRIu64 "'/>",
+                 state->full_bytes, state->defined_bytes, state->from_bytes, state->sent_bytes) < 0)
         return NULL;
     return xml;
 }

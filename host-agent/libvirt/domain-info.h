@@ -11,6 +11,15 @@
 
 #define DOMAIN_NAME_MAX 255U
 
+/* What ballastd itself remembers with the domain, in its live metadata (urn:ballast:state:1), so that it goes
+ * where the domain goes and ends with it. All 0 where there is nothing. */
+typedef struct DomainState {
+    uint64_t full_bytes;    /* the full size in force */
+    uint64_t defined_bytes; /* the full size that the definition gave then */
+    uint64_t from_bytes;    /* where the last move began … */
+    uint64_t sent_bytes;    /* … and its target */
+} DomainState;
+
 typedef struct DomainInfo {
     char uuid[37];
     char name[DOMAIN_NAME_MAX + 1]; /* cut off where longer; control characters replaced by '?' */
@@ -26,10 +35,7 @@ typedef struct DomainInfo {
     /* Why a balloon frees nothing: hostdev (a PCI or mdev device keeps all memory pinned), hugepages, locked
      * memory, launch security; a static string, or NULL. "no balloon device" where has_balloon is false. */
     const char *pinned;
-    /* What ballastd itself remembers with the domain (live metadata urn:ballast:state:1): 0 where there is
-     * nothing. */
-    uint64_t remembered_full_bytes; /* the full size in force when it was written */
-    uint64_t remembered_sent_bytes; /* the last target sent */
+    DomainState remembered;
 } DomainInfo;
 
 #define STATE_URI "urn:ballast:state:1"
@@ -40,4 +46,10 @@ typedef struct DomainInfo {
 int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret);
 
 /* The metadata element that holds the state; the caller frees it. NULL on no memory. */
-char *domain_state_xml(uint64_t full_bytes, uint64_t sent_bytes);
+char *domain_state_xml(const DomainState *state);
+
+static inline bool domain_state_equal(const DomainState *a, const DomainState *b)
+{
+    return a->full_bytes == b->full_bytes && a->defined_bytes == b->defined_bytes &&
+           a->from_bytes == b->from_bytes && a->sent_bytes == b->sent_bytes;
+}

@@ -96,7 +96,7 @@ typedef struct Channel {
 /* A call under way: what it needs and what comes of it. Between begin and done it is the worker's. */
 typedef struct Call {
     Conn *conn;
-    uint64_t target_bytes, full_bytes;
+    DomainState state;
     unsigned period_sec;
     unsigned changes; /* Domain.changes when it began */
     int error;
@@ -130,11 +130,11 @@ struct Domain {
     bool unreadable;        /* told that it can't be read */
     bool has_period;        /* of stats; or setting one failed */
     unsigned period_sec;
-    uint64_t target_bytes, full_bytes;                     /* of the set that was asked for */
-    uint64_t remembered_full_bytes, remembered_sent_bytes; /* as the metadata says */
-    Channel *channel;                                      /* open */
-    Channel *ending;                                       /* being closed: none is opened until it is */
-    bool channel_unwanted;                                 /* closed while it was being opened */
+    DomainState state;      /* of the set that was asked for */
+    DomainState remembered; /* as the metadata says */
+    Channel *channel;       /* open */
+    Channel *ending;        /* being closed: none is opened until it is */
+    bool channel_unwanted;  /* closed while it was being opened */
     Call call;
     Domain *hash_next, *prev, *next;
 };

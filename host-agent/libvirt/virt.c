@@ -285,7 +285,7 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec)
     return r;
 }
 
-int virt_set_memory(Virt *v, const char *uuid, uint64_t target_bytes, uint64_t full_bytes)
+int virt_set_memory(Virt *v, const char *uuid, const DomainState *state)
 {
     Domain *d;
     int r;
@@ -295,8 +295,7 @@ int virt_set_memory(Virt *v, const char *uuid, uint64_t target_bytes, uint64_t f
     if (r >= 0 && caller_has(&d->caller, CALL_SET))
         r = -EBUSY;
     if (r >= 0) {
-        d->target_bytes = target_bytes;
-        d->full_bytes = full_bytes;
+        d->state = *state;
         r = workers_ask(v->workers, &d->caller, CALL_SET);
     }
     pthread_mutex_unlock(&v->lock);

@@ -87,8 +87,9 @@ bool virt_is_connected(const Virt *v);
 /* memoryStats → VIRT_STATS. Where the domain has no stats period and period_sec isn't 0, sets it first (live
  * only, once). */
 int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
-/* Writes the state metadata (domain-info.h), then virDomainSetMemoryFlags(live) → VIRT_SET_DONE. */
-int virt_set_memory(Virt *v, const char *uuid, uint64_t target_bytes, uint64_t full_bytes);
+/* Writes the state metadata (domain-info.h), then virDomainSetMemoryFlags(live) to state->sent_bytes →
+ * VIRT_SET_DONE. */
+int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
 /* Opens the channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
 int virt_channel_open(Virt *v, const char *uuid);
 /* Queues bytes; what a guest doesn't read beyond 16 KiB is dropped (-ENOBUFS). */

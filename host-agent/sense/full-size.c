@@ -5,15 +5,17 @@ void full_size_define(FullSize *f, const DomainInfo *info)
 {
     bool first = f->defined_bytes == 0;
     uint64_t remembered =
-        info->remembered_full_bytes <= info->maximum_bytes ? info->remembered_full_bytes : 0;
+        info->remembered.full_bytes <= info->maximum_bytes ? info->remembered.full_bytes : 0;
     uint64_t defined = f->defined_bytes;
 
     if (info->persistent && info->configured_current_bytes > 0)
         defined = MIN(info->configured_current_bytes, info->maximum_bytes);
+    else if (first && remembered > 0)
+        defined = info->remembered.defined_bytes;
     else if (first)
-        defined = remembered > 0 ? remembered : info->current_bytes;
+        defined = info->current_bytes;
 
-    if (first && remembered > 0) {
+    if (first && remembered > 0 && defined == info->remembered.defined_bytes) {
         f->bytes = remembered;
         f->foreign = remembered != defined;
     } else if (defined != f->defined_bytes) {
@@ -23,15 +25,21 @@ void full_size_define(FullSize *f, const DomainInfo *info)
     f->defined_bytes = defined;
 }
 
-bool full_size_learn(FullSize *f, uint64_t sent_bytes, uint64_t actual_bytes, uint64_t tolerance_bytes)
+bool full_size_learn(FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
+                     uint64_t tolerance_bytes)
 {
-    uint64_t low = sent_bytes == 0 ? f->bytes : MIN(sent_bytes, f->bytes);
+    uint64_t sent = remembered->sent_bytes, low = f->bytes, high = f->bytes;
 
+    if (sent > 0) {
+        low = MIN(low, MIN(sent, remembered->from_bytes));
+        high = MAX(high, MAX(sent, remembered->from_bytes));
+    }
     if (actual_bytes + tolerance_bytes < low) {
         full_size_set_foreign(f, actual_bytes);
         return false;
     }
-    return sent_bytes > 0 && actual_bytes > sent_bytes + tolerance_bytes && actual_bytes <= f->bytes;
+    return sent > 0 && actual_bytes <= high + tolerance_bytes &&
+           (actual_bytes > sent + tolerance_bytes || actual_bytes + tolerance_bytes < sent);
 }
 
 void full_size_set_foreign(FullSize *f, uint64_t bytes)

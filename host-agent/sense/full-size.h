@@ -18,15 +18,16 @@ typedef struct FullSize {
     bool foreign;
 } FullSize;
 
-/* From the definition, first or changed; and first also from what the last daemon remembered with the domain.
- */
+/* From the definition, first or changed; and first also from what the last daemon remembered with the domain,
+ * unless the definition says another size than it did then. */
 void full_size_define(FullSize *f, const DomainInfo *info);
 
 /* The first look at the balloon. With nothing of ours remembered, a size below the defined one is an
- * administrator's decision; one above it is a guest whose driver hasn't inflated the balloon yet. With a
- * target of ours remembered (sent_bytes), what lies between it and full is ours. Returns whether our target
- * is still on its way. */
-bool full_size_learn(FullSize *f, uint64_t sent_bytes, uint64_t actual_bytes, uint64_t tolerance_bytes);
+ * administrator's decision; one above it is a guest whose driver hasn't inflated the balloon yet. With a move
+ * of ours remembered, what lies between its ends and full is ours. Returns whether that move is still on its
+ * way. */
+bool full_size_learn(FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
+                     uint64_t tolerance_bytes);
 
 /* Somebody else set the balloon. */
 void full_size_set_foreign(FullSize *f, uint64_t bytes);

@@ -205,13 +205,13 @@ static const char *release_refusal(const Guest *g, int r)
     return r == -EBUSY ? "its balloon is just being set; try again" : strerror(-r);
 }
 
-/* Releases one guest. *ret_bytes: how much it was sent. */
-static int release(Manager *m, Guest *g, uint64_t *ret_bytes)
+/* Releases one guest. *room: what the host can spare; *ret_bytes: how much it was sent. */
+static int release(Manager *m, Guest *g, uint64_t *room, uint64_t *ret_bytes)
 {
     uint64_t current = guest_current(g);
     int r;
 
-    r = manager_release(m, g);
+    r = manager_release(m, g, room);
     if (r < 0)
         return r;
     *ret_bytes = LESS_BY(balloon_standing(&g->balloon), current);
@@ -222,12 +222,12 @@ static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_err
 {
     char name[DOMAIN_NAME_MAX + 1], current[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
         target[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, room = manager_room(m);
     int r;
 
     text_make_utf8(name, sizeof(name), g->info.name);
     format_size(current, guest_current(g));
-    r = release(m, g, &bytes);
+    r = release(m, g, &room, &bytes);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name,
                                  release_refusal(g, r));
@@ -249,14 +249,14 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
                                                                                  text[DOMAIN_NAME_MAX + 512];
     size_t asked = 0, refused = 0, fill;
     const char *why = NULL;
-    uint64_t sum = 0;
+    uint64_t sum = 0, room = manager_room(m);
 
     for (size_t i = 0; i < m->n_guests; i++) {
         Guest *g = m->guests[i];
         uint64_t bytes = 0;
         int r;
 
-        r = release(m, g, &bytes);
+        r = release(m, g, &room, &bytes);
         if (r >= 0) {
             asked++;
             sum += bytes;

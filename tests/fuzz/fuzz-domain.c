@@ -20,8 +20,10 @@ static void check_info(const DomainInfo *info)
     assert(info->configured_current_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->persistent || info->configured_current_bytes == 0);
     assert(info->has_balloon || info->pinned);
-    assert(info->remembered_full_bytes <= GUEST_MEMORY_MAX_BYTES);
-    assert(info->remembered_sent_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->remembered.full_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->remembered.defined_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->remembered.from_bytes <= GUEST_MEMORY_MAX_BYTES);
+    assert(info->remembered.sent_bytes <= GUEST_MEMORY_MAX_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

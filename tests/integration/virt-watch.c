@@ -36,7 +36,7 @@ static void on_event(void *userdata, const VirtEvent *e)
                  "%s id=%d persistent=%d maximum=%" PRIu64 " pinned=%s channel=%d sent=%" PRIu64,
                  e->info->name, e->info->id, e->info->persistent, e->info->maximum_bytes,
                  e->info->pinned ? e->info->pinned : "", e->info->has_channel,
-                 e->info->remembered_sent_bytes);
+                 e->info->remembered.sent_bytes);
     }
     if (e->stats)
         bytes = e->stats->actual_bytes;
@@ -74,7 +74,9 @@ static void command(Watch *w, const char *line)
     if (!strcmp(word, "stats"))
         r = virt_request_stats(w->virt, uuid, (unsigned) a);
     else if (!strcmp(word, "set"))
-        r = virt_set_memory(w->virt, uuid, a, b);
+        r = virt_set_memory(
+            w->virt, uuid,
+            &(DomainState){.full_bytes = b, .defined_bytes = b, .from_bytes = b, .sent_bytes = a});
     else if (!strcmp(word, "open"))
         r = virt_channel_open(w->virt, uuid);
     else if (!strcmp(word, "send"))

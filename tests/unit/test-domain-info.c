@@ -60,8 +60,8 @@ START_TEST(what_libvirt_writes)
     ck_assert_uint_eq(info.stats_period_sec, 5);
     ck_assert(info.has_channel);
     ck_assert_ptr_null(info.pinned);
-    ck_assert_uint_eq(info.remembered_full_bytes, 48 * MIB);
-    ck_assert_uint_eq(info.remembered_sent_bytes, 40 * MIB);
+    ck_assert_uint_eq(info.remembered.full_bytes, 48 * MIB);
+    ck_assert_uint_eq(info.remembered.sent_bytes, 40 * MIB);
 }
 END_TEST
 
@@ -319,15 +319,18 @@ START_TEST(state_that_cant_be_is_forgotten)
         const char *state;
         uint64_t full, sent;
     } cases[] = {
-        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='1'/>", 2, 1},
-        {"<state xmlns='" STATE_URI "' full='2' sent='1'/>", 2, 1},
-        {"<x:other xmlns:x='urn:x' full='9'/><s:state xmlns:s='" STATE_URI "' full='2' sent='1'/>", 2, 1},
-        {"<s:state xmlns:s='urn:other' full='2' sent='1'/>", 0, 0},
-        {"<state full='2' sent='1'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2' defined='2' from='2' sent='1'/>", 2, 1},
+        {"<state xmlns='" STATE_URI "' full='2' defined='2' from='2' sent='1'/>", 2, 1},
+        {"<x:other xmlns:x='urn:x' full='9'/><s:state xmlns:s='" STATE_URI
+         "' full='2' defined='2' from='2' sent='1'/>",
+         2, 1},
+        {"<s:state xmlns:s='urn:other' full='2' defined='2' from='2' sent='1'/>", 0, 0},
+        {"<state full='2' defined='2' from='2' sent='1'/>", 0, 0},
         {"<s:state xmlns:s='" STATE_URI "' full='2'/>", 0, 0},
         {"<s:state xmlns:s='" STATE_URI "' full='-2' sent='1'/>", 0, 0},
-        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='18446744073709551616'/>", 0, 0},
-        {"<s:state xmlns:s='" STATE_URI "' full='2' sent='9000000000000000000'/>", 0, 0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2' defined='2' from='2' sent='18446744073709551616'/>", 0,
+         0},
+        {"<s:state xmlns:s='" STATE_URI "' full='2' defined='2' from='2' sent='9000000000000000000'/>", 0, 0},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -337,8 +340,8 @@ START_TEST(state_that_cant_be_is_forgotten)
         ck_assert_int_gt(asprintf(&metadata, "<metadata>%s</metadata>", cases[i].state), 0);
         xml = domain_with(metadata, BALLOON);
         info = parsed(xml, NULL);
-        ck_assert_msg(info.remembered_full_bytes == cases[i].full &&
-                          info.remembered_sent_bytes == cases[i].sent,
+        ck_assert_msg(info.remembered.full_bytes == cases[i].full &&
+                          info.remembered.sent_bytes == cases[i].sent,
                       "%s", cases[i].state);
     }
 }
@@ -346,7 +349,8 @@ END_TEST
 
 START_TEST(what_is_remembered_can_be_read)
 {
-    _cleanup_free_ char *state = domain_state_xml(8 * GIB, 3 * GIB + 4096), *metadata = NULL, *xml = NULL;
+    _cleanup_free_ char *state = domain_state_xml(&(DomainState){8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB + 4096}),
+                        *metadata = NULL, *xml = NULL;
     DomainInfo info;
 
     ck_assert_ptr_nonnull(state);
@@ -356,8 +360,10 @@ START_TEST(what_is_remembered_can_be_read)
                      0);
     xml = domain_with(metadata, BALLOON);
     info = parsed(xml, NULL);
-    ck_assert_uint_eq(info.remembered_full_bytes, 8 * GIB);
-    ck_assert_uint_eq(info.remembered_sent_bytes, 3 * GIB + 4096);
+    ck_assert_uint_eq(info.remembered.full_bytes, 8 * GIB);
+    ck_assert_uint_eq(info.remembered.defined_bytes, 7 * GIB);
+    ck_assert_uint_eq(info.remembered.from_bytes, 6 * GIB);
+    ck_assert_uint_eq(info.remembered.sent_bytes, 3 * GIB + 4096);
 }
 END_TEST
 

@@ -9,23 +9,28 @@ static const struct {
     const char *what;
     bool persistent;
     unsigned maximum, configured, current; /* MiB, of the definition */
-    unsigned remembered_full, remembered_sent;
+    unsigned remembered_full, remembered_defined, remembered_from, remembered_sent;
     unsigned actual;
     unsigned full; /* expected */
     bool foreign, moving;
 } table[] = {
-    {"at its maximum", true, 512, 512, 512, 0, 0, 512, 512, false, false},
-    {"defined below its maximum", true, 1024, 512, 512, 0, 0, 512, 512, false, false},
-    {"defined below its maximum, driver not up", true, 1024, 512, 512, 0, 0, 1024, 512, false, false},
-    {"set live below its definition", true, 512, 512, 400, 0, 0, 400, 400, true, false},
-    {"transient: what it has", false, 1024, 0, 700, 0, 0, 700, 700, false, false},
-    {"our target reached", true, 512, 512, 300, 512, 300, 300, 512, false, false},
-    {"our target on its way", true, 512, 512, 300, 512, 300, 400, 512, false, true},
-    {"our target on its way, not begun", true, 512, 512, 512, 512, 300, 512, 512, false, true},
-    {"set live below our target meanwhile", true, 512, 512, 200, 512, 300, 200, 200, true, false},
-    {"transient, ours", false, 512, 0, 300, 512, 300, 300, 512, false, false},
-    {"a foreign full remembered", true, 512, 512, 300, 400, 300, 300, 400, true, false},
-    {"a remembered full that can't be", true, 512, 512, 512, 9999, 512, 512, 512, false, false},
+    {"at its maximum", true, 512, 512, 512, 0, 0, 0, 0, 512, 512, false, false},
+    {"defined below its maximum", true, 1024, 512, 512, 0, 0, 0, 0, 512, 512, false, false},
+    {"defined below its maximum, driver not up", true, 1024, 512, 512, 0, 0, 0, 0, 1024, 512, false, false},
+    {"set live below its definition", true, 512, 512, 400, 0, 0, 0, 0, 400, 400, true, false},
+    {"transient: what it has", false, 1024, 0, 700, 0, 0, 0, 0, 700, 700, false, false},
+    {"our target reached", true, 512, 512, 300, 512, 512, 512, 300, 300, 512, false, false},
+    {"our target on its way", true, 512, 512, 300, 512, 512, 512, 300, 400, 512, false, true},
+    {"our target on its way, not begun", true, 512, 512, 512, 512, 512, 512, 300, 512, 512, false, true},
+    {"set live below our target meanwhile", true, 512, 512, 200, 512, 512, 512, 300, 200, 200, true, false},
+    {"our growth on its way", true, 512, 512, 400, 512, 512, 300, 512, 400, 512, false, true},
+    {"our growth on its way, not begun", true, 512, 512, 300, 512, 512, 300, 512, 300, 512, false, true},
+    {"set live below where our growth began", true, 512, 512, 200, 512, 512, 300, 512, 200, 200, true, false},
+    {"transient, ours", false, 512, 0, 300, 512, 512, 512, 300, 300, 512, false, false},
+    {"transient, a foreign full remembered", false, 512, 0, 300, 400, 512, 400, 300, 300, 400, true, false},
+    {"a foreign full remembered", true, 512, 512, 300, 400, 512, 400, 300, 300, 400, true, false},
+    {"defined anew meanwhile", true, 1024, 600, 300, 512, 512, 512, 300, 300, 600, false, false},
+    {"a remembered full that can't be", true, 512, 512, 512, 9999, 512, 512, 512, 512, 512, false, false},
 };
 
 START_TEST(test_start)
@@ -35,13 +40,14 @@ START_TEST(test_start)
         .maximum_bytes = table[_i].maximum * MIB,
         .configured_current_bytes = table[_i].configured * MIB,
         .current_bytes = table[_i].current * MIB,
-        .remembered_full_bytes = table[_i].remembered_full * MIB,
+        .remembered = {table[_i].remembered_full * MIB, table[_i].remembered_defined * MIB,
+                       table[_i].remembered_from * MIB, table[_i].remembered_sent * MIB},
     };
     FullSize f = {};
     bool moving;
 
     full_size_define(&f, &info);
-    moving = full_size_learn(&f, table[_i].remembered_sent * MIB, table[_i].actual * MIB, MIB);
+    moving = full_size_learn(&f, &info.remembered, table[_i].actual * MIB, MIB);
     ck_assert_msg(f.bytes == table[_i].full * MIB, "%s: full is %llu MiB", table[_i].what,
                   (unsigned long long) (f.bytes / MIB));
     ck_assert_msg(f.foreign == table[_i].foreign, "%s: foreign", table[_i].what);
