@@ -192,7 +192,10 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret
     if (g->stalled_growing && !g->distress && ret->most_bytes > standing) {
         ret->most_bytes = standing;
         ret->most_rule = GUARD_RULE_STALLED;
-        ret->least_bytes = MIN(ret->least_bytes, standing);
+        if (ret->least_bytes > standing) {
+            ret->least_bytes = standing;
+            ret->least_rule = GUARD_RULE_STALLED;
+        }
     }
     /* A guest that is above its full size comes down only as fast as the rules let it. */
     ret->most_bytes = MAX(ret->most_bytes, ret->least_bytes);

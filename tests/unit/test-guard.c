@@ -66,6 +66,7 @@ typedef enum Trait {
     T_SLOW = 1 << 17,     /* 1 byte a second */
     T_FAST = 1 << 18,     /* 10 GiB a second */
     T_AT_STALE = 1 << 19, /* exactly as old as may be */
+    T_STALLED_GROWING = 1 << 20,
 } Trait;
 
 static SnapshotGuest guest_with(unsigned traits)
@@ -89,7 +90,8 @@ static SnapshotGuest guest_with(unsigned traits)
     g.released = traits & T_RELEASED;
     g.distress = traits & T_DISTRESS;
     g.reboot = traits & T_REBOOT;
-    g.stalled = traits & T_STALLED;
+    g.stalled = traits & (T_STALLED | T_STALLED_GROWING);
+    g.stalled_growing = traits & T_STALLED_GROWING;
     g.moving = traits & T_MOVING;
     if (traits & T_SWAPLESS) {
         guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
@@ -162,6 +164,11 @@ static const struct {
     {"in distress", T_DISTRESS, 1500, 1500, R(DISTRESS), 2048, R(CEILING), R(NONE)},
     {"rebooted", T_REBOOT, 1500, 1500, R(REBOOT), 2048, R(CEILING), R(NONE)},
     {"stalled", T_STALLED, 1500, 1500, R(STALLED), 2048, R(CEILING), R(NONE)},
+    {"doesn't give back", T_STALLED_GROWING, 1500, 1500, R(STALLED), 1500, R(STALLED), R(NONE)},
+    {"doesn't give back, and has all", T_STALLED_GROWING, 2048, 2048, R(STALLED), 2048, R(CEILING), R(NONE)},
+    {"doesn't give back, below its floor", T_STALLED_GROWING, 300, 300, R(STALLED), 300, R(STALLED), R(NONE)},
+    {"doesn't give back, in distress: is asked all the same", T_STALLED_GROWING | T_DISTRESS, 1500, 1500,
+     R(DISTRESS), 2048, R(CEILING), R(NONE)},
     {"moving", T_MOVING, 1500, 1500, R(STEP), 2048, R(CEILING), R(NONE)},
     {"distress is named before what else forbids it",
      T_DISTRESS | T_REBOOT | T_GRACE | T_STALE | T_STALLED | T_MOVING | T_SWAPLESS, 1500, 1500, R(DISTRESS),
