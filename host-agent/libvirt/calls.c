@@ -64,26 +64,30 @@ static const char *job_name(int operation)
     }
 }
 
-/* Whether the domain is being migrated or saved. That one begins to be is told by no event; the first
- * question costs 0.1 ms, waits for nothing, and in almost all cases is the last. */
+/* Whether the domain is being migrated or saved. That one begins to be is told by no event, so this is asked
+ * before each call; QEMU needn't answer unless there is something. (virDomainGetControlInfo() is cheaper, and
+ * doesn't see a job while it waits for QEMU.) */
 static void find_job(Call *call, virDomainPtr domain)
 {
-    virDomainControlInfo control;
-    virTypedParameterPtr params = NULL;
     int type, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+    virTypedParameterPtr params = NULL;
 
-    if (virDomainGetControlInfo(domain, &control, 0) < 0)
+    if (virDomainGetJobStats(domain, &type, &params, &n, 0) < 0)
         return;
-    if (control.state == VIR_DOMAIN_CONTROL_JOB) {
-        if (virDomainGetJobStats(domain, &type, &params, &n, 0) < 0)
-            return;
-        if (type != VIR_DOMAIN_JOB_NONE)
-            (void) virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation);
-        virTypedParamsFree(params, n);
-    } else if (control.state != VIR_DOMAIN_CONTROL_OK)
-        return;
+    if (type != VIR_DOMAIN_JOB_NONE)
+        (void) virTypedParamsGetInt(params, n, VIR_DOMAIN_JOB_OPERATION, &operation);
+    virTypedParamsFree(params, n);
     call->job = job_name(operation);
     call->job_known = true;
+}
+
+/* Somebody's call that hangs would hold up that question, but not the definition. */
+static bool is_occupied(virDomainPtr domain)
+{
+    virDomainControlInfo control;
+
+    return virDomainGetControlInfo(domain, &control, 0) < 0 || control.state == VIR_DOMAIN_CONTROL_OCCUPIED ||
+           control.state == VIR_DOMAIN_CONTROL_ERROR;
 }
 
 static void set_remembered(Call *call, virDomainPtr domain, const DomainState *state)
@@ -154,7 +158,8 @@ static void run_definition(Domain *d, virDomainPtr domain)
         return;
     }
     call->vanished = call->info->id < 0;
-    find_job(call, domain);
+    if (!call->vanished && !is_occupied(domain))
+        find_job(call, domain);
 }
 
 static void take_stat(VirtStats *s, int tag, uint64_t value)
@@ -262,10 +267,11 @@ static void done_set(Domain *d)
             "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be "
             "taken for an administrator's decision");
     }
-    virt_push(
-        d->virt, d,
-        &(VirtEvent){
-            .type = VIRT_SET_DONE, .error = call->error, .bytes = call->state.sent_bytes, .text = call->text});
+    virt_push(d->virt, d,
+              &(VirtEvent){.type = VIRT_SET_DONE,
+                           .error = call->error,
+                           .bytes = call->state.sent_bytes,
+                           .text = call->text});
 }
 
 static void done_stats(Domain *d)
