@@ -3,6 +3,7 @@
 fresh daemon on guests that have their full size."""
 
 import argparse
+import concurrent.futures
 import sys
 import time
 import unittest
@@ -46,10 +47,13 @@ class LabTest(unittest.TestCase):
         self.daemons = []
         self.host.calm()
         # What balloons took isn't backed by the host any more, and cache was dropped: as it was at first, then.
-        for guest in self.guests.values():
-            for item in guest.load.split(','):
-                if item.startswith(('free:', 'cache:')):
-                    guest.load_now(*item.split(':'))
+        with concurrent.futures.ThreadPoolExecutor(len(self.guests)) as pool:
+            list(pool.map(self.load_again, self.guests.values()))
+
+    def load_again(self, guest):
+        for item in guest.load.split(','):
+            if item.startswith(('free:', 'cache:')):
+                guest.load_now(*item.split(':'))
 
     def tearDown(self):
         self.host.calm()

@@ -217,10 +217,10 @@ class Daemon:
         return wait(f'the log says "{pattern}"', lambda: self.find_lines(pattern, since), seconds, step=0.01,
                     dump=dump)[0]
 
-    def moves(self, since=0, would=False):
+    def moves(self, since=0, until=None, would=False):
         """The moves that it sent, or in mode observe would have sent, oldest first."""
         found = []
-        for line in self.lines[since:]:
+        for line in self.lines[since:until]:
             m = MOVE.match(line.text)
             if m and bool(m['would']) == would:
                 found.append(Move(line.at, self._short(m['guest']), parse_size(m['from']), parse_size(m['to']),

@@ -3,12 +3,13 @@
 
 import argparse
 import os
+import shutil
 import sys
 import time
 
-from daemon import CRITICAL, PRESSURE, Daemon
+from daemon import CRITICAL, PRESSURE, RELAX, Daemon
 from guest import MIB
-from lab import Failed, lab_or_skip
+from lab import SKIP, Failed, lab_or_skip
 
 GUESTS = {
     'busy': ('works on 350 MiB, over and over', {'load': 'hold:350', 'swap': 256}),
@@ -83,7 +84,7 @@ def host_line(status):
 
 
 def table(status, rows):
-    width = os.get_terminal_size().columns
+    width = shutil.get_terminal_size().columns
     lines = [host_line(status), f'guest  {"# used  c cache  . free":{BAR + 2}}   MiB  target   free  cache  why']
     for name, row in rows.items():
         lines.append(f'{name:5}  {bar(row)} {mib(row["current_bytes"]):>5} {mib(row["target_bytes"]):>7} '
@@ -94,7 +95,7 @@ def table(status, rows):
 def one_line(status, rows):
     host = status['host']
     guests = '  '.join(f'{name} {mib(r["current_bytes"]):>3}' +
-                       (f'→{mib(r["target_bytes"])}' if r['target_bytes'] != r['current_bytes'] else '    ')
+                       (f'→{mib(r["target_bytes"])}' if mib(r['target_bytes']) != mib(r['current_bytes']) else '    ')
                        for name, r in rows.items())
     share = 100 * host['available_bytes'] / host['total_bytes']
     return f'host {share:4.1f} % available, pressure {host["pressure"]:8}  MiB: {guests}'
@@ -142,6 +143,11 @@ class Demo:
 
     def run(self):
         say, headline = self.screen.say, self.screen.headline
+        info = meminfo()
+        needed = min(RELAX * info['MemTotal'], 40 << 30) + (len(GUESTS) + 1) * SIZE * MIB
+        if info['MemAvailable'] < needed:
+            say(f'SKIP: this machine has {mib(info["MemAvailable"])} MiB available, and the demo needs {mib(needed)}.')
+            return SKIP
         say('Ballast keeps a KVM host out of swap: it takes memory from guests that can spare it, and gives it back.')
         say(f'Three real guests of {SIZE} MiB:')
         for name, (text, _) in GUESTS.items():
@@ -165,7 +171,7 @@ class Demo:
 
         headline('It shrinks further')
         self.squeeze(300)
-        self.phase(3, 15, lambda rows: rows['cache']['current_bytes'] < SIZE * MIB)
+        squeezed = self.phase(3, 15, lambda rows: rows['cache']['current_bytes'] < SIZE * MIB)
         held = {name: guest.memstat()['rss'] for name, guest in self.guests.items()}
 
         headline('The budget is eased: all is to come back')
@@ -173,17 +179,30 @@ class Demo:
         self.daemon.write_config(Host_Reserve='0')
         self.daemon.reload()
         rows = self.phase(3, 30, lambda rows: all(r['current_bytes'] == SIZE * MIB for r in rows.values()))
-        return self.sum_up(first, eased, before, held, rows)
+        return self.sum_up(first, eased, before, held, squeezed, rows)
 
-    def sum_up(self, first, eased, before, held, rows):
+    @staticmethod
+    def runs(moves):
+        """Moves of one guest that follow each other with the same reason, as one: [first, last, how many]"""
+        found, last = [], {}
+        for move in moves:
+            run = last.get(move.guest)
+            if run and run[1].reason == move.reason:
+                run[1], run[2] = move, run[2] + 1
+            else:
+                run = last[move.guest] = [move, move, 1]
+                found.append(run)
+        return found
+
+    def sum_up(self, first, eased, before, held, squeezed, rows):
         say, headline = self.screen.say, self.screen.headline
-        taken, given = self.daemon.moves(first)[:len(self.daemon.moves(first)) - len(self.daemon.moves(eased))], \
-            self.daemon.moves(eased)
+        taken, given = self.daemon.moves(first, eased), self.daemon.moves(eased)
         headline('What happened, and why (from the log of ballastd)')
         began = self.daemon.lines[first].at
-        for move in taken + given:
-            say(f'  +{move.at - began:4.1f} s  {move.guest:6} {mib(move.from_bytes):>4} → {mib(move.to_bytes):>4} MiB  '
-                f'{move.reason}')
+        for start, end, n in self.runs(taken + given):
+            steps = f' in {n} steps until +{end.at - began:.1f} s' if n > 1 else ''
+            say(f'  +{start.at - began:4.1f} s  {start.guest:6} {mib(start.from_bytes):>4} → {mib(end.to_bytes):>4} MiB'
+                f'{steps}: {end.reason}')
 
         order = list(dict.fromkeys(move.guest for move in taken))
         say()
@@ -195,7 +214,9 @@ class Demo:
                 say(f'  {name} gave {mib(max(0, freed))} MiB: its QEMU process held {mib(before[name])} MiB of the '
                     f'host before, {mib(held[name])} MiB under pressure.')
             else:
-                say(f'  {name} was left alone: it hadn\'t a fifth of its memory to spare.')
+                row = squeezed[name]
+                say(f'  {name} was left alone: only {mib(row["available_bytes"])} of its {mib(row["current_bytes"])} MiB '
+                    'were available to it, and each guest keeps a fifth.')
         back = [name for name, row in rows.items() if row['current_bytes'] == SIZE * MIB]
         say(f'  Back at full size: {", ".join(back) or "none"}.')
         good = order[:1] == ['idle'] and 'busy' not in order and len(back) == len(GUESTS)

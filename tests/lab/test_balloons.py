@@ -40,32 +40,39 @@ class Balloons(LabTest):
         daemon.wait_rest()
         moves = daemon.moves(since)
         figure(f'pressure (noticed by the 0.5 s cycle) → first setMemory: {moves[0].at - asked:.2f} s')
-        self.assertEqual({m.guest for m in moves}, {'idle'}, daemon.describe())
-        given = self.full('idle') - self.actual('idle')
-        # What it gives is free there, so about as much comes to the host as was needed, and not twice that.
-        self.assertGreaterEqual(given, 150 * MIB, daemon.describe())
-        self.assertLessEqual(given, 300 * MIB, daemon.describe())
+        self.assertEqual(moves[0].guest, 'idle', daemon.describe())
+        # What it gives is free there, so about as much comes to the host as was needed. When it has no more free
+        # than another the last few MiB may come from that one.
+        given = {name: self.full(name) - self.actual(name) for name in self.guests}
+        self.assertGreaterEqual(given['idle'], 150 * MIB, daemon.describe())
+        self.assertLessEqual(sum(given.values()), 260 * MIB, daemon.describe())
+        self.assertLessEqual(sum(given.values()) - given['idle'], 32 * MIB, daemon.describe())
+        self.assertEqual(given['busy'], 0, daemon.describe())
 
     def test_free_memory_before_page_cache_and_busy_is_spared(self):
         daemon = self.daemon()
         since = daemon.mark()
-        # More than is free in idle, less than the critical mark.
-        self.host.moderate(600)
-        rows = daemon.wait('cache gives too', lambda rows: rows['cache']['current_bytes'] < self.full('cache') and rows)
+        # No more than what is free in all of them together.
+        self.host.moderate(450)
+        daemon.wait('the host has its share again',
+                    lambda rows: self.host.available() >= PRESSURE * self.host.total)
         daemon.wait_rest()
         moves = daemon.moves(since)
-        first = {}
-        for move in moves:
-            first.setdefault(move.guest, move)
-        self.assertEqual(moves[0].guest, 'idle', daemon.describe())
-        self.assertLessEqual(first['idle'].at, first['cache'].at, daemon.describe())
-        self.assertNotIn('busy', first, daemon.describe())
+        # All moves of a cycle are sent within milliseconds.
+        self.assertIn('idle', {m.guest for m in moves if m.at < moves[0].at + 0.1}, daemon.describe())
+        self.assertGreaterEqual(daemon.list()['cache']['cache_bytes'], 290 * MIB, daemon.describe())
+
+        # And more: now page cache goes.
+        self.host.moderate(250)
+        daemon.wait('cache gives page cache', lambda rows: rows['cache']['cache_bytes'] < 280 * MIB)
+        daemon.wait_rest()
+        moves = daemon.moves(since)
+        self.assertNotIn('busy', {m.guest for m in moves}, daemon.describe())
         self.assertEqual(self.actual('busy'), self.full('busy'))
-        rows = daemon.list()
-        for name in ('idle', 'cache', 'swapless', 'capped'):
-            row = rows[name]
-            self.assertGreaterEqual(row['available_bytes'], KEEP * row['current_bytes'] - 16 * MIB,
-                                    f'{name} keeps its share\n{daemon.describe()}')
+        for name, row in daemon.list().items():
+            if name != 'busy':
+                self.assertGreaterEqual(row['available_bytes'], KEEP * row['current_bytes'] - 16 * MIB,
+                                        f'{name} keeps its share\n{daemon.describe()}')
 
     def test_severe_pressure_squeezes_all_then_all_is_returned_and_at_rest(self):
         daemon = self.daemon()
@@ -184,11 +191,7 @@ class Balloons(LabTest):
         daemon.stop()
         wait('idle is full again', lambda: self.actual('idle') == self.full('idle'), 20)
 
-
-class Reload(LabTest):
-    """On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo."""
-
-    GUESTS = {'idle': {'load': 'free:350'}}
+    # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 
     def reserve(self, below_mib):
         with open('/proc/meminfo') as f:
@@ -197,7 +200,7 @@ class Reload(LabTest):
         return int(info['MemAvailable'] - mark + below_mib * MIB)
 
     def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
-        daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})
+        daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so it isn't the next cycle that notices
         # Far below the mark and far above the critical one: other processes' memory makes no difference.
         daemon.write_config(Host_Reserve=self.reserve(250))
         since = daemon.mark()
