@@ -94,12 +94,14 @@ int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text)
     c->generation = generation;
     c->job = (Job){.run = close_run, .done = close_done};
     atomic_init(&c->refs, 1);
-    /* Where there is no daemon on the other side there is nothing to keep alive or to be lost. */
-    (void) virConnectSetKeepAlive(c->ptr, KEEPALIVE_SEC, KEEPALIVE_COUNT);
-    conn_ref(c);
-    c->watched = virConnectRegisterCloseCallback(c->ptr, on_close, c, conn_unref) >= 0;
-    if (!c->watched)
-        conn_unref(c);
+    /* Where there is no daemon on the other side there is nothing to keep alive or to be lost; such a driver
+     * takes a close callback all the same, and never frees what was given with it. */
+    if (virConnectSetKeepAlive(c->ptr, KEEPALIVE_SEC, KEEPALIVE_COUNT) == 0) {
+        conn_ref(c);
+        c->watched = virConnectRegisterCloseCallback(c->ptr, on_close, c, conn_unref) >= 0;
+        if (!c->watched)
+            conn_unref(c);
+    }
 
     pthread_mutex_lock(&v->lock);
     v->connections++;

@@ -533,7 +533,8 @@ class Moves(World):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        metadata = (f"<metadata><b:state xmlns:b='urn:ballast:state:1' full='{2048 * MIB}' sent='{1024 * MIB}'/>"
+        metadata = (f"<metadata><b:state xmlns:b='urn:ballast:state:1' full='{2048 * MIB}' defined='{1024 * MIB}' "
+                    f"from='{2048 * MIB}' sent='{1024 * MIB}'/>"
                     "</metadata><memory ")
         with open(f"{cls.folder}/node.xml", "w") as f:
             f.write("<node>" + DOMAIN.format(name="shrunk", uuid=UUIDS[WEB1]).replace("2048", "1024")
