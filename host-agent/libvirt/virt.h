@@ -5,13 +5,13 @@
  * workers, and all that comes of them reaches the daemon as VirtEvents in its own sd-event loop, through a
  * queue with an eventfd. Why: see HACKING, "Libvirt without being held up by it".
  *
- * Connections: one for events and streams, one for stats and XML, one for setting memory and metadata; each
- * has at most three calls outstanding, a domain at most one over all of them. A domain that hasn't answered
- * for 2 s is "stuck": it gets no call until it answers. A worker that is held by a stuck domain doesn't count
- * against its connection's three: the connection is replaced by a fresh one for the others, and closed when
- * the last stuck call on it returns.
+ * Connections: one for events, one for channels, three for stats and definitions, two for setting memory;
+ * each has one call at a time, and a domain at most one over all of them. A domain that hasn't answered for 2
+ * s is "stuck": it gets no call until it answers. What it holds is left behind (earlier where others would
+ * have to wait for it): its connection is replaced by a fresh one for the others, and closed when the call on
+ * it returns.
  *
- * Lost connections are opened again with back-off (1 s … 30 s). Domains are kept through that: after
+ * Lost connections are opened again with back-off (0.5 s, 1 s … 30 s). Domains are kept through that: after
  * reconnection each is told again by VIRT_DOMAIN_ADDED (as after start), and those that went meanwhile by
  * VIRT_DOMAIN_GONE. */
 
@@ -24,11 +24,13 @@
 typedef struct Virt Virt;
 
 typedef enum VirtEventType {
-    VIRT_CONNECTED,      /* text: the URI as libvirt gives it */
-    VIRT_DISCONNECTED,   /* text: why; comes once for each loss, and once at start while nothing answers */
-    VIRT_DOMAIN_ADDED,   /* info: a running domain, new, or again after reconnection */
+    VIRT_CONNECTED,    /* text: the URI as libvirt gives it */
+    VIRT_DISCONNECTED, /* text: why; comes once for each loss, and once at start while nothing answers */
+    VIRT_DOMAIN_ADDED, /* info: a running domain, new, or again after reconnection; busy only if the next says
+                          so */
     VIRT_DOMAIN_CHANGED, /* info: its definition, metadata or devices changed (also the persistent one) */
-    VIRT_DOMAIN_GONE,    /* shut off, crashed, destroyed, migrated away; text: which */
+    VIRT_DOMAIN_GONE, /* shut off, crashed, destroyed, migrated away; text: which. What was asked is forgotten
+                       */
     VIRT_DOMAIN_REBOOTED,
     VIRT_DOMAIN_BUSY, /* text: "paused", "migrating", "saving", "shutting down", "no answer"; NULL: no longer
                        */
@@ -37,7 +39,9 @@ typedef enum VirtEventType {
     VIRT_SET_DONE,    /* error: 0 or -errno; bytes: what was asked; text: libvirt's message */
     VIRT_CHANNEL_OPENED,
     VIRT_CHANNEL_DATA,   /* data, length */
-    VIRT_CHANNEL_CLOSED, /* error (0: end of stream); text: why. Not after virt_channel_close(). */
+    VIRT_CHANNEL_CLOSED, /* error (0: end of stream, or to be opened afresh: see virt_channel_send();
+                          * -ENOBUFS: it sent more than can be taken); text: why. Not after
+                          * virt_channel_close(). */
     VIRT_EVENT_TYPE_MAX,
 } VirtEventType;
 
@@ -71,7 +75,8 @@ typedef struct VirtEvent {
  * functions. */
 typedef void (*VirtHandler)(void *userdata, const VirtEvent *event);
 
-/* Starts the threads and the first attempt to connect; returns at once. uri is copied. */
+/* Starts the threads and the first attempt to connect; returns at once. uri is copied. One at a time in a
+ * process. */
 int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userdata, Virt **ret);
 /* Stops: no handler is called any more. Waits up to 2 s for calls that are outstanding; workers held by a
  * stopped QEMU are left behind (the process is about to end). */
@@ -92,7 +97,9 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
 /* Opens the channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
 int virt_channel_open(Virt *v, const char *uuid);
-/* Queues bytes; what a guest doesn't read beyond 16 KiB is dropped (-ENOBUFS). */
+/* Queues bytes. -ENOBUFS: dropped, since 16 KiB wait to be sent; or since so much was sent on this stream
+ * (some 60 small messages) that libvirtd would choke on it if the guest had read none of it: then
+ * VIRT_CHANNEL_CLOSED follows and the channel is to be opened afresh. -ENOTCONN: it isn't open. */
 int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t length);
 void virt_channel_close(Virt *v, const char *uuid);
 
