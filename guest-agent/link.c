@@ -77,6 +77,9 @@ void link_detach(Link *l)
 
 static int on_welcome(Link *l, const Message *m)
 {
+    /* A nonce that nobody asked for: the host wants to see that it is read. */
+    bool renewed = l->welcomed && !l->greeting;
+
     if (!m->has_nonce)
         return 0;
     if (!l->welcomed)
@@ -84,7 +87,7 @@ static int on_welcome(Link *l, const Message *m)
     l->nonce = m->nonce;
     l->welcomed = true;
     l->greeting = false;
-    return LINK_WELCOMED;
+    return renewed ? LINK_CONFIGURED : LINK_WELCOMED;
 }
 
 static int on_configure(Link *l, const Message *m)

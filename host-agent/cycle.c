@@ -13,10 +13,11 @@
 /* While its balloon moves, which takes 0.3 s for 200 MiB. */
 #define STATS_MOVING_USEC        (200 * USEC_PER_MSEC)
 /* How long a new guest's balloon is looked for at that pace. */
-#define FIRST_LOOK_USEC          (10 * USEC_PER_SEC)
+#define KNOWN_WITHIN_USEC        (10 * USEC_PER_SEC)
 /* Reports: while a balloon moves, by default, and while there is no pressure and the guest has its full size.
  */
 #define REPORT_MOVING_USEC       (250 * USEC_PER_MSEC)
+#define REPORT_FAST_USEC         (10 * USEC_PER_SEC)
 #define REPORT_CALM_USEC         (2 * USEC_PER_SEC)
 /* How long an agent may send what can't be heard before its channel is opened anew. */
 #define UNWELCOME_USEC           (5 * USEC_PER_SEC)
@@ -46,9 +47,9 @@ static int sense_host(Manager *m, usec_t now)
  * none or its QEMU doesn't answer, isn't looked for for ever. */
 static bool is_watched(const Guest *g, usec_t now)
 {
-    if (g->balloon.moving || g->setting || g->cancel)
+    if (g->balloon.moving || g->setting || g->cancel || balloon_is_suspect(&g->balloon))
         return true;
-    return !g->balloon.known && g->info.has_balloon && usec_since(g->seen_usec, now) < FIRST_LOOK_USEC;
+    return !g->balloon.known && g->info.has_balloon && usec_since(g->seen_usec, now) < KNOWN_WITHIN_USEC;
 }
 
 static void ask_stats(Manager *m, Guest *g, usec_t now)
@@ -107,7 +108,10 @@ static void set_interval(Manager *m, Guest *g, usec_t now)
 {
     usec_t interval = REPORT_INTERVAL_DEFAULT_USEC;
 
+    /* A move is rarely the last: asking for another pace twice with each would cost more than it saves. */
     if (guest_is_moving(g, now))
+        g->fast_usec = now + REPORT_FAST_USEC;
+    if (now < g->fast_usec)
         interval = REPORT_MOVING_USEC;
     else if (m->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
         interval = REPORT_CALM_USEC;

@@ -67,6 +67,13 @@ static void on_goodbye(void *userdata, const char *reason)
     memset(&g->newest[GUEST_SOURCE_AGENT], 0, sizeof(Sample));
 }
 
+static void on_read(void *userdata)
+{
+    Guest *g = userdata;
+
+    virt_channel_was_read(g->manager->virt, g->info.uuid);
+}
+
 static void on_send(void *userdata, const uint8_t *data, size_t length)
 {
     Guest *g = userdata;
@@ -82,6 +89,7 @@ static const LinkHandlers link_handlers = {
     .report = on_report,
     .distress = on_distress,
     .goodbye = on_goodbye,
+    .read = on_read,
     .send = on_send,
 };
 
@@ -372,6 +380,20 @@ GuestMode guest_mode(const Guest *g)
     return MAX(g->manager->mode, config_guest_mode(g->manager->config, g->info.name));
 }
 
+static const char *why_busy(const Guest *g, usec_t now_usec)
+{
+    if (g->lost)
+        return "libvirt is away";
+    if (g->busy[0])
+        return g->busy;
+    if (!g->balloon.known || usec_since(g->seen_usec, now_usec) < GUEST_FIRST_LOOK_USEC)
+        return "just found";
+    /* One that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
+    if (balloon_is_suspect(&g->balloon) && !guest_in_distress(g, now_usec))
+        return "somebody else moves its balloon";
+    return NULL;
+}
+
 void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
 {
     uint64_t current = guest_current(g),
@@ -385,10 +407,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .source = s ? s->source : GUEST_SOURCE_NONE,
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),
-        .busy = g->lost            ? "libvirt is away"
-                : g->busy[0]       ? g->busy
-                : g->balloon.known ? NULL
-                                   : "size not read yet",
+        .busy = why_busy(g, now_usec),
         .pinned = g->info.pinned,
         .distress = guest_in_distress(g, now_usec),
         .released = g->released_usec > 0 &&

@@ -20,6 +20,9 @@ typedef struct Manager Manager;
 /* A guest that rebooted into a shrunken size, and wasn't given its full size by then (the host had no room),
  * is one like any other. */
 #define GUEST_REBOOT_USEC       (60 * USEC_PER_SEC)
+/* A balloon that is seen for the first time may be on its way to what somebody else set: it is looked at for
+ * this long before it is moved. */
+#define GUEST_FIRST_LOOK_USEC   (2 * USEC_PER_SEC)
 /* After page cache was taken nothing more is for this long: the kernel works out PSI's averages every 2 s,
  * and refaults come when the guest reads again. */
 #define GUEST_CACHE_PAUSE_USEC  (2500 * USEC_PER_MSEC)
@@ -42,6 +45,7 @@ typedef struct Guest {
     bool channel_open, channel_wanted;
     usec_t channel_opened_usec, channel_retry_usec, channel_backoff_usec;
     uint64_t channel_refused;    /* messages refused before it was opened */
+    usec_t fast_usec;            /* until when it reports fast */
     usec_t report_interval_usec; /* what the agent was asked for */
 
     /* Stats: the newest from each source, and the last minute of the one in use. */

@@ -30,6 +30,9 @@
 /* Bytes that are no frame (line noise before step is found again) which a guest may send in a row. A BIOS or
  * boot loader may write to the port before the agent does. */
 #define LINK_RUBBISH_MAX      (16U * 1024U)
+/* Messages sent to a guest of which it isn't known whether it reads them, before it is given another nonce:
+ * when that comes back, it has read them. (libvirtd can't hold much more than 60 that aren't read.) */
+#define LINK_UNPROVEN_MAX     16U
 /* A guest that breaks the rules isn't heard for this long; doubled each time, up to the maximum; forgotten
  * after as long a time of good conduct. */
 #define LINK_BACKOFF_MIN_USEC (5 * USEC_PER_SEC)

@@ -46,11 +46,29 @@ static void begin_at(Balloon *b, uint64_t from_bytes)
     b->from_bytes = b->progress_bytes = from_bytes;
 }
 
+static void turn(Balloon *b, usec_t now_usec)
+{
+    bool open = now_usec < b->turn_usec;
+    uint64_t low = MIN(b->actual_bytes, b->target_bytes), high = MAX(b->actual_bytes, b->target_bytes);
+
+    b->turn_low_bytes = open ? MIN(low, b->turn_low_bytes) : low;
+    b->turn_high_bytes = open ? MAX(high, b->turn_high_bytes) : high;
+    b->turn_usec = now_usec + BALLOON_TURN_USEC;
+}
+
+static bool is_turning(const Balloon *b, usec_t now_usec)
+{
+    return now_usec < b->turn_usec && is_between(b->actual_bytes, b->turn_low_bytes, b->turn_high_bytes);
+}
+
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
 {
-    /* Further the same way: the move goes on, and so does the time that it has to show progress. */
-    bool further = b->moving && is_growing(b) == (target_bytes > b->actual_bytes);
+    /* As far or further the same way: the move goes on, and so does the time that it has to show progress. */
+    bool further =
+        b->moving && (is_growing(b) ? target_bytes >= b->target_bytes : target_bytes <= b->target_bytes);
 
+    if (b->moving && !further)
+        turn(b, now_usec);
     if (!further) {
         b->previous_bytes = b->target_bytes;
         begin_at(b, b->actual_bytes);
@@ -194,7 +212,7 @@ static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
     if (b->previous_bytes > 0 && is_between(b->actual_bytes, b->from_bytes, b->previous_bytes)) {
         begin_at(b, b->actual_bytes);
         b->foreign_bytes = 0;
-    } else if (!is_near(b->actual_bytes, b->progress_bytes))
+    } else if (!is_near(b->actual_bytes, b->progress_bytes) && !is_turning(b, now_usec))
         return suspect(b, now_usec);
     else
         b->foreign_bytes = 0;
@@ -208,7 +226,7 @@ static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
 
 static BalloonEvent seen_resting(Balloon *b, usec_t now_usec)
 {
-    if (!is_between(b->actual_bytes, b->low_bytes, b->high_bytes))
+    if (!is_between(b->actual_bytes, b->low_bytes, b->high_bytes) && !is_turning(b, now_usec))
         return suspect(b, now_usec);
 
     b->foreign_bytes = 0;
@@ -242,6 +260,11 @@ BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
 uint64_t balloon_standing(const Balloon *b)
 {
     return b->moving ? b->target_bytes : b->actual_bytes;
+}
+
+bool balloon_is_suspect(const Balloon *b)
+{
+    return b->foreign_bytes > 0;
 }
 
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec)

@@ -26,6 +26,9 @@
 #define BALLOON_RATE_MIN_BYTES     (UINT64_C(8) << 20) /* a shorter way says nothing about the rate */
 #define BALLOON_STALL_USEC         (5 * USEC_PER_SEC)
 #define BALLOON_FOREIGN_USEC       (1 * USEC_PER_SEC)
+/* A balloon that is stopped or turned round goes on for a while: what lies on its former way is ours for this
+ * long. */
+#define BALLOON_TURN_USEC          (30 * USEC_PER_SEC)
 #define BALLOON_RETRY_MIN_USEC     (60 * USEC_PER_SEC)
 #define BALLOON_RETRY_MAX_USEC     (3600 * USEC_PER_SEC)
 
@@ -57,8 +60,10 @@ typedef struct Balloon {
     uint64_t low_bytes, high_bytes; /* the sizes that are ours while nothing is on its way */
     uint64_t progress_bytes;        /* the size at the last progress */
     uint64_t previous_bytes;        /* the target before this one, until this one shows progress; or 0 */
-    uint64_t rate_bytes;            /* where the rate is measured from … */
-    usec_t rate_usec;               /* … since when; 0: no progress was seen yet */
+    uint64_t turn_low_bytes, turn_high_bytes; /* the former way of one that was turned round … */
+    usec_t turn_usec;                         /* … and until when it counts; 0: wasn't */
+    uint64_t rate_bytes;                      /* where the rate is measured from … */
+    usec_t rate_usec;                         /* … since when; 0: no progress was seen yet */
 } Balloon;
 
 /* A move was accepted by libvirt. */
@@ -73,6 +78,8 @@ BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec);
 void balloon_reset(Balloon *b);
 /* The target of the move that is on its way, else the actual size. */
 uint64_t balloon_standing(const Balloon *b);
+/* A size was seen that isn't ours, and it isn't known yet whether somebody set it: better left alone. */
+bool balloon_is_suspect(const Balloon *b);
 /* Whether it is stalled and its wait isn't over; and whether it was a growth that stalled. */
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec);
 bool balloon_is_stalled_growing(const Balloon *b, usec_t now_usec);

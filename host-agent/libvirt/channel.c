@@ -144,6 +144,11 @@ int channel_send(Channel *ch, const uint8_t *data, size_t length)
     return 0;
 }
 
+void channel_was_read(Channel *ch)
+{
+    ch->unread = 0;
+}
+
 /* From here on: in the loop's thread, without the lock. */
 
 /* libvirt's last error has to be taken before the lock is, since it is the thread's. */

@@ -233,6 +233,7 @@ int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Cha
 /* What was opened is the domain's from now on; where it isn't wanted any more it is closed. */
 void channel_adopt(Channel *ch, Domain *d, bool wanted);
 int channel_send(Channel *ch, const uint8_t *data, size_t length);
+void channel_was_read(Channel *ch);
 /* Closes it; nothing more is told of it. */
 void channel_end(Channel *ch);
 /* Closes it and tells so. */

@@ -328,6 +328,17 @@ int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t len
     return r;
 }
 
+void virt_channel_was_read(Virt *v, const char *uuid)
+{
+    Domain *d;
+
+    pthread_mutex_lock(&v->lock);
+    d = domain_find(v, uuid);
+    if (d && d->channel)
+        channel_was_read(d->channel);
+    pthread_mutex_unlock(&v->lock);
+}
+
 void virt_channel_close(Virt *v, const char *uuid)
 {
     Domain *d;

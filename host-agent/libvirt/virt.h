@@ -101,6 +101,8 @@ int virt_channel_open(Virt *v, const char *uuid);
  * (some 60 small messages) that libvirtd would choke on it if the guest had read none of it: then
  * VIRT_CHANNEL_CLOSED follows and the channel is to be opened afresh. -ENOTCONN: it isn't open. */
 int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t length);
+/* The guest was seen to have read what was sent to it: that counts no longer. */
+void virt_channel_was_read(Virt *v, const char *uuid);
 void virt_channel_close(Virt *v, const char *uuid);
 
 /* Counters for dump: calls made, outstanding, stuck; connections; events queued at most at once. */

@@ -27,6 +27,10 @@ struct Link {
 
     bool open, welcomed;
     uint32_t nonce; /* that the guest was given, while welcomed */
+    uint32_t next_nonce;
+    bool nonce_seen;   /* a message came with it */
+    bool renewing;     /* next_nonce was sent, and no message came with it yet */
+    unsigned unproven; /* messages sent since the guest last was seen to read */
     char agent_version[GUEST_TEXT_MAX + 1];
     char boot_id[37];
 
@@ -106,7 +110,8 @@ static void count_rubbish(Link *l)
 static void forget_conversation(Link *l)
 {
     frame_reader_init(&l->reader);
-    l->welcomed = false;
+    l->welcomed = l->renewing = false;
+    l->unproven = 0;
     l->has_last = false;
     l->rubbish_run = 0;
     l->refused_run = 0;
@@ -138,6 +143,7 @@ static int send_message(Link *l, const Message *m)
     if (n < 0)
         return (int) n;
     l->sent_usec = l->now_usec;
+    l->unproven++;
     l->handlers.send(l->userdata, buf, (size_t) n);
     return 0;
 }
@@ -197,23 +203,62 @@ static int refuse(Link *l, const char *what, int error)
     return 0;
 }
 
-static int on_hello(Link *l, const Message *m)
+/* Sends a fresh nonce; false: none could be had, or the channel was closed. */
+static bool send_welcome(Link *l, uint32_t *ret_nonce)
 {
     Message welcome = {.type = MESSAGE_WELCOME, .has_nonce = true, .protocol = PROTOCOL_VERSION};
-    bool rebooted = l->boot_id[0] && strcmp(l->boot_id, m->boot_id) != 0;
 
-    l->stats.hellos++;
-    /* Until the guest has its nonce it isn't welcome; it says Hello again. */
-    l->welcomed = false;
     if (getrandom(&welcome.nonce, sizeof(welcome.nonce), 0) != sizeof(welcome.nonce))
-        return 0;
+        return false;
     if (welcome.nonce == l->nonce)
         welcome.nonce++;
     snprintf(welcome.version, sizeof(welcome.version), "%s", BALLAST_VERSION);
     if (send_message(l, &welcome) < 0 || !l->open)
+        return false;
+    *ret_nonce = welcome.nonce;
+    return true;
+}
+
+/* Whether m comes from the guest that was welcomed. The first message with a nonce proves that its Welcome
+ * was read, and so all that was sent before. */
+static bool is_known(Link *l, const Message *m)
+{
+    if (!l->welcomed || !m->has_nonce)
+        return false;
+    if (l->renewing && m->nonce == l->next_nonce) {
+        l->nonce = l->next_nonce;
+        l->renewing = l->nonce_seen = false;
+    }
+    if (m->nonce != l->nonce)
+        return false;
+    if (!l->nonce_seen) {
+        l->nonce_seen = true;
+        l->unproven = 0;
+        if (l->handlers.read)
+            l->handlers.read(l->userdata);
+    }
+    return true;
+}
+
+static void renew(Link *l)
+{
+    if (!l->renewing && l->unproven >= LINK_UNPROVEN_MAX)
+        l->renewing = send_welcome(l, &l->next_nonce);
+}
+
+static int on_hello(Link *l, const Message *m)
+{
+    uint32_t nonce;
+    bool rebooted = l->boot_id[0] && strcmp(l->boot_id, m->boot_id) != 0;
+
+    l->stats.hellos++;
+    /* Until the guest has its nonce it isn't welcome; it says Hello again. */
+    l->welcomed = l->renewing = false;
+    if (!send_welcome(l, &nonce))
         return 0;
 
-    l->nonce = welcome.nonce;
+    l->nonce = nonce;
+    l->nonce_seen = false;
     l->welcomed = true;
     l->interval_sent_usec = 0;
     if (rebooted)
@@ -232,6 +277,10 @@ static int on_report(Link *l, const Message *m)
     const char *what = NULL;
     int r;
 
+    if (m->type == MESSAGE_DISTRESS && m->report.present == 0) {
+        l->handlers.distress(l->userdata, m->cause, &m->report);
+        return 0;
+    }
     if (l->maximum_bytes && report_get(&m->report, REPORT_MEM_TOTAL) > l->maximum_bytes)
         return refuse(l, report_field_name(REPORT_MEM_TOTAL), -ERANGE);
     if (l->has_last) {
@@ -245,6 +294,7 @@ static int on_report(Link *l, const Message *m)
 
     if (usec_since(l->sent_usec, l->now_usec) >= LINK_KEEPALIVE_USEC)
         send_configure(l);
+    renew(l);
     if (!l->welcomed)
         return 0;
     if (m->type == MESSAGE_DISTRESS)
@@ -272,7 +322,7 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length)
         return on_hello(l, &m);
     if (m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE)
         return refuse(l, message_type_to_string(m.type), -EPERM);
-    if (!l->welcomed || !m.has_nonce || m.nonce != l->nonce) {
+    if (!is_known(l, &m)) {
         l->stats.refused++;
         return 0;
     }

@@ -19,6 +19,8 @@ typedef struct LinkHandlers {
     void (*report)(void *userdata, const Report *r);
     void (*distress)(void *userdata, DistressCause cause, const Report *r);
     void (*goodbye)(void *userdata, const char *reason);
+    /* The guest was seen to have read what was sent to it until lately. May be NULL. */
+    void (*read)(void *userdata);
     /* Bytes for the guest; taken or dropped by the callee, never kept by reference. */
     void (*send)(void *userdata, const uint8_t *data, size_t length);
 } LinkHandlers;

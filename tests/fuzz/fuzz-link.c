@@ -172,7 +172,11 @@ static void step(Rig *r, Step what, const uint8_t *data, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const LinkHandlers handlers = {on_hello, on_report, on_distress, on_goodbye, on_send};
+    static const LinkHandlers handlers = {.hello = on_hello,
+                                          .report = on_report,
+                                          .distress = on_distress,
+                                          .goodbye = on_goodbye,
+                                          .send = on_send};
     Rig r = {.start = USEC_PER_SEC, .now = USEC_PER_SEC};
 
     if (link_new(&handlers, &r, &r.link) < 0)

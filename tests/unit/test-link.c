@@ -16,7 +16,7 @@
 typedef struct Rig {
     Link *link;
     usec_t now;
-    unsigned hellos, reboots, reports, distresses, goodbyes, welcomes, configures;
+    unsigned hellos, reboots, reports, distresses, goodbyes, welcomes, configures, reads;
     uint32_t nonce; /* of the last Welcome */
     usec_t interval;
     Report report;
@@ -65,6 +65,13 @@ static void on_goodbye(void *userdata, const char *reason)
     snprintf(r->reason, sizeof(r->reason), "%s", reason);
 }
 
+static void on_read(void *userdata)
+{
+    Rig *r = userdata;
+
+    r->reads++;
+}
+
 static void on_send(void *userdata, const uint8_t *data, size_t length)
 {
     Rig *r = userdata;
@@ -91,7 +98,7 @@ static void on_send(void *userdata, const uint8_t *data, size_t length)
 
 static void rig_init(Rig *r)
 {
-    static const LinkHandlers handlers = {on_hello, on_report, on_distress, on_goodbye, on_send};
+    static const LinkHandlers handlers = {on_hello, on_report, on_distress, on_goodbye, on_read, on_send};
 
     *r = (Rig){.now = 1000 * USEC_PER_SEC};
     ck_assert_int_eq(link_new(&handlers, r, &r->link), 0);
@@ -364,6 +371,60 @@ START_TEST(test_keepalive)
     }
     ck_assert_uint_eq(r.configures, 3);
     ck_assert_uint_eq(r.reports, 100);
+    link_free(r.link);
+}
+END_TEST
+
+/* A guest shows that it reads by coming back with its nonce. What was sent meanwhile it may not have read: it
+ * gets another. */
+START_TEST(test_shows_that_it_reads)
+{
+    uint32_t first;
+    Rig r;
+
+    rig_welcome(&r);
+    ck_assert_uint_eq(r.reads, 0);
+    ck_assert_int_eq(send_report(&r), 0);
+    ck_assert_int_eq(send_report(&r), 0);
+    ck_assert_uint_eq(r.reads, 1);
+    first = r.nonce;
+
+    for (unsigned i = 0; i < LINK_UNPROVEN_MAX; i++) {
+        ck_assert_uint_eq(r.welcomes, 1);
+        link_configure(r.link, (i + 2) * USEC_PER_SEC);
+    }
+    r.now += USEC_PER_SEC;
+    ck_assert_int_eq(send_report(&r), 0);
+    ck_assert_uint_eq(r.welcomes, 2);
+    ck_assert_uint_ne(r.nonce, first);
+
+    /* What was on its way with the old nonce is heard, and shows nothing; no third one is sent. */
+    for (unsigned i = 0; i < 2 * LINK_UNPROVEN_MAX; i++) {
+        Message m = report(&r);
+
+        m.nonce = first;
+        r.now += USEC_PER_SEC;
+        m.report.at_usec = r.now;
+        link_configure(r.link, (i + 1) * USEC_PER_SEC);
+        ck_assert_int_eq(send_message(&r, &m), 0);
+    }
+    ck_assert_uint_eq(r.reports, 3 + 2 * LINK_UNPROVEN_MAX);
+    ck_assert_uint_eq(r.welcomes, 2);
+    ck_assert_uint_eq(r.reads, 1);
+
+    r.now += USEC_PER_SEC;
+    ck_assert_int_eq(send_report(&r), 0);
+    ck_assert_uint_eq(r.reads, 2);
+    ck_assert_uint_eq(r.reports, 4 + 2 * LINK_UNPROVEN_MAX);
+
+    /* The old one is over. */
+    {
+        Message m = report(&r);
+
+        m.nonce = first;
+        ck_assert_int_eq(send_message(&r, &m), 0);
+    }
+    ck_assert_uint_eq(r.reports, 4 + 2 * LINK_UNPROVEN_MAX);
     link_free(r.link);
 }
 END_TEST
@@ -771,6 +832,7 @@ int main(void)
     tcase_add_test(t, test_reboot);
     tcase_add_test(t, test_configure);
     tcase_add_test(t, test_keepalive);
+    tcase_add_test(t, test_shows_that_it_reads);
     tcase_add_test(t, test_frame_split_over_feeds);
     tcase_add_test(t, test_closed);
     tcase_add_test(t, test_closed_by_handler);
