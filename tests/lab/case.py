@@ -56,15 +56,22 @@ class LabTest(unittest.TestCase):
                 guest.load_now(*item.split(':'))
 
     def tearDown(self):
+        """The daemon gives back what it took, so that the next finds nothing of it on its way."""
         self.host.calm()
-        if any(g.actual() != self.full(n) for n, g in self.guests.items()):
-            # The daemon gives back what it took, so that it doesn't believe it on its way when it starts anew.
-            daemon = next((d for d in self.daemons if d.process), None) or self.daemon()
-            daemon.ctl('mode', 'auto')
-            self.wait_full(daemon)
+        daemon = next((d for d in self.daemons if d.process and not d.ended()), None)
+        if daemon or any(g.actual() != self.full(n) for n, g in self.guests.items()):
+            daemon = daemon or self.daemon()
+            daemon.wait('all have their size again and rest', lambda rows: self.give_back(daemon, rows))
         for daemon in self.daemons:
             daemon.stop()
         print(f'    {time.monotonic() - self.began:.1f} s', file=sys.stderr)
+
+    def give_back(self, daemon, rows):
+        if all(rows[n]['current_bytes'] == rows[n]['target_bytes'] == self.full(n) and not rows[n]['moving']
+               for n in self.guests):
+            return True
+        daemon.ctl('release', '--all', check=False)
+        return False
 
     def daemon(self, start=True, **kwargs):
         """ballastd, started, with stats of all guests of the class, each past its grace."""

@@ -63,7 +63,7 @@ class Balloons(LabTest):
         self.assertGreaterEqual(daemon.list()['cache']['cache_bytes'], 290 * MIB, daemon.describe())
 
         # And more: now page cache goes.
-        self.host.moderate(250)
+        self.host.moderate(400)
         daemon.wait('cache gives page cache', lambda rows: rows['cache']['cache_bytes'] < 280 * MIB)
         daemon.wait_rest()
         moves = daemon.moves(since)
