@@ -128,6 +128,9 @@ void guest_update_info(Guest *g, const DomainInfo *info)
 
 void guest_rebooted(Guest *g, usec_t now_usec)
 {
+    /* One reset may be told several times. */
+    if (g->reboot && usec_since(g->boot_usec, now_usec) < USEC_PER_SEC)
+        return;
     log_info("%s: rebooted", g->info.name);
     g->boot_usec = now_usec;
     g->reboot = true;
@@ -139,19 +142,25 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     manager_wake(g->manager);
 }
 
-/* A guest that was reset while it was shrunken, and whose target was raised before its driver came up, has
- * its memory, but QEMU goes on saying what the balloon was before: the driver finds nothing to do and so
- * never tells. A target that is a little lower makes it. What the guest says to have proves that it is so. */
-static void ask_rebooted(Guest *g, usec_t now_usec)
+/* It rebooted, and nothing was heard of it since: its driver isn't up yet. */
+static bool is_booting(const Guest *g, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);
 
+    return g->reboot && (!s || s->at_usec <= g->boot_usec);
+}
+
+/* A guest that was reset while it was shrunken, and whose target was raised before its driver came up, has
+ * its memory, but QEMU goes on saying what the balloon was before: the driver finds nothing to do and so
+ * never tells. A target that is a little lower makes it, once the guest is heard. */
+static void ask_rebooted(Guest *g, usec_t now_usec)
+{
     if (usec_since(g->boot_usec, now_usec) > MAX(GUEST_REBOOT_USEC, g->manager->config->guard.grace_usec)) {
         g->reboot = false;
         return;
     }
-    if (g->reboot_asked || g->setting || !s || s->at_usec <= g->boot_usec ||
-        report_get(&s->report, REPORT_MEM_TOTAL) <= g->balloon.actual_bytes)
+    if (g->reboot_asked || g->setting || g->busy[0] || is_booting(g, now_usec) ||
+        guest_mode(g) != GUEST_MODE_AUTO || g->balloon.target_bytes < g->full.bytes)
         return;
     if (manager_move(g->manager, g, (g->full.bytes - BALLOON_TOLERANCE_BYTES) / KIB * KIB,
                      "rebooted with all its memory: its driver is made to say so") >= 0)
@@ -166,7 +175,7 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         full_size_learn(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES))
         balloon_sent(&g->balloon, g->info.remembered.sent_bytes, now_usec);
     /* A guest that stands still for another reason isn't stalling. */
-    if (g->busy[0])
+    if (g->busy[0] || is_booting(g, now_usec))
         g->balloon.progress_usec = now_usec;
 
     switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
@@ -196,8 +205,7 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         if (actual_bytes == g->full.bytes)
             break;
         log_notice("%s: somebody else set its memory to %s (full was %s): that is its full size until it "
-                   "stops or is "
-                   "released",
+                   "stops or is released",
                    g->info.name, format_size(to, actual_bytes), format_size(from, g->full.bytes));
         full_size_set_foreign(&g->full, actual_bytes);
         break;
