@@ -66,7 +66,7 @@ all)
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     run_suites build/check unit fuzz
     run_suites build/asan unit fuzz integration
-    run_suites build/check integration lab
+    run_suites build/check lab
     step "packages" packaging/deb.sh --test
     ;;
 lab)

@@ -82,6 +82,9 @@ class LabTest(unittest.TestCase):
             agents = [n for n, g in self.guests.items() if g.agent == 'yes']
             if agents:
                 daemon.wait_source('agent', *agents)
+            # A balloon that it sees for the first time it looks at before it moves it.
+            daemon.wait('all have been looked at',
+                        lambda rows: all(row['busy'] != 'just found' for row in rows.values()), 30)
         return daemon
 
     def actual(self, name):
