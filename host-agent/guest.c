@@ -150,6 +150,9 @@ static bool is_booting(const Guest *g, usec_t now_usec)
     return g->reboot && (!s || s->at_usec <= g->boot_usec);
 }
 
+/* Enough for the driver to have something to do. */
+#define REBOOT_LESS_BYTES (64 * KIB)
+
 /* A guest that was reset while it was shrunken, and whose target was raised before its driver came up, has
  * its memory, but QEMU goes on saying what the balloon was before: the driver finds nothing to do and so
  * never tells. A target that is a little lower makes it, once the guest is heard. */
@@ -162,9 +165,17 @@ static void ask_rebooted(Guest *g, usec_t now_usec)
     if (g->reboot_asked || g->setting || g->busy[0] || is_booting(g, now_usec) ||
         guest_mode(g) != GUEST_MODE_AUTO || g->balloon.target_bytes < g->full.bytes)
         return;
-    if (manager_move(g->manager, g, (g->full.bytes - BALLOON_TOLERANCE_BYTES) / KIB * KIB,
+    if (manager_move(g->manager, g, (g->full.bytes - REBOOT_LESS_BYTES) / KIB * KIB,
                      "rebooted with all its memory: its driver is made to say so") >= 0)
         g->reboot_asked = true;
+}
+
+static void end_reboot(Guest *g)
+{
+    if (g->reboot_asked && g->balloon.actual_bytes < g->full.bytes &&
+        manager_move(g->manager, g, g->full.bytes, "rebooted: its full size again") < 0)
+        return;
+    g->reboot = false;
 }
 
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
@@ -213,7 +224,7 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
     if (!g->reboot)
         return;
     if (actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !g->balloon.moving)
-        g->reboot = false;
+        end_reboot(g);
     else
         ask_rebooted(g, now_usec);
 }

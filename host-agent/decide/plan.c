@@ -134,12 +134,18 @@ static void wish(const SnapshotGuest *g, const PolicyAssignment *a, Decision *d,
     }
 }
 
+/* A balloon within this of where it should be is there. One that somebody else begins to fill is first seen
+ * this far from full, too: it isn't to be emptied again before it is known what they want. */
+#define ARRIVED_BYTES MIB
+
 static bool is_too_small(const SnapshotGuest *g, const GuardConfig *c, const Wish *w, uint64_t target)
 {
     uint64_t standing = g->standing_bytes;
     uint64_t change = target > standing ? target - standing : standing - target;
 
-    return w->asked == GUARD_RULE_NONE && target != guard_full(g) && change < guard_dead_band(c, g);
+    if (w->asked != GUARD_RULE_NONE)
+        return false;
+    return change <= ARRIVED_BYTES || (target != guard_full(g) && change < guard_dead_band(c, g));
 }
 
 static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decision *d)
