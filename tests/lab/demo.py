@@ -204,7 +204,9 @@ class Demo:
             say(f'  +{start.at - began:4.1f} s  {start.guest:6} {mib(start.from_bytes):>4} → {mib(end.to_bytes):>4} MiB'
                 f'{steps}: {end.reason}')
 
-        order = list(dict.fromkeys(move.guest for move in taken))
+        # Within a cycle all are asked at once: who gives most comes first.
+        order = list(dict.fromkeys(move.guest for move in sorted(
+            taken, key=lambda m: (round(m.at - taken[0].at), m.to_bytes - m.from_bytes))))
         say()
         if order:
             say(f'  Asked to give, in this order: {", then ".join(order)}.')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One guest of the lab: its definition, and commands run inside it over its second serial port."""
+"""One guest of the lab: its definition, and commands run inside it over a channel of the lab's own."""
 
 import os
 import re
@@ -28,8 +28,8 @@ XML = '''<domain type='{type}'>
   <devices>
     <controller type='usb' model='none'/>
     <serial type='file'><source path='{console}' append='on'/><target port='0'/></serial>
-    <serial type='unix'><source mode='bind' path='{command}'/><target port='1'/></serial>
-{disks}{channel}    <memballoon model='virtio'{balloon}>{stats}</memballoon>
+{disks}    <channel type='unix'><source mode='bind' path='{command}'/><target type='virtio' name='org.ballast.lab.0'/></channel>
+{channel}    <memballoon model='virtio'{balloon}>{stats}</memballoon>
   </devices>
 </domain>
 '''

@@ -32,6 +32,7 @@ class Balloons(LabTest):
 
     def test_idle_gives_first_and_only_what_is_needed(self):
         daemon = self.daemon()
+        daemon.wait_rest()
         since = daemon.mark()
         self.host.moderate(200)
         asked = time.monotonic()
@@ -201,6 +202,7 @@ class Balloons(LabTest):
 
     def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
         daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so it isn't the next cycle that notices
+        daemon.wait_rest(cycles=3)
         # Far below the mark and far above the critical one: other processes' memory makes no difference.
         daemon.write_config(Host_Reserve=self.reserve(250))
         since = daemon.mark()

@@ -67,11 +67,13 @@ class Faults(LabTest):
     def test_rebooted_guest_gets_its_full_size_first(self):
         # A grace much longer than a boot: until it is over only the reboot's own moves are made.
         daemon = self.daemon(config={'Guard.Grace': '30s'})
-        one, two = self.guests['one'], self.guests['two']
-        # All give, and there is still room for both to have their full size.
+        # Most give, and there is still room for two to have their full size.
         self.host.moderate(700)
-        self.shrunk(daemon, 'one', 'two', seconds=60)
+        daemon.wait('two give', lambda rows: sum(
+            r['current_bytes'] < r['full_bytes'] - 64 * MIB for r in rows.values()) >= 2)
         daemon.wait_rest()
+        one, two = sorted(self.guests.values(), key=lambda guest: guest.actual())[:2]
+        self.assertLess(two.actual(), self.full(two.short) - 64 * MIB)
         since = daemon.mark()
         self.lab.virsh('reset', one.name)
         two.run('(sleep 0.2; reboot -f) >/dev/null 2>&1 &')
@@ -117,6 +119,7 @@ class Faults(LabTest):
 
     def test_stopped_guests_dont_hold_up_the_others(self):
         daemon = self.daemon()
+        daemon.wait_rest()
         stopped = [self.guests[n].pid() for n in ('one', 'two', 'three')]
         try:
             for pid in stopped:
@@ -191,8 +194,8 @@ class Faults(LabTest):
         figure(f'{ROUNDS} domains created and destroyed: descriptors {fds} → {fds_after}, '
                f'RSS {rss >> 10} → {rss_after >> 10} KiB')
         self.assertLessEqual(fds_after, fds, os.listdir(f'/proc/{daemon.process.pid}/fd'))
-        # A Guest alone is more than 20 KiB: one leaked each time would show.
-        self.assertLess(rss_after - rss, ROUNDS * 20 * 1024, daemon.tail())
+        # The heap settles by some 15 KiB a domain at first, less and less. A Guest that is never freed is 25 KiB more.
+        self.assertLess(rss_after - rss, ROUNDS * 32 * 1024, daemon.tail())
         daemon.wait_source('agent', *self.guests)
         self.host.moderate(100)
         daemon.wait('the others are served', lambda rows: any(r['moving'] for r in rows.values()), step=0.02)
