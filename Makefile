@@ -15,12 +15,12 @@ help: ## this list
 
 build: ## build both agents and the tools (build/plain)
 	@packaging/setup.sh build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dtests=false >/dev/null
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false >/dev/null
 	@ninja -C $(BUILD) --quiet
 
-demo: ## three real guests under changing pressure, in about a minute
+demo: ## three real guests under changing pressure, in a minute and a half
 	@packaging/setup.sh demo
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dtests=false >/dev/null
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false >/dev/null
 	@ninja -C $(BUILD) --quiet
 	@python3 tests/lab/demo.py --build $(BUILD)
 
@@ -40,15 +40,19 @@ fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
 	@packaging/setup.sh check
 	@tests/check.sh fuzz
 
-install: build ## install below DESTDIR and PREFIX (/usr/local)
-	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+install: ## install below DESTDIR and PREFIX (/usr/local)
+	@packaging/setup.sh build
+	@test -f build/install/build.ninja || meson setup build/install -Dtests=false >/dev/null
+	@meson configure build/install -Dprefix=$(PREFIX) -Dsysconfdir=$(SYSCONFDIR)
+	@ninja -C build/install --quiet
+	@meson install -C build/install --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 deb: ## Debian packages ballast-host and ballast-guest (dist/)
 	@packaging/setup.sh deb
 	@packaging/deb.sh
 
 format: ## format the sources
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@find base proto policy guest-agent host-agent tests -name '*.[ch]' | xargs clang-format -i
 
 clean: ## remove what was built
 	@rm -rf build dist

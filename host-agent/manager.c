@@ -336,8 +336,9 @@ int manager_reload(Manager *m)
         strcmp(c->connect ? c->connect : "", m->config->connect ? m->config->connect : "") != 0)
         log_warning("Connect= takes effect when ballastd is started again");
 
-    /* A mode set by hand stands until the file says another than it said before. */
-    if (c->mode != m->config->mode)
+    /* A mode set by hand stands until the file says another than it said before; one of the command line
+     * always does. */
+    if (m->options.mode == GUEST_MODE_INVALID && c->mode != m->config->mode)
         (void) manager_set_mode(m, c->mode);
     config_free(m->config);
     m->config = TAKE_PTR(c);

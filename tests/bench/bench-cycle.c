@@ -4,7 +4,7 @@
  * "metric value unit". The machine's speed is taken out by sorting as many structs of the size of a guest's
  * stats in the same run: that ratio can be compared between machines.
  *
- * Fails where 1,000 guests take more than the 2 ms that DESIGN gives them, unless BALLAST_BENCH_LENIENT is
+ * Fails where 1,000 guests take more than the 2 ms that they may take, unless BALLAST_BENCH_LENIENT is
  * set (a build with sanitizers, or a machine busy with other things). */
 
 #include <stdlib.h>
