@@ -100,6 +100,23 @@ class Balloons(LabTest):
         self.watch(daemon, 5, lambda rows: None)
         self.assertEqual(daemon.moves(since), [], daemon.describe())
 
+    def test_guest_in_distress_gets_its_memory_back_while_the_others_dont(self):
+        daemon = self.daemon()
+        since = daemon.mark()
+        self.host.severe()
+        daemon.wait('busy gives', lambda rows: rows['busy']['current_bytes'] < self.full('busy') - 32 * MIB)
+        daemon.wait_line('busy: in distress', since, 60)
+        # Still under pressure, so that nobody gets anything by the policy; but there is room above the critical mark.
+        squeezed = daemon.mark()
+        self.host.moderate(100)
+        daemon.wait('busy has its full size',
+                    lambda rows: rows['busy']['current_bytes'] >= self.full('busy') - MIB and not rows['busy']['moving'])
+        moves = daemon.moves(squeezed)
+        back = [m for m in moves if m.guest == 'busy' and m.to_bytes > m.from_bytes]
+        self.assertTrue(back, daemon.describe())
+        self.assertIn('it is in distress', back[0].reason)
+        self.assertEqual([m for m in moves if m.guest != 'busy' and m.to_bytes > m.from_bytes], [], daemon.describe())
+
     def test_swapless_guest_keeps_what_it_uses_and_a_tenth(self):
         daemon = self.daemon()
         guest = self.guests['swapless']
