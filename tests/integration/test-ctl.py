@@ -526,6 +526,23 @@ class Session(World):
         self.assertLessEqual({k.split(".")[-1] for k in STATUS_KEYS}, words)
 
 
+class ModeOfTheCommandLine(World):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bus = cls.start_bus("mode", OPEN)
+        cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
+
+    def test_a_reload_doesnt_change_it(self):
+        self.write_config("[Daemon]\nMode=observe\n")
+        daemon = self.start_daemon("mode-daemon", "--session", "--mode", "observe")
+        wait_for("guests", lambda: "is there" in daemon.log())
+        self.write_config("[Daemon]\nMode=auto\n")
+        self.ctl("--session", "reload")
+        self.assertEqual(self.json("--session", "status")["mode"], "observe")
+        self.assertNotIn("Mode auto", daemon.log())
+
+
 class Moves(World):
     """A guest that the last daemon left shrunk, on a host with room: it is given memory back. (The test driver takes it,
     yet shows it only on the connection that gave it: to the daemon the balloon is stuck.)"""
