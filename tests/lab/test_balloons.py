@@ -4,7 +4,7 @@
 import time
 
 import case
-from case import LabTest, figure
+from case import TOLERANCE, LabTest, figure
 from daemon import PRESSURE
 from guest import MIB
 from lab import wait
@@ -144,7 +144,7 @@ class Balloons(LabTest):
         self.host.calm()
         self.wait_full(daemon, 'capped')
         daemon.wait_rest()
-        self.assertEqual(self.actual('capped'), 320 * MIB)
+        self.assertLessEqual(self.actual('capped'), 320 * MIB)
         self.assertLessEqual(max(m.to_bytes for m in daemon.moves(since) if m.guest == 'capped'), 320 * MIB)
 
     def test_observe_decides_tells_and_moves_nothing(self):
@@ -172,9 +172,10 @@ class Balloons(LabTest):
         daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < 400 * MIB)
         self.host.calm()
         daemon.wait('idle has what was set',
-                    lambda rows: rows['idle']['current_bytes'] == 400 * MIB and not rows['idle']['moving'])
+                    lambda rows: rows['idle']['current_bytes'] >= 400 * MIB - TOLERANCE and not rows['idle']['moving'])
         daemon.wait_rest()
-        self.assertEqual(guest.actual(), 400 * MIB)
+        self.assertGreaterEqual(guest.actual(), 400 * MIB - TOLERANCE)
+        self.assertLessEqual(guest.actual(), 400 * MIB)
         # Until it is released.
         daemon.ctl('release', guest.name)
         daemon.wait('full is the definition\'s again', lambda rows: rows['idle']['full_bytes'] == self.full('idle'))
@@ -207,7 +208,7 @@ class Balloons(LabTest):
         daemon.wait_rest()
         self.host.calm()
         daemon.stop()
-        wait('idle is full again', lambda: self.actual('idle') == self.full('idle'), 20)
+        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
 
     # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 
