@@ -100,7 +100,7 @@ class Balloons(LabTest):
         self.watch(daemon, 5, lambda rows: None)
         self.assertEqual(daemon.moves(since), [], daemon.describe())
 
-    def test_guest_in_distress_gets_its_memory_back_while_the_others_dont(self):
+    def test_under_pressure_only_a_guest_in_distress_gets_memory_back(self):
         daemon = self.daemon()
         since = daemon.mark()
         self.host.severe()
@@ -115,7 +115,10 @@ class Balloons(LabTest):
         back = [m for m in moves if m.guest == 'busy' and m.to_bytes > m.from_bytes]
         self.assertTrue(back, daemon.describe())
         self.assertIn('it is in distress', back[0].reason)
-        self.assertEqual([m for m in moves if m.guest != 'busy' and m.to_bytes > m.from_bytes], [], daemon.describe())
+        # (On a slow machine another may come to be in distress, too.)
+        for move in moves:
+            if move.to_bytes > move.from_bytes:
+                self.assertIn('it is in distress', move.reason, daemon.describe())
 
     def test_swapless_guest_keeps_what_it_uses_and_a_tenth(self):
         daemon = self.daemon()
@@ -200,6 +203,26 @@ class Balloons(LabTest):
                 self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'), daemon.describe())
         self.host.calm()
         self.wait_full(daemon)
+
+    def test_memory_given_back_by_hand_while_the_daemon_is_away_is_noticed(self):
+        daemon = self.daemon()
+        self.host.moderate(200)
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 64 * MIB)
+        daemon.wait_rest()
+        daemon.stop()
+        self.host.calm()
+        self.guests['idle'].setmem(self.guests['idle'].current)
+        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
+        self.load_again(self.guests['idle'])
+
+        daemon = self.daemon()
+        since = daemon.mark()
+        self.host.moderate(100)
+        asked = time.monotonic()
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 16 * MIB)
+        self.assertLess(daemon.moves(since)[0].at - asked, 8, daemon.describe())
+        self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'))
+        self.assertEqual(daemon.find_lines('stuck'), [])
 
     def test_release_at_stop_gives_all_back(self):
         daemon = self.daemon(config={'Balloon.OnStop': 'release'})
