@@ -204,26 +204,6 @@ class Balloons(LabTest):
         self.host.calm()
         self.wait_full(daemon)
 
-    def test_memory_given_back_by_hand_while_the_daemon_is_away_is_noticed(self):
-        daemon = self.daemon()
-        self.host.moderate(200)
-        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 64 * MIB)
-        daemon.wait_rest()
-        daemon.stop()
-        self.host.calm()
-        self.guests['idle'].setmem(self.guests['idle'].current)
-        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
-        self.load_again(self.guests['idle'])
-
-        daemon = self.daemon()
-        since = daemon.mark()
-        self.host.moderate(100)
-        asked = time.monotonic()
-        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 16 * MIB)
-        self.assertLess(daemon.moves(since)[0].at - asked, 8, daemon.describe())
-        self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'))
-        self.assertEqual(daemon.find_lines('stuck'), [])
-
     def test_release_at_stop_gives_all_back(self):
         daemon = self.daemon(config={'Balloon.OnStop': 'release'})
         self.host.moderate(300)
