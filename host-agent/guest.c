@@ -181,10 +181,9 @@ static void end_reboot(Guest *g)
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
+    bool adopt = !g->balloon.known && !g->reboot &&
+                 full_size_learn(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES);
 
-    if (!g->balloon.known && !g->reboot &&
-        full_size_learn(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES))
-        balloon_sent(&g->balloon, g->info.remembered.sent_bytes, now_usec);
     /* A guest that stands still for another reason isn't stalling. */
     if (g->busy[0] || is_booting(g, now_usec))
         g->balloon.progress_usec = now_usec;
@@ -221,6 +220,8 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         full_size_set_foreign(&g->full, actual_bytes);
         break;
     }
+    if (adopt)
+        balloon_adopt(&g->balloon, g->info.remembered.sent_bytes);
     if (!g->reboot)
         return;
     if (actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !g->balloon.moving)

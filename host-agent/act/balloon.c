@@ -84,6 +84,13 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
         b->stalled = false;
 }
 
+void balloon_adopt(Balloon *b, uint64_t target_bytes)
+{
+    b->target_bytes = target_bytes;
+    begin_at(b, b->actual_bytes);
+    rest_at(b, MIN(target_bytes, b->actual_bytes), MAX(target_bytes, b->actual_bytes));
+}
+
 static void back_off(Balloon *b, bool growing, usec_t now_usec)
 {
     b->moving = false;

@@ -68,6 +68,10 @@ typedef struct Balloon {
 
 /* A move was accepted by libvirt. */
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec);
+/* After the first look, where the daemon before this one had sent a target that isn't reached: it may still
+ * be on its way, or somebody may have set another size since. What lies between is ours; nothing is waited
+ * for. */
+void balloon_adopt(Balloon *b, uint64_t target_bytes);
 /* libvirt refused the move or it failed: nothing is on its way; counts as a stall (back-off). */
 void balloon_refused(Balloon *b, usec_t now_usec);
 /* The balloon's size was read. */

@@ -184,6 +184,26 @@ class Balloons(LabTest):
         daemon.wait('full is the definition\'s again', lambda rows: rows['idle']['full_bytes'] == self.full('idle'))
         self.wait_full(daemon, 'idle')
 
+    def test_memory_given_back_by_hand_while_the_daemon_is_away_is_noticed(self):
+        daemon = self.daemon()
+        self.host.moderate(200)
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 64 * MIB)
+        daemon.wait_rest()
+        daemon.stop()
+        self.host.calm()
+        self.guests['idle'].setmem(self.guests['idle'].current)
+        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
+        self.load_again(self.guests['idle'])
+
+        daemon = self.daemon()
+        since = daemon.mark()
+        self.host.moderate(100)
+        asked = time.monotonic()
+        daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 16 * MIB)
+        self.assertLess(daemon.moves(since)[0].at - asked, 8, daemon.describe())
+        self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'))
+        self.assertEqual(daemon.find_lines('stuck'), [])
+
     def test_daemon_restarted_over_shrunk_guests_knows_their_full_size(self):
         daemon = self.daemon()
         self.host.moderate(300)

@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "host-agent/act/balloon.h"
 
-typedef enum Act { END, SENT, REFUSED, SEEN, RESET } Act;
+typedef enum Act { END, SENT, REFUSED, SEEN, RESET, ADOPT } Act;
 
 typedef struct Step {
     Act act;
@@ -52,6 +52,18 @@ static const struct {
       {SEEN, 1500, 1100, NONE, 1024},
       {SEEN, 1200, 1500, PROGRESS, 1024},
       {SEEN, 1024, 2000, SETTLED, 1024}}},
+    {"the last daemon's move goes on after a restart",
+     {{SEEN, 1500, 1000, NONE, 1500},
+      {ADOPT, 1024, 1000, NONE, 1500},
+      {SEEN, 1200, 1500, PROGRESS, 1200},
+      {SEEN, 1024, 2000, SETTLED, 1024},
+      {SEEN, 1024, 9000, NONE, 1024}}},
+    {"the last daemon's move was undone meanwhile: nothing is waited for",
+     {{SEEN, 2048, 1000, NONE, 2048},
+      {ADOPT, 1024, 1000, NONE, 2048},
+      {SEEN, 2048, 9000, NONE, 2048},
+      {SENT, 1500, 9000, NONE, 1500},
+      {SEEN, 1500, 9500, SETTLED, 1500}}},
     {"less than 1 MiB in 5 s is no progress: stalled, and what was reached stands",
      {{SEEN, 2048, 1000, NONE, 2048},
       {SENT, 1024, 1000, NONE, 1024},
@@ -280,6 +292,9 @@ static void play(Balloon *b, const Step *s, const char *what, unsigned number)
         break;
     case RESET:
         balloon_reset(b);
+        break;
+    case ADOPT:
+        balloon_adopt(b, s->mib * MIB);
         break;
     case END:
         break;
