@@ -8,7 +8,7 @@ build="gcc meson ninja-build pkg-config libc6-dev libvirt-dev libprotobuf-c-dev 
        libinih-dev libjson-c-dev libxml2-dev"
 lab="python3 qemu-system-x86 seabios libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients busybox-static
      dbus-daemon dbus-bin"
-deb="debhelper dpkg-dev fakeroot"
+deb="build-essential debhelper dpkg-dev fakeroot"
 
 case "${1:-}" in
 build) want="$build" ;;
