@@ -31,7 +31,7 @@ static int sense_host(Manager *m, usec_t now)
 
     r = host_sample_read(m->options.proc_root, now, &m->host_sample);
     if (r < 0) {
-        if (m->host_valid)
+        if (m->host_valid || m->cycles <= 1)
             log_error_errno(-r, "Cannot read the host's memory from %s: %m; nothing is moved",
                             m->options.proc_root);
         m->host_valid = false;
@@ -204,26 +204,31 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     return 0;
 }
 
+/* The caller frees ret->guests. */
+static int take_snapshot(Manager *m, usec_t now, Snapshot *ret)
+{
+    SnapshotGuest *guests = calloc(MAX(m->n_guests, (size_t) 1), sizeof(SnapshotGuest));
+
+    if (!guests)
+        return log_oom();
+    for (size_t i = 0; i < m->n_guests; i++) {
+        guest_settle_promise(m->guests[i], now);
+        guest_snapshot(m->guests[i], now, &guests[i]);
+    }
+    *ret = (Snapshot){.now_usec = now, .host = m->host, .guests = guests, .n_guests = m->n_guests};
+    return 0;
+}
+
 uint64_t manager_room(Manager *m)
 {
-    SnapshotGuest *guests;
-    Snapshot s = {.now_usec = now_usec(CLOCK_MONOTONIC)};
+    usec_t now = now_usec(CLOCK_MONOTONIC);
     uint64_t room;
+    Snapshot s;
 
-    if (sense_host(m, s.now_usec) < 0)
+    if (sense_host(m, now) < 0 || take_snapshot(m, now, &s) < 0)
         return 0;
-    guests = calloc(MAX(m->n_guests, (size_t) 1), sizeof(SnapshotGuest));
-    if (!guests)
-        return 0;
-    for (size_t i = 0; i < m->n_guests; i++) {
-        guest_settle_promise(m->guests[i], s.now_usec);
-        guest_snapshot(m->guests[i], s.now_usec, &guests[i]);
-    }
-    s.host = m->host;
-    s.guests = guests;
-    s.n_guests = m->n_guests;
     room = guard_room(&s, &m->config->guard);
-    free(guests);
+    free(s.guests);
     return room;
 }
 
@@ -279,24 +284,13 @@ static void tell_notes(Manager *m, const Snapshot *s)
 void manager_cycle(Manager *m)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    SnapshotGuest *guests;
     Snapshot s;
     int r;
 
     m->cycle_usec = now;
     m->cycles++;
-    if (sense_host(m, now) < 0)
+    if (sense_host(m, now) < 0 || take_snapshot(m, now, &s) < 0)
         return;
-    guests = calloc(MAX(m->n_guests, (size_t) 1), sizeof(SnapshotGuest));
-    if (!guests) {
-        log_oom();
-        return;
-    }
-    for (size_t i = 0; i < m->n_guests; i++) {
-        guest_settle_promise(m->guests[i], now);
-        guest_snapshot(m->guests[i], now, &guests[i]);
-    }
-    s = (Snapshot){.now_usec = now, .host = m->host, .guests = guests, .n_guests = m->n_guests};
 
     plan_done(&m->plan);
     r = plan_make(&s, m->policy, &m->config->guard, &m->plan);
@@ -309,5 +303,5 @@ void manager_cycle(Manager *m)
         if (tend_guests(m, now))
             start_tick(m);
     }
-    free(guests);
+    free(s.guests);
 }
