@@ -4,7 +4,9 @@
 /* ballastd.conf. Settings, their parsers, defaults and help are in config.def. */
 
 #include "base/macro.h"
+#include "host-agent/decide/entitlement.h"
 #include "host-agent/decide/guard.h"
+#include "host-agent/sense/strain.h"
 
 typedef enum OnStop { ON_STOP_KEEP, ON_STOP_RELEASE, ON_STOP_MAX, ON_STOP_INVALID = -EINVAL } OnStop;
 
@@ -30,6 +32,8 @@ typedef struct Config {
     double floor_ratio;
     usec_t distress_hold_usec;
     GuardConfig guard;
+    StrainConfig strain; /* [Distress] */
+    char *scope;         /* [Host] Scope=: "system", or a memory cgroup */
 } Config;
 
 /* All defaults. */

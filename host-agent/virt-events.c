@@ -185,6 +185,7 @@ static void on_guest_event(Manager *m, Guest *g, const VirtEvent *e)
     case VIRT_CHANNEL_CLOSED:
         on_channel_closed(g, e);
         break;
+    case VIRT_ENTITLE_DONE:
     case VIRT_CONNECTED:
     case VIRT_DISCONNECTED:
     case VIRT_DOMAIN_ADDED:

@@ -66,6 +66,10 @@ const char *distress_cause_to_string(DistressCause c)
         return "stall";
     case DISTRESS_OOM:
         return "oom";
+    case DISTRESS_REFAULT:
+        return "refault";
+    case DISTRESS_AUTODEFLATE:
+        return "auto-deflate";
     }
 
     return NULL;
@@ -176,7 +180,7 @@ static int check_welcome(const Message *m, const char **ret_what)
 
 static int check_distress(const Message *m, const char **ret_what)
 {
-    if (!distress_cause_to_string(m->cause))
+    if (m->cause < DISTRESS_PSI || m->cause > DISTRESS_OOM)
         return refuse(ret_what, "cause", -ERANGE);
 
     return m->report.present == 0 ? 0 : check_report(&m->report, ret_what);

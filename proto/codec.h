@@ -70,6 +70,9 @@ typedef enum DistressCause {
     DISTRESS_SWAP_IN,
     DISTRESS_STALL,
     DISTRESS_OOM,
+    /* What only the host finds out; never on the wire. */
+    DISTRESS_REFAULT,
+    DISTRESS_AUTODEFLATE,
 } DistressCause;
 
 enum { HELLO_FEATURE_PSI = 1, HELLO_FEATURE_PSI_TRIGGER = 2, HELLO_FEATURE_SWAP = 4 };

@@ -9,15 +9,21 @@
 
 typedef enum GuardRule {
     GUARD_RULE_NONE,
-    GUARD_RULE_FLOOR,     /* not below the guest's floor */
-    GUARD_RULE_CEILING,   /* not above its full size */
-    GUARD_RULE_OFF,       /* mode off: nothing is decided */
-    GUARD_RULE_PINNED,    /* a balloon would free nothing */
-    GUARD_RULE_BUSY,      /* paused, migrating, saving, shutting down: nothing is sent */
-    GUARD_RULE_STALLED,   /* the balloon doesn't move: not asked for more until the back-off is over */
-    GUARD_RULE_STALE,     /* no fresh stats: not shrunk */
-    GUARD_RULE_GRACE,     /* just booted, rebooted or released: not shrunk */
-    GUARD_RULE_DISTRESS,  /* in distress: not shrunk, and gets its full size back within room */
+    GUARD_RULE_FLOOR,    /* not below the guest's floor */
+    GUARD_RULE_CEILING,  /* not above its full size */
+    GUARD_RULE_OFF,      /* mode off: nothing is decided */
+    GUARD_RULE_PINNED,   /* a balloon would free nothing */
+    GUARD_RULE_BUSY,     /* paused, migrating, saving, shutting down: nothing is sent */
+    GUARD_RULE_STALLED,  /* the balloon doesn't move: not asked for more until the back-off is over */
+    GUARD_RULE_STALE,    /* no fresh stats: not shrunk */
+    GUARD_RULE_GRACE,    /* just booted, rebooted or released: not shrunk */
+    GUARD_RULE_DISTRESS, /* in distress: not shrunk, and gets its full size back within room */
+    GUARD_RULE_HURTING, /* began to hurt after a shrink: not shrunk, goes back to where it was, within room */
+    GUARD_RULE_SPARED,  /* hurt when it was shrunk: not shrunk again for a while that grows */
+    GUARD_RULE_NEEDED,  /* not below what it was found to need */
+    GUARD_RULE_AGENTLESS, /* without agent: no more than a part of what it has available; without stats
+                             nothing */
+    GUARD_RULE_DONOR,     /* gives memory that it can spare to a guest in distress */
     GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
     GUARD_RULE_SWAPLESS,  /* not below what the guest uses + 10 % less what its swap can still take (unknown:
                              0) */
@@ -44,18 +50,24 @@ typedef struct GuardConfig {
     double swapless_ratio;    /* above what is used: 0.1 */
     double critical_ratio;    /* of the host's total … */
     uint64_t critical_max_bytes; /* … and no more than this: the room rule keeps it free */
+    double keep_ratio;        /* of its size: what a guest keeps available when it gives to one in distress */
+    double donor_cache_ratio; /* of full: page cache that a guest gives to one in distress in one go */
+    double agentless_ratio;   /* of what it has available: what a guest without agent may be asked for */
 } GuardConfig;
 
-#define GUARD_CONFIG_DEFAULT                                     \
-    ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,              \
-                   .grace_usec = 45 * USEC_PER_SEC,              \
-                   .step_usec = 2 * USEC_PER_SEC,                \
-                   .step_rate_default = 128.0 * 1024 * 1024,     \
-                   .dead_band_ratio = 0.005,                     \
-                   .dead_band_bytes = UINT64_C(4) * 1024 * 1024, \
-                   .swapless_ratio = 0.10,                       \
-                   .critical_ratio = 0.05,                       \
-                   .critical_max_bytes = UINT64_C(8) * 1024 * 1024 * 1024})
+#define GUARD_CONFIG_DEFAULT                                               \
+    ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,                        \
+                   .grace_usec = 45 * USEC_PER_SEC,                        \
+                   .step_usec = 2 * USEC_PER_SEC,                          \
+                   .step_rate_default = 128.0 * 1024 * 1024,               \
+                   .dead_band_ratio = 0.005,                               \
+                   .dead_band_bytes = UINT64_C(4) * 1024 * 1024,           \
+                   .swapless_ratio = 0.10,                                 \
+                   .critical_ratio = 0.05,                                 \
+                   .critical_max_bytes = UINT64_C(8) * 1024 * 1024 * 1024, \
+                   .keep_ratio = 0.20,                                     \
+                   .donor_cache_ratio = 0.10,                              \
+                   .agentless_ratio = 0.5})
 
 /* What a guest keeps at the least where nothing is configured: floor_ratio of full, and no less than the
  * smallest size in which a guest of that full size still works (Hyper-V's table: 512 MiB → 168, 2 GiB → 360,

@@ -42,6 +42,9 @@ typedef struct Plan {
     double pressure_mark_bytes, critical_mark_bytes,
         relax_mark_bytes; /* as the policy says, else 20 %, 5 %, 25 % */
     double pending_bytes;
+    /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
+     * it isn't 0 the next cycle should come soon: what the others release is to be passed on. */
+    uint64_t lacking_bytes;
     char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
     PolicyNote notes[POLICY_NOTES_MAX];
     size_t n_notes, notes_total;

@@ -96,6 +96,11 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_NONE:
     case GUARD_RULE_STALLED:
     case GUARD_RULE_DISTRESS:
+    case GUARD_RULE_HURTING:
+    case GUARD_RULE_SPARED:
+    case GUARD_RULE_NEEDED:
+    case GUARD_RULE_AGENTLESS:
+    case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_ROOM:
     case GUARD_RULE_DEAD_BAND:
@@ -139,6 +144,11 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_STALE:
     case GUARD_RULE_GRACE:
     case GUARD_RULE_DISTRESS:
+    case GUARD_RULE_HURTING:
+    case GUARD_RULE_SPARED:
+    case GUARD_RULE_NEEDED:
+    case GUARD_RULE_AGENTLESS:
+    case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_DEAD_BAND:
     case GUARD_RULE_OBSERVE:

@@ -59,6 +59,18 @@ typedef struct SnapshotGuest {
      * moment. */
     uint64_t promised_bytes;
     double shrink_rate; /* bytes per second measured on this guest's balloon; 0: not yet */
+
+    /* After a shrink that hurt: it goes back to comfort_bytes, the size before. */
+    bool hurting;
+    uint64_t comfort_bytes;
+    bool spared;           /* hurt when it was shrunk, and isn't shrunk again for a while */
+    uint64_t needed_bytes; /* what it was found to need, as far as that hasn't faded; 0: nothing was */
+    /* In distress: why what it lacks isn't taken from other guests for it (a static text); NULL: it may be.
+     */
+    const char *claim_refused;
+    uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
+    bool entitled_full;    /* full was said in so many words: a guest above it is brought down to it */
+    double shares;         /* 0: as ENTITLEMENT_SHARES */
 } SnapshotGuest;
 
 typedef struct Snapshot {

@@ -354,7 +354,7 @@ static int parse_inactive(const char *xml, DomainInfo *info)
 
 int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret)
 {
-    DomainInfo info = {.id = -1};
+    DomainInfo info = {.id = -1, .entitlement = ENTITLEMENT_NONE};
     int r;
 
     r = parse_live(live_xml, &info);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/macro.h"
+#include "host-agent/decide/entitlement.h"
 
 #define DOMAIN_NAME_MAX 255U
 
@@ -36,6 +37,9 @@ typedef struct DomainInfo {
      * memory, launch security; a static string, or NULL. "no balloon device" where has_balloon is false. */
     const char *pinned;
     DomainState remembered;
+    Entitlement entitlement; /* from the metadata; ENTITLEMENT_NONE where there is none */
+    char entitlement_problem[ENTITLEMENT_WHY_MAX]; /* why it, or one of its values, isn't taken; "": nothing
+                                                      wrong */
 } DomainInfo;
 
 #define STATE_URI "urn:ballast:state:1"

@@ -32,11 +32,12 @@ typedef enum VirtEventType {
     VIRT_DOMAIN_GONE, /* shut off, crashed, destroyed, migrated away; text: which. What was asked is forgotten
                        */
     VIRT_DOMAIN_REBOOTED,
-    VIRT_DOMAIN_BUSY, /* text: "paused", "migrating", "saving", "shutting down", "no answer"; NULL: no longer
-                       */
-    VIRT_BALLOON,     /* bytes: the balloon's size, from an event */
-    VIRT_STATS,       /* stats, or error */
-    VIRT_SET_DONE,    /* error: 0 or -errno; bytes: what was asked; text: libvirt's message */
+    VIRT_DOMAIN_BUSY,  /* text: "paused", "migrating", "saving", "shutting down", "no answer"; NULL: no longer
+                        */
+    VIRT_BALLOON,      /* bytes: the balloon's size, from an event */
+    VIRT_STATS,        /* stats, or error */
+    VIRT_SET_DONE,     /* error: 0 or -errno; bytes: what was asked; text: libvirt's message */
+    VIRT_ENTITLE_DONE, /* error: 0 or -errno; text: libvirt's message */
     VIRT_CHANNEL_OPENED,
     VIRT_CHANNEL_DATA,   /* data, length */
     VIRT_CHANNEL_CLOSED, /* error (0: end of stream, or to be opened afresh: see virt_channel_send();
@@ -95,6 +96,9 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
 /* Writes the state metadata (domain-info.h), then virDomainSetMemoryFlags(live) to state->sent_bytes →
  * VIRT_SET_DONE. */
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
+/* Writes the entitlement into the domain's metadata (NULL or ENTITLEMENT_NONE: removes it), live and, where
+ * the domain is persistent, in its definition, too → VIRT_ENTITLE_DONE; then VIRT_DOMAIN_CHANGED. */
+int virt_entitle(Virt *v, const char *uuid, const Entitlement *e);
 /* Opens the channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
 int virt_channel_open(Virt *v, const char *uuid);
 /* Queues bytes. -ENOBUFS: dropped, since 16 KiB wait to be sent; or since so much was sent on this stream

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a guest was found to need: the size that it had before a shrink that hurt it. Until hold is over it
+ * isn't shrunk again at all; then what was found to be needed fades, in a straight line, over NEED_FADE times
+ * that. Found again before it faded, the hold doubles; so a guest that lives off its memory is tried ever
+ * more rarely. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/time-util.h"
+
+#define NEED_HOLD_MIN_USEC (30 * USEC_PER_SEC)
+#define NEED_HOLD_MAX_USEC (3600 * USEC_PER_SEC)
+#define NEED_FADE          4U
+
+typedef struct Need {
+    uint64_t bytes;    /* 0: nothing was found */
+    usec_t found_usec; /* when it last was */
+    usec_t hold_usec;  /* from then on */
+    unsigned times;    /* cumulative */
+} Need;
+
+/* It hurt after it had been shrunk from bytes. Found again within NEED_HOLD_MIN_USEC of the last time it is
+ * the same finding: the larger size counts, and the hold stays. */
+void need_found(Need *n, uint64_t bytes, usec_t now_usec);
+/* What of it counts now; 0: nothing. */
+uint64_t need_bytes(const Need *n, usec_t now_usec);
+/* Whether it isn't to be shrunk at all. */
+bool need_spares(const Need *n, usec_t now_usec);

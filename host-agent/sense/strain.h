@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How much a guest suffers from want of memory, as rates over its last reports: whether that is distress, and
+ * whether it begins to hurt after something was taken from it. */
+
+#include "host-agent/sense/sample.h"
+
+/* What counts as distress. Each threshold's reason is in config.def, where its default is. 0: not looked at.
+ */
+typedef struct StrainConfig {
+    double stall_ratio;  /* of the time in which some task stood still for memory (PSI some) */
+    double swap_in_rate; /* bytes per second */
+    double refault_rate; /* bytes per second of page cache and anonymous memory read back soon after it was
+                          * reclaimed */
+    double alloc_stall_rate; /* direct reclaims per second */
+    double hurt_ratio; /* of a threshold above: a guest that was shrunk lately, and goes above this and above
+                        * twice what it was before, begins to hurt */
+} StrainConfig;
+
+/* Rates over the window; NAN: not known. */
+typedef struct Strain {
+    double stall;   /* ratio */
+    double swap_in; /* bytes per second */
+    double refault; /* bytes per second; of a source without refaults, major faults × 4 KiB */
+    double alloc_stalls;
+    double oom_kills;
+} Strain;
+
+#define STRAIN_NONE        ((Strain){NAN, NAN, NAN, NAN, NAN})
+#define STRAIN_WINDOW_USEC (2 * USEC_PER_SEC)
+
+/* Over at most window_usec. Where reports come slower than that, over the last two. Values are held within
+ * what is possible (a ratio is at most 1). */
+void strain_read(const History *h, usec_t window_usec, Strain *ret);
+/* The cause of distress, the worst first (OOM, PSI, stalls, swap-in, refaults); 0: none. */
+DistressCause strain_judge(const Strain *s, const StrainConfig *c);
+/* Whether it hurts now, beside how it was before it was shrunk. Returns what it is, as in strain_judge(); 0:
+ * not. */
+DistressCause strain_hurts(const Strain *now, const Strain *before, const StrainConfig *c);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a guest's balloon really brings the host. RSS counts QEMU's own memory, too, and how much that is
+ * isn't known: so it is learnt. When a shrink that should have brought memory brought less, the rest is taken
+ * for QEMU's own; a guest whose RSS doesn't fall at all is recognised as one for which a balloon frees
+ * nothing. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define YIELD_OVERHEAD_BYTES (UINT64_C(48) << 20) /* QEMU's own, until something was learnt */
+#define YIELD_LOOK_BYTES     (UINT64_C(16) << 20) /* a smaller shrink says nothing */
+
+/* A guest beside its QEMU, at one moment. */
+typedef struct YieldLook {
+    uint64_t current_bytes; /* the balloon's size */
+    uint64_t free_bytes;    /* free in the guest */
+    uint64_t rss_bytes;     /* of its QEMU */
+} YieldLook;
+
+typedef struct Yield {
+    uint64_t overhead_bytes; /* 0: nothing learnt, then YIELD_OVERHEAD_BYTES */
+    bool open;               /* a shrink is being looked at, which began at before */
+    YieldLook before;
+    unsigned barren; /* shrinks in a row that should have brought something and brought next to nothing */
+} Yield;
+
+void yield_reset(
+    Yield *y); /* the guest rebooted: its QEMU remains, so what was learnt is kept; the look isn't */
+/* A shrink begins. Ignored while one is being looked at. */
+void yield_begin(Yield *y, const YieldLook *before);
+/* It is over, and stats that were collected after that have come. */
+void yield_end(Yield *y, const YieldLook *after);
+uint64_t yield_overhead(const Yield *y);
+/* A balloon frees nothing here: three such shrinks in a row. */
+bool yield_is_barren(const Yield *y);
