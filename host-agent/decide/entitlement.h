@@ -11,6 +11,9 @@
 #define ENTITLEMENT_SHARES     1000.0    /* where nothing is said */
 #define ENTITLEMENT_SHARES_MIN 1.0
 #define ENTITLEMENT_SHARES_MAX 1e6
+/* Less is no size that a guest works in but a unit left out, or libvirt's KiB; more is no size of memory. */
+#define ENTITLEMENT_BYTES_MIN  (UINT64_C(16) << 20)
+#define ENTITLEMENT_BYTES_MAX  (UINT64_C(1) << 52)
 
 /* 0 (mode: GUEST_MODE_INVALID) where nothing is said. */
 typedef struct Entitlement {
@@ -38,9 +41,9 @@ EntitlementKey entitlement_key_from_string(const char *s);
 
 #define ENTITLEMENT_WHY_MAX 256
 
-/* Takes one value as text: sizes as base/units.h reads them ("1GiB"; plain numbers are bytes), shares a
- * number, mode auto, observe or off. "" takes the key back. -EINVAL or -ERANGE: why says what is wrong with
- * it and what it takes; then nothing changed. */
+/* Takes one value as text: sizes as base/units.h reads them ("1GiB"; plain numbers are bytes), shares a whole
+ * number, mode auto, observe or off. "" takes the key back. -EINVAL or -ERANGE: why, which begins with the
+ * key's name, says what is wrong with it and what it takes; then nothing changed. */
 int entitlement_set(Entitlement *e, EntitlementKey key, const char *text,
                     char why[static ENTITLEMENT_WHY_MAX]);
 /* Whether what is said agrees with itself and with the domain's maximum (0: not known): min ≤ full ≤ max ≤
