@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/manager.h"
+#include "host-agent/show/entitle.h"
 #include "host-agent/show/journal.h"
 
 /* A guest's greetings are logged at most this often. */
@@ -114,6 +115,7 @@ Guest *guest_free(Guest *g)
 {
     if (!g)
         return NULL;
+    entitle_done(g, -ENOENT, "it is gone");
     link_free(g->link);
     free(g);
     return NULL;

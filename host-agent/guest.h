@@ -69,6 +69,8 @@ typedef struct Guest {
     bool reboot_asked;      /* its driver was made to say what it has */
     usec_t released_usec;   /* when the administrator asked for its memory back; 0: never */
 
+    struct Entitling *entitling; /* a call on the bus that sets its entitlement (show/entitle.h); NULL: none */
+
     Decision decision; /* of the last cycle */
     bool decided;      /* there was one */
     uint64_t told;     /* what was last logged of it, as a key */

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "host-agent/manager.h"
 #include "host-agent/show/bus.h"
+#include "host-agent/show/entitle.h"
 #include "host-agent/show/journal.h"
 
 static int insert_guest(Manager *m, Guest *g)
@@ -48,6 +49,7 @@ static void on_disconnected(Manager *m, const char *why)
 
         g->lost = true;
         guest_set_done(g, -ENOTCONN, now_usec(CLOCK_MONOTONIC));
+        entitle_done(g, -ENOTCONN, "libvirt is away");
         if (g->channel_open)
             link_closed(g->link);
         g->channel_open = g->channel_wanted = false;
@@ -186,6 +188,8 @@ static void on_guest_event(Manager *m, Guest *g, const VirtEvent *e)
         on_channel_closed(g, e);
         break;
     case VIRT_ENTITLE_DONE:
+        entitle_done(g, e->error, e->text);
+        break;
     case VIRT_CONNECTED:
     case VIRT_DISCONNECTED:
     case VIRT_DOMAIN_ADDED:

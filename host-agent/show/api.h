@@ -10,18 +10,17 @@
  *   GetGuest(s pattern) → a{sv}   all that is known of one guest; by name, UUID or unique prefix of either
  *   SetMode(s mode)               "auto" or "observe"
  *   Release(s pattern) → s        empty pattern: all; the answer says what was done
- *   Reload()
- *   Dump() → a{sv}                status, configuration in force, guests with all their parts
- *   property Mode (s, with change signal), Version (s)
- *   signal GuestAdded(o, s name), GuestRemoved(o, s name)
- * org.ballast1.Guest
- *   GetStats() → a{sv}            as GetGuest
+ *   SetGuest(s pattern, a{ss} values) → s   what an administrator grants it: min, full, max, shares, mode, as
+ * in the domain's metadata ("" takes one back). Answers when libvirt has written it Reload() Dump() → a{sv}
+ * status, configuration in force, guests with all their parts property Mode (s, with change signal), Version
+ * (s) signal GuestAdded(o, s name), GuestRemoved(o, s name) org.ballast1.Guest GetStats() → a{sv} as GetGuest
  *   Release() → s
+ *   Set(a{ss} values) → s
  *   property Name (s), Uuid (s), Mode (s)
  *
- * Errors: org.ballast1.Error.NoSuchGuest, .Ambiguous, .BadMode, .Refused, and AccessDenied of D-Bus; their
- * text names the thing and the way out. Reading is for all who may talk to the bus name (the bus policy says
- * who); what changes something is for root and the daemon's own user. */
+ * Errors: org.ballast1.Error.NoSuchGuest, .Ambiguous, .BadMode, .BadValue, .Refused, and AccessDenied of
+ * D-Bus; their text names the thing and the way out. Reading is for all who may talk to the bus name (the bus
+ * policy says who); what changes something is for root and the daemon's own user. */
 
 #define BUS_NAME        "org.ballast1"
 #define BUS_PATH        "/org/ballast1"
@@ -32,4 +31,5 @@
 #define BUS_ERROR_NO_SUCH_GUEST "org.ballast1.Error.NoSuchGuest"
 #define BUS_ERROR_AMBIGUOUS     "org.ballast1.Error.Ambiguous"
 #define BUS_ERROR_BAD_MODE      "org.ballast1.Error.BadMode"
+#define BUS_ERROR_BAD_VALUE     "org.ballast1.Error.BadValue"
 #define BUS_ERROR_REFUSED       "org.ballast1.Error.Refused"

@@ -18,3 +18,9 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec);
 void describe_guest(Dict *d, const Guest *g, usec_t now_usec);
 /* Status, configuration in force, counters of libvirt, guests. */
 void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
+
+/* For describe*.c. A stat with its unit behind its name. */
+#define DESCRIBE_KEY_MAX 64U
+void describe_field(Dict *d, const FieldInfo *info, double value);
+/* The settings in force, as in ballastd.conf. */
+void describe_config(Dict *d, const Manager *m);

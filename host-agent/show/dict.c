@@ -95,6 +95,12 @@ void dict_text(Dict *d, const char *key, const char *value)
         note(d, sd_bus_message_append(d->message, "{sv}", key, "s", text_make_utf8(buf, sizeof(buf), value)));
 }
 
+void dict_known(Dict *d, const char *key, const char *text)
+{
+    if (text && text[0])
+        dict_text(d, key, text);
+}
+
 void dict_count(Dict *d, const char *key, uint64_t value)
 {
     if (d->error >= 0)
@@ -124,6 +130,12 @@ void dict_signed(Dict *d, const char *key, double value)
     if (isfinite(value) && d->error >= 0)
         note(d, sd_bus_message_append(d->message, "{sv}", key, "x",
                                       (int64_t) llround(CLAMP(value, -0x1p62, 0x1p62))));
+}
+
+void dict_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec)
+{
+    if (then_usec > 0 && then_usec != USEC_INFINITY)
+        dict_count(d, key, usec_since(then_usec, now_usec));
 }
 
 static void entry_open(Dict *d, const char *key, const char *type)

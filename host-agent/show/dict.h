@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
+#include "base/time-util.h"
 
 typedef struct Dict {
     sd_bus_message *message;
@@ -29,6 +30,10 @@ void dict_bool(Dict *d, const char *key, bool value);
 void dict_bytes(Dict *d, const char *key, double value);
 /* The same where a negative one says something. */
 void dict_signed(Dict *d, const char *key, double value);
+/* A text that is empty where it isn't known; then it is left out. */
+void dict_known(Dict *d, const char *key, const char *text);
+/* A moment that may never have been (0, USEC_INFINITY), as the time since then. */
+void dict_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec);
 
 /* A dictionary within: entries between the two belong to it. */
 void dict_open(Dict *d, const char *key);

@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "host-agent/show/describe.h"
+#include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
 
 /* Guests that an ambiguous name is said to stand for. */
@@ -305,6 +306,25 @@ static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *err
     return release_one(message, m, g, error);
 }
 
+static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    Manager *m = userdata;
+    const char *pattern;
+    Guest *g;
+    int r;
+
+    r = check_caller(message, error);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_read(message, "s", &pattern);
+    if (r < 0)
+        return r;
+    r = find_guest(m, pattern, error, &g);
+    if (r < 0)
+        return r;
+    return entitle_begin(message, g, error);
+}
+
 static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     Manager *m = userdata;
@@ -336,6 +356,14 @@ static int on_guest_release(sd_bus_message *message, void *userdata, sd_bus_erro
     if (r < 0)
         return r;
     return release_one(message, g->manager, g, error);
+}
+
+static int on_guest_set(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    int r;
+
+    r = check_caller(message, error);
+    return r < 0 ? r : entitle_begin(message, userdata, error);
 }
 
 /* Properties and objects */
@@ -377,6 +405,8 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("s", done), on_release,
                             SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("SetGuest", SD_BUS_ARGS("s", pattern, "a{ss}", values), SD_BUS_RESULT("s", done),
+                            on_set_guest, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),
@@ -392,6 +422,8 @@ static const sd_bus_vtable guest_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_guest_get_stats,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_guest_release,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_guest_set,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/show/describe.h"
+
+/* Each setting in the form in which ballastd.conf has it. */
+static void setting_mode(Dict *d, const char *key, const GuestMode *mode)
+{
+    dict_text(d, key, guest_mode_to_string(*mode));
+}
+
+static void setting_text(Dict *d, const char *key, char *const *text)
+{
+    dict_text(d, key, *text ? *text : "");
+}
+
+static void setting_duration(Dict *d, const char *key, const usec_t *usec)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    dict_text(d, key, format_duration(buf, *usec));
+}
+
+static void setting_ratio(Dict *d, const char *key, const double *ratio)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    dict_text(d, key, format_ratio(buf, *ratio));
+}
+
+static void setting_size_or_ratio(Dict *d, const char *key, const SizeOrRatio *value)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    if (value->ratio > 0)
+        dict_text(d, key, format_ratio(buf, value->ratio));
+    else
+        dict_text(d, key, format_size(buf, value->bytes));
+}
+
+static void setting_log_level(Dict *d, const char *key, const int *level)
+{
+    static const char *const names[] = {
+        [LOG_ERR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+    };
+
+    if (*level >= LOG_ERR && *level <= LOG_DEBUG)
+        dict_text(d, key, names[*level]);
+}
+
+static void setting_on_stop(Dict *d, const char *key, const OnStop *value)
+{
+    dict_text(d, key, *value == ON_STOP_RELEASE ? "release" : "keep");
+}
+
+static void setting_patterns(Dict *d, const char *key, char **const *patterns)
+{
+    char text[DICT_TEXT_MAX];
+    size_t fill = 0;
+
+    text[0] = '\0';
+    for (char **p = *patterns; p && *p && fill < sizeof(text); p++)
+        fill += snprintf(text + fill, sizeof(text) - fill, "%s%s", p == *patterns ? "" : " ", *p);
+    dict_text(d, key, text);
+}
+
+void describe_config(Dict *d, const Manager *m)
+{
+    const Config *c = m->config;
+
+#define SETTING_MODE          setting_mode
+#define SETTING_TEXT          setting_text
+#define SETTING_DURATION      setting_duration
+#define SETTING_RATIO         setting_ratio
+#define SETTING_SIZE_OR_RATIO setting_size_or_ratio
+#define SETTING_LOG_LEVEL     setting_log_level
+#define SETTING_ON_STOP       setting_on_stop
+#define SETTING_PATTERNS      setting_patterns
+#define SETTING_PATH          SETTING_TEXT
+#define SETTING_SECONDS       SETTING_DURATION
+
+    dict_open(d, "config");
+    dict_known(d, "file", m->config_path);
+#define SETTING(section, key, type, member, def, low, high, help) \
+    SETTING_##type(d, section "." key, &c->member);
+#include "host-agent/config.def"
+#undef SETTING
+    dict_close(d);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "host-agent/show/describe.h"
+
+/* Rates are told over this time. */
+#define RATE_WINDOW_USEC (10 * USEC_PER_SEC)
+
+/* The units of report.def, and what they put behind a key. */
+typedef enum ReportUnit {
+    REPORT_UNIT_BYTES,
+    REPORT_UNIT_EVENTS,
+    REPORT_UNIT_USEC,
+    REPORT_UNIT_CENTIPERCENT,
+} ReportUnit;
+
+#define SUFFIX_BYTES        "_bytes"
+#define SUFFIX_EVENTS       ""
+#define SUFFIX_USEC         "_usec"
+#define SUFFIX_CENTIPERCENT ""
+
+static const struct {
+    ReportUnit unit;
+    const char *suffix;
+} report_units[REPORT_FIELD_MAX] = {
+#define REPORT(ID, name, kind, unit, help) [REPORT_##ID] = {REPORT_UNIT_##unit, SUFFIX_##unit},
+#include "proto/report.def"
+#undef REPORT
+};
+
+/* What the guest is to have: what was decided last, else what stands. */
+static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
+{
+    return g->decided && g->decision.target_bytes > 0 ? g->decision.target_bytes : s->standing_bytes;
+}
+
+static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields, GuestField f)
+{
+    if (guest_has(fields, f))
+        dict_bytes(d, key, guest_get(fields, f));
+}
+
+void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
+{
+    SnapshotGuest s;
+
+    guest_snapshot(g, now_usec, &s);
+    dict_text(d, "name", g->info.name);
+    dict_text(d, "uuid", g->info.uuid);
+    dict_text(d, "mode", guest_mode_to_string(s.mode));
+    dict_text(d, "source", guest_source_to_string(s.source));
+    if (s.age_usec != USEC_INFINITY)
+        dict_count(d, "age_usec", s.age_usec);
+    dict_count(d, "maximum_bytes", s.maximum_bytes);
+    dict_count(d, "full_bytes", g->full.bytes);
+    dict_count(d, "current_bytes", s.current_bytes);
+    dict_count(d, "target_bytes", target_bytes(g, &s));
+    dict_count(d, "floor_bytes", s.floor_bytes);
+    put_guest_bytes(d, "available_bytes", &s.fields, GUEST_FIELD_AVAILABLE);
+    put_guest_bytes(d, "free_bytes", &s.fields, GUEST_FIELD_FREE);
+    put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
+    put_guest_bytes(d, "swap_in_bytes", &s.fields, GUEST_FIELD_SWAP_IN);
+    put_guest_bytes(d, "swap_out_bytes", &s.fields, GUEST_FIELD_SWAP_OUT);
+    if (g->stats.has_rss)
+        dict_count(d, "rss_bytes", g->stats.rss_bytes);
+    dict_known(d, "agent_version", link_agent_version(g->link));
+    dict_known(d, "busy", s.busy);
+    dict_known(d, "pinned", s.pinned);
+    dict_bool(d, "distress", s.distress);
+    dict_bool(d, "moving", g->balloon.moving || g->setting);
+    dict_bool(d, "stalled", s.stalled);
+    dict_text(d, "rule", guard_rule_to_string(g->decided ? g->decision.rule : GUARD_RULE_NONE));
+    dict_text(d, "reason", g->decided ? g->decision.reason : "not decided yet");
+}
+
+static const char *full_why(const Guest *g)
+{
+    if (g->full.foreign)
+        return "set live by an administrator";
+    if (!g->info.persistent)
+        return "what it had when first seen (a transient domain)";
+    return g->info.configured_current_bytes == g->full.bytes ? "currentMemory of its definition"
+                                                             : "its definition, at most the maximum";
+}
+
+static void describe_definition(Dict *d, const Guest *g)
+{
+    const DomainInfo *i = &g->info;
+
+    dict_open(d, "definition");
+    if (i->id >= 0)
+        dict_count(d, "id", (uint64_t) i->id);
+    dict_bool(d, "persistent", i->persistent);
+    dict_count(d, "maximum_bytes", i->maximum_bytes);
+    if (i->configured_current_bytes > 0)
+        dict_count(d, "configured_current_bytes", i->configured_current_bytes);
+    dict_count(d, "full_bytes", g->full.bytes);
+    dict_text(d, "full_why", full_why(g));
+    dict_count(d, "floor_bytes", guest_floor(g));
+    dict_bool(d, "balloon", i->has_balloon);
+    dict_bool(d, "autodeflate", i->autodeflate);
+    dict_bool(d, "free_page_reporting", i->free_page_reporting);
+    if (i->stats_period_sec > 0)
+        dict_count(d, "stats_period_usec", i->stats_period_sec * USEC_PER_SEC);
+    dict_bool(d, "channel", i->has_channel);
+    dict_known(d, "pinned", i->pinned);
+    dict_close(d);
+}
+
+static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Balloon *b = &g->balloon;
+
+    dict_open(d, "balloon");
+    dict_bool(d, "known", b->known);
+    dict_count(d, "current_bytes", guest_current(g));
+    if (b->target_bytes > 0) {
+        dict_count(d, "from_bytes", b->from_bytes);
+        dict_count(d, "target_bytes", b->target_bytes);
+    }
+    dict_bool(d, "moving", b->moving);
+    dict_bool(d, "stalled", balloon_is_stalled(b, now_usec));
+    if (balloon_is_stalled(b, now_usec))
+        dict_count(d, "retry_in_usec", usec_since(now_usec, b->retry_usec));
+    dict_count(d, "moves", b->moves);
+    dict_count(d, "stalls", b->stalls);
+    if (b->shrink_rate > 0)
+        dict_bytes(d, "shrink_bytes_per_sec", b->shrink_rate);
+    if (b->grow_rate > 0)
+        dict_bytes(d, "grow_bytes_per_sec", b->grow_rate);
+    dict_age(d, "sent_age_usec", b->sent_usec, now_usec);
+    dict_age(d, "progress_age_usec", b->progress_usec, now_usec);
+    dict_age(d, "settled_age_usec", b->settled_usec, now_usec);
+    dict_bool(d, "reboot", g->reboot);
+    dict_count(d, "promised_bytes", g->promised_bytes);
+    dict_close(d);
+}
+
+/* The stats that a policy sees, from whichever source is in use. */
+static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
+{
+    SnapshotGuest s;
+
+    guest_snapshot(g, now_usec, &s);
+    dict_open(d, "stats");
+    dict_text(d, "source", guest_source_to_string(s.source));
+    if (s.age_usec != USEC_INFINITY)
+        dict_count(d, "age_usec", s.age_usec);
+    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
+        if (guest_has(&s.fields, f))
+            describe_field(d, guest_field_info(f), guest_get(&s.fields, f));
+    dict_close(d);
+}
+
+/* The sample as the source told it: bytes and times by their suffix, averages as ratios. */
+static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    char key[DESCRIBE_KEY_MAX];
+
+    dict_open(d, "report");
+    if (s) {
+        dict_text(d, "source", guest_source_to_string(s->source));
+        dict_count(d, "age_usec", usec_since(s->at_usec, now_usec));
+        for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
+            if (!report_has(&s->report, f))
+                continue;
+            snprintf(key, sizeof(key), "%s%s", report_field_name(f), report_units[f].suffix);
+            if (report_units[f].unit == REPORT_UNIT_CENTIPERCENT)
+                dict_real(d, key, report_get(&s->report, f) / 10000.0);
+            else
+                dict_count(d, key, report_get(&s->report, f));
+        }
+    }
+    dict_close(d);
+}
+
+/* Counters per second; stall times as the share of the time that was lost. */
+static void describe_rates(Dict *d, const Guest *g)
+{
+    char key[DESCRIBE_KEY_MAX];
+    double rate;
+
+    dict_open(d, "rates");
+    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
+        if (report_field_kind(f) != REPORT_KIND_COUNTER ||
+            !history_rate(&g->history, f, RATE_WINDOW_USEC, &rate))
+            continue;
+        if (report_units[f].unit == REPORT_UNIT_USEC) {
+            snprintf(key, sizeof(key), "%s_share", report_field_name(f));
+            dict_real(d, key, rate / USEC_PER_SEC);
+        } else {
+            snprintf(key, sizeof(key), "%s%s_per_sec", report_field_name(f), report_units[f].suffix);
+            dict_real(d, key, rate);
+        }
+    }
+    dict_close(d);
+}
+
+static void describe_virt_stats(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const VirtStats *s = &g->stats;
+    const struct {
+        const char *key;
+        bool has;
+        uint64_t value;
+    } fields[] = {
+        {"actual_bytes", s->has_actual, s->actual_bytes},
+        {"rss_bytes", s->has_rss, s->rss_bytes},
+        {"unused_bytes", s->has_unused, s->unused_bytes},
+        {"available_bytes", s->has_available, s->available_bytes},
+        {"usable_bytes", s->has_usable, s->usable_bytes},
+        {"disk_caches_bytes", s->has_disk_caches, s->disk_caches_bytes},
+        {"swap_in_bytes", s->has_swap_in, s->swap_in_bytes},
+        {"swap_out_bytes", s->has_swap_out, s->swap_out_bytes},
+        {"major_faults", s->has_major_faults, s->major_faults},
+        {"minor_faults", s->has_minor_faults, s->minor_faults},
+        {"last_update_sec", s->has_last_update, s->last_update_sec},
+    };
+
+    dict_open(d, "libvirt");
+    dict_bool(d, "lost", g->lost);
+    dict_age(d, "asked_age_usec", g->stats_asked_usec, now_usec);
+    dict_age(d, "age_usec", g->stats_usec, now_usec);
+    for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+        if (fields[i].has)
+            dict_count(d, fields[i].key, fields[i].value);
+    dict_close(d);
+}
+
+static void describe_channel(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const LinkStats *s = link_stats(g->link);
+    usec_t retry = MAX(g->channel_retry_usec, link_retry_usec(g->link));
+
+    dict_open(d, "channel");
+    dict_bool(d, "open", g->channel_open);
+    dict_bool(d, "welcomed", link_welcomed(g->link));
+    dict_known(d, "agent_version", link_agent_version(g->link));
+    dict_known(d, "boot_id", link_boot_id(g->link));
+    dict_count(d, "interval_usec", g->report_interval_usec);
+    if (!g->channel_open && retry > now_usec)
+        dict_count(d, "retry_in_usec", retry - now_usec);
+    dict_count(d, "messages", s->messages);
+    dict_count(d, "bytes", s->bytes);
+    dict_count(d, "rubbish_bytes", s->rubbish_bytes);
+    dict_count(d, "bad_frames", s->bad_frames);
+    dict_count(d, "refused", s->refused);
+    dict_count(d, "hellos", s->hellos);
+    dict_count(d, "drops", s->drops);
+    dict_close(d);
+}
+
+/* Not its because: that belongs to the policy that decided, which a reload may have replaced. The reason has
+ * its words. */
+static void describe_decision(Dict *d, const Guest *g)
+{
+    const Decision *decision = &g->decision;
+    const GuestBounds *b = &decision->bounds;
+
+    dict_open(d, "decision");
+    if (g->decided) {
+        dict_count(d, "wanted_bytes", decision->wanted_bytes);
+        dict_count(d, "target_bytes", decision->target_bytes);
+        dict_bool(d, "send", decision->send);
+        dict_text(d, "rule", guard_rule_to_string(decision->rule));
+        if (decision->rule != GUARD_RULE_NONE)
+            dict_text(d, "rule_why", guard_rule_describe(decision->rule));
+        if (decision->line > 0)
+            dict_count(d, "line", decision->line);
+        dict_count(d, "least_bytes", b->least_bytes);
+        dict_text(d, "least_rule", guard_rule_to_string(b->least_rule));
+        dict_count(d, "most_bytes", b->most_bytes);
+        dict_text(d, "most_rule", guard_rule_to_string(b->most_rule));
+        dict_text(d, "hold", guard_rule_to_string(b->hold));
+        dict_text(d, "reason", decision->reason);
+    }
+    dict_close(d);
+}
+
+static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
+{
+    dict_open(d, "times");
+    dict_age(d, "seen_age_usec", g->seen_usec, now_usec);
+    dict_age(d, "uptime_usec", g->boot_usec, now_usec);
+    dict_age(d, "distress_age_usec", g->distress_usec, now_usec);
+    if (g->distress_usec > 0)
+        dict_text(d, "distress_cause", distress_cause_to_string(g->distress_cause));
+    dict_age(d, "released_age_usec", g->released_usec, now_usec);
+    dict_close(d);
+}
+
+static void describe_history(Dict *d, const Guest *g, usec_t now_usec)
+{
+    dict_open(d, "history");
+    dict_count(d, "samples", g->history.count);
+    if (g->history.count > 0) {
+        dict_age(d, "newest_age_usec", history_get(&g->history, 0)->at_usec, now_usec);
+        dict_age(d, "oldest_age_usec", history_get(&g->history, g->history.count - 1)->at_usec, now_usec);
+    }
+    dict_close(d);
+}
+
+void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
+{
+    describe_guest_row(d, g, now_usec);
+    describe_definition(d, g);
+    describe_balloon(d, g, now_usec);
+    describe_decision(d, g);
+    describe_stats(d, g, now_usec);
+    describe_rates(d, g);
+    describe_report(d, g, now_usec);
+    describe_virt_stats(d, g, now_usec);
+    describe_channel(d, g, now_usec);
+    describe_times(d, g, now_usec);
+    describe_history(d, g, now_usec);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/show/entitle.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "base/units.h"
+#include "host-agent/show/api.h"
+#include "host-agent/show/dict.h"
+
+/* A domain whose QEMU is stopped holds the call; the caller is told before it gives up by itself. */
+#define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
+#define ANSWER_MAX        1024U
+
+/* A call that waits for libvirt. */
+typedef struct Entitling {
+    sd_bus_message *call;
+    sd_event_source *timer;
+    char answer[ANSWER_MAX]; /* when it is done */
+} Entitling;
+
+static Entitling *entitling_free(Entitling *w)
+{
+    if (!w)
+        return NULL;
+    sd_bus_message_unref(w->call);
+    sd_event_source_disable_unref(w->timer);
+    free(w);
+    return NULL;
+}
+DEFINE_CLEANUP_FUNC(Entitling, entitling_free);
+
+static int unknown_key(const char *name, sd_bus_error *error)
+{
+    Nearest near;
+
+    nearest_init(&near, name, strlen(name));
+    for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++)
+        nearest_offer(&near, entitlement_key_to_string(k));
+    return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE,
+                             "An entitlement has no '%.64s'%s%s%s; it has min, full, max, shares and mode",
+                             name, near.best ? "; did you mean '" : "", near.best ? near.best : "",
+                             near.best ? "'?" : "");
+}
+
+/* Takes all values over what is said so far. The first that isn't taken is told. */
+static int read_values(sd_bus_message *message, Entitlement *e, sd_bus_error *error)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+    const char *name, *text;
+    bool any = false;
+    int r;
+
+    r = sd_bus_message_enter_container(message, 'a', "{ss}");
+    while (r >= 0 && (r = sd_bus_message_read(message, "{ss}", &name, &text)) > 0) {
+        EntitlementKey key = entitlement_key_from_string(name);
+
+        if (key < 0)
+            return unknown_key(name, error);
+        if (entitlement_set(e, key, text, why) < 0)
+            return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "%s. Nothing was changed", why);
+        any = true;
+    }
+    if (r >= 0)
+        r = sd_bus_message_exit_container(message);
+    if (r >= 0 && !any)
+        return sd_bus_error_set(error, BUS_ERROR_BAD_VALUE,
+                                "No value was given: min, full, max, shares or mode, each with a text");
+    return r;
+}
+
+static const char *value_text(char buf[static UNITS_FORMAT_MAX], const Entitlement *e, EntitlementKey key)
+{
+    uint64_t bytes = key == ENTITLEMENT_KEY_MIN    ? e->min_bytes
+                     : key == ENTITLEMENT_KEY_FULL ? e->full_bytes
+                                                   : e->growth_bytes;
+
+    if (key == ENTITLEMENT_KEY_MODE)
+        return e->mode == GUEST_MODE_INVALID ? "default" : guest_mode_to_string(e->mode);
+    if (key != ENTITLEMENT_KEY_SHARES)
+        return bytes == 0 ? "default" : format_size(buf, bytes);
+    snprintf(buf, UNITS_FORMAT_MAX, e->shares > 0 ? "%.0f" : "default", e->shares);
+    return buf;
+}
+
+/* "web1: min default → 1.00 GiB, shares 500 → 2000; …" */
+static void tell_change(char answer[static ANSWER_MAX], const Guest *g, const Entitlement *e)
+{
+    char name[DOMAIN_NAME_MAX + 1], before[UNITS_FORMAT_MAX], after[UNITS_FORMAT_MAX];
+    const Entitlement *was = &g->info.entitlement;
+    const char *separator = ": ";
+    size_t fill;
+
+    fill = (size_t) snprintf(answer, ANSWER_MAX, "%s", text_make_utf8(name, sizeof(name), g->info.name));
+    for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++) {
+        const char *from = value_text(before, was, k), *to = value_text(after, e, k);
+
+        if (strcmp(from, to) == 0)
+            continue;
+        fill += (size_t) snprintf(answer + fill, ANSWER_MAX - fill, "%s%s %s → %s", separator,
+                                  entitlement_key_to_string(k), from, to);
+        separator = ", ";
+    }
+    fill += (size_t) snprintf(
+        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": written anew; " : "; ",
+        g->info.persistent ? "in the running domain and in its definition"
+                           : "in the running domain, which has no definition to keep it");
+    if (e->mode == GUEST_MODE_AUTO && g->manager->mode != GUEST_MODE_AUTO)
+        snprintf(answer + fill, ANSWER_MAX - fill,
+                 ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto lets it)",
+                 guest_mode_to_string(g->manager->mode));
+}
+
+void entitle_done(Guest *g, int error, const char *text)
+{
+    _cleanup_(entitling_freep) Entitling *w = TAKE_PTR(g->entitling);
+    char name[DOMAIN_NAME_MAX + 1], why[512];
+    int r;
+
+    if (!w)
+        return;
+    text_make_utf8(name, sizeof(name), g->info.name);
+    text_make_utf8(why, sizeof(why), text ? text : strerror(-error));
+    r = error < 0 ? sd_bus_reply_method_errorf(w->call, BUS_ERROR_REFUSED,
+                                               "%s: its entitlement couldn't be written: %s", name, why)
+                  : sd_bus_reply_method_return(w->call, "s", w->answer);
+    if (r < 0)
+        log_debug_errno(-r, "%s: cannot answer who set its entitlement: %m", g->info.name);
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    entitle_done(userdata, -ETIMEDOUT,
+                 "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with "
+                 "ballastctl set VM");
+    return 0;
+}
+
+static int entitling_new(sd_bus_message *call, Guest *g, const Entitlement *e, Entitling **ret)
+{
+    _cleanup_(entitling_freep) Entitling *w = calloc(1, sizeof(Entitling));
+    int r;
+
+    if (!w)
+        return -ENOMEM;
+    r = sd_event_add_time_relative(g->manager->event, &w->timer, CLOCK_MONOTONIC, ENTITLE_WAIT_USEC, 0,
+                                   on_timeout, g);
+    if (r < 0)
+        return r;
+    w->call = sd_bus_message_ref(call);
+    tell_change(w->answer, g, e);
+    *ret = TAKE_PTR(w);
+    return 0;
+}
+
+static const char *why_refused(int r)
+{
+    return r == -ENOTCONN ? "libvirt is away"
+           : r == -EBUSY  ? "the last change is still being written; try again"
+           : r == -ENOENT ? "it is gone"
+                          : strerror(-r);
+}
+
+int entitle_begin(sd_bus_message *message, Guest *g, sd_bus_error *error)
+{
+    char name[DOMAIN_NAME_MAX + 1], why[ENTITLEMENT_WHY_MAX], answer[DOMAIN_NAME_MAX + 64];
+    _cleanup_(entitling_freep) Entitling *w = NULL;
+    Entitlement e = g->info.entitlement;
+    int r;
+
+    text_make_utf8(name, sizeof(name), g->info.name);
+    r = read_values(message, &e, error);
+    if (r < 0)
+        return r;
+    if (entitlement_check(&e, g->info.maximum_bytes, why) < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
+    if (g->entitling)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
+                                 why_refused(-EBUSY));
+    /* What is there and isn't right is put right, though nothing of what counts changes. */
+    if (entitlement_equal(&e, &g->info.entitlement) && !g->info.entitlement_problem[0]) {
+        snprintf(answer, sizeof(answer), "%s: as before, so nothing was changed", name);
+        return sd_bus_reply_method_return(message, "s", answer);
+    }
+    r = entitling_new(message, g, &e, &w);
+    if (r >= 0)
+        r = virt_entitle(g->manager->virt, g->info.uuid, &e);
+    if (r < 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
+                                 why_refused(r));
+    g->entitling = TAKE_PTR(w);
+    return 1;
+}
