@@ -76,7 +76,14 @@ struct Function {
     uint64_t cost;    /* operations of a call, at most */
 };
 
-typedef enum Builtin { BUILTIN_NONE, BUILTIN_MIN, BUILTIN_MAX, BUILTIN_CLAMP, BUILTIN_ABS } Builtin;
+typedef enum Builtin {
+    BUILTIN_NONE,
+    BUILTIN_MIN,
+    BUILTIN_MAX,
+    BUILTIN_CLAMP,
+    BUILTIN_ABS,
+    BUILTIN_ROUND,
+} Builtin;
 
 typedef enum ExprType {
     EXPR_ERROR, /* stands where something couldn't be read: the error has been told */
@@ -128,6 +135,14 @@ struct Expr {
     Kind kind;            /* LITERAL */
 };
 
+/* One of the values that a loop's guests are ordered by. */
+typedef struct Key Key;
+struct Key {
+    Key *next; /* decides between equals */
+    Expr *expr;
+    bool descending;
+};
+
 typedef enum StatementType {
     STATEMENT_CONST,
     STATEMENT_LET,
@@ -151,8 +166,8 @@ struct Statement {
     Expr *expr;          /* value, condition, function's body */
     const char *because; /* in the source, or NULL */
     size_t because_length;
-    Expr *where, *by; /* FOR; may be NULL */
-    bool descending;
+    Expr *where;                 /* FOR; may be NULL */
+    Key *by;                     /* FOR; may be NULL */
     Statement *body, *otherwise; /* IF, FOR */
     Function *function;
     Name *parameters[FUNCTION_PARAMETERS_MAX];

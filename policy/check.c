@@ -572,7 +572,6 @@ static void check_for(Checker *c, Statement *s)
 {
     Symbol *outer = c->scope;
     uint32_t loop = c->loop;
-    Kind k;
 
     if (loop)
         error_at(c, s->at, "so a policy's time grows with the guests, not with their square",
@@ -582,10 +581,10 @@ static void check_for(Checker *c, Statement *s)
     if (s->symbol)
         s->symbol->kind = KIND_GUEST;
     check_condition(c, s->where);
-    k = s->by ? check_value(c, s->by) : KIND_ANY;
-    if (k == KIND_BOOLEAN)
-        error_at(c, s->by->at, "'where' selects guests",
-                 "guests are ordered by a number, bytes or a duration");
+    for (const Key *k = s->by; k; k = k->next)
+        if (check_value(c, k->expr) == KIND_BOOLEAN)
+            error_at(c, k->expr->at, "'where' selects guests",
+                     "guests are ordered by a number, bytes or a duration");
     check_statements(c, s->body, false);
     leave_scope(c, outer);
     c->loop = loop;

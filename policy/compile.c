@@ -63,6 +63,7 @@ static int stack_effect(Operation op, uint8_t field)
     case OP_DIV:
     case OP_MIN:
     case OP_MAX:
+    case OP_ROUND:
     case OP_LT:
     case OP_LE:
     case OP_GT:
@@ -169,8 +170,11 @@ static void compile_default(Compiler *c, const Expr *e)
 
 static void compile_call(Compiler *c, const Expr *e)
 {
-    static const Operation builtins[] = {
-        [BUILTIN_MIN] = OP_MIN, [BUILTIN_MAX] = OP_MAX, [BUILTIN_CLAMP] = OP_CLAMP, [BUILTIN_ABS] = OP_ABS};
+    static const Operation builtins[] = {[BUILTIN_MIN] = OP_MIN,
+                                         [BUILTIN_MAX] = OP_MAX,
+                                         [BUILTIN_CLAMP] = OP_CLAMP,
+                                         [BUILTIN_ABS] = OP_ABS,
+                                         [BUILTIN_ROUND] = OP_ROUND};
     const Function *f;
     bool fold = e->builtin == BUILTIN_MIN || e->builtin == BUILTIN_MAX;
 
@@ -353,31 +357,41 @@ static void compile_if(Compiler *c, const Statement *s)
     land(c, end);
 }
 
-/* where or by: a segment that leaves one value. */
-static uint32_t compile_segment(Compiler *c, const Expr *e)
+/* The loop's segments that select and order guests; what they leave on the stack is taken by the loop. */
+static void compile_selection(Compiler *c, const Statement *s, Loop *loop)
 {
-    uint32_t entry = c->policy->n_code;
+    Policy *p = c->policy;
+    uint32_t depth = c->depth;
 
-    if (!e)
-        return NO_CODE;
-    compile_expr(c, e);
-    emit(c, OP_END, 0, 0, e->at);
-    c->depth--; /* taken by the loop */
-    return entry;
+    loop->where = s->where ? p->n_code : NO_CODE;
+    if (s->where) {
+        compile_expr(c, s->where);
+        emit(c, OP_END, 0, 0, s->where->at);
+    }
+    c->depth = depth;
+    loop->by = s->by ? p->n_code : NO_CODE;
+    for (const Key *k = s->by; k; k = k->next) {
+        compile_expr(c, k->expr);
+        if (k->descending)
+            emit(c, OP_NEG, 0, 0, k->expr->at);
+        loop->n_keys++;
+    }
+    if (s->by)
+        emit(c, OP_END, 0, 0, s->by->expr->at);
+    c->depth = depth;
 }
 
 static void compile_for(Compiler *c, const Statement *s)
 {
     Policy *p = c->policy;
-    Loop loop = {.saved = p->n_saved_slots, .descending = s->descending};
+    Loop loop = {.saved = p->n_saved_slots};
 
     if (!RESERVE(c, p->loops, allocated_loops, p->n_loops))
         return;
     emit(c, OP_LOOP, 0, p->n_loops, s->at);
     c->loop = &loop;
     c->loop_number = p->n_loops + 1;
-    loop.where = compile_segment(c, s->where);
-    loop.by = compile_segment(c, s->by);
+    compile_selection(c, s, &loop);
     loop.body = p->n_code;
     compile_statements(c, s->body);
     emit(c, OP_END, 0, 0, s->at);
@@ -385,6 +399,7 @@ static void compile_for(Compiler *c, const Statement *s)
     c->loop = NULL;
 
     p->n_saved_max = MAX(p->n_saved_max, loop.n_saved);
+    p->n_keys_max = MAX(p->n_keys_max, loop.n_keys);
     p->loops[p->n_loops++] = loop;
 }
 

@@ -12,6 +12,7 @@ typedef enum Failure {
     FAILURE_NONE,
     FAILURE_MISSING, /* a stat */
     FAILURE_ZERO,    /* division */
+    FAILURE_STEP,    /* to round to */
     FAILURE_RANGE,   /* not finite */
     FAILURE_NEGATIVE,
     FAILURE_TARGET,
@@ -22,9 +23,9 @@ typedef struct Frame {
     const double *parameters;
 } Frame;
 
-/* One guest's place in a loop: by key, then by UUID. */
+/* One guest's place in a loop: by its keys, then by UUID. */
 typedef struct Place {
-    double key;
+    double key;    /* the first; the others are in Machine.keys */
     uint32_t rank; /* in the order of UUIDs */
     uint32_t guest;
 } Place;
@@ -34,6 +35,8 @@ typedef struct Machine {
     const PolicyInput *input;
     PolicyOutput *output;
     double *slots, *stack, *saved;
+    double *keys; /* the n_more further keys of each guest, by rank */
+    uint32_t n_more;
     Place *places;
     uint32_t *by_uuid; /* guests in the order of their UUIDs; NULL: as they are */
     uint32_t guest;    /* whose turn it is */
@@ -215,6 +218,13 @@ static bool run(Machine *m, uint32_t at, double *stack)
             top -= 2;
             *top = MAX(top[1], MIN(top[0], top[2]));
             break;
+        case OP_ROUND:
+            top--;
+            if (top[1] <= 0)
+                failure = FAILURE_STEP;
+            else
+                *top = CHECKED(round(top[0] / top[1]) * top[1]);
+            break;
         case OP_JUMP:
             at = i->arg - 1;
             break;
@@ -270,6 +280,9 @@ static void describe(const Machine *m, size_t guest, PolicyNote *ret)
     case FAILURE_ZERO:
         text = "division by zero";
         break;
+    case FAILURE_STEP:
+        text = "rounded to a step that isn't above 0";
+        break;
     case FAILURE_RANGE:
         text = "the result is too large";
         break;
@@ -294,22 +307,30 @@ static void note(Machine *m, size_t guest)
         describe(m, guest, &o->notes[o->n_notes++]);
 }
 
-static int place_compare(const void *a, const void *b)
+static int place_compare(const void *a, const void *b, void *machine)
 {
     const Place *x = a, *y = b;
+    const Machine *m = machine;
 
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
+    for (uint32_t i = 0; i < m->n_more; i++) {
+        double k = m->keys[(size_t) x->rank * m->n_more + i], l = m->keys[(size_t) y->rank * m->n_more + i];
+
+        if (k != l)
+            return k < l ? -1 : 1;
+    }
     return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Fills m->places with the loop's guests in the order of their turns. Filter and key of all are worked out
+/* Fills m->places with the loop's guests in the order of their turns. Filter and keys of all are worked out
  * before the first turn; a guest for which that fails is left out. */
 static size_t select_guests(Machine *m, const Loop *l)
 {
     double *result = m->stack;
     size_t n = 0;
 
+    m->n_more = l->n_keys > 0 ? l->n_keys - 1 : 0;
     for (uint32_t rank = 0; rank < m->input->n_guests; rank++) {
         Place p = {.rank = rank, .guest = m->by_uuid ? m->by_uuid[rank] : rank};
 
@@ -327,12 +348,14 @@ static size_t select_guests(Machine *m, const Loop *l)
                 note(m, p.guest);
                 continue;
             }
-            p.key = l->descending ? -*result : *result;
+            p.key = result[0];
+            for (uint32_t i = 0; i < m->n_more; i++)
+                m->keys[(size_t) rank * m->n_more + i] = result[1 + i];
         }
         m->places[n++] = p;
     }
     if (l->by != NO_CODE && n > 1)
-        qsort(m->places, n, sizeof(m->places[0]), place_compare);
+        qsort_r(m->places, n, sizeof(m->places[0]), place_compare, m);
     return n;
 }
 
@@ -381,7 +404,8 @@ static bool sorted_by_uuid(const PolicyInput *input)
 static int machine_init(Machine *m, double **ret_memory)
 {
     const Policy *p = m->policy;
-    size_t n_doubles = (size_t) p->n_slots + p->n_stack + p->n_saved_max + 1, n = m->input->n_guests;
+    size_t n = m->input->n_guests, n_keys = n * (p->n_keys_max > 0 ? p->n_keys_max - 1 : 0);
+    size_t n_doubles = (size_t) p->n_slots + p->n_stack + p->n_saved_max + n_keys + 1;
     double *memory = malloc(n_doubles * sizeof(double) + n * (sizeof(Place) + sizeof(uint32_t)));
 
     if (!memory)
@@ -389,6 +413,7 @@ static int machine_init(Machine *m, double **ret_memory)
     m->slots = memory;
     m->stack = m->slots + p->n_slots;
     m->saved = m->stack + p->n_stack;
+    m->keys = m->saved + p->n_saved_max;
     m->places = (Place *) (memory + n_doubles);
     memcpy(m->slots, p->slots, p->n_slots * sizeof(double));
     if (!sorted_by_uuid(m->input)) {

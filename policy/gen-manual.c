@@ -36,8 +36,10 @@ static void print_line(const char *line)
     static const struct {
         const char *name;
         unsigned value;
-    } limits[] = {
-        {"@SIZE@", POLICY_SIZE_MAX / 1024}, {"@DEPTH@", POLICY_DEPTH_MAX}, {"@COST@", POLICY_COST_MAX}};
+    } limits[] = {{"@SIZE@", POLICY_SIZE_MAX / 1024},
+                  {"@DEPTH@", POLICY_DEPTH_MAX},
+                  {"@COST@", POLICY_COST_MAX},
+                  {"@KEYS@", POLICY_KEYS_MAX}};
 
     while (*line) {
         const char *at = strchr(line, '@');

@@ -114,6 +114,7 @@ static const struct {
     [BUILTIN_MAX] = {"max", 2, ARGUMENTS_MAX, "max(a, b, ...): the largest of 2 to 16 values"},
     [BUILTIN_CLAMP] = {"clamp", 3, 3, "clamp(x, low, high): x, but not below low nor above high"},
     [BUILTIN_ABS] = {"abs", 1, 1, "abs(x): x without its sign"},
+    [BUILTIN_ROUND] = {"round", 2, 2, "round(x, step): the multiple of step that is nearest to x"},
 };
 
 Builtin builtin_from_name(const Name *name)

@@ -12,7 +12,8 @@
  *             | "fn" name "(" [name {"," name}] ")" "=" expr
  *             | name "=" expr | name "." name "=" expr ["because" text]
  *             | "if" expr block {"else" "if" expr block} ["else" block]
- *             | "for" name "in" "guests" ["where" expr] ["by" expr ("asc" | "desc")] block
+ *             | "for" name "in" "guests" ["where" expr] ["by" key {"," key}] block
+ *   key       = expr ("asc" | "desc")
  *   block     = "{" {statement} "}"
  *   expr      = "if" expr "then" expr "else" expr | operators over operands
  *   operand   = literal | name | name "." name ["??" ["-"] operand] | name "(" [expr {"," expr}] ")" | "("
@@ -495,6 +496,40 @@ static void parse_if(Parser *p, Statement *s)
     p->depth--;
 }
 
+/* The values behind "by". Returns whether they could be read. */
+static bool parse_keys(Parser *p, Key **tail)
+{
+    unsigned n = 0;
+
+    do {
+        Key *k = arena_alloc(&p->unit->arena, sizeof(*k));
+
+        if (!k) {
+            p->error = -ENOMEM;
+            p->token.type = TOKEN_END;
+            return false;
+        }
+        if (n++ >= POLICY_KEYS_MAX) {
+            diagnostics_add(p->unit->diagnostics, p->token.at, NULL,
+                            "guests are ordered by at most %u values", POLICY_KEYS_MAX);
+            recover(p, true);
+            return false;
+        }
+        *tail = k;
+        tail = &k->next;
+        k->expr = statement_expr(p, true);
+        if (!k->expr || k->expr->type == EXPR_ERROR)
+            return false;
+        k->descending = p->token.type == TOKEN_DESC;
+        if (!accept(p, TOKEN_DESC) && !accept(p, TOKEN_ASC)) {
+            expected(p, "'asc' or 'desc'", NULL);
+            recover(p, true);
+            return false;
+        }
+    } while (accept(p, TOKEN_COMMA));
+    return true;
+}
+
 /* "where" and "by" of a loop. Returns whether they could be read. */
 static bool parse_selection(Parser *p, Statement *s)
 {
@@ -503,17 +538,7 @@ static bool parse_selection(Parser *p, Statement *s)
         if (!s->where || s->where->type == EXPR_ERROR)
             return false;
     }
-    if (!accept(p, TOKEN_BY))
-        return true;
-    s->by = statement_expr(p, true);
-    if (!s->by || s->by->type == EXPR_ERROR)
-        return false;
-    s->descending = p->token.type == TOKEN_DESC;
-    if (accept(p, TOKEN_DESC) || accept(p, TOKEN_ASC))
-        return true;
-    expected(p, "'asc' or 'desc'", NULL);
-    recover(p, true);
-    return false;
+    return !accept(p, TOKEN_BY) || parse_keys(p, &s->by);
 }
 
 static void parse_for(Parser *p, Statement *s)

@@ -15,6 +15,7 @@ typedef struct Policy Policy;
 /* Limits on a policy file, so that loading one is bounded too. */
 #define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text */
 #define POLICY_DEPTH_MAX       64U            /* nesting of expressions and blocks, depth of calls */
+#define POLICY_KEYS_MAX        8U             /* values that a loop's guests are ordered by */
 #define POLICY_DIAGNOSTICS_MAX 20U            /* errors told in one run */
 #define POLICY_NOTES_MAX       16U            /* undone turns told in one evaluation; the rest is counted */
 #define POLICY_NOTE_MAX        160U

@@ -41,6 +41,7 @@ typedef enum Operation {
     OP_NOT,
     OP_ABS,
     OP_CLAMP,
+    OP_ROUND,
     OP_JUMP,        /* to arg */
     OP_JUMP_UNLESS, /* pop; to arg where it is false */
     OP_AND,         /* where the top is false: jump to arg and keep it; else pop */
@@ -60,11 +61,12 @@ typedef struct Instruction {
     uint32_t arg;
 } Instruction;
 
-/* Three segments of code, each up to its OP_END; where and by may be NO_CODE. */
+/* Three segments of code, each up to its OP_END; where and by may be NO_CODE. by leaves n_keys values, the
+ * smallest of which go first: where the order is descending, they have been negated. */
 typedef struct Loop {
     uint32_t where, by, body;
     uint32_t next; /* the code behind the loop */
-    bool descending;
+    uint32_t n_keys;
     uint32_t saved, n_saved; /* in saved_slots: the variables of outside that a turn may change */
 } Loop;
 
@@ -80,6 +82,7 @@ struct Policy {
     uint32_t n_texts;
     Loop *loops;
     uint32_t n_loops;
+    uint32_t n_keys_max; /* of one loop */
     uint32_t *saved_slots;
     uint32_t n_saved_slots, n_saved_max; /* all; of one loop */
     double *slots;                       /* as they are when it begins: constants worked out, variables 0 */

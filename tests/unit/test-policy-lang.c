@@ -110,6 +110,15 @@ static const struct {
     {"clamp(2B, 1B, 3B)", 2},
     {"clamp(2B, 3B, 1B)", 3}, /* bounds that cross: the low one */
     {"abs(2B - 5B)", 3},
+    {"round(100MiB, 64MiB)", 128.0 * MIB},
+    {"round(95MiB, 64MiB)", 64.0 * MIB},
+    {"round(31MiB, 64MiB)", 0},
+    {"round(96MiB, 64MiB)", 128.0 * MIB}, /* half-way: away from 0 */
+    {"round(-96MiB, 64MiB)", -128.0 * MIB},
+    {"round(128MiB - 1B, 64MiB) - round(128MiB + 1B, 64MiB)", 0},
+    {"1B * round(26%, 25%)", 0.25},
+    {"1B * (round(1.6s, 1s) / 1s)", 2},
+    {"1B * round(7.5, 1)", 8},
     {"if 1 < 2 then 1B else 2B", 1},
     {"if 2 < 1 then 1B else if 2 < 3 then 2B else 3B", 2},
     {"1B + (if true then 1B else 2B + 5B)", 2},
@@ -224,6 +233,20 @@ static const struct {
     {"for g in guests\nwhere g.free < 2GiB\nby g.free asc\n{", {[A] = 1}},
     {"for g in guests where false {", {}},
     {"for g in guests by g.psi_memory_some ?? 50% desc {", {[B] = 1, [A] = 2, [C] = 3}},
+    /* several keys: what is equal in one goes on to the next, and at last by UUID */
+    {"for g in guests by g.free desc, g.psi_memory_some ?? 50% asc {", {[C] = 1, [B] = 2, [A] = 3}},
+    {"for g in guests by g.free desc, g.psi_memory_some ?? 50% desc {", {[B] = 1, [C] = 2, [A] = 3}},
+    {"for g in guests by g.free asc, g.psi_memory_some ?? 0% asc {", {[A] = 1, [B] = 2, [C] = 3}},
+    {"for g in guests by g.age asc, g.free desc {", {[B] = 1, [C] = 2, [A] = 3}},
+    {"for g in guests by g.age asc, g.full desc, g.psi_memory_some ?? 50% asc, g.free desc {",
+     {[C] = 1, [A] = 2, [B] = 3}},
+    {"for g in guests by g.free asc, g.psi_memory_some ?? 9 desc, g.age asc {", {[A] = 1, [B] = 2, [C] = 3}},
+    {"for g in guests\nwhere g.free > 2GiB\nby g.age asc\n, g.psi_memory_some ?? 50% asc\n{",
+     {[C] = 1, [B] = 2}},
+    {"for g in guests by round(g.free, 10GiB) desc {", {[A] = 1, [B] = 2, [C] = 3}},
+    {"for g in guests by round(g.free, 10GiB) desc, g.free desc {", {[B] = 1, [C] = 2, [A] = 3}},
+    {"for g in guests by 1 asc, 2 asc, 3 asc, 4 asc, 5 asc, 6 asc, 7 asc, g.free desc {",
+     {[B] = 1, [C] = 2, [A] = 3}},
 };
 
 START_TEST(test_order)
@@ -296,6 +319,16 @@ static const struct {
     {"let relax_mark = 0B\nfor g in guests by 1 + g.psi_memory_some asc {\n relax_mark = relax_mark + 1GiB\n"
      " g.target = 1GiB }",
      2, 26, "g.psi_memory_some is missing"},
+    {"let relax_mark = 0B\nfor g in guests by g.free asc, g.psi_memory_some asc {\n relax_mark = relax_mark "
+     "+ "
+     "1GiB\n g.target = 1GiB }",
+     2, 34, "g.psi_memory_some is missing"},
+    {"let relax_mark = 0B\nfor g in guests {\n g.target = 1GiB; relax_mark = relax_mark + 1GiB\n"
+     " let x = round(g.free, if g.psi_memory_some ?? 0 == 0 then 0B else 1B)\n}",
+     4, 10, "rounded to a step that isn't above 0"},
+    {"let relax_mark = 0B\nfor g in guests {\n g.target = 1GiB; relax_mark = relax_mark + 1GiB\n"
+     " let x = round(g.free, (g.psi_memory_some ?? -1) * 1MiB)\n}",
+     4, 10, "rounded to a step that isn't above 0"},
     {"fn f(x) = x.psi_memory_some\nlet relax_mark = 0B\nfor g in guests {\n relax_mark = relax_mark + 1GiB\n"
      " g.target = f(g) * 4GiB }",
      1, 13, "g.psi_memory_some is missing"},
@@ -392,6 +425,52 @@ START_TEST(test_stat_not_finite)
         ck_assert_str_eq(w.output.notes[0].text, "g.free is missing");
         ck_assert(isnan(target(&w, B)));
         ck_assert_double_eq(target(&w, A), 1.0 * GIB);
+    }
+}
+END_TEST
+
+/* Many guests, random keys with many ties: each turn comes after those before it in the order that is asked
+ * for. */
+START_TEST(test_order_of_many)
+{
+    enum { MANY = 1000 };
+    _cleanup_(policy_freep) Policy *p =
+        load("for g in guests by round(g.free, 100B) desc, g.cache asc, g.used desc { g.target = 1B }");
+    static GuestFields fields[MANY];
+    static PolicyGuest guests[MANY];
+    static PolicyAssignment assignments[MANY];
+    static char uuids[MANY][8];
+    size_t turns[MANY];
+    HostFields host = {};
+    PolicyInput input = {.host = &host, .guests = guests, .n_guests = MANY};
+    PolicyOutput output = {.assignments = assignments};
+    uint64_t x = 88172645463325252;
+
+    for (size_t i = 0; i < MANY; i++) {
+        x = x * 6364136223846793005U + 1442695040888963407U;
+        guest_set(&fields[i], GUEST_FIELD_FREE, (double) (x >> 60) * 30);
+        guest_set(&fields[i], GUEST_FIELD_CACHE, (double) (x >> 56 & 7));
+        guest_set(&fields[i], GUEST_FIELD_USED, (double) (x >> 50 & 3));
+        (void) snprintf(uuids[i], sizeof(uuids[i]), "%03u", (unsigned) (x >> 33) % 1000);
+        guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
+    }
+    ck_assert_int_eq(policy_run(p, &input, &output), 0);
+    ck_assert_uint_eq(output.notes_total, 0);
+    for (size_t i = 0; i < MANY; i++) {
+        ck_assert(assignments[i].order >= 1 && assignments[i].order <= MANY);
+        turns[assignments[i].order - 1] = i;
+    }
+    for (size_t i = 1; i < MANY; i++) {
+        const GuestFields *f = &fields[turns[i - 1]], *g = &fields[turns[i]];
+        double a = round(guest_get(f, GUEST_FIELD_FREE) / 100),
+               b = round(guest_get(g, GUEST_FIELD_FREE) / 100);
+        double c = guest_get(f, GUEST_FIELD_CACHE), d = guest_get(g, GUEST_FIELD_CACHE);
+        double u = guest_get(f, GUEST_FIELD_USED), v = guest_get(g, GUEST_FIELD_USED);
+
+        ck_assert(
+            a > b ||
+            (a == b && (c < d || (c == d && (u > v || (u == v && strcmp(guests[turns[i - 1]].uuid,
+                                                                        guests[turns[i]].uuid) <= 0))))));
     }
 }
 END_TEST
@@ -530,6 +609,7 @@ int main(void)
     tcase_add_test(t, test_undone_turn_keeps_earlier_ones);
     tcase_add_test(t, test_void);
     tcase_add_test(t, test_stat_not_finite);
+    tcase_add_test(t, test_order_of_many);
     tcase_add_test(t, test_many_and_none);
     tcase_add_test(t, test_same_input_same_output);
     tcase_add_test(t, test_mom);
