@@ -54,15 +54,24 @@ static void setting_on_stop(Dict *d, const char *key, const OnStop *value)
     dict_text(d, key, *value == ON_STOP_RELEASE ? "release" : "keep");
 }
 
-static void setting_patterns(Dict *d, const char *key, char **const *patterns)
+/* A section [Guest PATTERN]: what it says. */
+static void describe_pattern(Dict *d, const ConfigGuests *p)
 {
-    char text[DICT_TEXT_MAX];
-    size_t fill = 0;
+    const Entitlement *e = &p->entitlement;
 
-    text[0] = '\0';
-    for (char **p = *patterns; p && *p && fill < sizeof(text); p++)
-        fill += snprintf(text + fill, sizeof(text) - fill, "%s%s", p == *patterns ? "" : " ", *p);
-    dict_text(d, key, text);
+    dict_begin(d);
+    dict_text(d, "name", p->pattern);
+    if (e->min_bytes > 0)
+        dict_count(d, "min_bytes", e->min_bytes);
+    if (e->full_bytes > 0)
+        dict_count(d, "full_bytes", e->full_bytes);
+    if (e->growth_bytes > 0)
+        dict_count(d, "max_bytes", e->growth_bytes);
+    if (e->shares > 0)
+        dict_bytes(d, "shares", e->shares);
+    if (e->mode != GUEST_MODE_INVALID)
+        dict_text(d, "mode", guest_mode_to_string(e->mode));
+    dict_end(d);
 }
 
 void describe_config(Dict *d, const Manager *m)
@@ -76,7 +85,6 @@ void describe_config(Dict *d, const Manager *m)
 #define SETTING_SIZE_OR_RATIO setting_size_or_ratio
 #define SETTING_LOG_LEVEL     setting_log_level
 #define SETTING_ON_STOP       setting_on_stop
-#define SETTING_PATTERNS      setting_patterns
 #define SETTING_PATH          SETTING_TEXT
 #define SETTING_SECONDS       SETTING_DURATION
 
@@ -86,5 +94,9 @@ void describe_config(Dict *d, const Manager *m)
     SETTING_##type(d, section "." key, &c->member);
 #include "host-agent/config.def"
 #undef SETTING
+    dict_list_open(d, "guests", "aa{sv}");
+    for (size_t i = 0; i < c->n_guests; i++)
+        describe_pattern(d, &c->guests[i]);
+    dict_list_close(d);
     dict_close(d);
 }

@@ -67,16 +67,77 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
     dict_known(d, "busy", s.busy);
     dict_known(d, "pinned", s.pinned);
     dict_bool(d, "distress", s.distress);
+    dict_bool(d, "hurting", s.hurting);
+    dict_bool(d, "spared", s.spared);
     dict_bool(d, "moving", g->balloon.moving || g->setting);
     dict_bool(d, "stalled", s.stalled);
     dict_text(d, "rule", guard_rule_to_string(g->decided ? g->decision.rule : GUARD_RULE_NONE));
     dict_text(d, "reason", g->decided ? g->decision.reason : "not decided yet");
 }
 
+/* The entitlement: what is said of each value, by whom, and what is in force. */
+
+static uint64_t said_bytes(const Entitlement *e, EntitlementKey k)
+{
+    return k == ENTITLEMENT_KEY_MIN    ? e->min_bytes
+           : k == ENTITLEMENT_KEY_FULL ? e->full_bytes
+                                       : e->growth_bytes;
+}
+
+static bool says(const Entitlement *e, EntitlementKey k)
+{
+    return k == ENTITLEMENT_KEY_SHARES ? e->shares > 0
+           : k == ENTITLEMENT_KEY_MODE ? e->mode != GUEST_MODE_INVALID
+                                       : said_bytes(e, k) > 0;
+}
+
+static uint64_t bytes_in_force(const Guest *g, EntitlementKey k)
+{
+    if (k == ENTITLEMENT_KEY_MIN)
+        return guest_floor(g);
+    return k == ENTITLEMENT_KEY_FULL ? g->full.bytes : MAX(g->full.bytes, g->entitlement.growth_bytes);
+}
+
+static void describe_entitlement(Dict *d, const Guest *g)
+{
+    const Entitlement *e = &g->entitlement;
+    char key[DESCRIBE_KEY_MAX];
+
+    dict_open(d, "entitlement");
+    for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++) {
+        const char *name = entitlement_key_to_string(k);
+
+        if (k == ENTITLEMENT_KEY_SHARES) {
+            dict_bytes(d, name, e->shares > 0 ? e->shares : ENTITLEMENT_SHARES);
+            if (e->shares > 0)
+                dict_bytes(d, "shares_set", e->shares);
+        } else if (k == ENTITLEMENT_KEY_MODE) {
+            dict_text(d, name, guest_mode_to_string(guest_mode(g)));
+            if (e->mode != GUEST_MODE_INVALID)
+                dict_text(d, "mode_set", guest_mode_to_string(e->mode));
+        } else {
+            snprintf(key, sizeof(key), "%s_bytes", name);
+            dict_count(d, key, bytes_in_force(g, k));
+            snprintf(key, sizeof(key), "%s_set_bytes", name);
+            if (says(e, k))
+                dict_count(d, key, said_bytes(e, k));
+        }
+        snprintf(key, sizeof(key), "%s_origin", name);
+        dict_text(d, key,
+                  says(&g->info.entitlement, k) ? "domain"
+                  : says(e, k)                  ? "configuration"
+                                                : "default");
+    }
+    dict_known(d, "problem", g->info.entitlement_problem);
+    dict_close(d);
+}
+
 static const char *full_why(const Guest *g)
 {
     if (g->full.foreign)
         return "set live by an administrator";
+    if (g->entitlement.full_bytes > 0)
+        return "its entitlement";
     if (!g->info.persistent)
         return "what it had when first seen (a transient domain)";
     return g->info.configured_current_bytes == g->full.bytes ? "currentMemory of its definition"
@@ -120,8 +181,10 @@ static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
     }
     dict_bool(d, "moving", b->moving);
     dict_bool(d, "stalled", balloon_is_stalled(b, now_usec));
-    if (balloon_is_stalled(b, now_usec))
+    if (balloon_is_stalled(b, now_usec)) {
+        dict_age(d, "stalled_age_usec", LESS_BY(b->retry_usec, b->backoff_usec), now_usec);
         dict_count(d, "retry_in_usec", usec_since(now_usec, b->retry_usec));
+    }
     dict_count(d, "moves", b->moves);
     dict_count(d, "stalls", b->stalls);
     if (b->shrink_rate > 0)
@@ -278,14 +341,97 @@ static void describe_decision(Dict *d, const Guest *g)
     dict_close(d);
 }
 
+/* Rates that say how it suffers; not those that aren't known. */
+static void describe_strain(Dict *d, const Strain *s)
+{
+    dict_real(d, "stall_share", s->stall);
+    dict_real(d, "swap_in_bytes_per_sec", s->swap_in);
+    dict_real(d, "refault_bytes_per_sec", s->refault);
+    dict_real(d, "alloc_stalls_per_sec", s->alloc_stalls);
+    dict_real(d, "oom_kills_per_sec", s->oom_kills);
+}
+
+static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
+{
+    bool distress = guest_in_distress(g, now_usec), hurting = guest_is_hurting(g, now_usec);
+
+    dict_open(d, "strain");
+    dict_bool(d, "distress", distress);
+    if (g->distress_usec > 0)
+        dict_text(d, "cause", distress_cause_to_string(g->distress_cause));
+    dict_age(d, "told_age_usec", g->distress_usec, now_usec);
+    if (distress)
+        dict_count(d, "ends_in_usec",
+                   LESS_BY(g->manager->config->distress_hold_usec, usec_since(g->distress_usec, now_usec)));
+    dict_bool(d, "hurting", hurting);
+    if (hurting) {
+        dict_age(d, "hurting_age_usec", g->hurting_usec, now_usec);
+        dict_count(d, "comfort_bytes", g->comfort_bytes);
+    }
+    dict_age(d, "shrunk_age_usec", g->shrunk_usec, now_usec);
+    if (g->shrunk_usec > 0)
+        dict_count(d, "shrunk_from_bytes", g->shrunk_from);
+    describe_strain(d, &g->strain);
+    dict_open(d, "before_shrink");
+    describe_strain(d, &g->strain_before);
+    dict_close(d);
+    dict_close(d);
+}
+
+/* What it was found to need, and for how long it is spared for that. */
+static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Need *n = &g->need;
+
+    dict_open(d, "need");
+    dict_count(d, "needed_bytes", need_bytes(n, now_usec));
+    dict_bool(d, "spared", need_spares(n, now_usec));
+    if (n->times > 0) {
+        if (need_spares(n, now_usec))
+            dict_count(d, "spared_for_usec", LESS_BY(n->found_usec + n->hold_usec, now_usec));
+        dict_count(d, "found_bytes", n->bytes);
+        dict_age(d, "found_age_usec", n->found_usec, now_usec);
+        dict_count(d, "hold_usec", n->hold_usec);
+    }
+    dict_count(d, "times", n->times);
+    dict_close(d);
+}
+
+static void describe_claim(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Claim *c = &g->claim;
+
+    dict_open(d, "claim");
+    dict_bool(d, "open", c->open);
+    if (c->open)
+        dict_count(d, "given_bytes", c->given_bytes);
+    dict_age(d, "given_age_usec", c->given_usec, now_usec);
+    dict_bool(d, "allowed", claim_allowed(c, now_usec));
+    if (guest_in_distress(g, now_usec))
+        dict_known(d, "refused", guest_claim_refused(g, now_usec));
+    if (c->next_usec > now_usec)
+        dict_count(d, "waits_for_usec", c->next_usec - now_usec);
+    dict_count(d, "claims", c->claims);
+    dict_count(d, "false_claims", c->false_claims);
+    dict_close(d);
+}
+
+/* What a shrink of it brings the host. */
+static void describe_yield(Dict *d, const Guest *g)
+{
+    dict_open(d, "yield");
+    dict_count(d, "overhead_bytes", yield_overhead(&g->yield));
+    dict_bool(d, "overhead_learnt", g->yield.overhead_bytes > 0);
+    dict_count(d, "barren_shrinks", g->yield.barren);
+    dict_bool(d, "barren", yield_is_barren(&g->yield));
+    dict_close(d);
+}
+
 static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "times");
     dict_age(d, "seen_age_usec", g->seen_usec, now_usec);
     dict_age(d, "uptime_usec", g->boot_usec, now_usec);
-    dict_age(d, "distress_age_usec", g->distress_usec, now_usec);
-    if (g->distress_usec > 0)
-        dict_text(d, "distress_cause", distress_cause_to_string(g->distress_cause));
     dict_age(d, "released_age_usec", g->released_usec, now_usec);
     dict_close(d);
 }
@@ -305,8 +451,13 @@ void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
 {
     describe_guest_row(d, g, now_usec);
     describe_definition(d, g);
+    describe_entitlement(d, g);
     describe_balloon(d, g, now_usec);
     describe_decision(d, g);
+    describe_suffering(d, g, now_usec);
+    describe_need(d, g, now_usec);
+    describe_claim(d, g, now_usec);
+    describe_yield(d, g);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);
     describe_report(d, g, now_usec);

@@ -36,6 +36,7 @@ static void describe_host(Dict *d, const Manager *m)
                 describe_field(d, host_field_info(f), host_get(&m->host, f));
         dict_text(d, "pressure", host_pressure_to_string(m->plan.pressure));
         dict_signed(d, "pending_bytes", m->plan.pending_bytes);
+        dict_count(d, "lacking_bytes", m->plan.lacking_bytes);
         dict_bytes(d, "pressure_mark_bytes", m->plan.pressure_mark_bytes);
         dict_bytes(d, "critical_mark_bytes", m->plan.critical_mark_bytes);
         dict_bytes(d, "relax_mark_bytes", m->plan.relax_mark_bytes);
@@ -64,7 +65,7 @@ static void describe_notes(Dict *d, const Manager *m)
 
 static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
 {
-    uint64_t by_source[GUEST_SOURCE_MAX] = {}, moving = 0, stalled = 0, distress = 0, stale = 0;
+    uint64_t by_source[GUEST_SOURCE_MAX] = {}, moving = 0, stalled = 0, distress = 0, hurting = 0, stale = 0;
 
     for (size_t i = 0; i < m->n_guests; i++) {
         const Guest *g = m->guests[i];
@@ -74,6 +75,7 @@ static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
         moving += g->balloon.moving || g->setting;
         stalled += balloon_is_stalled(&g->balloon, now_usec);
         distress += guest_in_distress(g, now_usec);
+        hurting += guest_is_hurting(g, now_usec);
         stale += age != USEC_INFINITY && age > m->config->guard.stale_usec;
     }
     dict_count(d, "guests", m->n_guests);
@@ -84,6 +86,7 @@ static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
     dict_count(d, "guests_moving", moving);
     dict_count(d, "guests_stalled", stalled);
     dict_count(d, "guests_distress", distress);
+    dict_count(d, "guests_hurting", hurting);
 }
 
 void describe_status(Dict *d, const Manager *m, usec_t now_usec)

@@ -13,6 +13,9 @@
 #define MESSAGE_STALLED    "9160e9bdeea046a18f68a7a93d34387b"
 #define MESSAGE_DISTRESS   "e09aacc6347840979e00464c3e5ffc81"
 #define MESSAGE_DROPPED    "2e4bb66da28c473ab89f26dcf2dbb72b"
+#define MESSAGE_HURTING    "02f130e5f1374e328a09bec4ece977ea"
+#define MESSAGE_CLAIM      "8eeea7c9aa04450196d6593eb2f0e001"
+#define MESSAGE_FALSE      "b46078ead6ce47439cf4b95784511779"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 
@@ -118,4 +121,52 @@ void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t r
     log_fields(LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
                "%s: its agent isn't heard for %s: %s; libvirt's stats serve meanwhile", g->info.name,
                format_duration(wait, usec_since(now_usec(CLOCK_MONOTONIC), retry_usec)), why);
+}
+
+void journal_hurting(const Manager *m, const Guest *g, DistressCause cause)
+{
+    char size[UNITS_FORMAT_MAX], comfort[UNITS_FORMAT_MAX], hold[UNITS_FORMAT_MAX];
+    Fields f;
+
+    fields_init(&f, g);
+    add_change(&f, m, guest_current(g), g->comfort_bytes);
+    add(&f, "BALLAST_REASON", distress_cause_to_string(cause));
+    log_fields(LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
+               "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, "
+               "and isn't "
+               "shrunk for %s",
+               g->info.name, distress_cause_to_string(cause), format_size(size, guest_current(g)),
+               format_size(comfort, g->comfort_bytes), format_duration(hold, g->need.hold_usec));
+}
+
+void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
+{
+    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
+    const char *cause = distress_cause_to_string(g->distress_cause);
+    Fields f;
+
+    fields_init(&f, g);
+    add_change(&f, m, from_bytes, to_bytes);
+    add(&f, "BALLAST_REASON", cause);
+    log_fields(LOG_NOTICE, MESSAGE_CLAIM, f.fields, f.n,
+               "%s: gets memory from others: in distress (%s) while the host has little, %s → %s to begin "
+               "with; whether "
+               "it uses that is looked at afterwards",
+               g->info.name, cause, format_size(from, from_bytes), format_size(to, to_bytes));
+}
+
+void journal_false_claim(const Manager *m, const Guest *g)
+{
+    char size[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX], times[NUMBER_MAX];
+    Fields f;
+
+    snprintf(times, sizeof(times), "%u", g->claim.false_claims);
+    fields_init(&f, g);
+    add(&f, "BALLAST_FALSE_CLAIMS", times);
+    log_fields(LOG_NOTICE, MESSAGE_FALSE, f.fields, f.n,
+               "%s: its claim on the memory of others proved false: it didn't use what it was given, and has "
+               "%s. It waits "
+               "%s until others give for it again (false claims so far: %s)",
+               g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->claim.wait_usec),
+               times);
 }

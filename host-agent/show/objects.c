@@ -184,10 +184,9 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
         return r;
     mode = guest_mode_from_string(text);
     if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
-        return sd_bus_error_setf(
-            error, BUS_ERROR_BAD_MODE,
-            "The daemon's mode is auto or observe (a single guest is left alone by [Guests] "
-            "Off=)");
+        return sd_bus_error_setf(error, BUS_ERROR_BAD_MODE,
+                                 "The daemon's mode is auto or observe (a single guest is left alone by "
+                                 "ballastctl set VM --mode off)");
     r = manager_set_mode(m, mode);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
