@@ -47,6 +47,7 @@ class LabTest(unittest.TestCase):
     def setUp(self):
         self.began = time.monotonic()
         self.daemons = []
+        self.sets_memory = False
         self.host.calm()
         # What balloons took isn't backed by the host any more, and cache was dropped: as it was at first, then.
         with concurrent.futures.ThreadPoolExecutor(len(self.guests)) as pool:
@@ -66,6 +67,8 @@ class LabTest(unittest.TestCase):
             daemon.wait('all have their size again and rest', lambda rows: self.give_back(daemon, rows))
         for daemon in self.daemons:
             daemon.stop()
+            if not self.sets_memory:
+                self.assertEqual(daemon.find_lines('somebody else set its memory'), [], daemon.tail())
         print(f'    {time.monotonic() - self.began:.1f} s', file=sys.stderr)
 
     def give_back(self, daemon, rows):
@@ -88,6 +91,15 @@ class LabTest(unittest.TestCase):
             daemon.wait('all have been looked at',
                         lambda rows: all(row['busy'] != 'just found' for row in rows.values()), 30)
         return daemon
+
+    def shrunk(self, daemon, *names, seconds=30, mib=16):
+        """Waits until all of them gave something."""
+        daemon.wait(f'{", ".join(names)} give', lambda rows: all(
+            rows[n]['current_bytes'] < self.full(n) - mib * MIB for n in names), seconds)
+
+    def sent(self, daemon, name, since=0):
+        """The moves that were sent to it."""
+        return [m for m in daemon.moves(since) if m.guest == name]
 
     def actual(self, name):
         return self.guests[name].actual()

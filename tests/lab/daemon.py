@@ -41,6 +41,7 @@ class Host:
     def __init__(self, lab, total_mib=4096, swap_mib=2048, folder='proc'):
         self.lab = lab
         self.total = total_mib * MIB
+        self.swap_mib = swap_mib
         self.swap = swap_mib * MIB
         self.other = 0
         self.folder = lab.path(folder)
@@ -87,6 +88,10 @@ class Host:
     def set_available(self, bytes_):
         """Something else on the host takes memory, or gives it back, until this much is available now."""
         self.other = self.total - self.guests_resident() - int(bytes_)
+        self.write()
+
+    def set_swap(self, mib):
+        self.swap = mib * MIB
         self.write()
 
     def moderate(self, mib):
@@ -242,6 +247,10 @@ class Daemon:
     def list(self):
         """{short name of the guest: its row}"""
         return {self._short(row['name']): row for row in json.loads(self.ctl('list', '--json').stdout)}
+
+    def stats(self, short):
+        name = next(g.name for g in self.lab.guests if g.short == short)
+        return json.loads(self.ctl('stats', name, '--json').stdout)
 
     def dump(self):
         return json.loads(self.ctl('dump', '--json').stdout)

@@ -119,6 +119,27 @@ class Guest:
         with open(self.lab.path('run', 'libvirt', 'qemu', 'run', self.name + '.pid')) as f:
             return int(f.read())
 
+    def migration(self, peer):
+        """The command that moves it to another host, alive."""
+        xml = self.lab.virsh('dumpxml', '--migratable', self.name)
+        # Both QEMUs are here: each needs files of its own.
+        for path in (self.command, self.console):
+            xml = xml.replace(path, path + '.moved')
+        path = self.lab.path('guests', self.short + '.moved.xml')
+        with open(path, 'w') as f:
+            f.write(xml)
+        self.lab.give(path)
+        return ['virsh', '-q', '-c', 'qemu:///session', 'migrate', '--live', self.name, peer.uri(),
+                '--migrateuri', 'unix://' + peer.path('run', 'migration'), '--xml', path]
+
+    def migrated(self, peer):
+        self.disconnect()
+        self.lab.guests.remove(self)
+        peer.guests.append(self)
+        self.lab = peer
+        self.command += '.moved'
+        self.console += '.moved'
+
     # Commands inside
 
     def disconnect(self):

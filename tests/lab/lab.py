@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 
 import image
 import kernel
@@ -141,6 +142,7 @@ class Lab:
         self.build = os.path.abspath(build)
         self.say = say or (lambda text: None)
         self.guests = []
+        self.peers = []
         self.libvirtd = None
         self.bus = None
         self.folder = None
@@ -185,9 +187,10 @@ class Lab:
                                     ignore=lambda d, names: [n for n in names if not n.endswith(('.log', '.conf'))],
                                     dirs_exist_ok=True)
                 clear_away(self.folder)
-            for p in (self.libvirtd, self.bus):
-                if p:
-                    p.wait()
+            for lab in (self, *self.peers):
+                for p in (lab.libvirtd, lab.bus):
+                    if p:
+                        p.wait()
         finally:
             for s, handler in self._signals.items():
                 signal.signal(s, handler)
@@ -333,6 +336,13 @@ class Lab:
         self.libvirtd.kill()
         self.libvirtd.wait()
 
+    def peer(self):
+        """Another host on this machine, to migrate to."""
+        peer = Peer(self)
+        self.peers.append(peer)
+        peer.start()
+        return peer
+
     # Guests
 
     def guest(self, name, **kwargs):
@@ -361,6 +371,30 @@ class Lab:
             guest.disconnect()
             if guest in self.guests:
                 self.guests.remove(guest)
+
+
+class Peer(Lab):
+    """A libvirtd and a session bus of their own, inside a lab's folder, which clears them away."""
+
+    def __init__(self, lab):
+        super().__init__(lab.build, lab.say)
+        # Short: the path of a guest's channel begins with it.
+        self.folder = lab.path('p')
+        self.user, self.kvm = lab.user, lab.kvm
+
+    def start(self):
+        os.mkdir(self.folder, 0o755)
+        os.mkdir(self.path('bin'), 0o755)
+        for name in ('run', 'home', 'libvirt'):
+            self.make_folder(name)
+        with open(self.path('libvirt', 'libvirtd.conf'), 'w') as f:
+            # Nothing migrates to the host that it is on.
+            f.write(f'host_uuid = "{uuid.uuid4()}"\n')
+        self._start_bus()
+        self.start_libvirtd()
+
+    def uri(self):
+        return f'qemu+unix:///session?socket={self.path("run", "libvirt", "libvirt-sock")}'
 
 
 @contextlib.contextmanager

@@ -150,6 +150,24 @@ class Balloons(LabTest):
         self.assertLessEqual(self.actual('capped'), 320 * MIB)
         self.assertLessEqual(max(m.to_bytes for m in daemon.moves(since) if m.guest == 'capped'), 320 * MIB)
 
+    def test_a_host_without_swap_is_twice_as_cautious(self):
+        self.host.set_swap(0)
+        self.addCleanup(self.host.set_swap, self.host.swap_mib)
+        daemon = self.daemon()
+        mark = 2 * PRESSURE * self.host.total
+        self.assertAlmostEqual(daemon.status()['host']['pressure_mark_bytes'], mark, delta=MIB)
+        since = daemon.mark()
+        self.host.set_available(mark + 50 * MIB)
+        daemon.wait_rest()
+        self.assertEqual(daemon.moves(since), [], daemon.describe())
+        self.host.set_available(mark - 150 * MIB)
+        daemon.wait('the host has its share again', lambda rows: self.host.available() >= mark)
+        self.assertEqual(daemon.moves(since)[0].guest, 'idle', daemon.describe())
+        # With swap there would be plenty.
+        self.host.set_swap(self.host.swap_mib)
+        wait('it is calm', lambda: daemon.status()['host']['pressure'] == 'none', 10, dump=daemon.describe)
+        self.wait_full(daemon)
+
     def test_observe_decides_tells_and_moves_nothing(self):
         daemon = self.daemon(mode='observe')
         self.host.severe()
@@ -167,6 +185,7 @@ class Balloons(LabTest):
     def test_live_setmem_by_the_administrator_is_the_new_full_size(self):
         daemon = self.daemon()
         guest = self.guests['idle']
+        self.sets_memory = True
         guest.setmem(400)
         daemon.wait('full is what was set', lambda rows: rows['idle']['full_bytes'] == 400 * MIB)
         daemon.wait_rest()
@@ -191,6 +210,7 @@ class Balloons(LabTest):
         daemon.wait_rest()
         daemon.stop()
         self.host.calm()
+        # To what is its full size anyway, so it is no decision.
         self.guests['idle'].setmem(self.guests['idle'].current)
         wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
         self.load_again(self.guests['idle'])

@@ -23,11 +23,6 @@ class Faults(LabTest):
     HOST_MIB = 8192
     GUESTS = {'one': idle(), 'two': idle(), 'three': idle(), 'four': idle(), 'five': idle()}
 
-    def shrunk(self, daemon, *names, seconds=30):
-        """Waits until all of them gave something."""
-        daemon.wait(f'{", ".join(names)} give', lambda rows: all(
-            rows[n]['current_bytes'] < self.full(n) - 16 * MIB for n in names), seconds)
-
     def mend(self, guest):
         guest.run('agent start; lsmod | grep -q virtio_balloon || insmod /lib/modules/virtio_balloon.ko')
 
@@ -63,34 +58,6 @@ class Faults(LabTest):
         daemon.wait_source('libvirt', 'one')
         self.guests['one'].run('agent start')
         daemon.wait_source('agent', 'one')
-
-    def test_rebooted_guest_gets_its_full_size_first(self):
-        # A grace much longer than a boot: until it is over only the reboot's own moves are made.
-        daemon = self.daemon(config={'Guard.Grace': '30s'})
-        # Most give, and there is still room for two to have their full size.
-        self.host.moderate(700)
-        daemon.wait('two give', lambda rows: sum(
-            r['current_bytes'] < r['full_bytes'] - 64 * MIB for r in rows.values()) >= 2)
-        daemon.wait_rest()
-        one, two = sorted(self.guests.values(), key=lambda guest: guest.actual())[:2]
-        self.assertLess(two.actual(), self.full(two.short) - 64 * MIB)
-        since = daemon.mark()
-        self.lab.virsh('reset', one.name)
-        two.run('(sleep 0.2; reboot -f) >/dev/null 2>&1 &')
-        for guest in (one, two):
-            daemon.wait_line(f'{guest.short}: rebooted', since, 60)
-            guest.disconnect()
-        for guest in (one, two):
-            guest.wait_ready()
-            # 42 MiB of 320 are the kernel's own.
-            self.assertGreaterEqual(guest.meminfo()['MemTotal'], self.full(guest.short) - 48 * MIB)
-            # To within 1 MiB: QEMU doesn't know it before its driver has moved once.
-            daemon.wait(f'{guest.short} is known to have its full size',
-                        lambda rows: rows[guest.short]['current_bytes'] >= self.full(guest.short) - MIB)
-            moves = [m for m in daemon.moves(since) if m.guest == guest.short]
-            self.assertEqual(moves[0].to_bytes, self.full(guest.short), daemon.describe())
-            self.assertEqual(daemon.list()[guest.short]['full_bytes'], self.full(guest.short))
-            daemon.wait_source('agent', guest.short)
 
     def test_libvirtd_is_killed_and_comes_back(self):
         daemon = self.daemon()
