@@ -19,6 +19,26 @@ static const SettingDoc settings[] = {
 #undef SETTING
 };
 
+/* What a section [Guest PATTERN] takes: it has no defaults, for each may be there many times or not at all.
+ */
+static const struct {
+    const char *key, *help;
+} guest_settings[] = {
+#define SETTING(...)
+#define GUEST_SETTING(key, which, help) {key, help},
+#include "host-agent/config.def"
+#undef GUEST_SETTING
+#undef SETTING
+};
+
+#define GUEST_HELP                                                                                      \
+    "What guests are granted whose name fits PATTERN, in which * stands for any characters, ? for any " \
+    "one, and [abc] for one of those. There may be up to 64 such sections. Where several fit a guest, " \
+    "the last that says something wins; what is said with the guest itself (ballastctl set) wins over " \
+    "all of them. What contradicts a value that wins is left out."
+
+_Static_assert(CONFIG_PATTERNS_MAX == 64, "GUEST_HELP says 64");
+
 /* Whether a setting opens a section: they stand together in the table. */
 static bool opens_section(size_t i)
 {
@@ -71,6 +91,14 @@ int config_write_sample(FILE *f)
         write_comment(f, text);
         fprintf(f, "#%s=%s\n", s->key, s->standard);
     }
+    fputc('\n', f);
+    write_comment(f, "[Guest PATTERN]: " GUEST_HELP);
+    fputs("#[Guest *]\n", f);
+    for (size_t i = 0; i < ELEMENTSOF(guest_settings); i++) {
+        fputc('\n', f);
+        write_comment(f, guest_settings[i].help);
+        fprintf(f, "#%s=\n", guest_settings[i].key);
+    }
     return written(f);
 }
 
@@ -108,6 +136,14 @@ int config_write_man(FILE *f)
         fputs("Default: ", f);
         write_troff(f, *s->standard ? s->standard : "empty");
         fputs(".\n", f);
+    }
+    fputs(".SS [Guest PATTERN]\n", f);
+    write_troff(f, GUEST_HELP);
+    fputc('\n', f);
+    for (size_t i = 0; i < ELEMENTSOF(guest_settings); i++) {
+        fprintf(f, ".TP\n.B %s=\n", guest_settings[i].key);
+        write_troff(f, guest_settings[i].help);
+        fputc('\n', f);
     }
     return written(f);
 }

@@ -181,45 +181,6 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
     return r;
 }
 
-static char **patterns_free(char **patterns)
-{
-    for (char **p = patterns; p && *p; p++)
-        free(*p);
-    free(patterns);
-    return NULL;
-}
-
-/* Adds to what is there; an empty text clears it. */
-static int parse_PATTERNS(const Setting *s, const char *text, void *member)
-{
-    char ***patterns = member;
-    size_t n = 0;
-
-    if (!*text) {
-        *patterns = patterns_free(*patterns);
-        return 0;
-    }
-    while (*patterns && (*patterns)[n])
-        n++;
-    for (const char *p = text; p += strspn(p, " \t"), *p;) {
-        size_t length = strcspn(p, " \t");
-        char **grown;
-
-        if (n >= CONFIG_PATTERNS_MAX)
-            return -ERANGE;
-        grown = realloc(*patterns, (n + 2) * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        *patterns = grown;
-        grown[n + 1] = NULL;
-        grown[n] = strndup(p, length);
-        if (!grown[n++])
-            return -ENOMEM;
-        p += length;
-    }
-    return 0;
-}
-
 /* What each type of setting is in C, and in words. */
 #define MEMBER_MODE          GuestMode
 #define MEMBER_ON_STOP       OnStop
@@ -230,7 +191,6 @@ static int parse_PATTERNS(const Setting *s, const char *text, void *member)
 #define MEMBER_SECONDS       usec_t
 #define MEMBER_RATIO         double
 #define MEMBER_SIZE_OR_RATIO SizeOrRatio
-#define MEMBER_PATTERNS      char **
 
 #define TAKES_MODE          "observe or auto"
 #define TAKES_ON_STOP       "keep or release"
@@ -241,9 +201,6 @@ static int parse_PATTERNS(const Setting *s, const char *text, void *member)
 #define TAKES_SECONDS       "a time in whole seconds"
 #define TAKES_RATIO         "a share"
 #define TAKES_SIZE_OR_RATIO "a size such as 4GiB or a share such as 10%"
-#define TAKES_PATTERNS      "at most 64 names with * and ?, separated by spaces"
-
-_Static_assert(CONFIG_PATTERNS_MAX == 64, "TAKES_PATTERNS says 64");
 
 #define SETTING(section, key, type, member, standard, low, high, help) \
     _Static_assert(__builtin_types_compatible_p(__typeof__(((Config *) NULL)->member), MEMBER_##type), key);
@@ -256,6 +213,33 @@ static const Setting settings[] = {
 #include "host-agent/config.def"
 #undef SETTING
 };
+
+/* What inih is told to be the name of each [Guest PATTERN], whatever its pattern. */
+#define GUEST_SECTION "Guest PATTERN"
+
+static const struct {
+    const char *key;
+    EntitlementKey which;
+} guest_settings[] = {
+#define SETTING(...)
+#define GUEST_SETTING(key, which, help) {key, which},
+#include "host-agent/config.def"
+#undef GUEST_SETTING
+#undef SETTING
+};
+
+/* All settings with their sections, by number. */
+#define KNOWN (ELEMENTSOF(settings) + ELEMENTSOF(guest_settings))
+
+static const char *known_section(size_t i)
+{
+    return i < ELEMENTSOF(settings) ? settings[i].section : GUEST_SECTION;
+}
+
+static const char *known_key(size_t i)
+{
+    return i < ELEMENTSOF(settings) ? settings[i].key : guest_settings[i - ELEMENTSOF(settings)].key;
+}
 
 static void *member_of(Config *c, const Setting *s)
 {
@@ -286,8 +270,9 @@ Config *config_free(Config *c)
         return NULL;
     free(c->connect);
     free(c->policy_file);
-    patterns_free(c->off_patterns);
-    patterns_free(c->observe_patterns);
+    for (size_t i = 0; i < c->n_guests; i++)
+        free(c->guests[i].pattern);
+    free(c->guests);
     free(c);
     return NULL;
 }
@@ -305,6 +290,7 @@ typedef struct Loader {
     unsigned line;
     unsigned section_line;      /* where the section began */
     unsigned told_section_line; /* the last one that was told to be unknown */
+    ConfigGuests *guests;       /* of the section, where it is a [Guest PATTERN] that is in order */
     bool owed;                  /* the line must bring a setting, and hasn't yet */
     bool bad;
     int error; /* other than a bad file */
@@ -343,6 +329,75 @@ static void settle_line(Loader *l)
     l->owed = false;
 }
 
+/* Sizes that are fine each and don't agree with each other. */
+static void settle_guests(Loader *l)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+
+    if (l->guests && entitlement_check(&l->guests->entitlement, 0, why) < 0)
+        tell(l, LOG_ERR, l->section_line, "the sizes can't be: %s", why);
+    l->guests = NULL;
+}
+
+static int add_guests(Loader *l, const char *pattern, size_t length)
+{
+    Config *c = l->config;
+    ConfigGuests *grown;
+
+    grown = realloc(c->guests, (c->n_guests + 1) * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    c->guests = grown;
+    grown[c->n_guests] = (ConfigGuests){.pattern = strndup(pattern, length), .entitlement = ENTITLEMENT_NONE};
+    if (!grown[c->n_guests].pattern)
+        return -ENOMEM;
+    l->guests = &grown[c->n_guests++];
+    return 0;
+}
+
+/* What follows [Guest on a line: blanks, the pattern, in which ] may stand, blanks, ], and perhaps a comment
+ * after a blank. */
+static void open_guests(Loader *l, const char *rest)
+{
+    const char *end = rest;
+    int r;
+
+    while (*end && !(strchr(" \t", *end) && strchr(";#", end[1])))
+        end++;
+    while (end > rest && isspace((unsigned char) end[-1]))
+        end--;
+    if (end == rest || end[-1] != ']') {
+        tell(l, LOG_ERR, l->line, "a section without its closing ]");
+        return;
+    }
+    for (end--; end > rest && isspace((unsigned char) end[-1]);)
+        end--;
+    rest += strspn(rest, " \t");
+    if (rest >= end)
+        tell(l, LOG_ERR, l->line, "a section for guests needs a pattern of their names, as in [Guest web-*]");
+    else if (l->config->n_guests >= CONFIG_PATTERNS_MAX)
+        tell(l, LOG_ERR, l->line, "more than %u sections [" GUEST_SECTION "]", CONFIG_PATTERNS_MAX);
+    else {
+        r = add_guests(l, rest, (size_t) (end - rest));
+        if (r < 0)
+            l->error = r;
+    }
+}
+
+/* inih ends a section's name at its first ], and cuts it off where it is long. */
+static void open_section(Loader *l, char *buf, size_t size)
+{
+    static const char guest[] = "[Guest";
+
+    settle_guests(l);
+    l->section_line = l->line;
+    if (strncmp(buf, guest, strlen(guest)) == 0 && strchr("] \t", buf[strlen(guest)])) {
+        open_guests(l, buf + strlen(guest));
+        snprintf(buf, size, "[" GUEST_SECTION "]\n");
+    } else if (!strchr(buf, ']'))
+        tell(l, LOG_ERR, l->line, "a section without its closing ]");
+}
+
 /* What inih has for fgets(). Blanks in front are left out: inih takes an indented line for more of the value
  * above. */
 static char *next_line(char *buf, int size, void *userdata)
@@ -351,8 +406,10 @@ static char *next_line(char *buf, int size, void *userdata)
     size_t length;
 
     settle_line(l);
-    if (!*l->cursor)
+    if (!*l->cursor) {
+        settle_guests(l);
         return NULL;
+    }
     l->line++;
     l->cursor += strspn(l->cursor, " \t\r\f\v");
     length = strcspn(l->cursor, "\n");
@@ -367,11 +424,9 @@ static char *next_line(char *buf, int size, void *userdata)
     if (*l->cursor)
         l->cursor++;
 
-    if (buf[0] == '[') {
-        l->section_line = l->line;
-        if (!strchr(buf, ']'))
-            tell(l, LOG_ERR, l->line, "a section without its closing ]");
-    } else
+    if (buf[0] == '[')
+        open_section(l, buf, (size_t) size);
+    else
         l->owed = !strchr("\n#;", buf[0]);
     return buf;
 }
@@ -384,9 +439,13 @@ static void tell_unknown_section(Loader *l, const char *section)
     if (l->told_section_line == l->section_line)
         return;
     l->told_section_line = l->section_line;
-    nearest_init(&near, section, strlen(section));
+    /* All names are one word, but for the pattern of guests. */
+    nearest_init(&near, section, strcspn(section, " \t"));
     for (size_t i = 0; i < ELEMENTSOF(settings); i++)
         nearest_offer(&near, settings[i].section);
+    nearest_offer(&near, "Guest");
+    if (near.best && strcmp(near.best, "Guest") == 0)
+        near.best = GUEST_SECTION;
     if (near.best)
         tell(l, LOG_WARNING, l->section_line,
              "no section is called [%s], ignored with what is in it; did you mean [%s]?",
@@ -399,29 +458,31 @@ static void tell_unknown_section(Loader *l, const char *section)
 static void tell_unknown_key(Loader *l, const char *section, const char *key)
 {
     char name[SHOWN_MAX + 4];
-    const Setting *nearest = NULL;
+    const char *nearest = NULL; /* the section of the nearest key */
     Nearest near;
 
     shown(name, key);
     nearest_init(&near, key, strlen(key));
     /* Those of the same section first: among equals the first wins. */
     for (int same = 1; same >= 0; same--)
-        for (size_t i = 0; i < ELEMENTSOF(settings); i++)
-            if ((strcmp(settings[i].section, section) == 0) == same) {
-                nearest_offer(&near, settings[i].key);
-                if (near.best == settings[i].key)
-                    nearest = &settings[i];
-            }
+        for (size_t i = 0; i < KNOWN; i++) {
+            unsigned distance = near.distance;
+
+            if ((strcmp(known_section(i), section) == 0) == same)
+                nearest_offer(&near, known_key(i));
+            if (near.distance < distance)
+                nearest = known_section(i);
+        }
 
     if (!nearest && !*section)
         tell(l, LOG_WARNING, l->line, "%s= stands outside of any section, ignored", name);
     else if (!nearest)
         tell(l, LOG_WARNING, l->line, "no setting of [%s] is called %s=, ignored", section, name);
-    else if (near.distance == 0 && strcmp(nearest->section, section) != 0)
-        tell(l, LOG_WARNING, l->line, "%s= belongs in [%s], ignored here", name, nearest->section);
+    else if (near.distance == 0 && strcmp(nearest, section) != 0)
+        tell(l, LOG_WARNING, l->line, "%s= belongs in [%s], ignored here", name, nearest);
     else
         tell(l, LOG_WARNING, l->line, "no setting is called %s=, ignored; did you mean %s= in [%s]?", name,
-             nearest->key, nearest->section);
+             near.best, nearest);
 }
 
 static void tell_bad_value(Loader *l, const Setting *s, const char *value)
@@ -436,6 +497,21 @@ static void tell_bad_value(Loader *l, const Setting *s, const char *value)
          example);
 }
 
+/* A setting of a section [Guest PATTERN]. One that wasn't in order has been told. */
+static void on_guest_setting(Loader *l, const char *key, const char *value)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+
+    for (size_t i = 0; i < ELEMENTSOF(guest_settings); i++) {
+        if (strcmp(guest_settings[i].key, key) != 0)
+            continue;
+        if (l->guests && entitlement_set(&l->guests->entitlement, guest_settings[i].which, value, why) < 0)
+            tell(l, LOG_ERR, l->line, "%c%s", *key, why + 1); /* as the file writes the key */
+        return;
+    }
+    tell_unknown_key(l, GUEST_SECTION, key);
+}
+
 static int on_setting(void *userdata, const char *section, const char *key, const char *value)
 {
     Loader *l = userdata;
@@ -443,6 +519,10 @@ static int on_setting(void *userdata, const char *section, const char *key, cons
     int r;
 
     l->owed = false;
+    if (strcmp(section, GUEST_SECTION) == 0) {
+        on_guest_setting(l, key, value);
+        return 1;
+    }
     for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
         const Setting *s = &settings[i];
 
@@ -541,17 +621,12 @@ uint64_t config_reserve(const Config *c, uint64_t total_bytes)
     return c->reserve.ratio > 0 ? (uint64_t) (c->reserve.ratio * (double) total_bytes) : c->reserve.bytes;
 }
 
-static bool matches(char **patterns, const char *name)
+Entitlement config_entitlement(const Config *c, const char *name)
 {
-    for (char **p = patterns; p && *p; p++)
-        if (fnmatch(*p, name, 0) == 0)
-            return true;
-    return false;
-}
+    Entitlement e = ENTITLEMENT_NONE;
 
-GuestMode config_guest_mode(const Config *c, const char *name)
-{
-    if (matches(c->off_patterns, name))
-        return GUEST_MODE_OFF;
-    return matches(c->observe_patterns, name) ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
+    for (size_t i = 0; i < c->n_guests; i++)
+        if (fnmatch(c->guests[i].pattern, name, 0) == 0)
+            e = entitlement_over(&c->guests[i].entitlement, &e);
+    return e;
 }

@@ -19,6 +19,12 @@ typedef struct SizeOrRatio {
 #define CONFIG_PATTERNS_MAX 64U
 #define CONFIG_FILE_MAX     (64U * 1024U)
 
+/* A section [Guest PATTERN]. */
+typedef struct ConfigGuests {
+    char *pattern; /* of names, for fnmatch() */
+    Entitlement entitlement;
+} ConfigGuests;
+
 typedef struct Config {
     GuestMode mode; /* AUTO or OBSERVE */
     char *connect;
@@ -28,12 +34,13 @@ typedef struct Config {
     char *policy_file;
     OnStop on_stop;
     usec_t stats_period_usec;
-    char **off_patterns, **observe_patterns; /* NULL-terminated; NULL: none */
     double floor_ratio;
     usec_t distress_hold_usec;
     GuardConfig guard;
-    StrainConfig strain; /* [Distress] */
-    char *scope;         /* [Host] Scope=: "system", or a memory cgroup */
+    StrainConfig strain;  /* [Distress] */
+    char *scope;          /* [Host] Scope=: "system", or a memory cgroup */
+    ConfigGuests *guests; /* as they stand in the file, at most CONFIG_PATTERNS_MAX */
+    size_t n_guests;
 } Config;
 
 /* All defaults. */
@@ -58,5 +65,5 @@ int config_write_man(FILE *f);
 int config_parse_log_level(const char *text);
 /* The reserve in bytes on a host of that total. */
 uint64_t config_reserve(const Config *c, uint64_t total_bytes);
-/* The mode that the patterns give a guest of that name. */
-GuestMode config_guest_mode(const Config *c, const char *name);
+/* What the sections whose pattern fits a guest's name grant it: of those that say something the last wins. */
+Entitlement config_entitlement(const Config *c, const char *name);

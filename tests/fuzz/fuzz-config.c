@@ -23,13 +23,21 @@ static void on_found(void *userdata, int level, const char *path, unsigned line,
     *errors += level == LOG_ERR;
 }
 
-static void check_patterns(char **patterns)
+static void check_guests(const Config *c)
 {
-    unsigned n = 0;
+    char why[ENTITLEMENT_WHY_MAX];
+    Entitlement e;
 
-    for (char **p = patterns; p && *p; p++, n++)
-        assert(**p && !strpbrk(*p, " \t\n"));
-    assert(n <= CONFIG_PATTERNS_MAX);
+    assert(c->n_guests <= CONFIG_PATTERNS_MAX);
+    for (size_t i = 0; i < c->n_guests; i++) {
+        const char *pattern = c->guests[i].pattern;
+
+        assert(*pattern && !isspace((unsigned char) pattern[0]));
+        assert(!isspace((unsigned char) pattern[strlen(pattern) - 1]) && !strchr(pattern, '\n'));
+        assert(entitlement_check(&c->guests[i].entitlement, 0, why) == 0);
+    }
+    e = config_entitlement(c, "web-1");
+    assert(entitlement_check(&e, 0, why) == 0);
 }
 
 static void check_config(const Config *c)
@@ -51,8 +59,7 @@ static void check_config(const Config *c)
     assert(c->guard.step_usec >= 100 * USEC_PER_MSEC && c->guard.step_usec <= 60 * USEC_PER_SEC);
     assert(c->guard.dead_band_ratio >= 0 && c->guard.dead_band_ratio <= 0.1);
     assert(c->guard.critical_ratio >= 0.01 && c->guard.critical_ratio <= 0.5);
-    check_patterns(c->off_patterns);
-    check_patterns(c->observe_patterns);
+    check_guests(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -78,8 +78,8 @@ static void assert_defaults(const Config *c)
     ck_assert_str_eq(c->policy_file, "");
     ck_assert_int_eq(c->on_stop, ON_STOP_KEEP);
     ck_assert_uint_eq(c->stats_period_usec, 2 * USEC_PER_SEC);
-    ck_assert_ptr_null(c->off_patterns);
-    ck_assert_ptr_null(c->observe_patterns);
+    for (size_t i = 0; i < c->n_guests; i++)
+        ck_assert(entitlement_is_none(&c->guests[i].entitlement));
     ck_assert_double_eq(c->floor_ratio, 0.25);
     ck_assert_uint_eq(c->distress_hold_usec, 10 * USEC_PER_SEC);
 
@@ -127,10 +127,12 @@ START_TEST(test_every_setting)
                           "[Balloon]\n"
                           "OnStop=release\n"
                           "StatsPeriod=5s\n"
-                          "[Guests]\n"
-                          "Off=db* \t web?\n"
-                          "Off=lonely\n"
-                          "Observe=new-*\n"
+                          "[Guest web-*]\n"
+                          "Min=512MiB\n"
+                          "Full=2GiB\n"
+                          "Max=4GiB\n"
+                          "Shares=2000\n"
+                          "Mode=observe\n"
                           "[Guard]\n"
                           "Floor=40%\n"
                           "Grace=2min\n"
@@ -148,12 +150,10 @@ START_TEST(test_every_setting)
     ck_assert_str_eq(c->policy_file, "/etc/ballast/my own.policy");
     ck_assert_int_eq(c->on_stop, ON_STOP_RELEASE);
     ck_assert_uint_eq(c->stats_period_usec, 5 * USEC_PER_SEC);
-    ck_assert_str_eq(c->off_patterns[0], "db*");
-    ck_assert_str_eq(c->off_patterns[1], "web?");
-    ck_assert_str_eq(c->off_patterns[2], "lonely");
-    ck_assert_ptr_null(c->off_patterns[3]);
-    ck_assert_str_eq(c->observe_patterns[0], "new-*");
-    ck_assert_ptr_null(c->observe_patterns[1]);
+    ck_assert_uint_eq(c->n_guests, 1);
+    ck_assert_str_eq(c->guests[0].pattern, "web-*");
+    ck_assert(entitlement_equal(&c->guests[0].entitlement,
+                                &(Entitlement){512 * MIB, 2 * GIB, 4 * GIB, 2000, GUEST_MODE_OBSERVE}));
     ck_assert_double_eq_tol(c->floor_ratio, 0.4, 1e-12);
     ck_assert_uint_eq(c->guard.grace_usec, 120 * USEC_PER_SEC);
     ck_assert_uint_eq(c->guard.stale_usec, 20 * USEC_PER_SEC);
@@ -191,21 +191,53 @@ START_TEST(test_reserve)
 }
 END_TEST
 
-START_TEST(test_guest_mode)
+START_TEST(test_guests)
 {
-    Config *c = load_good("[Guests]\nOff=gone\nOff=\nOff=db* exact\nObserve=web? db-new *.test\n");
+    Config *c = load_good("[Guest *]\n"
+                          "Shares=500\n"
+                          "Mode=off\n"
+                          "Mode=\n" /* as if nothing had been said */
+                          "[Guest db*]\n"
+                          "Mode=off\n"
+                          "Min=2GiB\n"
+                          "[Guard]\n"
+                          "Grace=1min\n"
+                          "[Guest db-test]\n"
+                          "Mode=auto\n"
+                          "Full=1GiB\n"
+                          "[Guest web-[ab0-9]]   ; those in front\n"
+                          "Shares=2000\n"
+                          "[Guest \t my machine ]\n"
+                          "Max=8GiB\n"
+                          "[Guest web-*]\n"
+                          "[Guest db*]\n"
+                          "Shares=700\n");
     static const struct {
         const char *name;
-        GuestMode mode;
+        Entitlement granted;
     } rows[] = {
-        {"db1", GUEST_MODE_OFF},   {"db-new", GUEST_MODE_OFF}, /* off is the stricter */
-        {"exact", GUEST_MODE_OFF}, {"exactly", GUEST_MODE_AUTO}, {"web1", GUEST_MODE_OBSERVE},
-        {"web", GUEST_MODE_AUTO},  {"web10", GUEST_MODE_AUTO},   {"a.test", GUEST_MODE_OBSERVE},
-        {"gone", GUEST_MODE_AUTO}, {"", GUEST_MODE_AUTO},
+        {"", {.shares = 500, .mode = GUEST_MODE_INVALID}},
+        {"any", {.shares = 500, .mode = GUEST_MODE_INVALID}},
+        {"db1", {.min_bytes = 2 * GIB, .shares = 700, .mode = GUEST_MODE_OFF}},
+        {"adb", {.shares = 500, .mode = GUEST_MODE_INVALID}},
+        /* the later one's full size wins, and the minimum above it goes */
+        {"db-test", {.full_bytes = GIB, .shares = 700, .mode = GUEST_MODE_AUTO}},
+        {"web-a", {.shares = 2000, .mode = GUEST_MODE_INVALID}},
+        {"web-7", {.shares = 2000, .mode = GUEST_MODE_INVALID}},
+        {"web-c", {.shares = 500, .mode = GUEST_MODE_INVALID}},
+        {"my machine", {.growth_bytes = 8 * GIB, .shares = 500, .mode = GUEST_MODE_INVALID}},
     };
+    Entitlement e;
 
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-        ck_assert_msg(config_guest_mode(c, rows[i].name) == rows[i].mode, "%s", rows[i].name);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        e = config_entitlement(c, rows[i].name);
+        ck_assert_msg(entitlement_equal(&e, &rows[i].granted), "%s", rows[i].name);
+    }
+    ck_assert_uint_eq(c->guard.grace_usec, 60 * USEC_PER_SEC);
+    config_free(c);
+    ck_assert_int_eq(config_new(&c), 0);
+    e = config_entitlement(c, "any");
+    ck_assert(entitlement_is_none(&e));
     config_free(c);
 }
 END_TEST
@@ -249,6 +281,23 @@ START_TEST(test_errors)
          "E:2: Critical=0% can't be: it takes a share from 1% to 50%, such as 5%\n"},
         {"[Guard]\nDeadBand=11%\n",
          "E:2: DeadBand=11% can't be: it takes a share from 0% to 10%, such as 0.5%\n"},
+        {"[Guest a]\nMin=lots\n", "E:2: Min=lots can't be: it takes a size from 16MiB to 4096TiB, such as "
+                                  "1GiB (a number alone counts bytes)\n"},
+        {"[Guest a]\nMax=2\n", "E:2: Max=2 is out of range: it takes a size from 16MiB to 4096TiB, such as "
+                               "1GiB (a number alone counts bytes)\n"},
+        {"[Guest a]\nMode=on\nShares=0\n",
+         "E:2: Mode=on can't be: it takes auto, observe or off\n"
+         "E:3: Shares=0 is out of range: it takes a whole number from 1 to 1000000; others have 1000\n"},
+        {"[Guest a]\nMin=2GiB\n\nFull=1GiB\n[Daemon]\nMode=auto\n",
+         "E:1: the sizes can't be: min=2GiB is more than full=1GiB\n"},
+        {"[Guest a]\nMin=2GiB\n[Guest b]\nFull=2GiB\nMax=1GiB",
+         "E:3: the sizes can't be: full=2GiB is more than max=1GiB\n"},
+        {"[Guest]\nMode=off\n",
+         "E:1: a section for guests needs a pattern of their names, as in [Guest web-*]\n"},
+        {"[Guest \t ]\nMode=off\n",
+         "E:1: a section for guests needs a pattern of their names, as in [Guest web-*]\n"},
+        {"[Guest web\nMode=off\n", "E:1: a section without its closing ]\n"},
+        {"[Guest web] x\nMode=off\n", "E:1: a section without its closing ]\n"},
         /* all that is wrong is told, also what is only odd */
         {"[Daemon]\nMode=off\nMood=auto\nInterval=0\n[Guard]\nFloor=x\n",
          "E:2: Mode=off can't be: it takes observe or auto\n"
@@ -296,6 +345,17 @@ START_TEST(test_warnings)
         {"[Daemon]\nFlor=10%\n",
          "W:2: no setting is called Flor=, ignored; did you mean Floor= in [Guard]?\n"},
         {"[Daemon]\nFloor=10%\n", "W:2: Floor= belongs in [Guard], ignored here\n"},
+        {"[Guest a]\nMim=1GiB\n",
+         "W:2: no setting is called Mim=, ignored; did you mean Min= in [Guest PATTERN]?\n"},
+        {"[Guest a]\nmode=off\n",
+         "W:2: no setting is called mode=, ignored; did you mean Mode= in [Guest PATTERN]?\n"},
+        {"[Guest a]\nColour=blue\n", "W:2: no setting of [Guest PATTERN] is called Colour=, ignored\n"},
+        {"[Guest a]\nFloor=10%\n", "W:2: Floor= belongs in [Guard], ignored here\n"},
+        {"[Guard]\nShares=10\n", "W:2: Shares= belongs in [Guest PATTERN], ignored here\n"},
+        {"[Guests]\nOff=db*\n", "W:1: no section is called [Guests], ignored with what is in it; did you "
+                                "mean [Guest PATTERN]?\n"},
+        {"[guest web]\nMode=off\n", "W:1: no section is called [guest web], ignored with what is in it; did "
+                                    "you mean [Guest PATTERN]?\n"},
         {"Floor=10%\n", "W:1: Floor= belongs in [Guard], ignored here\n"},
         {"Colour=blue\n", "W:1: Colour= stands outside of any section, ignored\n"},
         {"[Daemon]\nColour=blue\n", "W:2: no setting of [Daemon] is called Colour=, ignored\n"},
@@ -342,16 +402,14 @@ START_TEST(test_limits)
     ck_assert_int_eq(load_bytes("[Daemon]\nMode=auto\0\n", 20, &found, &c), -EINVAL);
     ck_assert_str_eq(found.text, "E:0: not a text file\n");
 
-    /* names */
-    n = (size_t) sprintf(text, "[Guests]\n");
+    /* guests */
+    n = 0;
     for (unsigned i = 0; i < CONFIG_PATTERNS_MAX; i++)
-        n += (size_t) sprintf(text + n, "Off=guest-%u\n", i);
+        n += (size_t) sprintf(text + n, "[Guest %u]\nMode=off\n", i);
     config_free(load_good(text));
-    sprintf(text + n, "Off=one-more\n");
+    sprintf(text + n, "[Guest one-more]\nMode=off\n[Daemon]\nMode=auto\n");
     ck_assert_int_eq(load(text, &found, &c), -EINVAL);
-    ck_assert_str_eq(
-        found.text,
-        "E:66: Off=one-more can't be: it takes at most 64 names with * and ?, separated by spaces\n");
+    ck_assert_str_eq(found.text, "E:129: more than 64 sections [Guest PATTERN]\n");
 }
 END_TEST
 
@@ -392,8 +450,11 @@ START_TEST(test_sample)
     c = load_good(sample);
     assert_defaults(c);
     config_free(c);
-#define SETTING(...) settings--;
+    settings--; /* [Guest *] */
+#define SETTING(...)       settings--;
+#define GUEST_SETTING(...) settings--;
 #include "host-agent/config.def"
+#undef GUEST_SETTING
 #undef SETTING
     ck_assert_uint_eq(settings, 0);
 }
@@ -411,7 +472,10 @@ START_TEST(test_man)
 #define SETTING(section, key, ...)                       \
     ck_assert_ptr_nonnull(strstr(man, ".B " key "=\n")); \
     ck_assert_ptr_nonnull(strstr(man, ".SS [" section "]\n"));
+#define GUEST_SETTING(key, ...) \
+    ck_assert_ptr_nonnull(strstr(strstr(man, ".SS [Guest PATTERN]\n"), ".B " key "=\n"));
 #include "host-agent/config.def"
+#undef GUEST_SETTING
 #undef SETTING
 }
 END_TEST
@@ -436,7 +500,7 @@ int main(void)
     tcase_add_test(t, test_defaults);
     tcase_add_test(t, test_every_setting);
     tcase_add_test(t, test_reserve);
-    tcase_add_test(t, test_guest_mode);
+    tcase_add_test(t, test_guests);
     tcase_add_test(t, test_errors);
     tcase_add_test(t, test_warnings);
     tcase_add_test(t, test_limits);
