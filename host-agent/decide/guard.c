@@ -68,18 +68,36 @@ uint64_t guard_floor(uint64_t full_bytes, double floor_ratio)
     return MIN(full_bytes, MAX(share, least));
 }
 
+double guard_caution(const HostFields *host)
+{
+    return host_has(host, HOST_FIELD_SWAP_TOTAL) && !(host_get(host, HOST_FIELD_SWAP_TOTAL) > 0) ? 2 : 1;
+}
+
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
 {
+    double most = (double) c->critical_max_bytes;
+
     /* A host whose total isn't known is taken for a large one. */
-    if (!host_has(host, HOST_FIELD_TOTAL))
-        return c->critical_max_bytes;
-    return MIN(bytes_from_double(c->critical_ratio * host_get(host, HOST_FIELD_TOTAL)),
-               c->critical_max_bytes);
+    if (host_has(host, HOST_FIELD_TOTAL))
+        most = MIN(c->critical_ratio * host_get(host, HOST_FIELD_TOTAL), most);
+    return bytes_from_double(guard_caution(host) * most);
+}
+
+bool guard_is_critical(const Snapshot *s, const GuardConfig *c)
+{
+    return host_has(&s->host, HOST_FIELD_AVAILABLE) &&
+           bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE)) < guard_critical(c, &s->host);
 }
 
 uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
 {
     return MAX(bytes_from_double(c->dead_band_ratio * (double) g->full_bytes), c->dead_band_bytes);
+}
+
+/* What it may grow to above its full size; 0: nothing was said. */
+static uint64_t grown(const SnapshotGuest *g)
+{
+    return bytes_down_to_kib(MIN(g->growth_bytes, g->maximum_bytes));
 }
 
 uint64_t guard_full(const SnapshotGuest *g)
@@ -89,6 +107,11 @@ uint64_t guard_full(const SnapshotGuest *g)
     return bytes_down_to_kib(full);
 }
 
+uint64_t guard_ceiling(const SnapshotGuest *g)
+{
+    return g->distress ? MAX(guard_full(g), grown(g)) : guard_full(g);
+}
+
 uint64_t guard_floor_of(const SnapshotGuest *g)
 {
     return MIN(bytes_up_to_kib(g->floor_bytes), guard_full(g));
@@ -96,7 +119,7 @@ uint64_t guard_floor_of(const SnapshotGuest *g)
 
 static bool is_stale(const SnapshotGuest *g, const GuardConfig *c)
 {
-    return g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY || g->age_usec > c->stale_usec;
+    return g->age_usec == USEC_INFINITY || g->age_usec > c->stale_usec;
 }
 
 /* The rule that forbids any move. Where several do, the one that lasts longest is named. */
@@ -114,15 +137,22 @@ static GuardRule hold_rule(const SnapshotGuest *g)
     return GUARD_RULE_NONE;
 }
 
-/* The rule that forbids to shrink it at all. */
-static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c)
+/* The rule that forbids to shrink it at all. In the host's critical zone what a guest was found to need
+ * doesn't count: it is better that a guest hurts than that the host swaps, which hurts them all. */
+static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool critical)
 {
     if (g->distress)
         return GUARD_RULE_DISTRESS;
+    if (g->hurting && !critical)
+        return GUARD_RULE_HURTING;
     if (g->reboot)
         return GUARD_RULE_REBOOT;
     if (g->released || g->uptime_usec < c->grace_usec)
         return GUARD_RULE_GRACE;
+    if (g->spared && !critical)
+        return GUARD_RULE_SPARED;
+    if (g->source == GUEST_SOURCE_NONE)
+        return GUARD_RULE_AGENTLESS;
     if (is_stale(g, c))
         return GUARD_RULE_STALE;
     if (g->stalled)
@@ -132,21 +162,34 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c)
     return GUARD_RULE_NONE;
 }
 
+/* The most that it has available; what it doesn't tell, it hasn't. */
+static uint64_t unused(const SnapshotGuest *g)
+{
+    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+
+    return bytes_from_double(guest_get(&g->fields, f));
+}
+
 /* Where a guest can't swap what it uses, it would have to kill: not below what it uses and a tenth, less what
  * its swap can still take. In terms of the balloon's size, for MemTotal in the guest is smaller by what its
  * kernel took at boot. */
 static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     const GuestFields *f = &g->fields;
-    GuestField unused = guest_has(f, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without, and where
      * nothing is known of what it uses, that may be all. */
     uint64_t swap = bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_TOTAL)),
-             used = LESS_BY(g->current_bytes, bytes_from_double(guest_get(f, unused)));
+             used = LESS_BY(g->current_bytes, unused(g));
 
     if (guest_has(f, GUEST_FIELD_SWAP_FREE))
         swap = MIN(swap, bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_FREE)));
     return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
+}
+
+/* Libvirt's stats tell nothing of how a guest fares, so it is left a good part of what it has available. */
+static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
+{
+    return LESS_BY(g->current_bytes, bytes_from_double(c->agentless_ratio * (double) unused(g)));
 }
 
 /* The largest move is what the balloon does in a step. Where that is next to nothing, it still is as much as
@@ -169,10 +212,23 @@ static void raise_least(GuestBounds *b, uint64_t bytes, uint64_t standing, Guard
     }
 }
 
-static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret)
+/* How far it may be shrunk where nothing forbids to shrink it at all. */
+static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *b)
 {
     uint64_t standing = g->standing_bytes;
-    GuardRule hold = hold_rule(g), keep = keep_rule(g, c);
+
+    if (!critical)
+        raise_least(b, MIN(g->needed_bytes, MAX(guard_full(g), grown(g))), standing, GUARD_RULE_NEEDED);
+    raise_least(b, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
+    if (g->source == GUEST_SOURCE_LIBVIRT)
+        raise_least(b, agentless_least(g, c), standing, GUARD_RULE_AGENTLESS);
+    raise_least(b, step_least(g, c), standing, GUARD_RULE_STEP);
+}
+
+static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *ret)
+{
+    uint64_t standing = g->standing_bytes;
+    GuardRule hold = hold_rule(g), keep = keep_rule(g, c, critical);
 
     if (hold != GUARD_RULE_NONE) {
         *ret = (GuestBounds){.least_bytes = standing,
@@ -184,15 +240,13 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret
     }
 
     *ret = (GuestBounds){.least_bytes = guard_floor_of(g),
-                         .most_bytes = guard_full(g),
+                         .most_bytes = guard_ceiling(g),
                          .least_rule = GUARD_RULE_FLOOR,
                          .most_rule = GUARD_RULE_CEILING};
     if (keep != GUARD_RULE_NONE)
         raise_least(ret, standing, standing, keep);
-    else {
-        raise_least(ret, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
-        raise_least(ret, step_least(g, c), standing, GUARD_RULE_STEP);
-    }
+    else
+        bound_shrink(g, c, critical, ret);
     /* A balloon that doesn't give back isn't asked to each cycle; one in distress is, on the chance. */
     if (g->stalled_growing && !g->distress && ret->most_bytes > standing) {
         ret->most_bytes = standing;
@@ -208,14 +262,15 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, GuestBounds *ret
 
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
 {
+    bool critical = guard_is_critical(s, c);
+
     for (size_t i = 0; i < s->n_guests; i++)
-        bound(s->guests + i, c, ret + i);
+        bound(s->guests + i, c, critical, ret + i);
 }
 
-uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
+uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 {
-    uint64_t available = bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE));
-    uint64_t spoken_for = guard_critical(c, &s->host);
+    uint64_t critical = guard_critical(c, &s->host), spoken_for = bytes_add(critical, critical / 8);
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
@@ -223,5 +278,10 @@ uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
 
         spoken_for = bytes_add(spoken_for, MAX(coming, g->promised_bytes));
     }
-    return LESS_BY(available, spoken_for);
+    return spoken_for;
+}
+
+uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
+{
+    return LESS_BY(bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE)), guard_spoken_for(s, c));
 }

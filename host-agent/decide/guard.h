@@ -10,14 +10,14 @@
 typedef enum GuardRule {
     GUARD_RULE_NONE,
     GUARD_RULE_FLOOR,    /* not below the guest's floor */
-    GUARD_RULE_CEILING,  /* not above its full size */
+    GUARD_RULE_CEILING,  /* not above its full size; in distress not above what it may grow to */
     GUARD_RULE_OFF,      /* mode off: nothing is decided */
     GUARD_RULE_PINNED,   /* a balloon would free nothing */
     GUARD_RULE_BUSY,     /* paused, migrating, saving, shutting down: nothing is sent */
     GUARD_RULE_STALLED,  /* the balloon doesn't move: not asked for more until the back-off is over */
     GUARD_RULE_STALE,    /* no fresh stats: not shrunk */
     GUARD_RULE_GRACE,    /* just booted, rebooted or released: not shrunk */
-    GUARD_RULE_DISTRESS, /* in distress: not shrunk, and gets its full size back within room */
+    GUARD_RULE_DISTRESS, /* in distress: not shrunk, and gets its ceiling, within room */
     GUARD_RULE_HURTING, /* began to hurt after a shrink: not shrunk, goes back to where it was, within room */
     GUARD_RULE_SPARED,  /* hurt when it was shrunk: not shrunk again for a while that grows */
     GUARD_RULE_NEEDED,  /* not below what it was found to need */
@@ -28,7 +28,7 @@ typedef enum GuardRule {
     GUARD_RULE_SWAPLESS,  /* not below what the guest uses + 10 % less what its swap can still take (unknown:
                              0) */
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon does in step_usec */
-    GUARD_RULE_ROOM,      /* growth only from what the host has above its critical mark */
+    GUARD_RULE_ROOM,      /* growth only from what the host has to give: guard_room() */
     GUARD_RULE_DEAD_BAND, /* too small a change to be worth a move */
     GUARD_RULE_OBSERVE,   /* mode observe: decided, not sent */
     GUARD_RULE_MAX,
@@ -75,14 +75,22 @@ typedef struct GuardConfig {
  * GiB). Never above full. */
 uint64_t guard_floor(uint64_t full_bytes, double floor_ratio);
 
-/* The host's critical mark: min(critical_ratio × total, critical_max_bytes), bytes; critical_max_bytes where
- * the total isn't known. */
+/* By how much the host's marks are raised: twice where it has no swap, for there the first page too many
+ * kills. Where it isn't known whether it has, it is taken to have some. */
+double guard_caution(const HostFields *host);
+/* The host's critical mark: min(critical_ratio × total, critical_max_bytes) × guard_caution(), bytes; where
+ * the total isn't known, from critical_max_bytes. */
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
+/* Whether the host is below it. Then guests give also what they were found to need (HURTING, SPARED and
+ * NEEDED don't count), so that the host doesn't swap. */
+bool guard_is_critical(const Snapshot *s, const GuardConfig *c);
 
 /* What counts as a guest's full size and floor: whole KiB, full no more than its maximum, floor no more than
  * full. */
 uint64_t guard_full(const SnapshotGuest *g);
 uint64_t guard_floor_of(const SnapshotGuest *g);
+/* What it may have at the most just now: full, or in distress what it may grow to, where that is more. */
+uint64_t guard_ceiling(const SnapshotGuest *g);
 /* A change smaller than this isn't worth a move. */
 uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g);
 
@@ -99,6 +107,10 @@ typedef struct GuestBounds {
 /* Fills one GuestBounds for each guest. */
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 
-/* Bytes by which guests may grow in this cycle, all together: available − critical − for each guest the
- * larger of the growth on its way and what was promised and isn't used yet. 0 where that is negative. */
+/* What of the host's available memory isn't there to be given: its critical mark, an eighth of that as a
+ * margin (so that a gift that is then used doesn't leave the host on the wrong side of the mark), and for
+ * each guest the larger of the growth on its way and what was promised and isn't used yet. */
+uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c);
+/* Bytes by which guests may grow in this cycle, all together: what is available and isn't spoken for. 0 where
+ * that is negative. */
 uint64_t guard_room(const Snapshot *s, const GuardConfig *c);

@@ -6,7 +6,8 @@
 
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
-#include "host-agent/decide/reason.h"
+#include "host-agent/decide/donor.h"
+#include "host-agent/decide/entitlement.h"
 
 static const char *const pressure_names[HOST_PRESSURE_MAX] = {
     [HOST_PRESSURE_NONE] = "none",
@@ -42,11 +43,11 @@ static double pending_bytes(const Snapshot *s)
 /* The policy's marks; where it names none, the usual ones. */
 static void set_marks(const Snapshot *s, const PolicyOutput *output, Plan *p)
 {
-    double total = host_get(&s->host, HOST_FIELD_TOTAL);
+    double total = host_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
     const double usual[POLICY_MARK_MAX] = {
-        [POLICY_MARK_PRESSURE] = fmin(0.20 * total, 32.0 * GIB),
-        [POLICY_MARK_CRITICAL] = fmin(0.05 * total, 8.0 * GIB),
-        [POLICY_MARK_RELAX] = fmin(0.25 * total, 40.0 * GIB),
+        [POLICY_MARK_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
+        [POLICY_MARK_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
+        [POLICY_MARK_RELAX] = caution * fmin(0.25 * total, 40.0 * GIB),
     };
     double *marks[POLICY_MARK_MAX] = {
         [POLICY_MARK_PRESSURE] = &p->pressure_mark_bytes,
@@ -97,15 +98,62 @@ static void wish_policy(const SnapshotGuest *g, double asked, Decision *d, Wish 
         w->clipped = w->bytes < wanted ? b->most_rule : GUARD_RULE_NONE;
         w->bytes = MAX(bytes_down_to_kib(w->bytes), standing);
     } else {
-        w->bytes = CLAMP(wanted, b->least_bytes, b->most_bytes);
-        if (w->bytes != wanted)
-            w->clipped = w->bytes > wanted ? b->least_rule : b->most_rule;
+        w->bytes = MAX(wanted, b->least_bytes);
+        w->clipped = w->bytes > wanted ? b->least_rule : GUARD_RULE_NONE;
         w->bytes = MIN(bytes_up_to_kib(w->bytes), standing);
     }
 }
 
+typedef struct Planning {
+    const Snapshot *snapshot;
+    const GuardConfig *config;
+    bool critical; /* the host: guard_is_critical() */
+    bool pressed;  /* it is below its pressure mark */
+} Planning;
+
+static void ask(Wish *w, GuardRule rule, uint64_t bytes)
+{
+    w->asked = rule;
+    w->bytes = bytes;
+}
+
+/* A guest above its full size comes down to it: from what it has free, so that it doesn't hurt, while the
+ * host can wait. */
+static void wish_ceiling(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
+{
+    uint64_t target = b->most_bytes;
+
+    if (!x->pressed) {
+        Spare s;
+
+        spare_at(g, x->config, g->standing_bytes, &s);
+        target = MAX(target, LESS_BY(g->standing_bytes, MIN(s.free_bytes, s.give_bytes)));
+        target = MIN(bytes_up_to_kib(target), g->standing_bytes);
+    }
+    if (w->bytes == g->standing_bytes || target < w->bytes)
+        ask(w, GUARD_RULE_CEILING, target);
+}
+
+/* What the guard asks for by itself. */
+static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
+{
+    uint64_t standing = g->standing_bytes,
+             comfort = bytes_down_to_kib(CLAMP(g->comfort_bytes, b->least_bytes, b->most_bytes));
+
+    if (g->distress)
+        ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
+    else if (g->hurting && !x->critical && standing < comfort)
+        ask(w, GUARD_RULE_HURTING, comfort);
+    else if (g->reboot && standing < b->most_bytes)
+        ask(w, GUARD_RULE_REBOOT, b->most_bytes);
+    else if (standing < b->least_bytes)
+        ask(w, GUARD_RULE_FLOOR, b->least_bytes);
+    else if (standing > b->most_bytes && (g->entitled_full || g->growth_bytes > 0))
+        wish_ceiling(x, g, b, w);
+}
+
 /* What is to become of a guest before the host's room is looked at. */
-static void wish(const SnapshotGuest *g, const PolicyAssignment *a, Decision *d, Wish *w)
+static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignment *a, Decision *d, Wish *w)
 {
     uint64_t standing = g->standing_bytes;
 
@@ -119,19 +167,8 @@ static void wish(const SnapshotGuest *g, const PolicyAssignment *a, Decision *d,
         else
             wish_policy(g, a->target_bytes, d, w);
     }
-
-    if (d->bounds.hold != GUARD_RULE_NONE)
-        return;
-    if (g->distress) {
-        w->asked = GUARD_RULE_DISTRESS;
-        w->bytes = d->bounds.most_bytes;
-    } else if (g->reboot && standing < d->bounds.most_bytes) {
-        w->asked = GUARD_RULE_REBOOT;
-        w->bytes = d->bounds.most_bytes;
-    } else if (standing < d->bounds.least_bytes) {
-        w->asked = GUARD_RULE_FLOOR;
-        w->bytes = d->bounds.least_bytes;
-    }
+    if (d->bounds.hold == GUARD_RULE_NONE)
+        wish_guard(x, g, &d->bounds, w);
 }
 
 /* A balloon within this of where it should be is there. One that somebody else begins to fill is first seen
@@ -143,7 +180,7 @@ static bool is_too_small(const SnapshotGuest *g, const GuardConfig *c, const Wis
     uint64_t standing = g->standing_bytes;
     uint64_t change = target > standing ? target - standing : standing - target;
 
-    if (w->asked != GUARD_RULE_NONE)
+    if (w->asked != GUARD_RULE_NONE && w->asked != GUARD_RULE_CEILING)
         return false;
     return change <= ARRIVED_BYTES || (target != guard_full(g) && change < guard_dead_band(c, g));
 }
@@ -183,11 +220,12 @@ typedef struct Growth {
 
 static uint64_t growth_rank(const SnapshotGuest *g, const Wish *w, const PolicyAssignment *a)
 {
-    uint64_t kind = w->asked == GUARD_RULE_DISTRESS ? 0
-                    : w->asked == GUARD_RULE_REBOOT ? 1
-                    : w->asked == GUARD_RULE_FLOOR  ? 2
-                                                    : 3;
-    uint64_t order = kind < 3 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
+    uint64_t kind = w->asked == GUARD_RULE_DISTRESS  ? 0
+                    : w->asked == GUARD_RULE_HURTING ? 1
+                    : w->asked == GUARD_RULE_REBOOT  ? 2
+                    : w->asked == GUARD_RULE_FLOOR   ? 3
+                                                     : 4;
+    uint64_t order = kind < 4 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
 
     return (uint64_t) (g->mode == GUEST_MODE_OBSERVE) << 40 | kind << 32 | order;
 }
@@ -226,6 +264,8 @@ static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         d->rule = d->bounds.hold;
     else if (moves && g->mode == GUEST_MODE_OBSERVE)
         d->rule = GUARD_RULE_OBSERVE;
+    else if (w->gives_free_bytes + w->gives_cache_bytes > 0)
+        d->rule = GUARD_RULE_DONOR;
     else if (w->asked != GUARD_RULE_NONE && (moves || w->limited == GUARD_RULE_NONE))
         d->rule = w->asked;
     else if (w->limited != GUARD_RULE_NONE)
@@ -246,25 +286,55 @@ static const PolicyNote *note_for(const Plan *p, size_t guest)
     return NULL;
 }
 
+/* Each guest's target: what it or others wish for it, as far as it is worth it and there is room, and what
+ * others in distress are given of it. */
+static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *wishes, Plan *p, Claims *ret)
+{
+    const Snapshot *s = x->snapshot;
+    _cleanup_free_ GuestBounds *bounds = calloc(s->n_guests + 1, sizeof *bounds);
+    _cleanup_free_ Growth *growths = calloc(s->n_guests + 1, sizeof *growths);
+    size_t n_growths = 0;
+
+    if (!bounds || !growths)
+        return -ENOMEM;
+
+    guard_bounds(s, x->config, bounds);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const PolicyAssignment *a = assignments ? assignments + i : NULL;
+        Decision *d = p->decisions + i;
+
+        d->bounds = bounds[i];
+        wish(x, g, a, d, wishes + i);
+        if (wishes[i].bytes < g->standing_bytes)
+            shrink(g, x->config, wishes + i, d);
+        else if (wishes[i].bytes > g->standing_bytes)
+            growths[n_growths++] = (Growth){.rank = growth_rank(g, wishes + i, a),
+                                            .share = (double) g->standing_bytes / (double) guard_full(g),
+                                            .guest = i};
+    }
+    grow_all(s, x->config, growths, n_growths, wishes, p);
+    return donors_ask(s, x->config, wishes, p->decisions, ret);
+}
+
 int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
                int policy_error, Plan *ret)
 {
     _cleanup_(plan_done) Plan p = {.n_decisions = s->n_guests, .policy_error = policy_error};
-    _cleanup_free_ GuestBounds *bounds = calloc(s->n_guests + 1, sizeof *bounds);
     _cleanup_free_ Wish *wishes = calloc(s->n_guests + 1, sizeof *wishes);
-    _cleanup_free_ Growth *growths = calloc(s->n_guests + 1, sizeof *growths);
-    const PolicyAssignment *assignments = output && policy_error >= 0 ? output->assignments : NULL;
+    Planning planning = {.snapshot = s, .config = c, .critical = guard_is_critical(s, c)};
     const char *slash = origin ? strrchr(origin, '/') : NULL;
     ReasonContext x = {.snapshot = s, .config = c, .file = slash ? slash + 1 : origin};
-    size_t n_growths = 0;
+    int r;
 
     p.decisions = calloc(s->n_guests + 1, sizeof *p.decisions);
-    if (!p.decisions || !bounds || !wishes || !growths)
+    if (!p.decisions || !wishes)
         return -ENOMEM;
 
     set_marks(s, output, &p);
     p.pending_bytes = pending_bytes(s);
     p.pressure = pressure_of(s, &p);
+    planning.pressed = p.pressure != HOST_PRESSURE_NONE;
     if (output) {
         p.n_notes = MIN(output->n_notes, (size_t) POLICY_NOTES_MAX);
         p.notes_total = output->notes_total;
@@ -274,22 +344,10 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, cons
     }
     x.situation = situation_of(s, output, &p);
 
-    guard_bounds(s, c, bounds);
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const SnapshotGuest *g = s->guests + i;
-        const PolicyAssignment *a = assignments ? assignments + i : NULL;
-        Decision *d = p.decisions + i;
-
-        d->bounds = bounds[i];
-        wish(g, a, d, wishes + i);
-        if (wishes[i].bytes < g->standing_bytes)
-            shrink(g, c, wishes + i, d);
-        else if (wishes[i].bytes > g->standing_bytes)
-            growths[n_growths++] = (Growth){.rank = growth_rank(g, wishes + i, a),
-                                            .share = (double) g->standing_bytes / (double) guard_full(g),
-                                            .guest = i};
-    }
-    grow_all(s, c, growths, n_growths, wishes, &p);
+    r = decide(&planning, output && policy_error >= 0 ? output->assignments : NULL, wishes, &p, &x.claims);
+    if (r < 0)
+        return r;
+    p.lacking_bytes = x.claims.lacking_bytes;
 
     for (size_t i = 0; i < s->n_guests; i++) {
         conclude(&x, s->guests + i, wishes + i, p.decisions + i);
@@ -318,6 +376,7 @@ static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold,
         guest_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
     guest_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
     guest_set(ret, GUEST_FIELD_DISTRESS, g->distress);
+    guest_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
 }
 
 typedef struct Evaluation {

@@ -22,8 +22,9 @@ typedef struct Decision {
     uint64_t wanted_bytes; /* what the policy assigned; what stands where it assigned nothing */
     uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
     GuestBounds bounds;
-    /* The rule that changed or stopped the move, or that asked for it (distress, reboot, floor); below the
-     * pressure mark also the one for which a guest can't be asked for more; else NONE. */
+    /* The rule that changed or stopped the move, or that asked for it (distress, hurting, reboot, floor,
+     * ceiling, donor); below the pressure mark also the one for which a guest can't be asked for more; else
+     * NONE. */
     GuardRule rule;
     bool send;           /* target differs from what stands, and may be sent */
     unsigned line;       /* of the policy's assignment; 0: none */
@@ -40,10 +41,11 @@ typedef struct Plan {
     size_t n_decisions;
     HostPressure pressure;
     double pressure_mark_bytes, critical_mark_bytes,
-        relax_mark_bytes; /* as the policy says, else 20 %, 5 %, 25 % */
+        relax_mark_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
     double pending_bytes;
     /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
-     * it isn't 0 the next cycle should come soon: what the others release is to be passed on. */
+     * it isn't 0 the next cycle should come soon: what the others release is to be passed on. Those whose
+     * claim is refused, or that are only observed, don't count. */
     uint64_t lacking_bytes;
     char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
     PolicyNote notes[POLICY_NOTES_MAX];
@@ -53,8 +55,8 @@ typedef struct Plan {
 
 void plan_done(Plan *p);
 
-/* Works out the plan. policy may be NULL (then only the guard's own moves: reboot, distress, floor). 0 or
- * -ENOMEM.
+/* Works out the plan. policy may be NULL (then only the guard's own moves: distress, those who give to it,
+ * hurting, reboot, floor, ceiling). 0 or -ENOMEM.
  *
  * A policy counts on what it takes from a guest. Where some guests are moved and others only observed, it
  * therefore runs twice: once with the observed ones held, for the guests that are moved, and once as if all
@@ -64,9 +66,14 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
 /* The second half of it: fits what a policy asked for (output; NULL: no policy; not looked at where
  * policy_error says that the policy failed) to the rules, whatever that is. origin: the policy's file.
  *
- * Growth is served in this order, each guest getting at most what is left of guard_room(): distress, reboot,
- * below the floor, then the policy's in the order of its assignments; guests that are only observed after all
- * others. A guest in distress whose shrink is still on its way keeps what it has now without using up room:
- * the host hasn't got that yet. */
+ * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
+ * hurting, reboot, below the floor, then the policy's in the order of its assignments; guests that are only
+ * observed after all others. A guest in distress whose shrink is still on its way keeps what it has now
+ * without using up room: the host hasn't got that yet. What those in distress still lack then is asked of
+ * others (donor.h).
+ *
+ * A guest that is above its full size, which was said or which it may grow above, comes down to it by itself:
+ * by what it has free, and keeping keep_ratio of its size available, unless the host is below its pressure
+ * mark. */
 int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
                int policy_error, Plan *ret);

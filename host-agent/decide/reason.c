@@ -8,8 +8,9 @@
 #include "host-agent/decide/text.h"
 
 /* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */
-#define WORDS_MAX 100
-#define FILE_MAX  40
+#define WORDS_MAX      100
+#define FILE_MAX       40
+#define SHOWN_NAME_MAX 40
 
 #define SIZE(bytes) format_size((char[UNITS_FORMAT_MAX]){}, bytes)
 #define RATIO(r)    format_ratio((char[UNITS_FORMAT_MAX]){}, r)
@@ -41,7 +42,7 @@ static void add_stale(Text *t, const SnapshotGuest *g)
 
     if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
         text_add(t, "its size isn't known yet");
-    else if (g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY)
+    else if (g->age_usec == USEC_INFINITY)
         text_add(t, "no stats of it have come");
     else
         text_addf(t, "stats are %s old", whole_seconds(buf, g->age_usec));
@@ -83,7 +84,10 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         text_addf(t, "at its floor of %s", SIZE(guard_floor_of(g)));
         break;
     case GUARD_RULE_CEILING:
-        text_addf(t, "it has its full size of %s", SIZE(guard_full(g)));
+        text_addf(t,
+                  guard_ceiling(g) > guard_full(g) ? "it has all of the %s that it may grow to"
+                                                   : "it has its full size of %s",
+                  SIZE(guard_ceiling(g)));
         break;
     case GUARD_RULE_SWAPLESS:
         text_add(t, guest_has(&g->fields, GUEST_FIELD_AVAILABLE) || guest_has(&g->fields, GUEST_FIELD_FREE)
@@ -93,13 +97,21 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_STEP:
         text_add(t, "its last move isn't over, or no stats have come since");
         break;
+    case GUARD_RULE_NEEDED:
+        text_addf(t, "it was found to need %s", SIZE(g->needed_bytes));
+        break;
+    case GUARD_RULE_AGENTLESS:
+        if (g->source == GUEST_SOURCE_NONE)
+            text_add(t, "no stats of it have come, so nothing tells what it could spare");
+        else
+            text_addf(t, "it has no agent, so it keeps %s of what it has available",
+                      RATIO(1 - x->config->agentless_ratio));
+        break;
     case GUARD_RULE_NONE:
     case GUARD_RULE_STALLED:
     case GUARD_RULE_DISTRESS:
     case GUARD_RULE_HURTING:
     case GUARD_RULE_SPARED:
-    case GUARD_RULE_NEEDED:
-    case GUARD_RULE_AGENTLESS:
     case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_ROOM:
@@ -128,6 +140,12 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_CEILING:
         text_addf(t, ", clipped to its full size of %s", SIZE(guard_full(g)));
         break;
+    case GUARD_RULE_NEEDED:
+        text_addf(t, ", clipped to the %s that it was found to need", SIZE(d->target_bytes));
+        break;
+    case GUARD_RULE_AGENTLESS:
+        text_add(t, ", clipped to a part of what it has available, for it has no agent");
+        break;
     case GUARD_RULE_SWAPLESS:
         text_addf(t, ", clipped to the %s it needs without swap", SIZE(d->target_bytes));
         break;
@@ -146,8 +164,6 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_DISTRESS:
     case GUARD_RULE_HURTING:
     case GUARD_RULE_SPARED:
-    case GUARD_RULE_NEEDED:
-    case GUARD_RULE_AGENTLESS:
     case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_DEAD_BAND:
@@ -160,21 +176,57 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     add_rule(t, rule);
 }
 
-static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
-                     const Decision *d)
+/* "web1, which is in distress", "3 guests in distress" */
+static void add_claimants(Text *t, const Claims *c)
+{
+    if (c->guests > 1)
+        text_addf(t, "%zu guests in distress", c->guests);
+    else {
+        text_add_some(t, c->guest ?: "", SHOWN_NAME_MAX);
+        text_add(t, ", which is in distress");
+    }
+}
+
+/* Whether others give to a guest that gets less than it wants. */
+static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
+{
+    const Claims *c = &x->claims;
+
+    if (g->claim_refused) {
+        text_add(t, "nothing is taken from others: ");
+        text_add_some(t, g->claim_refused, WORDS_MAX);
+    } else if (c->coming_bytes == 0)
+        text_add(t, "no other guest has any to spare");
+    else if (c->guests == 1)
+        text_addf(t, "others give %s, which it gets as they release it", SIZE(c->coming_bytes));
+    else
+        text_addf(t, "others give %s to %zu guests in distress, which get it as it is released",
+                  SIZE(c->coming_bytes), c->guests);
+}
+
+/* A guest in distress that gets less than it wants, because of the room. */
+static bool is_lacking(const SnapshotGuest *g, const Wish *w)
+{
+    return w->asked == GUARD_RULE_DISTRESS && w->limited == GUARD_RULE_ROOM && g->mode == GUEST_MODE_AUTO;
+}
+
+/* What a guest is moved for, besides what it gives to those in distress. */
+static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
+                      const Decision *d)
 {
     bool grows = d->target_bytes > g->standing_bytes;
-
-    if (g->mode == GUEST_MODE_OBSERVE)
-        text_addf(t, "would %s %s: ", grows ? "get" : "give",
-                  SIZE(grows ? d->target_bytes - g->standing_bytes : g->standing_bytes - d->target_bytes));
 
     if (w->asked == GUARD_RULE_FLOOR)
         text_addf(t, "raised to its floor of %s", SIZE(guard_floor_of(g)));
     else if (w->asked == GUARD_RULE_REBOOT)
         text_add(t, "gets its full size first after a reboot");
     else if (w->asked == GUARD_RULE_DISTRESS)
-        text_add(t, "gets memory back: it is in distress");
+        text_add(t, d->target_bytes > guard_full(g) ? "grows above its full size: it is in distress"
+                                                    : "gets memory back: it is in distress");
+    else if (w->asked == GUARD_RULE_HURTING)
+        text_addf(t, "goes back to %s: it began to hurt after a shrink", SIZE(w->bytes));
+    else if (w->asked == GUARD_RULE_CEILING)
+        text_addf(t, "comes down to its full size of %s", SIZE(guard_full(g)));
     else if (d->because)
         text_add_some(t, d->because, WORDS_MAX);
     else
@@ -188,22 +240,68 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
             add_clipped(t, g, d, w->clipped);
     }
     add_clipped(t, g, d, w->limited);
+    if (is_lacking(g, w)) {
+        text_add(t, "; ");
+        add_claim(t, x, g);
+    }
+}
+
+static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
+                     const Decision *d)
+{
+    bool grows = d->target_bytes > g->standing_bytes;
+    uint64_t gives = w->gives_free_bytes + w->gives_cache_bytes;
+
+    if (g->mode == GUEST_MODE_OBSERVE)
+        text_addf(t, "would %s %s: ", grows ? "get" : "give",
+                  SIZE(grows ? d->target_bytes - g->standing_bytes : g->standing_bytes - d->target_bytes));
+
+    if (d->target_bytes + gives != g->standing_bytes) {
+        add_asked(t, x, g, w, d);
+        text_add(t, gives > 0 ? ", and " : "");
+    }
+    if (gives > 0) {
+        text_addf(t, "gives %s of %s to ", SIZE(gives),
+                  w->gives_cache_bytes == 0  ? "free memory"
+                  : w->gives_free_bytes == 0 ? "page cache"
+                                             : "free memory and page cache");
+        add_claimants(t, &x->claims);
+        add_rule(t, GUARD_RULE_DONOR);
+    }
 
     if (d->rule == GUARD_RULE_OBSERVE)
         add_rule(t, GUARD_RULE_OBSERVE);
+}
+
+/* There is no room for what somebody asked for. */
+static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
+                        const Decision *d)
+{
+    if (is_lacking(g, w) && (g->claim_refused || x->claims.coming_bytes > 0)) {
+        text_add(t, g->claim_refused ? "in distress, but " : "in distress; ");
+        add_claim(t, x, g);
+        add_rule(t, GUARD_RULE_ROOM);
+        return;
+    }
+    text_add(t, w->asked == GUARD_RULE_DISTRESS  ? "in distress, but not grown: "
+                : w->asked == GUARD_RULE_HURTING ? "began to hurt after a shrink, but not grown: "
+                : w->asked == GUARD_RULE_REBOOT  ? "rebooted into a shrunken size, but not grown: "
+                : w->asked == GUARD_RULE_FLOOR   ? "below its floor, but not grown: "
+                                                 : "not grown: ");
+    add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
+    if (is_lacking(g, w)) {
+        text_add(t, "; ");
+        add_claim(t, x, g);
+    }
 }
 
 /* Somebody asked for a move, and it was stopped. */
 static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
-    if (w->limited == GUARD_RULE_ROOM) {
-        text_add(t, w->asked == GUARD_RULE_DISTRESS ? "in distress, but not grown: "
-                    : w->asked == GUARD_RULE_REBOOT ? "rebooted into a shrunken size, but not grown: "
-                    : w->asked == GUARD_RULE_FLOOR  ? "below its floor, but not grown: "
-                                                    : "not grown: ");
-        add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
-    } else if (w->limited == GUARD_RULE_DEAD_BAND) {
+    if (w->limited == GUARD_RULE_ROOM)
+        add_no_room(t, x, g, w, d);
+    else if (w->limited == GUARD_RULE_DEAD_BAND) {
         text_addf(
             t, "not moved: %s more or less isn't worth a move",
             SIZE(w->bytes > g->standing_bytes ? w->bytes - g->standing_bytes : g->standing_bytes - w->bytes));
@@ -268,8 +366,14 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
     else if (w->limited != GUARD_RULE_NONE || (w->clipped != GUARD_RULE_NONE && w->asked == GUARD_RULE_NONE))
         add_stopped(&t, x, g, w, d);
     else if (w->asked == GUARD_RULE_DISTRESS) {
-        text_add(&t, "in distress, and it has its full size already");
+        text_add(&t, guard_ceiling(g) > guard_full(g)
+                         ? "in distress, and it has all that it may grow to already"
+                         : "in distress, and it has its full size already");
         add_rule(&t, GUARD_RULE_DISTRESS);
+    } else if (w->asked == GUARD_RULE_CEILING) {
+        text_addf(&t, "above its full size of %s, to which it comes down when it has memory free",
+                  SIZE(guard_full(g)));
+        add_rule(&t, GUARD_RULE_CEILING);
     } else if (note) {
         text_add(&t, "not moved: the policy skipped it: ");
         text_add_some(&t, note->text, WORDS_MAX);
@@ -340,6 +444,19 @@ static void add_moves(Text *t, const Tally *n)
                   n->give + n->get > 0 ? "; " : "", n->would, plural(n->would));
 }
 
+/* "idle gives 300 MiB to starved, which is in distress" */
+static void add_donors(Text *t, const Claims *c)
+{
+    if (c->donors > 1)
+        text_addf(t, "%zu guests give", c->donors);
+    else {
+        text_add_some(t, c->donor ?: "", SHOWN_NAME_MAX);
+        text_add(t, " gives");
+    }
+    text_addf(t, " %s to ", SIZE(c->given_bytes));
+    add_claimants(t, c);
+}
+
 static void add_host(Text *t, const ReasonContext *x, const Plan *p)
 {
     const HostFields *h = &x->snapshot->host;
@@ -370,6 +487,10 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_STALE] = "stale",
         [GUARD_RULE_GRACE] = "in grace",
         [GUARD_RULE_DISTRESS] = "in distress",
+        [GUARD_RULE_HURTING] = "hurting after a shrink",
+        [GUARD_RULE_SPARED] = "spared, for a shrink hurt them",
+        [GUARD_RULE_NEEDED] = "at what they were found to need",
+        [GUARD_RULE_AGENTLESS] = "without agent",
         [GUARD_RULE_REBOOT] = "rebooted",
         [GUARD_RULE_SWAPLESS] = "without swap",
         [GUARD_RULE_STEP] = "still moving",
@@ -446,8 +567,12 @@ void reason_summary(const ReasonContext *x, Plan *p)
     } else if (x->situation == SITUATION_NO_POLICY)
         text_add(&t, "no policy is loaded; only the guard acts: ");
 
-    if (n.give + n.get + n.would > 0)
+    if (n.give + n.get + n.would > 0) {
         add_moves(&t, &n);
-    else
+        if (x->claims.donors > 0) {
+            text_add(&t, "; ");
+            add_donors(&t, &x->claims);
+        }
+    } else
         add_rest(&t, x, &n, p);
 }

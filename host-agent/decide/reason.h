@@ -8,11 +8,21 @@
 /* What a decision came from. */
 typedef struct Wish {
     uint64_t bytes;    /* what was asked for, within the bounds; before room and dead-band */
-    GuardRule asked;   /* the guard asks for it: distress, reboot, floor; else NONE */
+    GuardRule asked;   /* the guard asks for it: distress, hurting, reboot, floor, ceiling; else NONE */
     GuardRule clipped; /* changed what the policy asked for; else NONE */
     GuardRule limited; /* granted less than bytes: room or dead-band; else NONE */
     bool no_number;    /* the policy's target is NaN */
+    uint64_t gives_free_bytes, gives_cache_bytes; /* besides, to those in distress */
 } Wish;
+
+/* What guests in distress may take from others. */
+typedef struct Claims {
+    size_t guests, donors;     /* who want it; who give now */
+    const char *guest, *donor; /* the first of each; NULL: none */
+    uint64_t lacking_bytes;    /* what they want and aren't granted in this cycle */
+    uint64_t coming_bytes;     /* of that, what others give: on its way, or decided now */
+    uint64_t given_bytes;      /* by which those who give now are shrunk for it */
+} Claims;
 
 /* How the host stands beside the marks. */
 typedef enum Situation {
@@ -29,6 +39,7 @@ typedef struct ReasonContext {
     const Snapshot *snapshot;
     const GuardConfig *config;
     Situation situation;
+    Claims claims;
     bool own_marks;   /* the marks are the policy's, not the usual ones */
     const char *file; /* the policy's, without folders; NULL: none */
 } ReasonContext;

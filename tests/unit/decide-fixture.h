@@ -55,8 +55,8 @@ static inline HostFields fixture_host(uint64_t available_bytes)
     host_set(&h, HOST_FIELD_AVAILABLE, (double) available_bytes);
     host_set(&h, HOST_FIELD_FREE, (double) available_bytes / 2);
     host_set(&h, HOST_FIELD_RESERVE, 0);
-    host_set(&h, HOST_FIELD_SWAP_TOTAL, 0);
-    host_set(&h, HOST_FIELD_SWAP_FREE, 0);
+    host_set(&h, HOST_FIELD_SWAP_TOTAL, (double) (8 * GIB));
+    host_set(&h, HOST_FIELD_SWAP_FREE, (double) (8 * GIB));
     return h;
 }
 

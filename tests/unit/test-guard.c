@@ -158,7 +158,7 @@ static const struct {
     {"observe is decided as auto", T_OBSERVE, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"stale", T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
     {"not yet stale", T_AT_STALE | T_FAST, 1500, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
-    {"no stats at all", T_NEVER, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+    {"no stats at all", T_NEVER, 1500, 1500, R(AGENTLESS), 2048, R(CEILING), R(NONE)},
     {"just booted", T_GRACE, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
     {"just released", T_RELEASED, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
     {"in distress", T_DISTRESS, 1500, 1500, R(DISTRESS), 2048, R(CEILING), R(NONE)},
@@ -317,9 +317,9 @@ END_TEST
 START_TEST(test_room)
 {
     SnapshotGuest guests[3] = {fixture_guest(), fixture_guest(), fixture_guest()};
-    Snapshot s = {.guests = guests, .n_guests = 3, .host = fixture_host(10 * GIB)};
+    Snapshot s = {.guests = guests, .n_guests = 3, .host = fixture_host(10 * GIB + 640 * MIB)};
 
-    /* What is above the critical 5 GiB. */
+    /* What is above the critical 5 GiB and an eighth of that. */
     ck_assert_uint_eq(guard_room(&s, &config), 5 * GIB);
 
     /* Growth that is on its way is spoken for; what a shrink will bring doesn't count before it came. */
@@ -338,7 +338,7 @@ START_TEST(test_room)
     ck_assert_uint_eq(guard_room(&s, &config), 0);
     guests[2].promised_bytes = 0;
 
-    s.host = fixture_host(5 * GIB);
+    s.host = fixture_host(5 * GIB + 639 * MIB);
     ck_assert_uint_eq(guard_room(&s, &config), 0);
     s.host = fixture_host(0);
     ck_assert_uint_eq(guard_room(&s, &config), 0);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/decide/donor.h"
+
+#include <string.h>
+
+#include "host-agent/decide/bytes.h"
+#include "host-agent/decide/entitlement.h"
+
+static uint64_t field(const SnapshotGuest *g, GuestField f)
+{
+    return bytes_from_double(guest_get(&g->fields, f));
+}
+
+void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, Spare *ret)
+{
+    uint64_t taken = LESS_BY(g->current_bytes, target_bytes);
+    uint64_t free_then = LESS_BY(field(g, GUEST_FIELD_FREE), field(g, GUEST_FIELD_LOW_WATERMARK));
+    GuestField backed =
+        guest_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE : GUEST_FIELD_FREE;
+    GuestField available =
+        guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    double left = (double) LESS_BY(field(g, available), taken), keep = c->keep_ratio;
+
+    *ret = (Spare){.free_bytes = LESS_BY(free_then, taken),
+                   .cache_bytes = LESS_BY(field(g, GUEST_FIELD_CACHE), LESS_BY(taken, free_then))};
+    ret->backed_bytes = MIN(LESS_BY(field(g, backed), taken), ret->free_bytes);
+    /* left - give ≥ keep × (target - give) */
+    if (keep < 1)
+        ret->give_bytes = bytes_from_double((left - keep * (double) target_bytes) / (1 - keep));
+}
+
+/* What the host gets of a further shrink. */
+static uint64_t gain(const Spare *s, uint64_t bytes)
+{
+    return MIN(bytes, s->backed_bytes) + LESS_BY(bytes, s->free_bytes);
+}
+
+typedef struct Donor {
+    uint64_t has_bytes; /* of what is asked for */
+    double shares;
+    const char *uuid;
+    size_t guest;
+} Donor;
+
+/* Who has most first; among equals who has fewer shares. */
+static int donor_compare(const void *a, const void *b)
+{
+    const Donor *x = a, *y = b;
+
+    if (x->has_bytes != y->has_bytes)
+        return x->has_bytes > y->has_bytes ? -1 : 1;
+    if (x->shares != y->shares)
+        return x->shares < y->shares ? -1 : 1;
+    return strcmp(x->uuid, y->uuid);
+}
+
+typedef struct Asking {
+    const Snapshot *snapshot;
+    const GuardConfig *config;
+    Wish *wishes;
+    Decision *decisions;
+    Donor *donors; /* room for one of each guest */
+    uint64_t lack_bytes;
+    Claims *claims;
+} Asking;
+
+/* What a guest that gives is brought to at the least. What it was found to need isn't for others, not even
+ * where the host is critical. */
+static uint64_t least_of(const SnapshotGuest *g, const Decision *d)
+{
+    return MAX(d->bounds.least_bytes, MIN(bytes_up_to_kib(g->needed_bytes), g->standing_bytes));
+}
+
+static bool may_give(const SnapshotGuest *g, const Decision *d)
+{
+    return g->mode == GUEST_MODE_AUTO && d->bounds.hold == GUARD_RULE_NONE && !g->distress && !g->hurting &&
+           !g->spared && d->target_bytes <= g->standing_bytes && d->target_bytes > least_of(g, d);
+}
+
+/* Free memory that a guest can give, for the host gets it. */
+static uint64_t has_free(const SnapshotGuest *g, const Spare *s)
+{
+    return MIN(s->backed_bytes, s->give_bytes);
+}
+
+/* Page cache that it can give in one go, what this cycle takes of it anyway included. */
+static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
+{
+    double stalls = guest_get(&g->fields, GUEST_FIELD_PSI_MEMORY_SOME);
+
+    return stalls < DONOR_STALL_RATIO ? MIN(s->cache_bytes, LESS_BY(s->give_bytes, s->free_bytes)) : 0;
+}
+
+static uint64_t cache_step(const Asking *a, const SnapshotGuest *g, const Decision *d, const Spare *s)
+{
+    Spare before;
+
+    spare_at(g, a->config, g->standing_bytes, &before);
+    return LESS_BY(bytes_from_double(a->config->donor_cache_ratio * (double) guard_full(g)),
+                   before.cache_bytes - s->cache_bytes);
+}
+
+static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
+{
+    const SnapshotGuest *g = a->snapshot->guests + i;
+    Decision *d = a->decisions + i;
+    Wish *w = a->wishes + i;
+    uint64_t target = MAX(bytes_up_to_kib(LESS_BY(d->target_bytes, bytes)), least_of(g, d));
+
+    /* All that it gives in this cycle is one move, which must be worth it. */
+    if (target >= d->target_bytes || g->standing_bytes - target < guard_dead_band(a->config, g))
+        return;
+
+    bytes = d->target_bytes - target;
+    if (w->gives_free_bytes + w->gives_cache_bytes == 0 && a->claims->donors++ == 0)
+        a->claims->donor = g->name;
+    w->gives_free_bytes += MIN(bytes, s->free_bytes);
+    w->gives_cache_bytes += LESS_BY(bytes, s->free_bytes);
+    a->claims->given_bytes += bytes;
+    a->lack_bytes = LESS_BY(a->lack_bytes, gain(s, bytes));
+    d->target_bytes = target;
+}
+
+static size_t find_donors(const Asking *a, uint64_t (*has)(const SnapshotGuest *, const Spare *))
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->snapshot->n_guests; i++) {
+        const SnapshotGuest *g = a->snapshot->guests + i;
+        Spare s;
+        uint64_t bytes;
+
+        if (!may_give(g, a->decisions + i))
+            continue;
+        spare_at(g, a->config, a->decisions[i].target_bytes, &s);
+        bytes = has(g, &s);
+        if (bytes > 0)
+            a->donors[n++] = (Donor){.has_bytes = bytes,
+                                     .shares = g->shares > 0 ? g->shares : ENTITLEMENT_SHARES,
+                                     .uuid = g->uuid,
+                                     .guest = i};
+    }
+    qsort(a->donors, n, sizeof *a->donors, donor_compare);
+    return n;
+}
+
+/* The last one to give gives a little more than is lacking, rather than nothing. */
+static uint64_t asked_of(const Asking *a, const SnapshotGuest *g)
+{
+    return MAX(a->lack_bytes, guard_dead_band(a->config, g));
+}
+
+static void ask_for_free(Asking *a)
+{
+    size_t n = find_donors(a, has_free);
+
+    for (size_t i = 0; i < n && a->lack_bytes > 0; i++) {
+        size_t donor = a->donors[i].guest;
+        const SnapshotGuest *g = a->snapshot->guests + donor;
+        Spare s;
+
+        spare_at(g, a->config, a->decisions[donor].target_bytes, &s);
+        take(a, donor, MIN(asked_of(a, g), has_free(g, &s)), &s);
+    }
+}
+
+/* A balloon takes free memory before it makes a guest drop cache, so what is free goes with it, also where
+ * the host gets nothing of that. */
+static void ask_for_cache(Asking *a)
+{
+    size_t n = find_donors(a, has_cache);
+
+    for (size_t i = 0; i < n && a->lack_bytes > 0; i++) {
+        size_t donor = a->donors[i].guest;
+        const SnapshotGuest *g = a->snapshot->guests + donor;
+        const Decision *d = a->decisions + donor;
+        uint64_t step;
+        Spare s;
+
+        spare_at(g, a->config, d->target_bytes, &s);
+        step = MIN(has_cache(g, &s), cache_step(a, g, d, &s));
+        step = MIN(step, LESS_BY(asked_of(a, g), s.backed_bytes));
+        if (step >= guard_dead_band(a->config, g))
+            take(a, donor, bytes_add(s.free_bytes, step), &s);
+    }
+}
+
+/* What guests in distress want, may take from others and weren't granted. */
+static void count_claims(const Asking *a)
+{
+    for (size_t i = 0; i < a->snapshot->n_guests; i++) {
+        const SnapshotGuest *g = a->snapshot->guests + i;
+        const Wish *w = a->wishes + i;
+        uint64_t lacks = LESS_BY(w->bytes, a->decisions[i].target_bytes);
+
+        if (g->mode != GUEST_MODE_AUTO || w->asked != GUARD_RULE_DISTRESS || lacks == 0 || g->claim_refused)
+            continue;
+        if (a->claims->guests++ == 0)
+            a->claims->guest = g->name;
+        a->claims->lacking_bytes = bytes_add(a->claims->lacking_bytes, lacks);
+    }
+}
+
+/* What the host will have available, and what of it is spoken for, once all that is on its way and decided so
+ * far is there. A shrink that is on its way counts whole: of what it takes first, that is over already. */
+static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoken_for)
+{
+    const Snapshot *s = a->snapshot;
+
+    *ret_available = bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE));
+    *ret_spoken_for = guard_spoken_for(s, a->config);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        uint64_t standing = g->standing_bytes, target = standing;
+
+        if (g->mode == GUEST_MODE_AUTO)
+            target = a->decisions[i].target_bytes;
+        if (target >= standing) {
+            *ret_available = bytes_add(*ret_available, LESS_BY(g->current_bytes, target));
+            *ret_spoken_for = bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, g->current_bytes)));
+        } else {
+            Spare spare;
+
+            spare_at(g, a->config, standing, &spare);
+            *ret_available = bytes_add(*ret_available, LESS_BY(g->current_bytes, standing));
+            *ret_available = bytes_add(*ret_available, gain(&spare, standing - target));
+        }
+    }
+}
+
+int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *decisions, Claims *ret)
+{
+    Asking a = {.snapshot = s, .config = c, .wishes = wishes, .decisions = decisions, .claims = ret};
+    uint64_t available, spoken_for, wanted;
+    _cleanup_free_ Donor *donors = NULL;
+
+    *ret = (Claims){};
+    count_claims(&a);
+    /* Where it isn't known what the host has, nothing would be passed on. */
+    if (ret->lacking_bytes == 0 || !host_has(&s->host, HOST_FIELD_AVAILABLE))
+        return 0;
+
+    a.donors = donors = calloc(s->n_guests, sizeof *donors);
+    if (!donors)
+        return -ENOMEM;
+    expect(&a, &available, &spoken_for);
+    wanted = bytes_add(spoken_for, ret->lacking_bytes);
+    a.lack_bytes = LESS_BY(wanted, available);
+    if (a.lack_bytes > 0)
+        ask_for_free(&a);
+    if (a.lack_bytes > 0)
+        ask_for_cache(&a);
+    ret->coming_bytes = LESS_BY(ret->lacking_bytes, a.lack_bytes);
+    return 0;
+}
