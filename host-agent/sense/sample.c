@@ -34,10 +34,10 @@ static double seconds_between(const Sample *old, const Sample *new)
     return (double) usec / (double) USEC_PER_SEC;
 }
 
-bool history_rate(const History *h, ReportField f, usec_t window_usec, double *ret_per_sec)
+bool history_growth(const History *h, ReportField f, usec_t window_usec, uint64_t *ret_growth,
+                    double *ret_seconds)
 {
     const Sample *newest = history_get(h, 0), *oldest = newest;
-    double seconds;
 
     if (!newest || !report_has(&newest->report, f))
         return false;
@@ -52,10 +52,21 @@ bool history_rate(const History *h, ReportField f, usec_t window_usec, double *r
             return false;
         oldest = s;
     }
-    seconds = seconds_between(oldest, newest);
-    if (seconds <= 0)
+    if (oldest == newest)
         return false;
-    *ret_per_sec = (double) (newest->report.value[f] - oldest->report.value[f]) / seconds;
+    *ret_growth = newest->report.value[f] - oldest->report.value[f];
+    *ret_seconds = seconds_between(oldest, newest);
+    return true;
+}
+
+bool history_rate(const History *h, ReportField f, usec_t window_usec, double *ret_per_sec)
+{
+    uint64_t growth;
+    double seconds;
+
+    if (!history_growth(h, f, window_usec, &growth, &seconds) || seconds <= 0)
+        return false;
+    *ret_per_sec = (double) growth / seconds;
     return true;
 }
 

@@ -25,8 +25,11 @@ void history_add(History *h, const Sample *s);
 void history_clear(History *h);
 /* The sample `back` steps before the newest; NULL where there is none. */
 const Sample *history_get(const History *h, unsigned back);
-/* How fast a counter grows per second over at most the given time, from samples of one source; false where
- * there are not two of them, or the counter went back between them. */
+/* How much a counter grew over at most the given time, and in how many seconds (perhaps 0), from samples of
+ * one source; false where there are not two of them, or the counter went back between them. */
+bool history_growth(const History *h, ReportField f, usec_t window_usec, uint64_t *ret_growth,
+                    double *ret_seconds);
+/* Likewise how fast it grows per second; false also where no time passed. */
 bool history_rate(const History *h, ReportField f, usec_t window_usec, double *ret_per_sec);
 
 /* The stats that a policy sees, from a sample (NULL: none) and what the host knows of the guest: sets those

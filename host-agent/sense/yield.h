@@ -2,9 +2,16 @@
 #pragma once
 
 /* What a guest's balloon really brings the host. RSS counts QEMU's own memory, too, and how much that is
- * isn't known: so it is learnt. When a shrink that should have brought memory brought less, the rest is taken
- * for QEMU's own; a guest whose RSS doesn't fall at all is recognised as one for which a balloon frees
- * nothing. */
+ * isn't known: so it is learnt. A shrink should bring what it takes, as far as the guest's free memory was
+ * resident beyond QEMU's own; of page cache nothing is expected here, since the guest may have read more of
+ * it meanwhile. RSS before less RSS after, and what the guest itself began to use meanwhile (it lets RSS
+ * grow), is what it brought. Where that is less, the rest is taken for QEMU's own; where more came than was
+ * thought to be there, less is. A guest whose RSS doesn't fall at all is recognised as one for which a
+ * balloon frees nothing.
+ *
+ * While the host swaps, RSS says nothing: the caller looks at no shrink then, and gives up one that it is
+ * looking at (yield_reset()). A guest that lies about its free memory ends as one that gives nothing, as does
+ * one whose balloon doesn't move: either is shown. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,18 +27,18 @@ typedef struct YieldLook {
 } YieldLook;
 
 typedef struct Yield {
-    uint64_t overhead_bytes; /* 0: nothing learnt, then YIELD_OVERHEAD_BYTES */
+    uint64_t overhead_bytes; /* at most 1 GiB; 0: nothing learnt, then YIELD_OVERHEAD_BYTES */
     bool open;               /* a shrink is being looked at, which began at before */
     YieldLook before;
     unsigned barren; /* shrinks in a row that should have brought something and brought next to nothing */
 } Yield;
 
-void yield_reset(
-    Yield *y); /* the guest rebooted: its QEMU remains, so what was learnt is kept; the look isn't */
+/* The look is given up (the guest rebooted, the host swaps). Its QEMU remains, so what was learnt is kept. */
+void yield_reset(Yield *y);
 /* A shrink begins. Ignored while one is being looked at. */
 void yield_begin(Yield *y, const YieldLook *before);
 /* It is over, and stats that were collected after that have come. */
 void yield_end(Yield *y, const YieldLook *after);
 uint64_t yield_overhead(const Yield *y);
-/* A balloon frees nothing here: three such shrinks in a row. */
+/* A balloon frees nothing here: three such shrinks in a row. The next one that brings something ends that. */
 bool yield_is_barren(const Yield *y);

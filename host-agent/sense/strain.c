@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/sense/strain.h"
+
+#include <math.h>
+
+#include "base/macro.h"
+
+#define PAGE_BYTES 4096.0
+
+/* Over less than this a single stall would look like a trend: what grew in less is taken as if it had grown
+ * in this. */
+#define SPAN_MIN_SEC 0.5
+
+static double rate(const History *h, ReportField f, usec_t window_usec)
+{
+    double seconds;
+    uint64_t growth;
+
+    if (!history_growth(h, f, window_usec, &growth, &seconds))
+        return NAN;
+    return MIN((double) growth / MAX(seconds, SPAN_MIN_SEC), (double) GUEST_MEMORY_MAX_BYTES);
+}
+
+/* Of the two rates what is known. */
+static double sum(double a, double b)
+{
+    return isnan(a) ? b : isnan(b) ? a : a + b;
+}
+
+static double stall(const History *h, usec_t window_usec)
+{
+    const Report *r = &history_get(h, 0)->report;
+
+    if (report_has(r, REPORT_PSI_MEMORY_SOME_TOTAL))
+        return rate(h, REPORT_PSI_MEMORY_SOME_TOTAL, window_usec) / (double) USEC_PER_SEC;
+    if (report_has(r, REPORT_PSI_MEMORY_SOME_AVG10))
+        return (double) r->value[REPORT_PSI_MEMORY_SOME_AVG10] * 1e-4;
+    return NAN;
+}
+
+static double refault(const History *h, usec_t window_usec)
+{
+    const Report *r = &history_get(h, 0)->report;
+
+    if (report_has(r, REPORT_REFAULT_FILE) || report_has(r, REPORT_REFAULT_ANON))
+        return sum(rate(h, REPORT_REFAULT_FILE, window_usec), rate(h, REPORT_REFAULT_ANON, window_usec));
+    return rate(h, REPORT_MAJOR_FAULTS, window_usec) * PAGE_BYTES;
+}
+
+/* NAN stays NAN. */
+static double at_most(double value, double limit)
+{
+    return value > limit ? limit : value;
+}
+
+void strain_read(const History *h, usec_t window_usec, Strain *ret)
+{
+    const Sample *newest = history_get(h, 0), *previous = history_get(h, 1);
+
+    *ret = STRAIN_NONE;
+    if (!newest)
+        return;
+    if (previous)
+        window_usec = MAX(window_usec, usec_since(previous->at_usec, newest->at_usec));
+
+    *ret = (Strain){
+        .stall = at_most(stall(h, window_usec), 1),
+        .swap_in = rate(h, REPORT_SWAP_IN, window_usec),
+        .refault = at_most(refault(h, window_usec), (double) GUEST_MEMORY_MAX_BYTES),
+        .alloc_stalls = rate(h, REPORT_ALLOC_STALLS, window_usec),
+        .oom_kills = rate(h, REPORT_OOM_KILLS, window_usec),
+    };
+}
+
+/* Each measure and what it is a sign of, the worst first. */
+typedef struct Measure {
+    DistressCause cause;
+    double now, before, threshold;
+} Measure;
+
+#define MEASURES 5
+
+static void measures(const Strain *now, const Strain *before, const StrainConfig *c, Measure ret[MEASURES])
+{
+    const Measure all[MEASURES] = {
+        {DISTRESS_OOM, now->oom_kills, before->oom_kills, 0},
+        {DISTRESS_PSI, now->stall, before->stall, c->stall_ratio},
+        {DISTRESS_STALL, now->alloc_stalls, before->alloc_stalls, c->alloc_stall_rate},
+        {DISTRESS_SWAP_IN, now->swap_in, before->swap_in, c->swap_in_rate},
+        {DISTRESS_REFAULT, now->refault, before->refault, c->refault_rate},
+    };
+
+    for (size_t i = 0; i < MEASURES; i++)
+        ret[i] = all[i];
+}
+
+/* What isn't known (NAN) is above nothing. */
+static bool reaches(const Measure *m, double ratio)
+{
+    if (m->cause == DISTRESS_OOM)
+        return m->now > 0;
+    return m->threshold > 0 && m->now >= ratio * m->threshold;
+}
+
+DistressCause strain_judge(const Strain *s, const StrainConfig *c)
+{
+    Measure m[MEASURES];
+
+    measures(s, &STRAIN_NONE, c, m);
+    for (size_t i = 0; i < MEASURES; i++)
+        if (reaches(&m[i], 1))
+            return m[i].cause;
+    return 0;
+}
+
+DistressCause strain_hurts(const Strain *now, const Strain *before, const StrainConfig *c)
+{
+    Measure m[MEASURES];
+
+    if (!(c->hurt_ratio > 0))
+        return 0;
+    measures(now, before, c, m);
+    for (size_t i = 0; i < MEASURES; i++)
+        if (reaches(&m[i], c->hurt_ratio) && !(m[i].now <= 2 * m[i].before))
+            return m[i].cause;
+    return 0;
+}
