@@ -21,6 +21,8 @@
 #define REPORT_CALM_USEC         (2 * USEC_PER_SEC)
 /* How long an agent may send what can't be heard before its channel is opened anew. */
 #define UNWELCOME_USEC           (5 * USEC_PER_SEC)
+/* While a guest in distress waits for what others release. */
+#define CYCLE_FEED_USEC          (100 * USEC_PER_MSEC)
 /* A channel that was closed is opened again after this, doubled up to the maximum. */
 #define CHANNEL_BACKOFF_MIN_USEC (USEC_PER_SEC)
 #define CHANNEL_BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
@@ -150,7 +152,7 @@ static bool tend_guests(Manager *m, usec_t now)
             tend_channel(m, g, now);
         }
         set_interval(m, g, now);
-        guest_settle_promise(g, now);
+        guest_settle(g, now);
         cancel_move(m, g);
         moving = moving || is_watched(g, now);
     }
@@ -212,7 +214,7 @@ static int take_snapshot(Manager *m, usec_t now, Snapshot *ret)
     if (!guests)
         return log_oom();
     for (size_t i = 0; i < m->n_guests; i++) {
-        guest_settle_promise(m->guests[i], now);
+        guest_settle(m->guests[i], now);
         guest_snapshot(m->guests[i], now, &guests[i]);
     }
     *ret = (Snapshot){.now_usec = now, .host = m->host, .guests = guests, .n_guests = m->n_guests};
@@ -248,8 +250,22 @@ static void tell_observed(Manager *m, Guest *g, const SnapshotGuest *s)
     g->told = key;
 }
 
-static void apply(Manager *m, const Snapshot *s)
+/* Memory that goes to a guest in distress while the host is short of it is on the account of others: by
+ * donors, or by what they are asked for afterwards. */
+static void charge(Manager *m, Guest *g, const SnapshotGuest *s, usec_t now)
 {
+    const Decision *d = &g->decision;
+
+    if (s->distress && m->plan.pressure != HOST_PRESSURE_NONE && d->target_bytes > s->standing_bytes)
+        claim_given(&g->claim, d->target_bytes - s->standing_bytes, g->stats.has_rss ? g->stats.rss_bytes : 0,
+                    now);
+}
+
+/* Hands the plan's targets to libvirt. Returns whether memory is on its way to the host. */
+static bool apply(Manager *m, const Snapshot *s)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    bool coming = m->plan.pending_bytes > 0;
     int r;
 
     for (size_t i = 0; i < s->n_guests; i++) {
@@ -263,7 +279,12 @@ static void apply(Manager *m, const Snapshot *s)
         r = manager_move(m, g, g->decision.target_bytes, g->decision.reason);
         if (r < 0 && r != -EBUSY)
             log_warning_errno(-r, "%s: could not hand a target to libvirt: %m", g->info.name);
+        if (r < 0)
+            continue;
+        charge(m, g, &s->guests[i], now);
+        coming = coming || g->decision.target_bytes < s->guests[i].standing_bytes;
     }
+    return coming;
 }
 
 static void tell_notes(Manager *m, const Snapshot *s)
@@ -299,7 +320,9 @@ void manager_cycle(Manager *m)
     m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     if (r >= 0) {
         tell_notes(m, &s);
-        apply(m, &s);
+        /* What others release for a guest in distress is passed on as it comes. */
+        if (apply(m, &s) && m->plan.lacking_bytes > 0)
+            manager_wake_in(m, CYCLE_FEED_USEC);
         if (tend_guests(m, now))
             start_tick(m);
     }

@@ -22,6 +22,7 @@ static void on_hello(void *userdata, const Message *m, bool rebooted)
              "%s: agent %s says hello (kernel %s)", g->info.name,
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
     g->greeted_usec = now;
+    g->goodbye_usec = 0;
     /* Its counters began anew. That isn't believed to be a reboot before libvirt says so: else a guest that
      * says Hello with ever new boot ids would earn grace for ever. */
     if (rebooted) {
@@ -48,15 +49,10 @@ static void on_distress(void *userdata, DistressCause cause, const Report *r)
 {
     Guest *g = userdata;
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    bool was = guest_in_distress(g, now);
 
     if (r->present)
         guest_report(g, r, now);
-    g->distress_usec = now;
-    g->distress_cause = cause;
-    if (!was)
-        journal_distress(g->manager, g);
-    manager_wake(g->manager);
+    guest_distressed(g, cause, true, now);
 }
 
 static void on_goodbye(void *userdata, const char *reason)
@@ -103,6 +99,7 @@ int guest_new(Manager *m, const DomainInfo *info, usec_t now_usec, Guest **ret)
         return -ENOMEM;
     g->manager = m;
     g->seen_usec = g->boot_usec = now_usec;
+    g->strain = g->strain_before = STRAIN_NONE;
     r = link_new(&link_handlers, g, &g->link);
     if (r < 0)
         return r;
@@ -123,9 +120,26 @@ Guest *guest_free(Guest *g)
 
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
-    full_size_define(&g->full, info);
     link_set_maximum(g->link, info->maximum_bytes);
+    if (info->entitlement_problem[0] && strcmp(info->entitlement_problem, g->info.entitlement_problem) != 0)
+        log_warning("%s: its entitlement (metadata " ENTITLEMENT_URI "): %s", info->name,
+                    info->entitlement_problem);
     g->info = *info;
+    guest_update_entitlement(g);
+}
+
+void guest_update_entitlement(Guest *g)
+{
+    Entitlement configured = config_entitlement(g->manager->config, g->info.name);
+    char why[ENTITLEMENT_WHY_MAX];
+
+    /* What the configuration grants all guests of a name may be more than one of them can have. */
+    if (entitlement_check(&configured, g->info.maximum_bytes, why) < 0) {
+        log_debug("%s: what the configuration grants it is left out: %s", g->info.name, why);
+        configured = (Entitlement){.shares = configured.shares, .mode = configured.mode};
+    }
+    g->entitlement = entitlement_over(&g->info.entitlement, &configured);
+    full_size_define(&g->full, &g->info, g->entitlement.full_bytes);
 }
 
 void guest_rebooted(Guest *g, usec_t now_usec)
@@ -137,7 +151,10 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     g->boot_usec = now_usec;
     g->reboot = true;
     g->reboot_asked = g->took_cache = g->cancel = false;
-    g->distress_usec = 0;
+    g->distress_usec = g->hurting_usec = g->shrunk_usec = g->goodbye_usec = 0;
+    g->strain = g->strain_before = STRAIN_NONE;
+    g->need = (Need){};
+    yield_reset(&g->yield);
     history_clear(&g->history);
     memset(g->newest, 0, sizeof(g->newest));
     balloon_reset(&g->balloon);
@@ -209,9 +226,7 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         if (g->info.autodeflate && actual_bytes > g->balloon.from_bytes) {
             log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
                        format_size(to, actual_bytes - g->balloon.from_bytes));
-            g->distress_usec = now_usec;
-            g->distress_cause = DISTRESS_OOM;
-            manager_wake(g->manager);
+            guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
             break;
         }
         if (actual_bytes == g->full.bytes)
@@ -280,11 +295,14 @@ void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
     g->stats_usec = now_usec;
     if (stats->has_actual)
         guest_balloon_seen(g, stats->actual_bytes, now_usec);
+    guest_look_at_yield(g, now_usec);
     if (!answered || !stats_to_sample(stats, now_usec, &s))
         return;
     *last = s;
-    if (agent_is_silent(g, now_usec))
+    if (agent_is_silent(g, now_usec)) {
         history_add(&g->history, &s);
+        guest_judge(g, now_usec);
+    }
 }
 
 void guest_report(Guest *g, const Report *r, usec_t now_usec)
@@ -293,6 +311,7 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
 
     *s = (Sample){.at_usec = now_usec, .source = GUEST_SOURCE_AGENT, .report = *r};
     history_add(&g->history, s);
+    guest_judge(g, now_usec);
 }
 
 /* Whether shrinking to target takes more than what is free in the guest. */
@@ -315,6 +334,8 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
         g->promised_usec = now_usec;
     } else
         g->promised_bytes = LESS_BY(g->promised_bytes, standing - target_bytes);
+    if (target_bytes != standing)
+        guest_watch(g, target_bytes < standing, now_usec);
     g->took_cache = target_bytes < standing && takes_cache(g, target_bytes, now_usec);
     balloon_sent(&g->balloon, target_bytes, now_usec);
     g->setting = true;
@@ -335,15 +356,6 @@ void guest_released(Guest *g, usec_t now_usec)
 {
     g->released_usec = now_usec;
     full_size_clear_foreign(&g->full);
-}
-
-void guest_settle_promise(Guest *g, usec_t now_usec)
-{
-    if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
-        g->promised_bytes = 0;
-    else if (g->stats.has_rss)
-        g->promised_bytes =
-            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), g->stats.rss_bytes));
 }
 
 const Sample *guest_sample(const Guest *g, usec_t now_usec)
@@ -377,7 +389,10 @@ uint64_t guest_current(const Guest *g)
 
 uint64_t guest_floor(const Guest *g)
 {
-    return guard_floor(g->full.bytes, g->manager->config->floor_ratio);
+    uint64_t floor_bytes = g->entitlement.min_bytes;
+
+    return floor_bytes > 0 ? MIN(floor_bytes, g->full.bytes)
+                           : guard_floor(g->full.bytes, g->manager->config->floor_ratio);
 }
 
 bool guest_in_distress(const Guest *g, usec_t now_usec)
@@ -399,7 +414,8 @@ bool guest_is_moving(const Guest *g, usec_t now_usec)
 
 GuestMode guest_mode(const Guest *g)
 {
-    return MAX(g->manager->mode, config_guest_mode(g->manager->config, g->info.name));
+    return g->entitlement.mode == GUEST_MODE_INVALID ? g->manager->mode
+                                                     : MAX(g->manager->mode, g->entitlement.mode);
 }
 
 static const char *why_busy(const Guest *g, usec_t now_usec)
@@ -410,6 +426,8 @@ static const char *why_busy(const Guest *g, usec_t now_usec)
         return g->busy;
     if (!g->balloon.known || usec_since(g->seen_usec, now_usec) < GUEST_FIRST_LOOK_USEC)
         return "just found";
+    if (g->goodbye_usec > 0 && usec_since(g->goodbye_usec, now_usec) < g->manager->config->guard.grace_usec)
+        return "its agent said goodbye: it may be shutting down";
     /* One that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
     if (balloon_is_suspect(&g->balloon) && !guest_in_distress(g, now_usec))
         return "somebody else moves its balloon";
@@ -420,6 +438,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
 {
     uint64_t current = guest_current(g),
              standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
+    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0;
     const Sample *s = guest_sample(g, now_usec);
 
     *ret = (SnapshotGuest){
@@ -430,7 +449,9 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .busy = why_busy(g, now_usec),
-        .pinned = g->info.pinned,
+        .pinned = g->info.pinned               ? g->info.pinned
+                  : yield_is_barren(&g->yield) ? "QEMU's memory didn't fall when it was shrunk"
+                                               : NULL,
         .distress = guest_in_distress(g, now_usec),
         .released = g->released_usec > 0 &&
                     usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,
@@ -440,13 +461,21 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .moving = guest_is_moving(g, now_usec),
         .maximum_bytes = g->info.maximum_bytes,
         /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
-           alone. */
-        .full_bytes = MAX(g->full.bytes, current),
+           alone, unless its entitlement says so. */
+        .full_bytes = entitled ? g->full.bytes : MAX(g->full.bytes, current),
+        .entitled_full = entitled,
+        .growth_bytes = g->entitlement.growth_bytes,
+        .shares = g->entitlement.shares,
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
         .standing_bytes = standing,
         .promised_bytes = g->promised_bytes,
         .shrink_rate = g->balloon.shrink_rate,
+        .hurting = guest_is_hurting(g, now_usec),
+        .comfort_bytes = g->comfort_bytes,
+        .spared = need_spares(&g->need, now_usec),
+        .needed_bytes = MIN(need_bytes(&g->need, now_usec), g->full.bytes),
+        .claim_refused = guest_in_distress(g, now_usec) ? guest_claim_refused(g, now_usec) : NULL,
     };
     sample_fields(s, current, g->stats.has_rss ? g->stats.rss_bytes : 0, &ret->fields);
 }

@@ -6,9 +6,13 @@
 #include "host-agent/act/balloon.h"
 #include "host-agent/decide/plan.h"
 #include "host-agent/libvirt/virt.h"
+#include "host-agent/sense/claim.h"
 #include "host-agent/sense/full-size.h"
 #include "host-agent/sense/link.h"
+#include "host-agent/sense/need.h"
 #include "host-agent/sense/sample.h"
+#include "host-agent/sense/strain.h"
+#include "host-agent/sense/yield.h"
 
 typedef struct Manager Manager;
 
@@ -29,6 +33,17 @@ typedef struct Manager Manager;
 /* Stats that came less than this after a move ended may have been collected before. */
 #define GUEST_SETTLE_USEC       (50 * USEC_PER_MSEC)
 
+/* For this long after a shrink it is looked whether it hurts: page cache that was taken is missed when it is
+ * read again. */
+#define GUEST_WATCH_USEC   (15 * USEC_PER_SEC)
+/* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
+ * than it has. */
+#define GUEST_BLAME_USEC   (60 * USEC_PER_SEC)
+/* A guest that began to hurt is given this long to get back what was taken. */
+#define GUEST_HURTING_USEC (10 * USEC_PER_SEC)
+/* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
+#define GUEST_USED_RATIO   0.75
+
 typedef struct Guest {
     Manager *manager;
     DomainInfo info;
@@ -39,6 +54,7 @@ typedef struct Guest {
     char busy[32];    /* why it must be left alone; empty: nothing */
 
     FullSize full;
+    Entitlement entitlement; /* in force: the domain's own, beneath it the configuration's */
 
     /* The channel. */
     Link *link;
@@ -56,6 +72,17 @@ typedef struct Guest {
 
     usec_t distress_usec; /* when it was last told; 0: never */
     DistressCause distress_cause;
+    usec_t goodbye_usec; /* when its agent said goodbye, and nothing was heard of it since; 0: it didn't */
+
+    /* What a shrink does to it. */
+    Strain strain, strain_before; /* now, and before it was shrunk */
+    usec_t shrunk_usec;           /* when a shrink was last sent; 0: never … */
+    uint64_t shrunk_from;         /* … and from what size */
+    usec_t hurting_usec;          /* since when it hurts and is to go back to comfort_bytes; 0: doesn't */
+    uint64_t comfort_bytes;
+    Need need;
+    Claim claim;
+    Yield yield;
     uint64_t promised_bytes; /* given, not yet seen to be used */
     usec_t promised_usec;
 
@@ -69,7 +96,8 @@ typedef struct Guest {
     bool reboot_asked;      /* its driver was made to say what it has */
     usec_t released_usec;   /* when the administrator asked for its memory back; 0: never */
 
-    struct Entitling *entitling; /* a call on the bus that sets its entitlement (show/entitle.h); NULL: none */
+    struct Entitling
+        *entitling; /* a call on the bus that sets its entitlement (show/entitle.h); NULL: none */
 
     Decision decision; /* of the last cycle */
     bool decided;      /* there was one */
@@ -82,6 +110,8 @@ DEFINE_CLEANUP_FUNC(Guest, guest_free);
 
 /* A definition that came first, or again: names, sizes, devices. */
 void guest_update_info(Guest *g, const DomainInfo *info);
+/* The configuration is another: what it grants guests of that name may be, too. */
+void guest_update_entitlement(Guest *g);
 /* The guest booted again: uptime, balloon and history start anew, and its full size is due. */
 void guest_rebooted(Guest *g, usec_t now_usec);
 /* The balloon's size was seen, in stats or an event. */
@@ -96,8 +126,19 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
 void guest_set_done(Guest *g, int error, usec_t now_usec);
 /* The administrator wants its memory back. */
 void guest_released(Guest *g, usec_t now_usec);
-/* What of the promises still stands. */
-void guest_settle_promise(Guest *g, usec_t now_usec);
+/* What of the promises still stands, and whether a claim on others proved false. */
+void guest_settle(Guest *g, usec_t now_usec);
+/* A sample came, and is the newest in use: does it hurt? (guest-strain.c, as are the following.) */
+void guest_judge(Guest *g, usec_t now_usec);
+/* It is in distress. told: it said so itself, rather than that it is seen in what it reports. */
+void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec);
+/* A shrink, or a growth, was sent: what it does is looked at. */
+void guest_watch(Guest *g, bool shrinks, usec_t now_usec);
+/* Stats came after a shrink was over: what did it bring? */
+void guest_look_at_yield(Guest *g, usec_t now_usec);
+bool guest_is_hurting(const Guest *g, usec_t now_usec);
+/* Why nothing is taken from others for it, a static text; NULL: it may be. */
+const char *guest_claim_refused(const Guest *g, usec_t now_usec);
 
 /* The sample in use: the agent's unless it is silent and libvirt's is newer; NULL: none. */
 const Sample *guest_sample(const Guest *g, usec_t now_usec);

@@ -106,15 +106,20 @@ static int on_cycle(sd_event_source *s, uint64_t usec, void *userdata)
     return 0;
 }
 
-void manager_wake(Manager *m)
+void manager_wake_in(Manager *m, usec_t wait_usec)
 {
-    usec_t now = now_usec(CLOCK_MONOTONIC), earliest = m->cycle_usec + CYCLE_MIN_USEC;
+    usec_t now = now_usec(CLOCK_MONOTONIC), earliest = m->cycle_usec + MAX(wait_usec, CYCLE_MIN_USEC);
     uint64_t due;
 
     if (!m->cycle_timer || sd_event_source_get_time(m->cycle_timer, &due) < 0)
         return;
     if (due > MAX(now, earliest))
         (void) sd_event_source_set_time(m->cycle_timer, MAX(now, earliest));
+}
+
+void manager_wake(Manager *m)
+{
+    manager_wake_in(m, 0);
 }
 
 static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -345,8 +350,10 @@ int manager_reload(Manager *m)
     free(m->config_path);
     m->config_path = TAKE_PTR(path);
     /* Decisions borrow their words from the policy that made them. */
-    for (size_t i = 0; i < m->n_guests; i++)
+    for (size_t i = 0; i < m->n_guests; i++) {
         m->guests[i]->decision.because = NULL;
+        guest_update_entitlement(m->guests[i]);
+    }
     policy_free(m->policy);
     m->policy = TAKE_PTR(p);
     if (m->options.log_level < 0)

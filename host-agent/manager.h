@@ -79,8 +79,9 @@ int manager_find_guest(Manager *m, const char *pattern, Guest **ret);
 Guest *manager_guest_by_uuid(const Manager *m, const char *uuid);
 /* Why nothing moves, or what does: one sentence. */
 void manager_why(const Manager *m, char *buf, size_t size);
-/* Asks for a cycle now; several in a row are one. */
+/* Asks for a cycle now, or that long after the last one began; several in a row are one. */
 void manager_wake(Manager *m);
+void manager_wake_in(Manager *m, usec_t wait_usec);
 
 /* cycle.c: one cycle: snapshot → policy → guard → plan → act. */
 void manager_cycle(Manager *m);

@@ -86,11 +86,20 @@ static void add_guest(Manager *m, const DomainInfo *info)
 
 static void on_busy(Guest *g, const char *why)
 {
+    char missing[UNITS_FORMAT_MAX];
+    uint64_t held = LESS_BY(g->full.bytes, guest_current(g));
+    bool leaves = why && (strcmp(why, "saving") == 0 || strcmp(why, "migrating") == 0);
+
     /* While it couldn't be moved its balloon wasn't stalling. */
     if (!why)
         g->balloon.progress_usec = now_usec(CLOCK_MONOTONIC);
-    if (why && strcmp(g->busy, why) != 0)
-        log_info("%s: %s: left alone", g->info.name, why);
+    if (why && strcmp(g->busy, why) != 0) {
+        if (leaves && held > 0)
+            log_info("%s: %s: left alone; its balloon holds %s of its full size, and goes along",
+                     g->info.name, why, format_size(missing, held));
+        else
+            log_info("%s: %s: left alone", g->info.name, why);
+    }
     snprintf(g->busy, sizeof(g->busy), "%s", why ? why : "");
     manager_wake(g->manager);
 }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-agent/sense/full-size.h"
 
-void full_size_define(FullSize *f, const DomainInfo *info)
+void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes)
 {
-    bool first = f->defined_bytes == 0;
+    bool first = f->own_bytes == 0;
     uint64_t remembered =
         info->remembered.full_bytes <= info->maximum_bytes ? info->remembered.full_bytes : 0;
-    uint64_t defined = f->defined_bytes;
+    uint64_t defined;
 
     if (info->persistent && info->configured_current_bytes > 0)
-        defined = MIN(info->configured_current_bytes, info->maximum_bytes);
+        f->own_bytes = MIN(info->configured_current_bytes, info->maximum_bytes);
     else if (first && remembered > 0)
-        defined = info->remembered.defined_bytes;
+        f->own_bytes = info->remembered.defined_bytes;
     else if (first)
-        defined = info->current_bytes;
+        f->own_bytes = info->current_bytes;
+    defined = entitled_bytes > 0 ? MIN(entitled_bytes, info->maximum_bytes) : f->own_bytes;
 
     if (first && remembered > 0 && defined == info->remembered.defined_bytes) {
         f->bytes = remembered;

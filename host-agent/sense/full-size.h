@@ -3,9 +3,10 @@
 
 /* A guest's full size: what it has when nothing is taken from it.
  *
- * A currentMemory below the maximum is an administrator's decision. So the full size is the persistent
- * definition's currentMemory, and for a transient domain what it had when first seen. A live size that isn't
- * ours ("foreign") wins until the domain stops, the definition changes, or the guest is released. */
+ * Where its entitlement says one, that is it. Else a currentMemory below the maximum is an administrator's
+ * decision: the full size is the persistent definition's currentMemory, and for a transient domain what it
+ * had when first seen. A live size that isn't ours ("foreign") wins until the domain stops, the definition or
+ * the entitlement changes, or the guest is released. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,12 +16,13 @@
 typedef struct FullSize {
     uint64_t bytes;
     uint64_t defined_bytes; /* what it is again when the foreign size is cleared */
+    uint64_t own_bytes;     /* what it is without an entitlement */
     bool foreign;
 } FullSize;
 
-/* From the definition, first or changed; and first also from what the last daemon remembered with the domain,
- * unless the definition says another size than it did then. */
-void full_size_define(FullSize *f, const DomainInfo *info);
+/* From the definition and the entitlement (0: it says none), first or changed; and first also from what the
+ * last daemon remembered with the domain, unless they say another size than they did then. */
+void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes);
 
 /* The first look at the balloon. With nothing of ours remembered, a size below the defined one is an
  * administrator's decision; one above it is a guest whose driver hasn't inflated the balloon yet. With a move

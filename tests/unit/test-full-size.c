@@ -46,7 +46,7 @@ START_TEST(test_start)
     FullSize f = {};
     bool moving;
 
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     moving = full_size_learn(&f, &info.remembered, table[_i].actual * MIB, MIB);
     ck_assert_msg(f.bytes == table[_i].full * MIB, "%s: full is %llu MiB", table[_i].what,
                   (unsigned long long) (f.bytes / MIB));
@@ -61,11 +61,11 @@ START_TEST(test_foreign_until_cleared)
         .persistent = true, .maximum_bytes = GIB, .configured_current_bytes = GIB, .current_bytes = GIB};
     FullSize f = {};
 
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     full_size_set_foreign(&f, 600 * MIB);
     ck_assert(f.foreign && f.bytes == 600 * MIB);
     /* The same definition again (another device, say) doesn't end it. */
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     ck_assert(f.foreign && f.bytes == 600 * MIB);
     full_size_clear_foreign(&f);
     ck_assert(!f.foreign && f.bytes == GIB);
@@ -73,7 +73,7 @@ START_TEST(test_foreign_until_cleared)
     /* A definition with another currentMemory does. */
     full_size_set_foreign(&f, 600 * MIB);
     info.configured_current_bytes = 800 * MIB;
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     ck_assert(!f.foreign && f.bytes == 800 * MIB);
 
     /* Set live to what is defined: nothing foreign about it. */
@@ -87,11 +87,47 @@ START_TEST(test_transient_keeps_first)
     DomainInfo info = {.maximum_bytes = GIB, .current_bytes = 700 * MIB};
     FullSize f = {};
 
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     /* Told again after our own balloon shrank it. */
     info.current_bytes = 300 * MIB;
-    full_size_define(&f, &info);
+    full_size_define(&f, &info, 0);
     ck_assert(f.bytes == 700 * MIB && !f.foreign);
+}
+END_TEST
+
+START_TEST(test_entitled)
+{
+    DomainInfo info = {
+        .persistent = true, .maximum_bytes = 2 * GIB, .configured_current_bytes = GIB, .current_bytes = GIB};
+    FullSize f = {};
+
+    full_size_define(&f, &info, 1536 * MIB);
+    ck_assert(!f.foreign && f.bytes == 1536 * MIB);
+    /* Never above what the guest was started with. */
+    full_size_define(&f, &info, 3 * GIB);
+    ck_assert(f.bytes == 2 * GIB);
+    /* The later word counts: a live size that was set after it, then an entitlement after that. */
+    full_size_set_foreign(&f, 700 * MIB);
+    full_size_define(&f, &info, 3 * GIB);
+    ck_assert(f.foreign && f.bytes == 700 * MIB);
+    full_size_define(&f, &info, 1200 * MIB);
+    ck_assert(!f.foreign && f.bytes == 1200 * MIB);
+    /* Taken back it is the definition's again. */
+    full_size_define(&f, &info, 0);
+    ck_assert(!f.foreign && f.bytes == GIB);
+}
+END_TEST
+
+START_TEST(test_transient_has_its_own_again)
+{
+    DomainInfo info = {.maximum_bytes = GIB, .current_bytes = 700 * MIB};
+    FullSize f = {};
+
+    full_size_define(&f, &info, 900 * MIB);
+    ck_assert(f.bytes == 900 * MIB);
+    info.current_bytes = 300 * MIB; /* our own balloon's doing */
+    full_size_define(&f, &info, 0);
+    ck_assert(f.bytes == 700 * MIB);
 }
 END_TEST
 
@@ -105,6 +141,8 @@ int main(void)
     tcase_add_loop_test(t, test_start, 0, ELEMENTSOF(table));
     tcase_add_test(t, test_foreign_until_cleared);
     tcase_add_test(t, test_transient_keeps_first);
+    tcase_add_test(t, test_entitled);
+    tcase_add_test(t, test_transient_has_its_own_again);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a shrink does to a guest: whether it hurts, what the guest was found to need, and what the shrink
+ * brought the host. */
+
+#include "base/log.h"
+#include "host-agent/manager.h"
+#include "host-agent/show/journal.h"
+
+/* What it should have at the least, as far as can be told now that it hurts: what it had before the shrink
+ * that may be to blame. */
+static uint64_t comfortable(const Guest *g, usec_t now_usec)
+{
+    uint64_t current = guest_current(g), comfort;
+
+    if (g->shrunk_usec > 0 && usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC)
+        comfort = MAX(current, g->shrunk_from);
+    else
+        comfort = current + current / 10;
+    return MIN(comfort, g->full.bytes);
+}
+
+static bool is_shrunk(const Guest *g)
+{
+    uint64_t least = MIN(guest_current(g), balloon_standing(&g->balloon));
+
+    return g->balloon.known && least + BALLOON_TOLERANCE_BYTES < g->full.bytes;
+}
+
+void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
+{
+    bool was = guest_in_distress(g, now_usec);
+
+    g->distress_usec = now_usec;
+    if (!was || told)
+        g->distress_cause = cause;
+    if (is_shrunk(g))
+        need_found(&g->need, comfortable(g, now_usec), now_usec);
+    if (!was)
+        journal_distress(g->manager, g);
+    if (!was || told)
+        manager_wake(g->manager);
+}
+
+/* Shrunk lately, so that what it suffers may come from that. */
+static bool is_watched(const Guest *g, usec_t now_usec)
+{
+    if (g->shrunk_usec == 0 || !is_shrunk(g))
+        return false;
+    return (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes) ||
+           usec_since(MAX(g->shrunk_usec, g->balloon.settled_usec), now_usec) < GUEST_WATCH_USEC;
+}
+
+static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
+{
+    uint64_t comfort = comfortable(g, now_usec);
+
+    need_found(&g->need, comfort, now_usec);
+    /* A critical host can't mind: better its guests swap than it. */
+    if (guest_is_hurting(g, now_usec) || g->manager->plan.pressure == HOST_PRESSURE_SEVERE)
+        return;
+    g->comfort_bytes = comfort;
+    g->hurting_usec = now_usec;
+    journal_hurting(g->manager, g, cause);
+    manager_wake(g->manager);
+}
+
+void guest_judge(Guest *g, usec_t now_usec)
+{
+    const StrainConfig *c = &g->manager->config->strain;
+    DistressCause cause;
+
+    strain_read(&g->history, STRAIN_WINDOW_USEC, &g->strain);
+    cause = strain_judge(&g->strain, c);
+    if (cause != 0)
+        guest_distressed(g, cause, false, now_usec);
+    if (!is_watched(g, now_usec))
+        return;
+    cause = strain_hurts(&g->strain, &g->strain_before, c);
+    if (cause != 0)
+        begin_hurting(g, cause, now_usec);
+}
+
+static bool yield_look(const Guest *g, usec_t now_usec, YieldLook *ret)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    if (!s || !g->stats.has_rss || !report_has(&s->report, REPORT_MEM_FREE))
+        return false;
+    *ret = (YieldLook){.current_bytes = guest_current(g),
+                       .free_bytes = report_get(&s->report, REPORT_MEM_FREE),
+                       .rss_bytes = g->stats.rss_bytes};
+    return true;
+}
+
+void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
+{
+    YieldLook look;
+
+    if (!shrinks) {
+        yield_reset(&g->yield);
+        return;
+    }
+    /* Of several shrinks in a row, how it was before the first. */
+    if (!is_watched(g, now_usec))
+        g->strain_before = g->strain;
+    if (yield_look(g, now_usec, &look))
+        yield_begin(&g->yield, &look);
+    g->shrunk_usec = now_usec;
+    g->shrunk_from = MAX(guest_current(g), balloon_standing(&g->balloon));
+}
+
+void guest_look_at_yield(Guest *g, usec_t now_usec)
+{
+    YieldLook look;
+    bool barren;
+
+    if (!g->yield.open || guest_is_moving(g, now_usec) || g->stats_usec <= g->balloon.settled_usec ||
+        !yield_look(g, now_usec, &look))
+        return;
+    barren = yield_is_barren(&g->yield);
+    yield_end(&g->yield, &look);
+    if (!barren && yield_is_barren(&g->yield))
+        log_notice(
+            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is "
+            "shrunk; it is left alone from now on",
+            g->info.name);
+}
+
+bool guest_is_hurting(const Guest *g, usec_t now_usec)
+{
+    return g->hurting_usec > 0 && usec_since(g->hurting_usec, now_usec) < GUEST_HURTING_USEC &&
+           balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < g->comfort_bytes;
+}
+
+static bool host_swaps(const Manager *m)
+{
+    double total = host_get(&m->host, HOST_FIELD_SWAP_TOTAL);
+
+    return total > 0 && host_get(&m->host, HOST_FIELD_SWAP_FREE) < 0.9 * total;
+}
+
+const char *guest_claim_refused(const Guest *g, usec_t now_usec)
+{
+    if (!claim_allowed(&g->claim, now_usec))
+        return "it didn't use what it was given when it last said so";
+    if (!g->claim.open && g->stats.has_rss && !host_swaps(g->manager) &&
+        (double) g->stats.rss_bytes < GUEST_USED_RATIO * (double) guest_current(g))
+        return "the host sees that it doesn't use what it has";
+    return NULL;
+}
+
+void guest_settle(Guest *g, usec_t now_usec)
+{
+    if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
+        g->promised_bytes = 0;
+    else if (g->stats.has_rss)
+        g->promised_bytes =
+            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), g->stats.rss_bytes));
+
+    if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager), now_usec))
+        journal_false_claim(g->manager, g);
+}

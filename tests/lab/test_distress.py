@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that needs memory gets it at once, from one that doesn't; one that is hurt by the balloon gets it back, and
+isn't asked again soon."""
+
+import threading
+import time
+
+import case
+from case import LabTest, figure
+from daemon import CRITICAL, PRESSURE
+from guest import MIB
+from lab import wait
+
+GIB = 1 << 30
+
+
+class Watch:
+    """Looks at the host all the time, and remembers the least that was available."""
+
+    def __init__(self, host):
+        self.host = host
+        self.least = host.available()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stop.wait(0.05):
+            self.least = min(self.least, self.host.available())
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+        return self.least
+
+
+class Starved(LabTest):
+    HOST_MIB = 8192
+    GUESTS = {
+        'idle': {'memory': 1792, 'load': 'free:1550'},
+        'starved': {'memory': 1536, 'swap': 1024},
+    }
+
+    def squeeze(self):
+        """starved is brought to its floor, by a daemon that leaves idle alone."""
+        daemon = self.daemon(config={'Guest *-idle.Mode': 'off'})
+        self.host.severe()
+        daemon.wait('starved is at its floor', lambda rows:
+                    rows['starved']['current_bytes'] <= rows['starved']['floor_bytes'] + 16 * MIB and
+                    not rows['starved']['moving'], 60)
+        daemon.stop()
+        self.daemons.remove(daemon)
+
+    def raw(self):
+        """How long a balloon takes to take 1 GiB from idle when nobody decides anything."""
+        guest = self.guests['idle']
+        began = time.monotonic()
+        guest.setmem(guest.memory - 1024)
+        wait('idle gave 1 GiB', lambda: guest.actual() <= (guest.memory - 1024 + 1) * MIB, 60, step=0.02)
+        took = time.monotonic() - began
+        guest.setmem(guest.memory)
+        wait('idle has it back', lambda: self.is_full('idle', guest.actual()), 60)
+        self.load_again(guest)
+        return took
+
+    def feed(self, daemon, what):
+        starved, full = self.guests['starved'], self.full('starved')
+        before = self.actual('starved')
+        self.assertLess(before + GIB, full)
+        since, watch = daemon.mark(), Watch(self.host)
+        starved.run('(load hold 1000 64 >/dev/null 2>&1 &)')
+        distress = daemon.wait_line('starved: in distress', since, 30)
+        daemon.wait('1 GiB was moved', lambda rows: rows['starved']['current_bytes'] >= before + GIB, 60)
+        took = time.monotonic() - distress.at
+        moves = [m for m in daemon.moves(since) if m.at >= distress.at - 0.02]
+        first = moves[0].at - distress.at
+        figure(f'{what}: distress → first setMemory {1000 * max(first, 0):.0f} ms; 1 GiB from idle to starved '
+               f'{took:.2f} s; the host had {watch.stop() // MIB} MiB available at the least '
+               f'(critical {CRITICAL * self.host.total / MIB:.0f} MiB)')
+        self.assertLess(first, 0.2, daemon.describe())
+        self.assertGreaterEqual(watch.least, CRITICAL * self.host.total, daemon.describe())
+        self.assertGreaterEqual(self.actual('idle'), daemon.list()['idle']['floor_bytes'])
+        starved.stop_load()
+        return moves, took
+
+    def test_idle_feeds_starved_while_the_host_is_full(self):
+        raw = self.raw()
+        self.squeeze()
+        # A policy that does nothing: what happens is the guard's own doing, and idle is as full as it was.
+        path = self.lab.path('none.policy')
+        with open(path, 'w') as f:
+            f.write('# Nothing is decided here.\n')
+        self.host.set_available(CRITICAL * self.host.total * 1.2)
+        daemon = self.daemon(policy=path)
+        moves, took = self.feed(daemon, 'no room at all')
+        figure(f'the raw balloon takes {raw:.2f} s for that 1 GiB (inflating idle)')
+        self.assertIn('(donor)', next(m.reason for m in moves if m.guest == 'idle'))
+        self.assertLess(took, 1.5 * raw + 1.0, daemon.describe())
+
+    def test_the_shipped_policy_feeds_it_too(self):
+        self.squeeze()
+        self.host.set_available(PRESSURE * self.host.total - 64 * MIB)
+        daemon = self.daemon()
+        self.feed(daemon, 'moderate pressure')
+
+    def test_a_guest_that_cries_wolf_is_believed_ever_more_rarely(self):
+        """It says that it is in distress (a load that comes and goes), and uses nothing of what it is given."""
+        self.squeeze()
+        path = self.lab.path('none.policy')
+        with open(path, 'w') as f:
+            f.write('# Nothing is decided here.\n')
+        self.host.set_available(CRITICAL * self.host.total * 1.2)
+        daemon = self.daemon(policy=path)
+        starved = self.guests['starved']
+        # What it holds for a moment is gone before the memory comes.
+        starved.run('(load hold 500 64 >/dev/null 2>&1 &)')
+        daemon.wait_line('starved: in distress')
+        starved.stop_load()
+        daemon.wait('its claim is judged', lambda rows: daemon.stats('starved').get('claims', 0) > 0, 60)
+
+
+class Hurt(LabTest):
+    HOST_MIB = 4096
+    GUESTS = {
+        'idle': {'memory': 640, 'load': 'free:100,cache:380'},
+        'reader': {'memory': 640, 'load': 'free:100'},
+    }
+
+    def pace(self, guest, seconds=8):
+        """Pages read in a second."""
+        before, began = guest.pages_touched(), time.monotonic()
+        time.sleep(seconds)
+        return (guest.pages_touched() - before) / (time.monotonic() - began)
+
+    def test_a_guest_that_rereads_its_files_keeps_its_cache(self):
+        daemon = self.daemon()
+        reader = self.guests['reader']
+        self.addCleanup(reader.stop_load)
+        reader.load_now('cache', 300, 'again')
+        before = self.pace(reader)
+        since = daemon.mark()
+        # More than all that is free: page cache goes, too.
+        self.host.moderate(400)
+        daemon.wait('idle gives page cache', lambda rows: rows['idle']['cache_bytes'] < 300 * MIB, 60)
+        time.sleep(5)
+        after = self.pace(reader)
+        figure(f're-reading 300 MiB beside an idle guest under pressure: {before:.0f} → {after:.0f} pages/s '
+               f'({after / before:.2f} ×)')
+        self.assertGreaterEqual(after, 0.95 * before, daemon.describe())
+        return since
+
+    def test_what_hurts_is_rolled_back_and_remembered(self):
+        daemon = self.daemon(config={'Guest *-idle.Mode': 'off'})
+        reader = self.guests['reader']
+        self.addCleanup(reader.stop_load)
+        reader.load_now('cache', 420, 'again')
+        since = daemon.mark()
+        self.host.moderate(400)
+        hurt = daemon.wait_line('reader: began to hurt', since, 60)
+        daemon.wait('reader has back what was taken last', lambda rows: not rows['reader']['hurting'] and
+                    not rows['reader']['moving'], 20)
+        back = [m for m in daemon.moves(since) if m.guest == 'reader' and m.to_bytes > m.from_bytes]
+        self.assertTrue(back, daemon.describe())
+        figure(f'cache that is missed: noticed → setMemory of what was taken {1000 * (back[0].at - hurt.at):.0f} ms')
+        row = daemon.list()['reader']
+        self.assertIn(row['rule'], ('spared', 'needed', 'hurting'), daemon.describe())
+        # And it is left alone for a while, though the host is still under pressure.
+        rolled = daemon.mark()
+        time.sleep(10)
+        self.assertEqual([m for m in daemon.moves(rolled) if m.guest == 'reader' and m.to_bytes < m.from_bytes], [],
+                         daemon.describe())
+
+
+class Stalled(LabTest):
+    GUESTS = {
+        'idle': {'memory': 512, 'load': 'free:300'},
+        'stuck': {'memory': 512, 'load': 'free:330'},
+    }
+
+    def test_a_stuck_balloon_is_left_alone_and_others_give(self):
+        daemon = self.daemon(log_level='info')
+        stuck = self.guests['stuck']
+        self.addCleanup(stuck.run, 'lsmod | grep -q virtio_balloon || insmod /lib/modules/virtio_balloon.ko')
+        stuck.run('rmmod virtio_balloon')
+        since = daemon.mark()
+        self.host.moderate(200)
+        daemon.wait_line('stuck: .*no progress', since, 30)
+        daemon.wait('idle gives what stuck doesn\'t', lambda rows: rows['idle']['current_bytes'] <
+                    self.full('idle') - 120 * MIB, 30)
+        self.assertEqual(daemon.list()['stuck']['rule'], 'stalled', daemon.describe())
+        time.sleep(6)
+        self.assertEqual(len(daemon.find_lines('stuck: .*no progress', since)), 1, daemon.tail())
+        self.assertEqual(len([m for m in daemon.moves(since) if m.guest == 'stuck']), 1, daemon.tail())
+
+
+if __name__ == '__main__':
+    raise SystemExit(case.main())
