@@ -104,13 +104,30 @@ static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
         return denied(c, error);
 
     client_error("%s", error->message ? error->message : strerror(-r));
+    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_VALUE))
+        return CTL_EXIT_USAGE;
     return sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_GUEST) ||
                    sd_bus_error_has_name(error, BUS_ERROR_AMBIGUOUS)
                ? CTL_EXIT_NO_GUEST
                : CTL_EXIT_FAILED;
 }
 
+static int append_values(sd_bus_message *call, const ClientValue *values, size_t n)
+{
+    int r = sd_bus_message_open_container(call, 'a', "{ss}");
+
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = sd_bus_message_append(call, "{ss}", values[i].key, values[i].text);
+    return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
 CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret)
+{
+    return client_call_values(c, method, argument, NULL, 0, ret);
+}
+
+CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,
+                           size_t n, json_object **ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -125,6 +142,8 @@ CtlExit client_call(Client *c, const char *method, const char *argument, json_ob
         r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0 && argument)
         r = sd_bus_message_append(call, "s", argument);
+    if (r >= 0 && n > 0)
+        r = append_values(call, values, n);
     if (r >= 0)
         r = sd_bus_call(c->bus, call, 0, &error, &reply);
     if (r < 0)

@@ -14,6 +14,11 @@ typedef enum CtlExit {
     CTL_EXIT_UNREACHABLE = 4, /* no daemon there */
 } CtlExit;
 
+/* One of a{ss}. */
+typedef struct ClientValue {
+    const char *key, *text;
+} ClientValue;
+
 typedef struct Client {
     bool session; /* the session bus */
     bool quiet;   /* says nothing where the daemon can't be reached */
@@ -25,5 +30,8 @@ void client_done(Client *c);
 /* Calls a method of the manager, with argument unless it is NULL, and gives its answer (NULL where it has
  * none) to *ret, unless ret is NULL. On failure the user was told. Never starts the daemon. */
 CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret);
+/* The same, with n values behind the argument. */
+CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,
+                           size_t n, json_object **ret);
 /* "ballastctl: …", control characters made harmless. */
 void client_error(const char *format, ...) _printf_(1, 2);

@@ -8,36 +8,23 @@
 
 /* In the order in which they are printed. */
 static const char *const guest_keys[] = {
-    "name",
-    "uuid",
-    "mode",
-    "source",
-    "age_usec",
-    "maximum_bytes",
-    "full_bytes",
-    "current_bytes",
-    "target_bytes",
-    "floor_bytes",
-    "available_bytes",
-    "free_bytes",
-    "cache_bytes",
-    "swap_in_bytes",
-    "swap_out_bytes",
-    "rss_bytes",
-    "agent_version",
-    "busy",
-    "pinned",
-    "distress",
-    "moving",
-    "stalled",
-    "rule",
-    "reason",
+    "name",        "uuid",          "mode",           "source",      "age_usec",        "maximum_bytes",
+    "full_bytes",  "current_bytes", "target_bytes",   "floor_bytes", "available_bytes", "free_bytes",
+    "cache_bytes", "swap_in_bytes", "swap_out_bytes", "rss_bytes",   "agent_version",   "busy",
+    "pinned",      "distress",      "hurting",        "spared",      "moving",          "stalled",
+    "rule",        "reason",
 };
 
 static const char *const host_keys[] = {
-    "total_bytes",         "available_bytes",     "reserve_bytes",    "pressure",
-    "pending_bytes",       "swap_total_bytes",    "swap_free_bytes",  "psi_memory_some",
-    "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
+    "total_bytes",     "available_bytes",     "reserve_bytes",       "pressure",
+    "pending_bytes",   "lacking_bytes",       "swap_total_bytes",    "swap_free_bytes",
+    "psi_memory_some", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
+};
+
+static const char *const entitlement_keys[] = {
+    "min_bytes", "min_set_bytes", "min_origin",  "full_bytes", "full_set_bytes", "full_origin",
+    "max_bytes", "max_set_bytes", "max_origin",  "shares",     "shares_set",     "shares_origin",
+    "mode",      "mode_set",      "mode_origin", "problem",
 };
 
 static int read_value(sd_bus_message *m, json_object **ret);
@@ -194,6 +181,20 @@ int json_complete_guest(json_object **guest)
     }
     json_object_put(*guest);
     *guest = TAKE_PTR(o);
+    return 0;
+}
+
+int json_entitlement(json_object *guest, json_object **ret)
+{
+    _cleanup_(json_putp) json_object *o = json_object_new_object();
+    json_object *e = json_find(guest, "entitlement");
+
+    if (!o || add(o, "name", json_object_get(json_find(guest, "name"))) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < ELEMENTSOF(entitlement_keys); i++)
+        if (add(o, entitlement_keys[i], json_object_get(json_find(e, entitlement_keys[i]))) < 0)
+            return -ENOMEM;
+    *ret = TAKE_PTR(o);
     return 0;
 }
 

@@ -17,6 +17,8 @@ int json_from_message(sd_bus_message *m, json_object **ret);
  * come first, in their order. */
 int json_complete_guest(json_object **guest);
 int json_complete_status(json_object *status);
+/* A guest's name and its entitlement, complete, of what GetGuest says. The caller puts *ret. */
+int json_entitlement(json_object *guest, json_object **ret);
 
 /* Looking things up: a dot leads into an object. A missing key and null give NULL, 0, false. */
 json_object *json_find(json_object *o, const char *path);

@@ -12,10 +12,15 @@
 #include "host-agent/ctl/client.h"
 #include "host-agent/ctl/view.h"
 
+/* What `set` takes: keys of the entitlement, each an option of that name. */
+static const char *const set_keys[] = {"min", "full", "max", "shares", "mode"};
+
 typedef struct Ctl {
     Client client;
     Screen screen;
     bool json, all;
+    bool clear, set;                          /* set: some of values is there */
+    const char *values[ELEMENTSOF(set_keys)]; /* NULL: not given */
 } Ctl;
 
 typedef struct Verb {
@@ -182,6 +187,40 @@ static CtlExit verb_release(Ctl *c, const char *argument)
     return say(c, text, "message", text, NULL);
 }
 
+static CtlExit print_entitlement(Ctl *c, const char *pattern)
+{
+    _cleanup_(json_putp) json_object *guest = NULL, *entitlement = NULL;
+    CtlExit e = client_call(&c->client, "GetGuest", pattern, &guest);
+
+    if (e != CTL_EXIT_OK)
+        return e;
+    return json_entitlement(guest, &entitlement) < 0 ? out_of_memory()
+                                                     : show(c, entitlement, view_entitlement);
+}
+
+static CtlExit verb_set(Ctl *c, const char *argument)
+{
+    _cleanup_(json_putp) json_object *answer = NULL;
+    ClientValue values[ELEMENTSOF(set_keys)];
+    const char *text;
+    size_t n = 0;
+    CtlExit e;
+
+    if (!c->set && !c->clear)
+        return print_entitlement(c, argument);
+    for (size_t i = 0; i < ELEMENTSOF(set_keys); i++) {
+        const char *value = c->values[i];
+
+        if (value || c->clear)
+            values[n++] = (ClientValue){set_keys[i], !value || strcmp(value, "default") == 0 ? "" : value};
+    }
+    e = client_call_values(&c->client, "SetGuest", argument, values, n, &answer);
+    if (e != CTL_EXIT_OK)
+        return e;
+    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
+    return say(c, text, "message", text, NULL);
+}
+
 static CtlExit verb_reload(Ctl *c, const char *argument)
 {
     CtlExit e = client_call(&c->client, "Reload", NULL, NULL);
@@ -245,6 +284,25 @@ static const Verb verbs[] = {
      "was set live (virsh setmem) is forgotten. Works in mode observe too. For root.\n\n"
      "  sudo ballastctl release web1\n"
      "  sudo ballastctl release --all\n"},
+    {"set", "VM [VALUES]", "grant a guest memory and shares, or print what it is granted", 1, 1, verb_set,
+     "  --min SIZE       the least that it keeps\n"
+     "  --full SIZE      what it has when nothing is taken from it\n"
+     "  --max SIZE       how far it may grow above full while it is in distress\n"
+     "  --shares NUMBER  how it stands beside others, which have 1000\n"
+     "  --mode MODE      auto, observe or off (left alone); where the daemon's mode is stricter, that "
+     "counts\n"
+     "  --clear          takes all back that isn't given beside it\n\n"
+     "A SIZE is as 1536MiB or 4GiB. A value of '' or default takes that one back. They are kept in the "
+     "domain's\n"
+     "metadata, live and in its definition, and count from the next cycle; what isn't said there, the "
+     "configuration\n"
+     "says ([Guest PATTERN]). Either all values given are taken, or none. Without any, prints what is set, "
+     "where it\n"
+     "comes from, and what is in force. Setting is for root.\n\n"
+     "  ballastctl set web1\n"
+     "  sudo ballastctl set web1 --min 1GiB --full 4GiB --shares 2000 --mode auto\n"
+     "  sudo ballastctl set web1 --min default\n"
+     "  sudo ballastctl set web1 --clear\n"},
     {"reload", "", "have ballastd read its configuration and policy again", 0, 0, verb_reload,
      "A bad file is refused whole, the old one runs on, and ballastd's log says what is wrong. For root.\n\n"
      "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
@@ -287,6 +345,8 @@ static void print_usage(FILE *f)
           "  -j, --json               print JSON instead of text for people\n"
           "      --session            talk to your own ballastd, on the session bus\n"
           "      --all                with release: every guest\n"
+          "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
+          "                           with set: what the guest is granted (ballastctl help set)\n"
           "      --color=WHEN         auto (the default: on a terminal, unless NO_COLOR is set), always, "
           "never\n"
           "      --no-colour          the same as --color=never\n"
@@ -297,6 +357,7 @@ static void print_usage(FILE *f)
           "  ballastctl list\n"
           "  ballastctl stats web1\n"
           "  sudo ballastctl mode auto\n"
+          "  sudo ballastctl set web1 --min 1GiB --shares 2000\n"
           "  ballastctl --session list --json\n\n"
           "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no such guest, or more than one;\n"
           "4 ballastd can't be reached. See ballastctl(1).\n",
@@ -360,7 +421,8 @@ static CtlExit run(Ctl *c, bool help, int n, char **arguments)
         return CTL_EXIT_OK;
     }
     n--;
-    if (n < v->min || n > v->max || (c->all && v->run != verb_release)) {
+    if (n < v->min || n > v->max || (c->all && v->run != verb_release) ||
+        ((c->set || c->clear) && v->run != verb_set)) {
         client_error("usage: ballastctl %s %s (ballastctl help %s tells more)", v->name, v->arguments,
                      v->name);
         return CTL_EXIT_USAGE;
@@ -373,10 +435,25 @@ static CtlExit run(Ctl *c, bool help, int n, char **arguments)
     return v->run(c, n > 0 ? arguments[1] : NULL);
 }
 
+static bool parse_colour(const char *text, Colour *ret)
+{
+    static const char *const names[] = {
+        [COLOUR_AUTO] = "auto", [COLOUR_ALWAYS] = "always", [COLOUR_NEVER] = "never"};
+
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (strcmp(names[i], text) == 0) {
+            *ret = (Colour) i;
+            return true;
+        }
+    client_error("--color is auto, always or never, not '%s'", text);
+    return false;
+}
+
 /* Returns false, and the exit status, where nothing is left to do. */
 static bool parse_options(Ctl *c, int argc, char **argv, bool *ret_help, CtlExit *ret_exit)
 {
-    enum { OPT_SESSION = 256, OPT_ALL, OPT_COLOR, OPT_NO_COLOUR };
+    /* Those of set follow in the order of set_keys. */
+    enum { OPT_SESSION = 256, OPT_ALL, OPT_COLOR, OPT_NO_COLOUR, OPT_CLEAR, OPT_SET };
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'},
         {"session", no_argument, NULL, OPT_SESSION},
@@ -385,6 +462,12 @@ static bool parse_options(Ctl *c, int argc, char **argv, bool *ret_help, CtlExit
         {"colour", required_argument, NULL, OPT_COLOR},
         {"no-color", no_argument, NULL, OPT_NO_COLOUR},
         {"no-colour", no_argument, NULL, OPT_NO_COLOUR},
+        {"min", required_argument, NULL, OPT_SET},
+        {"full", required_argument, NULL, OPT_SET + 1},
+        {"max", required_argument, NULL, OPT_SET + 2},
+        {"shares", required_argument, NULL, OPT_SET + 3},
+        {"mode", required_argument, NULL, OPT_SET + 4},
+        {"clear", no_argument, NULL, OPT_CLEAR},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {},
@@ -404,20 +487,20 @@ static bool parse_options(Ctl *c, int argc, char **argv, bool *ret_help, CtlExit
             c->all = true;
             break;
         case OPT_COLOR:
-            if (strcmp(optarg, "auto") == 0)
-                colour = COLOUR_AUTO;
-            else if (strcmp(optarg, "always") == 0)
-                colour = COLOUR_ALWAYS;
-            else if (strcmp(optarg, "never") == 0)
-                colour = COLOUR_NEVER;
-            else {
-                client_error("--color is auto, always or never, not '%s'", optarg);
+            if (!parse_colour(optarg, &colour)) {
                 *ret_exit = CTL_EXIT_USAGE;
                 return false;
             }
             break;
         case OPT_NO_COLOUR:
             colour = COLOUR_NEVER;
+            break;
+        case OPT_CLEAR:
+            c->clear = true;
+            break;
+        case OPT_SET ... OPT_SET + (int) ELEMENTSOF(set_keys) - 1:
+            c->set = true;
+            c->values[o - OPT_SET] = optarg;
             break;
         case 'h':
             *ret_help = true;

@@ -9,6 +9,18 @@
 #define LABEL_MAX 64U
 #define INDENT    2U
 
+static int put_line(const Screen *screen, const char *label, Style style, const char *text)
+{
+    _cleanup_free_ char *clean = text_clean(text);
+
+    if (!clean)
+        return -ENOMEM;
+    fprintf(screen->file, "%10s: ", label);
+    screen_put(screen, style, clean);
+    fputc('\n', screen->file);
+    return 0;
+}
+
 /* The list */
 
 static const char *size_cell(char *buf, json_object *guest, const char *key)
@@ -22,12 +34,16 @@ static void add_state(Table *t, json_object *guest)
         table_add(t, STYLE_RED, "stalled");
     else if (json_flag(guest, "distress"))
         table_add(t, STYLE_YELLOW, "distress");
+    else if (json_flag(guest, "hurting"))
+        table_add(t, STYLE_YELLOW, "hurting");
     else if (json_flag(guest, "moving"))
         table_add(t, STYLE_CYAN, "moving");
     else if (json_text(guest, "busy"))
         table_add(t, STYLE_YELLOW, json_text(guest, "busy"));
     else if (json_text(guest, "pinned"))
         table_add(t, STYLE_DIM, "pinned");
+    else if (json_flag(guest, "spared"))
+        table_add(t, STYLE_DIM, "spared");
     else
         table_add(t, STYLE_PLAIN, "at rest");
 }
@@ -83,19 +99,50 @@ int view_list(const Screen *screen, json_object *guests)
     return table_print(t, screen);
 }
 
-/* The status */
+/* The entitlement */
 
-static int put_line(const Screen *screen, const char *label, Style style, const char *text)
+/* A cell of it: sizes, shares, or the mode. */
+static const char *value_cell(char *buf, json_object *entitlement, const char *name, const char *suffix)
 {
-    _cleanup_free_ char *clean = text_clean(text);
+    char key[LABEL_MAX];
 
-    if (!clean)
-        return -ENOMEM;
-    fprintf(screen->file, "%10s: ", label);
-    screen_put(screen, style, clean);
-    fputc('\n', screen->file);
-    return 0;
+    snprintf(key, sizeof(key), "%s%s_bytes", name, suffix);
+    if (json_find(entitlement, key))
+        return format_size(buf, json_count(entitlement, key));
+    snprintf(key, sizeof(key), "%s%s", name, suffix);
+    return json_find(entitlement, key) ? json_object_get_string(json_find(entitlement, key)) : NULL;
 }
+
+int view_entitlement(const Screen *screen, json_object *entitlement)
+{
+    static const TableColumn columns[] = {
+        {"VALUE", false}, {"SET", true}, {"FROM", false}, {"IN FORCE", false}};
+    static const char *const names[] = {"min", "full", "max", "shares", "mode"};
+    const char *problem = json_text(entitlement, "problem");
+    _cleanup_(table_freep) Table *t = NULL;
+    char key[LABEL_MAX], buf[UNITS_FORMAT_MAX];
+    int r;
+
+    r = table_new(columns, ELEMENTSOF(columns), &t);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        const char *from;
+
+        snprintf(key, sizeof(key), "%s_origin", names[i]);
+        from = json_text(entitlement, key);
+        table_add(t, STYLE_BOLD, names[i]);
+        table_add(t, STYLE_PLAIN, value_cell(buf, entitlement, names[i], "_set"));
+        table_add(t, from && strcmp(from, "default") == 0 ? STYLE_DIM : STYLE_PLAIN, from);
+        table_add(t, STYLE_PLAIN, value_cell(buf, entitlement, names[i], ""));
+    }
+    r = table_print(t, screen);
+    if (r >= 0 && problem)
+        r = put_line(screen, "Problem", STYLE_RED, problem);
+    return r;
+}
+
+/* The status */
 
 static int put_mode(const Screen *screen, json_object *status)
 {
@@ -170,6 +217,18 @@ static int put_pending(const Screen *screen, json_object *status)
     return put_line(screen, "Pending", STYLE_CYAN, text);
 }
 
+static int put_lacking(const Screen *screen, json_object *status)
+{
+    uint64_t bytes = json_count(status, "host.lacking_bytes");
+    char size[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    if (bytes == 0)
+        return 0;
+    snprintf(text, sizeof(text), "guests in distress want %s more than the host has for them now",
+             format_size(size, bytes));
+    return put_line(screen, "Lacking", STYLE_YELLOW, text);
+}
+
 static int put_policy(const Screen *screen, json_object *status)
 {
     json_object *notes = json_find(status, "policy.notes");
@@ -205,7 +264,7 @@ static int put_guests(const Screen *screen, json_object *status)
         {"guests_agent", "by agent"},       {"guests_libvirt", "by libvirt's stats"},
         {"guests_none", "without stats"},   {"guests_stale", "with stale stats"},
         {"guests_moving", "moving"},        {"guests_stalled", "stalled"},
-        {"guests_distress", "in distress"},
+        {"guests_distress", "in distress"}, {"guests_hurting", "hurting"},
     };
     char text[TEXT_MAX];
     size_t fill;
@@ -239,8 +298,8 @@ static int put_why(const Screen *screen, json_object *status)
 int view_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,   put_why,     put_host,   put_pressure, put_pending,
-        put_guests, put_libvirt, put_policy, put_cycle,
+        put_mode,    put_why,    put_host,    put_pressure, put_pending,
+        put_lacking, put_guests, put_libvirt, put_policy,   put_cycle,
     };
     int r = 0;
 

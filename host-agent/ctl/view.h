@@ -8,6 +8,8 @@
 
 /* ListGuests: a table, sorted by name. */
 int view_list(const Screen *screen, json_object *guests);
+/* json_entitlement(): a table. */
+int view_entitlement(const Screen *screen, json_object *entitlement);
 /* GetStatus: a paragraph. */
 int view_status(const Screen *screen, json_object *status);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */

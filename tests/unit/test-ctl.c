@@ -190,7 +190,7 @@ START_TEST(what_is_not_known_is_null)
     assert_json(o, "extra", "1");
     ck_assert(json_object_object_get_ex(o, "age_usec", NULL));
     ck_assert_ptr_null(json_find(o, "age_usec"));
-    ck_assert_int_eq(json_object_object_length(o), 25);
+    ck_assert_int_eq(json_object_object_length(o), 27);
     json_object_put(o);
 
     status = json_tokener_parse("{\"mode\": \"auto\", \"host\": {\"total_bytes\": 5}, \"policy\": {}}");
@@ -318,6 +318,67 @@ static json_object *some_guests(void)
     return o;
 }
 
+/* The worst first. */
+static const struct {
+    const char *json, *state;
+} states[] = {
+    {"{\"stalled\": true, \"distress\": true, \"hurting\": true}", "stalled"},
+    {"{\"distress\": true, \"hurting\": true, \"moving\": true}", "distress"},
+    {"{\"hurting\": true, \"spared\": true, \"moving\": true}", "hurting"},
+    {"{\"moving\": true, \"spared\": true}", "moving"},
+    {"{\"busy\": \"paused\", \"pinned\": \"hostdev\"}", "paused"},
+    {"{\"pinned\": \"hostdev\", \"spared\": true}", "pinned"},
+    {"{\"spared\": true}", "spared"},
+    {"{}", "at rest"},
+};
+
+START_TEST(a_state_is_one_word)
+{
+    json_object *o = json_object_new_array();
+    char *text, want[64];
+
+    ck_assert_int_eq(json_object_array_add(o, json_tokener_parse(states[_i].json)), 0);
+    text = printed(view_list, o, false, 0);
+    snprintf(want, sizeof(want), "  %s  -\n", states[_i].state); /* and no reason */
+    ck_assert_msg(strstr(strchr(text, '\n'), want), "'%s' isn't in:\n%s", want, text);
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+START_TEST(an_entitlement_tells_set_and_in_force)
+{
+    json_object *guest = json_tokener_parse(
+        "{\"name\": \"web1\", \"mode\": \"observe\", \"entitlement\": {"
+        " \"min_bytes\": 1073741824, \"min_set_bytes\": 1073741824, \"min_origin\": \"domain\","
+        " \"full_bytes\": 2147483648, \"full_origin\": \"default\","
+        " \"max_bytes\": 2147483648, \"max_origin\": \"default\","
+        " \"shares\": 2000, \"shares_set\": 2000, \"shares_origin\": \"configuration\","
+        " \"mode\": \"observe\", \"mode_set\": \"auto\", \"mode_origin\": \"domain\","
+        " \"problem\": \"max=many\\u001b can't be\"}}");
+    json_object *o = NULL;
+    char *text;
+
+    ck_assert_int_eq(json_entitlement(guest, &o), 0);
+    assert_json(o, "name", "\"web1\"");
+    assert_json(o, "shares_set", "2000");
+    ck_assert(json_object_object_get_ex(o, "full_set_bytes", NULL)); /* known, and null */
+    ck_assert_ptr_null(json_find(o, "full_set_bytes"));
+
+    text = printed(view_entitlement, o, false, 0);
+    ck_assert_str_eq(text, "VALUE        SET  FROM           IN FORCE\n"
+                           "min     1.00 GiB  domain         1.00 GiB\n"
+                           "full           -  default        2.00 GiB\n"
+                           "max            -  default        2.00 GiB\n"
+                           "shares      2000  configuration  2000\n"
+                           "mode        auto  domain         observe\n"
+                           "   Problem: max=many? can't be\n");
+    free(text);
+    json_object_put(o);
+    json_object_put(guest);
+}
+END_TEST
+
 START_TEST(a_list_tells_what_matters)
 {
     json_object *o = some_guests();
@@ -419,7 +480,8 @@ START_TEST(a_status_says_why)
         "1073741824,"
         "  \"pressure\": \"moderate\", \"pressure_mark_bytes\": 3221225472, \"critical_mark_bytes\": "
         "1073741824,"
-        "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"swap_total_bytes\": 0},"
+        "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"lacking_bytes\": 1048576, "
+        "\"swap_total_bytes\": 0},"
         " \"policy\": {\"file\": \"/p/balloon.policy\", \"notes\": [\"4:2: web1: g.psi is missing\"]},"
         " \"libvirt\": {\"uri\": \"qemu:///system\", \"connected\": false, \"why\": \"no such socket\"},"
         " \"cycle\": {\"count\": 7, \"age_usec\": 100000, \"took_usec\": 250, \"interval_usec\": 1000000}}");
@@ -430,6 +492,7 @@ START_TEST(a_status_says_why)
         "reserve of 1.00 GiB; no swap\n",
         "Pressure: moderate (guests give below 3.00 GiB",
         "still take from the host 1.00 MiB",
+        "Lacking: guests in distress want 1.00 MiB more",
         "Guests: 3; 2 by agent; 1 without stats\n",
         "qemu:///system, not connected: no such socket\n",
         "/p/balloon.policy\n",
@@ -468,6 +531,8 @@ int main(void)
     tcase_add_loop_test(t, texts_are_harmless_and_measured, 0, ELEMENTSOF(texts));
     tcase_add_loop_test(t, long_texts_are_cut, 0, ELEMENTSOF(cuts));
     tcase_add_test(t, tables_are_aligned);
+    tcase_add_loop_test(t, a_state_is_one_word, 0, ELEMENTSOF(states));
+    tcase_add_test(t, an_entitlement_tells_set_and_in_force);
     tcase_add_test(t, a_list_tells_what_matters);
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
