@@ -10,12 +10,23 @@ _ballastctl_guests()
 _ballastctl()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word verb= name
-    local verbs='status list stats mode release reload dump version help'
-    local options='--json --session --all --color= --no-colour --help --version'
+    local verbs='status list stats mode release set reload dump version help'
+    local options='--json --session --color= --no-colour --help --version'
+    # Options with a value, which isn't the command or the guest.
+    local valued=' --min --full --max --shares --mode --color --colour ' skip=
     local -a ask=("${COMP_WORDS[0]}") names
 
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        # bash splits words at "=".
+        if [[ $word == = ]]; then
+            skip=yes
+            continue
+        elif [[ $skip ]]; then
+            skip=
+            continue
+        fi
+        [[ $valued == *" $word "* ]] && skip=yes
         case $word in
         --session) ask+=(--session) ;;
         -*) ;;
@@ -23,13 +34,27 @@ _ballastctl()
         esac
     done
 
-    # bash splits words at "=".
-    if [[ $cur == --color=* || $prev == --color || ($prev == = && ${COMP_WORDS[COMP_CWORD - 2]} == --color) ]]; then
-        [[ $cur == = ]] && cur=
-        COMPREPLY=($(compgen -W 'auto always never' -- "${cur#--color=}"))
+    # The value of an option, behind "=" in the same word or not.
+    [[ $cur == = ]] && cur=
+    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+    [[ $cur == --*=* ]] && prev=${cur%%=*} cur=${cur#*=}
+    case $prev in
+    --color | --colour)
+        COMPREPLY=($(compgen -W 'auto always never' -- "$cur"))
         return
-    fi
+        ;;
+    --mode)
+        COMPREPLY=($(compgen -W 'auto observe off default' -- "$cur"))
+        return
+        ;;
+    --min | --full | --max | --shares)
+        COMPREPLY=($(compgen -W 'default' -- "$cur"))
+        return
+        ;;
+    esac
     if [[ $cur == -* ]]; then
+        [[ $verb == release ]] && options+=' --all'
+        [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
         [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
         return
@@ -38,7 +63,7 @@ _ballastctl()
     '') COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
     mode) COMPREPLY=($(compgen -W 'auto observe' -- "$cur")) ;;
     help) COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
-    stats | release)
+    stats | release | set)
         mapfile -t names < <(_ballastctl_guests "${ask[@]}")
         for name in "${names[@]}"; do
             [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
