@@ -91,6 +91,7 @@ static void fill(World *w)
         guest_set(f, GUEST_FIELD_TARGET, 7.0 * GIB);
         guest_set(f, GUEST_FIELD_CURRENT, 7.0 * GIB);
         guest_set(f, GUEST_FIELD_FULL, 8.0 * GIB);
+        guest_set(f, GUEST_FIELD_SHARES, 500.0 * (double) (1 + i % 4));
         guest_set(f, GUEST_FIELD_MOST, 8.0 * GIB);
         guest_set(f, GUEST_FIELD_LEAST, 6.75 * GIB);
         guest_set(f, GUEST_FIELD_FREE, free_bytes);

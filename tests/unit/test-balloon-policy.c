@@ -26,32 +26,35 @@ static Policy *load_shipped(void)
     return p;
 }
 
-/* A guest of 10 GiB. Sizes in GiB; MISSING: the stat isn't there. */
+/* A guest of 10 GiB, unless full says otherwise. Sizes in GiB; MISSING: the stat isn't there. */
 #define MISSING (-1.0)
 typedef struct TestGuest {
     double free, cache, used_cache; /* used_cache: not counted as available */
     double resident;                /* of the free memory */
     double least;                   /* 0: 2 GiB */
     double psi;
-    double current; /* 0: 10 GiB; its target is the same */
+    double shares;  /* 0: 1000 */
+    double full;    /* 0: 10 GiB */
+    double current; /* 0: full; its target is the same */
     double target;  /* what is expected: 0: none */
     const char *because;
 } TestGuest;
 
 static void guest_fields(const TestGuest *t, GuestFields *f)
 {
-    double current = t->current > 0 ? t->current : 10;
+    double full = t->full > 0 ? t->full : 10, current = t->current > 0 ? t->current : full;
 
     *f = (GuestFields){};
     guest_set(f, GUEST_FIELD_TARGET, current * GIB);
     guest_set(f, GUEST_FIELD_CURRENT, current * GIB);
-    guest_set(f, GUEST_FIELD_FULL, 10.0 * GIB);
-    guest_set(f, GUEST_FIELD_MOST, 10.0 * GIB);
+    guest_set(f, GUEST_FIELD_FULL, full * GIB);
+    guest_set(f, GUEST_FIELD_MOST, full * GIB);
+    guest_set(f, GUEST_FIELD_SHARES, t->shares > 0 ? t->shares : 1000);
     guest_set(f, GUEST_FIELD_LEAST, (t->least > 0 ? t->least : 2) * GIB);
     guest_set(f, GUEST_FIELD_LOW_WATERMARK, 0);
     if (t->free != MISSING) {
         guest_set(f, GUEST_FIELD_FREE, t->free * GIB);
-        guest_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB + 48.0 * MIB);
+        guest_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB);
         guest_set(f, GUEST_FIELD_AVAILABLE, (t->free + t->cache) * GIB);
     }
     if (t->cache != MISSING)
@@ -71,6 +74,7 @@ static const struct {
     const char *what;
     double available, pending; /* GiB */
     TestGuest guests[3];
+    enum { SWAP_UNKNOWN, SWAP_NONE, SWAP_SOME } swap; /* of the host */
 } cases[] = {
     {"between the marks nothing moves", 22, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
     {"just above the pressure mark", 20.001, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
@@ -185,6 +189,148 @@ static const struct {
      60,
      0,
      {{.current = 9.9, .target = 10, .because = GETS}, {}, {.current = 9.5, .target = 10, .because = GETS}}},
+    {"guests without stats get back, too",
+     25.5,
+     0,
+     {{.current = 5, .free = MISSING, .cache = MISSING, .psi = MISSING, .target = 5.5, .because = GETS},
+      {},
+      {}}},
+
+    /* shares: below, taxed GiB are what is used + 4 * what is available */
+    {"equally much free: who has the fewest shares gives",
+     19,
+     0,
+     {{.free = 5, .resident = 5, .shares = 2000},
+      {.free = 5, .resident = 5, .shares = 500, .target = 9, .because = FREE},
+      {.free = 5, .resident = 5}}},
+    {"then who has the next fewest",
+     15,
+     0,
+     {{.free = 5, .resident = 5, .shares = 2000},
+      {.free = 5, .resident = 5, .shares = 500, .target = 7, .because = FREE},
+      {.free = 5, .resident = 5, .target = 8, .because = FREE}}},
+    {"a few MiB more or less are equally much",
+     19,
+     0,
+     {{.free = 5.1, .resident = 5},
+      {.free = 4.9, .resident = 5, .shares = 500, .target = 9, .because = FREE},
+      {}}},
+    {"but who clearly has more free gives, whatever its shares",
+     19,
+     0,
+     {{.free = 5.5, .resident = 5, .shares = 1e6, .target = 9, .because = FREE},
+      {.free = 5, .resident = 5, .shares = 1},
+      {}}},
+    {"equal shares: the larger guest has fewer for each byte, and gives",
+     19,
+     0,
+     {{.free = 5, .resident = 5},
+      {.free = 5, .resident = 5, .full = 20, .target = 19, .because = FREE},
+      {.free = 5, .resident = 5, .full = 15}}},
+    {"10 GiB with 5 idle are 25 taxed for 1000 shares, 20 GiB are 35: at 1399 shares the larger one gives",
+     19,
+     0,
+     {{.free = 5, .resident = 5},
+      {.free = 5, .resident = 5, .full = 20, .shares = 1399, .target = 19, .because = FREE},
+      {}}},
+    {"and at 1401 shares the smaller one",
+     19,
+     0,
+     {{.free = 5, .resident = 5, .target = 9, .because = FREE},
+      {.free = 5, .resident = 5, .full = 20, .shares = 1401},
+      {}}},
+    {"equal shares and equally much free: the idle one gives, not the active one",
+     19,
+     0,
+     {{.free = 4, .resident = 4}, {.free = 4, .resident = 4, .cache = 4, .target = 9, .because = FREE}, {}}},
+    {"unless its shares outweigh the tax: 34 taxed GiB at 1600 shares beside 22 at 1000",
+     19,
+     0,
+     {{.free = 4, .resident = 4, .target = 9, .because = FREE},
+      {.free = 4, .resident = 4, .cache = 4, .shares = 1600},
+      {}}},
+    {"and they don't at 1500 shares",
+     19,
+     0,
+     {{.free = 4, .resident = 4},
+      {.free = 4, .resident = 4, .cache = 4, .shares = 1500, .target = 9, .because = FREE},
+      {}}},
+    {"equally much cache: fewest shares first",
+     19.85,
+     0,
+     {{.cache = 7, .shares = 2000},
+      {.cache = 7, .shares = 500, .target = 9.85, .because = CACHE},
+      {.cache = 7}}},
+    {"critical, equally much available: fewest shares first",
+     4,
+     0,
+     {{.cache = 2, .shares = 2000},
+      {.cache = 2, .shares = 500, .target = 9, .because = IN_USE},
+      {.cache = 2}}},
+    {"critical, nothing available anywhere: fewest shares for each byte first",
+     4,
+     0,
+     {{.shares = 2000}, {.full = 20, .shares = 1900, .target = 19, .because = SWAPS}, {}}},
+    {"critical, what is left over to spare doesn't decide who swaps",
+     4,
+     0,
+     {{.cache = 0.05}, {.shares = 500, .target = 9, .because = SWAPS}, {}}},
+    {"equally little of full: most shares first",
+     25.25,
+     0,
+     {{.current = 5, .shares = 500},
+      {.current = 5.1, .shares = 2000, .target = 5.35, .because = GETS},
+      {.current = 5}}},
+    {"but who clearly has less of it goes first, whatever its shares",
+     25.25,
+     0,
+     {{.current = 5, .shares = 1, .target = 5.25, .because = GETS}, {.current = 6, .shares = 1e6}, {}}},
+    {"equal shares: the smaller guest gets back first",
+     25.25,
+     0,
+     {{.current = 10, .full = 20}, {.current = 5, .target = 5.25, .because = GETS}, {}}},
+    {"equal shares: the active guest gets back before the idle one",
+     25.25,
+     0,
+     {{.current = 5, .free = 3, .resident = 3}, {.current = 5, .target = 5.25, .because = GETS}, {}}},
+
+    /* what the guard holds */
+    {"no cache of a guest that the guard holds because it hurt",
+     19.85,
+     0,
+     {{.cache = 9, .least = 10}, {.cache = 7, .target = 9.85, .because = CACHE}, {}}},
+    {"and no further than what it was found to need",
+     19.75,
+     0,
+     {{.cache = 9, .least = 9.9, .target = 9.9, .because = CACHE},
+      {.cache = 7, .target = 9.85, .because = CACHE},
+      {}}},
+    {"what is found to be needed fades: not worth a move yet",
+     19.85,
+     0,
+     {{.cache = 9, .least = 9.97}, {.cache = 7, .target = 9.85, .because = CACHE}, {}}},
+
+    {"no swap on the host: gives below twice the mark",
+     39,
+     0,
+     {{.free = 4, .resident = 4, .target = 9, .because = FREE}, {}, {}},
+     SWAP_NONE},
+    {"no swap on the host: rests between twice the marks",
+     49,
+     0,
+     {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}},
+     SWAP_NONE},
+    {"no swap on the host: gets back above twice the mark",
+     50.25,
+     0,
+     {{.current = 5, .target = 5.25, .because = GETS}, {}, {}},
+     SWAP_NONE},
+    {"no swap on the host: critical below twice the mark",
+     9,
+     0,
+     {{.cache = 2, .target = 9, .because = IN_USE}, {}, {}},
+     SWAP_NONE},
+    {"swap on the host", 21, 0, {{.free = 4, .resident = 4}, {}, {}}, SWAP_SOME},
 };
 
 START_TEST(test_case)
@@ -201,6 +347,8 @@ START_TEST(test_case)
     host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
     host_set(&host, HOST_FIELD_AVAILABLE, cases[_i].available * GIB);
     host_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
+    if (cases[_i].swap != SWAP_UNKNOWN)
+        host_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 1.0 * GIB : 0);
     for (size_t i = 0; i < 3; i++) {
         guest_fields(&cases[_i].guests[i], &fields[i]);
         guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
@@ -225,16 +373,15 @@ START_TEST(test_case)
 }
 END_TEST
 
-/* The marks of small and large hosts. */
+/* The marks of small and large hosts, with swap and (swap 0) without. */
 START_TEST(test_marks)
 {
     static const struct {
-        double total, pressure, critical, relax; /* GiB */
+        double total, swap, pressure, critical, relax; /* GiB */
     } table[] = {
-        {8, 1.6, 0.4, 2},
-        {100, 20, 5, 25},
-        {160, 32, 8, 40},
-        {1024, 32, 8, 40},
+        {8, 4, 1.6, 0.4, 2},  {100, 4, 20, 5, 25},   {160, 4, 32, 8, 40},
+        {1024, 4, 32, 8, 40}, {8, 0, 3.2, 0.8, 4},   {100, 0, 40, 10, 50},
+        {160, 0, 64, 16, 80}, {1024, 0, 64, 16, 80}, {8, 0.001, 1.6, 0.4, 2},
     };
     _cleanup_(policy_freep) Policy *p = load_shipped();
 
@@ -244,12 +391,76 @@ START_TEST(test_marks)
         PolicyOutput output = {};
 
         host_set(&host, HOST_FIELD_TOTAL, table[i].total * GIB);
+        host_set(&host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
         host_set(&host, HOST_FIELD_AVAILABLE, 0);
         host_set(&host, HOST_FIELD_PENDING, 0);
         ck_assert_int_eq(policy_run(p, &input, &output), 0);
         ck_assert_double_eq_tol(output.marks[POLICY_MARK_PRESSURE], table[i].pressure * GIB, 1);
         ck_assert_double_eq_tol(output.marks[POLICY_MARK_CRITICAL], table[i].critical * GIB, 1);
         ck_assert_double_eq_tol(output.marks[POLICY_MARK_RELAX], table[i].relax * GIB, 1);
+    }
+}
+END_TEST
+
+static char *shipped_text(size_t *ret_length)
+{
+    static char text[POLICY_SIZE_MAX];
+    _cleanup_fclose_ FILE *f = NULL;
+    char path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/policy/balloon.policy", getenv("BALLAST_SOURCE"));
+    f = fopen(path, "re");
+    ck_assert_msg(f, "can't open %s", path);
+    *ret_length = fread(text, 1, sizeof(text) - 1024, f);
+    return text;
+}
+
+/* The policy's own taxed_per_share(), which is 1 / rho, beside rho = S / (P * (f + k * (1 - f))) worked out
+ * by hand, with k = 1 / (1 - 75%) = 4, P in GiB and the result in shares per GiB:
+ *
+ *   1000 shares, 8 GiB, 2 of them idle: f = 6/8;  1000 / (8 * (0.75 + 4 * 0.25)) = 1000 / 14 = 71.43
+ *   1000 shares, 8 GiB, none idle:      f = 1;    1000 / (8 * 1)                 = 125
+ *   1000 shares, 8 GiB, all idle:       f = 0;    1000 / (8 * 4)                 = 31.25
+ *   2500 shares, 4 GiB, 3 of them idle: f = 1/4;  2500 / (4 * (0.25 + 4 * 0.75)) = 2500 / 13 = 192.31
+ *      1 share,  2 GiB, half of it idle: f = 1/2;    1 / (2 * (0.5 + 4 * 0.5))   = 1 / 5 = 0.2
+ *
+ * And what was taken in this cycle is no longer there: of the first guest 1 GiB of idle memory,
+ *   1000 shares, 7 GiB, 1 of them idle: f = 6/7;  1000 / (7 * (6/7 + 4 * 1/7))   = 1000 / 10 = 100 */
+START_TEST(test_rho)
+{
+    static const struct {
+        double shares, current, available, target, rho;
+    } table[] = {
+        {1000, 8, 2, 8, 1000.0 / 14}, {1000, 8, 0, 8, 125}, {1000, 8, 8, 8, 31.25},
+        {2500, 4, 3, 4, 2500.0 / 13}, {1, 2, 1, 2, 0.2},    {1000, 8, 2, 7, 100},
+        {1000, 8, 9, 8, 31.25},    /* more available than it has: all of it is idle */
+        {0, 8, 2, 8, 1000.0 / 14}, /* nothing said about shares: 1000 */
+    };
+    size_t length = 0;
+    char *text = shipped_text(&length);
+    _cleanup_(policy_freep) Policy *p = NULL;
+    HostFields host = {};
+
+    length += (size_t) sprintf(text + length, "\nfor g in guests { g.target = taxed_per_share(g) }\n");
+    ck_assert_int_eq(policy_load(text, length, "balloon.policy", NULL, &p), 0);
+    host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+    host_set(&host, HOST_FIELD_AVAILABLE, 22.0 * GIB); /* between the marks: nothing else is assigned */
+    host_set(&host, HOST_FIELD_PENDING, 0);
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        GuestFields fields = {};
+        PolicyGuest guest = {.uuid = "u", .fields = &fields};
+        PolicyInput input = {.host = &host, .guests = &guest, .n_guests = 1};
+        PolicyAssignment assignment;
+        PolicyOutput output = {.assignments = &assignment};
+
+        guest_set(&fields, GUEST_FIELD_CURRENT, table[i].current * GIB);
+        guest_set(&fields, GUEST_FIELD_TARGET, table[i].target * GIB);
+        guest_set(&fields, GUEST_FIELD_AVAILABLE, table[i].available * GIB);
+        if (table[i].shares > 0)
+            guest_set(&fields, GUEST_FIELD_SHARES, table[i].shares);
+        ck_assert_int_eq(policy_run(p, &input, &output), 0);
+        ck_assert_uint_eq(output.notes_total, 0);
+        ck_assert_double_eq_tol(GIB / assignment.target_bytes, table[i].rho, table[i].rho * 1e-12);
     }
 }
 END_TEST
@@ -266,14 +477,31 @@ static double random_up_to(uint64_t *state, double limit)
 static double can_give_free(const GuestFields *f)
 {
     double spare = guest_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_get(f, GUEST_FIELD_TARGET);
-    double brings = guest_get(f, GUEST_FIELD_RESIDENT_FREE) - 48.0 * MIB;
 
-    return fmin(fmin(spare, brings),
+    return fmin(fmin(spare, guest_get(f, GUEST_FIELD_RESIDENT_FREE)),
                 fmin(guest_get(f, GUEST_FIELD_FREE),
                      guest_get(f, GUEST_FIELD_TARGET) - guest_get(f, GUEST_FIELD_LEAST)));
 }
 
-/* Over random guests, below the pressure mark: whoever gives free memory, all who have more of it and can
+/* Shares for each byte that a guest is charged for: the published formula as it stands. */
+static double rho(const GuestFields *g)
+{
+    double p = guest_get(g, GUEST_FIELD_TARGET), idle = fmin(guest_get(g, GUEST_FIELD_AVAILABLE), p);
+    double f = 1 - idle / p, k = 1 / (1 - 0.75);
+
+    return guest_get(g, GUEST_FIELD_SHARES) / (p * (f + k * (1 - f)));
+}
+
+/* Whether g has to give free memory before h does. */
+static bool gives_before(const GuestFields *g, const GuestFields *h)
+{
+    double a = round(guest_get(g, GUEST_FIELD_FREE) / (256.0 * MIB)),
+           b = round(guest_get(h, GUEST_FIELD_FREE) / (256.0 * MIB));
+
+    return a > b || (a == b && rho(g) < rho(h) * (1 - 1e-9));
+}
+
+/* Over random guests, below the pressure mark: whoever gives free memory, all who come before it and can
  * give some have given all that they can; no target is outside of what the guard allows; the host's need is
  * covered, or nobody has free memory left to give; and no more is taken than is needed. */
 START_TEST(test_random_order)
@@ -301,6 +529,7 @@ START_TEST(test_random_order)
 
             t.resident = random_up_to(&state, t.free);
             t.cache = random_up_to(&state, 10 - t.free);
+            t.shares = 1 + random_up_to(&state, 5000);
             guest_fields(&t, &fields[i]);
             (void) snprintf(uuids[i], sizeof(uuids[i]), "%c", (char) ('a' + i));
             guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
@@ -321,11 +550,10 @@ START_TEST(test_random_order)
             for (size_t j = 0; j < GUESTS_MAX; j++) {
                 double more = can_give_free(&fields[j]);
 
-                if (guest_get(&fields[j], GUEST_FIELD_FREE) > guest_get(&fields[i], GUEST_FIELD_FREE) &&
-                    more >= smallest)
+                if (gives_before(&fields[j], &fields[i]) && more >= smallest)
                     ck_assert_msg(assignments[j].line > 0 &&
                                       10.0 * GIB - assignments[j].target_bytes > more - 1,
-                                  "guest %zu gave before guest %zu, which has more free", i, j);
+                                  "guest %zu gave, but guest %zu comes first", i, j);
             }
         }
         ck_assert(given < need + smallest);
@@ -340,6 +568,7 @@ int main(void)
 
     tcase_add_loop_test(t, test_case, 0, ELEMENTSOF(cases));
     tcase_add_test(t, test_marks);
+    tcase_add_test(t, test_rho);
     tcase_add_loop_test(t, test_random_order, 0, 4);
     return run_tests(t);
 }
