@@ -44,6 +44,36 @@ START_TEST(test_critical)
 }
 END_TEST
 
+/* A host without swap can't be wrong even once. */
+START_TEST(test_no_host_swap)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(11 * GIB)};
+
+    ck_assert(!guard_is_critical(&s, &config));
+    ck_assert_uint_eq(guard_room(&s, &config), 11 * GIB - 5 * GIB * 9 / 8);
+    /* That its swap is full says that it has some. */
+    host_set(&s.host, HOST_FIELD_SWAP_FREE, 0);
+    ck_assert_uint_eq(guard_critical(&config, &s.host), 5 * GIB);
+
+    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    ck_assert_uint_eq(guard_critical(&config, &s.host), 10 * GIB);
+    ck_assert(!guard_is_critical(&s, &config));
+    ck_assert_uint_eq(guard_room(&s, &config), 0);
+    host_set(&s.host, HOST_FIELD_AVAILABLE, (double) (12 * GIB));
+    ck_assert_uint_eq(guard_room(&s, &config), 12 * GIB - 10 * GIB * 9 / 8);
+    host_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
+    ck_assert_uint_eq(guard_critical(&config, &s.host), 16 * GIB);
+    ck_assert(guard_is_critical(&s, &config));
+
+    /* Not known: taken to have some. And nothing is known to be critical of which nothing is known. */
+    s.host.present &= ~(UINT64_C(1) << HOST_FIELD_SWAP_TOTAL);
+    ck_assert_uint_eq(guard_critical(&config, &s.host), 8 * GIB);
+    s.host.present = 0;
+    ck_assert(!guard_is_critical(&s, &config));
+}
+END_TEST
+
 /* What is put into a guest before it is looked at. */
 typedef enum Trait {
     T_OFF = 1 << 0,
@@ -67,6 +97,13 @@ typedef enum Trait {
     T_FAST = 1 << 18,     /* 10 GiB a second */
     T_AT_STALE = 1 << 19, /* exactly as old as may be */
     T_STALLED_GROWING = 1 << 20,
+    T_HURTING = 1 << 21,
+    T_SPARED = 1 << 22,
+    T_NEEDED = 1 << 23,   /* found to need 1400 MiB */
+    T_LIBVIRT = 1 << 24,  /* no agent, but libvirt's stats */
+    T_GROWTH = 1 << 25,   /* may grow to 3 GiB, of 4 */
+    T_CRITICAL = 1 << 26, /* the host is */
+    T_TIGHT = 1 << 27,    /* only 200 MiB available */
 } Trait;
 
 static SnapshotGuest guest_with(unsigned traits)
@@ -103,6 +140,18 @@ static SnapshotGuest guest_with(unsigned traits)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_SWAP_TOTAL | UINT64_C(1) << GUEST_FIELD_SWAP_FREE);
     if (traits & T_USE_UNKNOWN)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
+    g.hurting = traits & T_HURTING;
+    g.comfort_bytes = traits & T_HURTING ? 1800 * MIB : 0;
+    g.spared = traits & T_SPARED;
+    g.needed_bytes = traits & T_NEEDED ? 1400 * MIB : 0;
+    if (traits & T_LIBVIRT)
+        g.source = GUEST_SOURCE_LIBVIRT;
+    if (traits & T_GROWTH) {
+        g.growth_bytes = 3 * GIB;
+        g.maximum_bytes = 4 * GIB;
+    }
+    if (traits & T_TIGHT)
+        guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (200 * MIB));
     if (traits & T_SLOW)
         g.shrink_rate = 1;
     if (traits & T_FAST)
@@ -110,14 +159,20 @@ static SnapshotGuest guest_with(unsigned traits)
     return g;
 }
 
-static GuestBounds bounds_of(const SnapshotGuest *g)
+/* On a host with that much available, where below 5 GiB is critical. */
+static GuestBounds bounds_on(const SnapshotGuest *g, uint64_t host_bytes)
 {
     SnapshotGuest copy = *g;
-    Snapshot s = {.guests = &copy, .n_guests = 1, .host = fixture_host(50 * GIB)};
+    Snapshot s = {.guests = &copy, .n_guests = 1, .host = fixture_host(host_bytes)};
     GuestBounds b;
 
     guard_bounds(&s, &config, &b);
     return b;
+}
+
+static GuestBounds bounds_of(const SnapshotGuest *g)
+{
+    return bounds_on(g, 50 * GIB);
 }
 
 #define R(rule) GUARD_RULE_##rule
@@ -191,6 +246,52 @@ static const struct {
      2048, R(CEILING), R(NONE)},
     {"no swap, stale", T_SWAPLESS | T_STALE | T_FAST, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
 
+    {"hurting", T_HURTING, 1500, 1500, R(HURTING), 2048, R(CEILING), R(NONE)},
+    {"hurting, on a critical host", T_HURTING | T_FAST | T_CRITICAL, 1500, 512, R(FLOOR), 2048, R(CEILING),
+     R(NONE)},
+    {"in distress, on a critical host", T_DISTRESS | T_FAST | T_CRITICAL, 1500, 1500, R(DISTRESS), 2048,
+     R(CEILING), R(NONE)},
+    {"spared", T_SPARED, 1500, 1500, R(SPARED), 2048, R(CEILING), R(NONE)},
+    {"spared, on a critical host", T_SPARED | T_FAST | T_CRITICAL, 1500, 512, R(FLOOR), 2048, R(CEILING),
+     R(NONE)},
+    {"to what it was found to need", T_NEEDED | T_FAST, 2048, 1400, R(NEEDED), 2048, R(CEILING), R(NONE)},
+    {"a step ends at what it needs", T_NEEDED, 1500, 1400, R(NEEDED), 2048, R(CEILING), R(NONE)},
+    {"a step away from what it needs", T_NEEDED, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"below what it needs: isn't made to grow", T_NEEDED | T_FAST, 1000, 1000, R(NEEDED), 2048, R(CEILING),
+     R(NONE)},
+    {"what it needs, on a critical host", T_NEEDED | T_FAST | T_CRITICAL, 2048, 512, R(FLOOR), 2048,
+     R(CEILING), R(NONE)},
+    {"no swap, on a critical host", T_SWAPLESS | T_FAST | T_CRITICAL, 2048, 1127, R(SWAPLESS), 2048,
+     R(CEILING), R(NONE)},
+    {"hurting before reboot", T_HURTING | T_REBOOT | T_SPARED, 1500, 1500, R(HURTING), 2048, R(CEILING),
+     R(NONE)},
+    {"distress before hurting", T_HURTING | T_DISTRESS, 1500, 1500, R(DISTRESS), 2048, R(CEILING), R(NONE)},
+    {"grace before spared", T_SPARED | T_GRACE, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
+    {"spared before no stats", T_SPARED | T_NEVER, 1500, 1500, R(SPARED), 2048, R(CEILING), R(NONE)},
+
+    {"no agent: half of what it has available", T_LIBVIRT | T_FAST, 2048, 1536, R(AGENTLESS), 2048,
+     R(CEILING), R(NONE)},
+    {"no agent, a step", T_LIBVIRT, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"no agent, no swap, much available: the stricter", T_LIBVIRT | T_SWAPLESS | T_FAST, 2048, 1536,
+     R(AGENTLESS), 2048, R(CEILING), R(NONE)},
+    {"no agent, no swap, little available: the stricter", T_LIBVIRT | T_SWAPLESS | T_TIGHT | T_FAST, 2048,
+     2033, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"no agent, and it doesn't tell what it has available", T_LIBVIRT | T_USE_UNKNOWN | T_FAST, 1500, 1500,
+     R(AGENTLESS), 2048, R(CEILING), R(NONE)},
+    {"no agent, stale", T_LIBVIRT | T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
+    {"no agent, on a critical host", T_LIBVIRT | T_FAST | T_CRITICAL, 2048, 1536, R(AGENTLESS), 2048,
+     R(CEILING), R(NONE)},
+    {"no stats, on a critical host", T_NEVER | T_FAST | T_CRITICAL, 1500, 1500, R(AGENTLESS), 2048,
+     R(CEILING), R(NONE)},
+
+    {"may grow, and needs nothing", T_GROWTH, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"may grow, in distress", T_GROWTH | T_DISTRESS, 2048, 2048, R(DISTRESS), 3072, R(CEILING), R(NONE)},
+    {"has grown, in distress", T_GROWTH | T_DISTRESS, 2560, 2560, R(DISTRESS), 3072, R(CEILING), R(NONE)},
+    {"has grown above what it may, in distress", T_GROWTH | T_DISTRESS, 3500, 3500, R(DISTRESS), 3500,
+     R(CEILING), R(NONE)},
+    {"has grown", T_GROWTH, 2560, 2304, R(STEP), 2304, R(CEILING), R(NONE)},
+    {"has grown, and hurts", T_GROWTH | T_HURTING, 2560, 2560, R(HURTING), 2560, R(CEILING), R(NONE)},
+
     {"above full: comes down a step", 0, 2560, 2304, R(STEP), 2304, R(CEILING), R(NONE)},
     {"above full, fast: to what fits its swap", T_FAST, 2560, 666, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
     {"above full, stale: stays", T_STALE, 2560, 2560, R(STALE), 2560, R(CEILING), R(NONE)},
@@ -202,7 +303,7 @@ START_TEST(test_rules)
     GuestBounds b;
 
     fixture_size(&g, rules[_i].current * MIB);
-    b = bounds_of(&g);
+    b = bounds_on(&g, rules[_i].traits & T_CRITICAL ? 5 * GIB - 1 : 5 * GIB);
     /* In whole MiB, upwards: what is needed without swap isn't one. */
     ck_assert_msg((b.least_bytes + MIB - 1) / MIB == rules[_i].least, "%s: least %" PRIu64 " KiB",
                   rules[_i].what, b.least_bytes / KIB);
@@ -220,9 +321,10 @@ END_TEST
 static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b)
 {
     const unsigned hold = T_OFF | T_PINNED | T_BUSY | T_UNKNOWN;
-    const unsigned keep =
-        T_STALE | T_NEVER | T_GRACE | T_RELEASED | T_DISTRESS | T_REBOOT | T_STALLED | T_MOVING;
-    const unsigned needs = T_SWAPLESS | T_SWAP_UNKNOWN | T_USE_UNKNOWN | T_SWAP_FULL | T_SLOW;
+    const unsigned keep = T_STALE | T_NEVER | T_GRACE | T_RELEASED | T_DISTRESS | T_REBOOT | T_STALLED |
+                          T_MOVING | (traits & T_CRITICAL ? 0 : T_HURTING | T_SPARED);
+    const unsigned needs = T_SWAPLESS | T_SWAP_UNKNOWN | T_USE_UNKNOWN | T_SWAP_FULL | T_SLOW | T_NEEDED;
+    uint64_t ceiling = (traits & T_GROWTH && traits & T_DISTRESS ? 3072 : 2048) * MIB;
 
     if (b->least_bytes > b->most_bytes)
         return "least is above most";
@@ -232,36 +334,58 @@ static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b
         return b->least_bytes == stands && b->most_bytes == stands ? NULL : "held, and may be moved";
     if (b->least_bytes < 512 * MIB)
         return "may go below its floor";
-    if (b->most_bytes != MAX(2048 * MIB, b->least_bytes))
-        return "most isn't its full size";
+    if (b->most_bytes != MAX(ceiling, b->least_bytes))
+        return "most isn't its full size, nor what it may grow to";
     if (b->least_bytes > MAX(stands, 512 * MIB))
         return "made to grow by something else than its floor";
     if (traits & keep)
         return b->least_bytes >= stands ? NULL : "may be shrunk";
+    if (traits & T_NEEDED && !(traits & T_CRITICAL) && b->least_bytes < MIN(stands, 1400 * MIB))
+        return "may be shrunk below what it was found to need";
+    if (traits & T_LIBVIRT && b->least_bytes < LESS_BY(stands, 512 * MIB))
+        return "may be shrunk by more than half of what it has available, without agent";
     if (stands > 512 * MIB && !(traits & needs) && b->least_bytes >= stands)
         return "may not be shrunk, and nothing forbids it";
     return NULL;
 }
 
-START_TEST(test_all_combinations)
+static void check_combination(unsigned traits)
 {
     static const unsigned sizes[] = {300, 512, 1500, 2048, 2560};
 
-    for (unsigned traits = 0; traits < 1U << 18; traits++)
-        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
-            SnapshotGuest g = guest_with(traits);
-            GuestBounds b;
-            const char *why;
+    for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+        SnapshotGuest g = guest_with(traits);
+        GuestBounds b;
+        const char *why;
 
-            fixture_size(&g, sizes[i] * MIB);
-            if (traits & T_UNKNOWN)
-                g.current_bytes = 0;
-            b = bounds_of(&g);
-            why = broken(traits, sizes[i] * MIB, &b);
-            if (why)
-                ck_abort_msg("traits %#x at %u MiB: %s (least %" PRIu64 ", most %" PRIu64 " KiB)", traits,
-                             sizes[i], why, b.least_bytes / KIB, b.most_bytes / KIB);
-        }
+        fixture_size(&g, sizes[i] * MIB);
+        if (traits & T_UNKNOWN)
+            g.current_bytes = 0;
+        b = bounds_on(&g, traits & T_CRITICAL ? GIB : 50 * GIB);
+        why = broken(traits, sizes[i] * MIB, &b);
+        if (why)
+            ck_abort_msg("traits %#x at %u MiB: %s (least %" PRIu64 ", most %" PRIu64 " KiB)", traits,
+                         sizes[i], why, b.least_bytes / KIB, b.most_bytes / KIB);
+    }
+}
+
+START_TEST(test_all_combinations)
+{
+    /* Beside what a guest feels, and who tells of it. */
+    static const unsigned some[] = {0,         T_BUSY,   T_STALE,   T_NEVER,    T_GRACE,
+                                    T_REBOOT,  T_MOVING, T_STALLED, T_SWAPLESS, T_SWAP_FULL,
+                                    T_OBSERVE, T_SLOW,   T_FAST,    T_RELEASED};
+
+    for (unsigned traits = 0; traits < 1U << 18; traits++)
+        check_combination(traits);
+    for (unsigned more = 0; more < 1U << 6; more++)
+        for (size_t i = 0; i < ELEMENTSOF(some); i++)
+            for (size_t j = 0; j <= i; j++) {
+                unsigned traits = more << 21 | some[i] | some[j];
+
+                check_combination(traits);
+                check_combination(traits | T_DISTRESS);
+            }
 }
 END_TEST
 
@@ -306,6 +430,36 @@ START_TEST(test_odd_sizes)
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 512 * MIB);
     guest_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
+
+    /* What it was found to need counts no further than what it may have. */
+    g = guest_with(T_FAST);
+    g.needed_bytes = UINT64_MAX;
+    fixture_size(&g, 2 * GIB);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
+    g.maximum_bytes = 4 * GIB;
+    fixture_size(&g, 4 * GIB);
+    ck_assert_int_eq(bounds_of(&g).least_rule, GUARD_RULE_SWAPLESS);
+    ck_assert_uint_eq(bounds_of(&g).most_bytes, bounds_of(&g).least_bytes);
+    g.growth_bytes = 3 * GIB + 1;
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 3 * GIB);
+
+    /* Nor is growth above the maximum, or where that isn't known. */
+    g = guest_with(T_GROWTH | T_DISTRESS);
+    g.growth_bytes = UINT64_MAX;
+    ck_assert_uint_eq(bounds_of(&g).most_bytes, 4 * GIB);
+    ck_assert_uint_eq(guard_full(&g), 2 * GIB);
+    g.maximum_bytes = 0;
+    ck_assert_uint_eq(bounds_of(&g).most_bytes, 2 * GIB);
+    g.maximum_bytes = 4 * GIB;
+    g.growth_bytes = GIB;
+    ck_assert_uint_eq(bounds_of(&g).most_bytes, 2 * GIB);
+
+    /* Without agent, available that isn't a number is none. */
+    g = guest_with(T_LIBVIRT | T_FAST);
+    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
+    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, 512 * MIB);
 
     /* Without MemAvailable, what isn't free counts as used. */
     g = guest_with(T_SWAPLESS | T_FAST);
@@ -380,6 +534,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, test_floor, 0, (int) ELEMENTSOF(floors));
     tcase_add_test(t, test_critical);
+    tcase_add_test(t, test_no_host_swap);
     tcase_add_loop_test(t, test_rules, 0, (int) ELEMENTSOF(rules));
     tcase_add_test(t, test_all_combinations);
     tcase_add_test(t, test_odd_sizes);
