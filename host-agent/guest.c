@@ -477,5 +477,14 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .needed_bytes = MIN(need_bytes(&g->need, now_usec), g->full.bytes),
         .claim_refused = guest_in_distress(g, now_usec) ? guest_claim_refused(g, now_usec) : NULL,
     };
-    sample_fields(s, current, g->stats.has_rss ? g->stats.rss_bytes : 0, &ret->fields);
+    sample_fields(s,
+                  &(SampleHost){
+                      .current_bytes = current,
+                      .maximum_bytes = g->info.maximum_bytes,
+                      .rss_bytes = g->stats.has_rss ? g->stats.rss_bytes : 0,
+                      .overhead_bytes = yield_overhead(&g->yield),
+                      .balloon_in_total = sample_balloon_in_total(s, current, g->info.maximum_bytes,
+                                                                  g->info.autodeflate),
+                  },
+                  &ret->fields);
 }

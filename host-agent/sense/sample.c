@@ -2,6 +2,7 @@
 #include "host-agent/sense/sample.h"
 
 #include "base/macro.h"
+#include "base/units.h"
 
 void history_add(History *h, const Sample *s)
 {
@@ -92,73 +93,117 @@ static const struct {
     ReportField from;
     GuestField to;
 } parts[] = {
-    {REPORT_MEM_FREE, GUEST_FIELD_FREE},   {REPORT_MEM_AVAILABLE, GUEST_FIELD_AVAILABLE},
-    {REPORT_ANON_PAGES, GUEST_FIELD_ANON}, {REPORT_SHMEM, GUEST_FIELD_SHMEM},
-    {REPORT_DIRTY, GUEST_FIELD_DIRTY},     {REPORT_LOW_WATERMARK, GUEST_FIELD_LOW_WATERMARK},
+    {REPORT_MEM_FREE, GUEST_FIELD_FREE},
+    {REPORT_ANON_PAGES, GUEST_FIELD_ANON},
+    {REPORT_SHMEM, GUEST_FIELD_SHMEM},
+    {REPORT_DIRTY, GUEST_FIELD_DIRTY},
+    {REPORT_LOW_WATERMARK, GUEST_FIELD_LOW_WATERMARK},
 };
+
+/* What a kernel may keep for itself of a guest's memory at the most, before it is MemTotal: page tables,
+ * firmware, its own text, a crash kernel. An eighth, and of small guests a little more. */
+static uint64_t kernel_most(uint64_t maximum_bytes)
+{
+    return maximum_bytes / 8 + 32 * MIB;
+}
+
+bool sample_balloon_in_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_bytes,
+                             bool autodeflate)
+{
+    uint64_t total;
+
+    if (!s || !report_has(&s->report, REPORT_MEM_TOTAL))
+        return autodeflate;
+    total = s->report.value[REPORT_MEM_TOTAL];
+    return total > current_bytes ||
+           (autodeflate && LESS_BY(maximum_bytes, total) <= kernel_most(maximum_bytes));
+}
+
+/* The guest's memory as it would be without a balloon in it. */
+static uint64_t total_of(const Report *r, const SampleHost *host)
+{
+    uint64_t total = GUEST_MEMORY_MAX_BYTES;
+
+    if (report_has(r, REPORT_MEM_TOTAL))
+        total = MIN(total, r->value[REPORT_MEM_TOTAL]);
+    return host->balloon_in_total ? LESS_BY(total, LESS_BY(host->maximum_bytes, host->current_bytes)) : total;
+}
 
 /* The codec has validated what an agent says; the balloon driver's stats are as the guest made them. So each
  * value is held within total, and sums can't overflow. */
-static uint64_t part(const Report *r, ReportField f)
+static uint64_t part(const Report *r, ReportField f, uint64_t total)
 {
-    uint64_t limit = report_has(r, REPORT_MEM_TOTAL) ? r->value[REPORT_MEM_TOTAL] : GUEST_MEMORY_MAX_BYTES;
-
-    return MIN(report_get(r, f), MIN(limit, GUEST_MEMORY_MAX_BYTES));
+    return MIN(report_get(r, f), total);
 }
 
-static void derived_fields(const Report *r, GuestFields *ret)
+static void memory_fields(const Report *r, const SampleHost *host, uint64_t total, GuestFields *ret)
 {
-    uint64_t total = part(r, REPORT_MEM_TOTAL), free = part(r, REPORT_MEM_FREE);
+    ReportField available_from = report_has(r, REPORT_MEM_AVAILABLE) ? REPORT_MEM_AVAILABLE : REPORT_MEM_FREE;
+    uint64_t free = part(r, REPORT_MEM_FREE, total), available = part(r, available_from, total);
 
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+        if (report_has(r, parts[i].from))
+            guest_set(ret, parts[i].to, (double) part(r, parts[i].from, total));
+    if (report_has(r, REPORT_MEM_TOTAL))
+        guest_set(ret, GUEST_FIELD_TOTAL, (double) total);
+    if (report_has(r, available_from)) {
+        guest_set(ret, GUEST_FIELD_AVAILABLE, (double) available);
+        if (report_has(r, REPORT_MEM_TOTAL))
+            guest_set(ret, GUEST_FIELD_USED,
+                      (double) MAX(LESS_BY(host->current_bytes, available), total - available));
+    }
     if (report_has(r, REPORT_CACHED)) {
-        uint64_t cache = part(r, REPORT_BUFFERS) + part(r, REPORT_CACHED) + part(r, REPORT_SRECLAIMABLE);
+        uint64_t cache = part(r, REPORT_BUFFERS, total) + part(r, REPORT_CACHED, total) +
+                         part(r, REPORT_SRECLAIMABLE, total);
 
-        cache = LESS_BY(cache, part(r, REPORT_SHMEM));
+        cache = LESS_BY(cache, part(r, REPORT_SHMEM, total));
         if (report_has(r, REPORT_MEM_TOTAL) && report_has(r, REPORT_MEM_FREE))
             cache = MIN(cache, total - free);
         guest_set(ret, GUEST_FIELD_CACHE, (double) cache);
     }
-    if (report_has(r, REPORT_MEM_TOTAL) && report_has(r, REPORT_MEM_AVAILABLE))
-        guest_set(ret, GUEST_FIELD_USED, (double) (total - part(r, REPORT_MEM_AVAILABLE)));
-    if (report_has(r, REPORT_SWAP_TOTAL)) {
-        uint64_t swap_total = r->value[REPORT_SWAP_TOTAL];
+}
 
-        guest_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) swap_total);
-        if (report_has(r, REPORT_SWAP_FREE))
-            guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) MIN(r->value[REPORT_SWAP_FREE], swap_total));
-    }
+static void swap_fields(const Report *r, GuestFields *ret)
+{
+    uint64_t total = report_get(r, REPORT_SWAP_TOTAL);
+
+    if (!report_has(r, REPORT_SWAP_TOTAL))
+        return;
+    guest_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
+    if (report_has(r, REPORT_SWAP_FREE))
+        guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) MIN(r->value[REPORT_SWAP_FREE], total));
 }
 
 /* Free memory is resident on the host where the guest once touched it and hasn't given it back: what QEMU
- * holds beyond what the guest uses. */
-static uint64_t resident_free(uint64_t free, uint64_t current, uint64_t rss)
+ * holds beyond what the guest uses and beyond its own. */
+static uint64_t resident_free(uint64_t free, const SampleHost *host)
 {
-    uint64_t in_use = LESS_BY(current, free);
+    uint64_t in_use = LESS_BY(host->current_bytes, free);
 
-    return rss == 0 ? free : MIN(LESS_BY(rss, in_use), free);
+    if (host->rss_bytes == 0)
+        return free;
+    return MIN(LESS_BY(LESS_BY(host->rss_bytes, host->overhead_bytes), in_use), free);
 }
 
-void sample_fields(const Sample *s, uint64_t current_bytes, uint64_t rss_bytes, GuestFields *ret)
+void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
 {
     const Report *r = s ? &s->report : NULL;
+    uint64_t total;
 
-    guest_set(ret, GUEST_FIELD_CURRENT, (double) current_bytes);
+    guest_set(ret, GUEST_FIELD_CURRENT, (double) host->current_bytes);
     guest_set(ret, GUEST_FIELD_LOW_WATERMARK, 0);
-    if (rss_bytes > 0)
-        guest_set(ret, GUEST_FIELD_RSS, (double) rss_bytes);
+    if (host->rss_bytes > 0)
+        guest_set(ret, GUEST_FIELD_RSS, (double) host->rss_bytes);
     if (!r)
         return;
 
-    if (report_has(r, REPORT_MEM_TOTAL))
-        guest_set(ret, GUEST_FIELD_TOTAL, (double) part(r, REPORT_MEM_TOTAL));
-    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
-        if (report_has(r, parts[i].from))
-            guest_set(ret, parts[i].to, (double) part(r, parts[i].from));
+    total = total_of(r, host);
+    memory_fields(r, host, total, ret);
+    swap_fields(r, ret);
     for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
         if (report_has(r, passed_on[i].from))
             guest_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);
-    derived_fields(r, ret);
     if (report_has(r, REPORT_MEM_FREE))
         guest_set(ret, GUEST_FIELD_RESIDENT_FREE,
-                  (double) resident_free(part(r, REPORT_MEM_FREE), current_bytes, rss_bytes));
+                  (double) resident_free(part(r, REPORT_MEM_FREE, total), host));
 }

@@ -37,6 +37,9 @@ static Sample agent_sample(void)
     return s;
 }
 
+/* A host that sees 1024 MiB, half of the maximum, and doesn't know RSS. */
+static const SampleHost half_host = {.current_bytes = 1024 * MIB, .maximum_bytes = 2048 * MIB};
+
 START_TEST(test_agent_fields)
 {
     static const struct {
@@ -45,22 +48,26 @@ START_TEST(test_agent_fields)
     } expected[] = {
         {GUEST_FIELD_CURRENT, 1024.0 * MIB},   {GUEST_FIELD_TOTAL, 1000.0 * MIB},
         {GUEST_FIELD_FREE, 300.0 * MIB},       {GUEST_FIELD_AVAILABLE, 600.0 * MIB},
-        {GUEST_FIELD_CACHE, 330.0 * MIB},      {GUEST_FIELD_USED, 400.0 * MIB},
+        {GUEST_FIELD_CACHE, 330.0 * MIB},      {GUEST_FIELD_USED, 424.0 * MIB},
         {GUEST_FIELD_ANON, 200.0 * MIB},       {GUEST_FIELD_SHMEM, 50.0 * MIB},
         {GUEST_FIELD_DIRTY, 1.0 * MIB},        {GUEST_FIELD_LOW_WATERMARK, 8.0 * MIB},
         {GUEST_FIELD_SWAP_TOTAL, 500.0 * MIB}, {GUEST_FIELD_SWAP_FREE, 400.0 * MIB},
-        {GUEST_FIELD_RSS, 900.0 * MIB},        {GUEST_FIELD_RESIDENT_FREE, 176.0 * MIB},
+        {GUEST_FIELD_RSS, 900.0 * MIB},        {GUEST_FIELD_RESIDENT_FREE, 136.0 * MIB},
         {GUEST_FIELD_SWAP_IN, 7.0 * MIB},      {GUEST_FIELD_SWAP_OUT, 9.0 * MIB},
         {GUEST_FIELD_MAJOR_FAULTS, 1234},      {GUEST_FIELD_REFAULT_ANON, 2.0 * MIB},
         {GUEST_FIELD_REFAULT_FILE, 3.0 * MIB}, {GUEST_FIELD_PSI_MEMORY_SOME, 0.125},
         {GUEST_FIELD_PSI_MEMORY_FULL, 0.0001}, {GUEST_FIELD_PSI_IO_SOME, 1},
         {GUEST_FIELD_PSI_IO_FULL, 0},
     };
+    const SampleHost host = {.current_bytes = 1024 * MIB,
+                             .maximum_bytes = 2048 * MIB,
+                             .rss_bytes = 900 * MIB,
+                             .overhead_bytes = 40 * MIB};
     Sample s = agent_sample();
     GuestFields g = {0};
     uint64_t present = 0;
 
-    sample_fields(&s, 1024 * MIB, 900 * MIB, &g);
+    sample_fields(&s, &host, &g);
     for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
         ck_assert_msg(guest_has(&g, expected[i].field), "row %zu is missing", i);
         ck_assert_double_eq_tol(guest_get(&g, expected[i].field), expected[i].value, 1e-12);
@@ -80,11 +87,12 @@ START_TEST(test_libvirt_fields)
     report_set(&s.report, REPORT_MEM_FREE, 300 * MIB);
     report_set(&s.report, REPORT_CACHED, 350 * MIB);
     report_set(&s.report, REPORT_SWAP_IN, 7 * MIB);
-    sample_fields(&s, 1024 * MIB, 0, &g);
+    sample_fields(&s, &half_host, &g);
     ck_assert_double_eq(guest_get(&g, GUEST_FIELD_CACHE), 350.0 * MIB);
     ck_assert_double_eq(guest_get(&g, GUEST_FIELD_SWAP_IN), 7.0 * MIB);
-    ck_assert(!guest_has(&g, GUEST_FIELD_AVAILABLE)); /* a kernel older than 3.14 */
-    ck_assert(!guest_has(&g, GUEST_FIELD_USED));
+    /* a kernel older than 3.14: at least what is free is available */
+    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_AVAILABLE), 300.0 * MIB);
+    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_USED), 724.0 * MIB);
     ck_assert(!guest_has(&g, GUEST_FIELD_PSI_MEMORY_SOME));
     ck_assert(!guest_has(&g, GUEST_FIELD_SWAP_TOTAL));
     ck_assert(!guest_has(&g, GUEST_FIELD_SHMEM));
@@ -95,7 +103,7 @@ START_TEST(test_libvirt_fields)
     /* Without disk caches nothing is known of the cache. */
     s.report.present &= ~(UINT64_C(1) << REPORT_CACHED);
     g = (GuestFields){0};
-    sample_fields(&s, 1024 * MIB, 0, &g);
+    sample_fields(&s, &half_host, &g);
     ck_assert(!guest_has(&g, GUEST_FIELD_CACHE));
 }
 END_TEST
@@ -106,7 +114,13 @@ START_TEST(test_impossible_stats)
     static const uint64_t wild[] = {0, 1, 1000 * MIB, UINT64_MAX / 2 + 1, UINT64_MAX};
 
     for (size_t i = 0; i < ELEMENTSOF(wild); i++)
-        for (unsigned has_total = 0; has_total < 2; has_total++) {
+        for (unsigned variant = 0; variant < 4; variant++) {
+            bool has_total = variant & 1;
+            const SampleHost host = {.current_bytes = 512 * MIB,
+                                     .maximum_bytes = 768 * MIB,
+                                     .rss_bytes = UINT64_MAX,
+                                     .overhead_bytes = wild[i],
+                                     .balloon_in_total = variant & 2};
             Sample s = {.source = GUEST_SOURCE_LIBVIRT};
             GuestFields g = {0};
             double total;
@@ -117,17 +131,21 @@ START_TEST(test_impossible_stats)
             s.report.value[REPORT_MEM_TOTAL] = 512 * MIB;
             if (!has_total)
                 s.report.present &= ~(UINT64_C(1) << REPORT_MEM_TOTAL);
-            sample_fields(&s, 512 * MIB, UINT64_MAX, &g);
-            total = has_total ? 512.0 * MIB : (double) GUEST_MEMORY_MAX_BYTES;
+            sample_fields(&s, &host, &g);
+            total = !has_total              ? (double) GUEST_MEMORY_MAX_BYTES
+                    : host.balloon_in_total ? 256.0 * MIB
+                                            : 512.0 * MIB;
             ck_assert_double_le(guest_get(&g, GUEST_FIELD_FREE), total);
             ck_assert_double_le(guest_get(&g, GUEST_FIELD_AVAILABLE), total);
             ck_assert_double_le(guest_get(&g, GUEST_FIELD_CACHE), 3 * total);
-            ck_assert_double_ge(guest_get(&g, GUEST_FIELD_USED), 0);
             ck_assert_double_le(guest_get(&g, GUEST_FIELD_RESIDENT_FREE), guest_get(&g, GUEST_FIELD_FREE));
             ck_assert(guest_has(&g, GUEST_FIELD_USED) == has_total);
-            if (has_total)
+            if (has_total) {
+                ck_assert_double_ge(guest_get(&g, GUEST_FIELD_USED), 0);
+                ck_assert_double_le(guest_get(&g, GUEST_FIELD_USED), 512.0 * MIB);
                 ck_assert_double_le(guest_get(&g, GUEST_FIELD_FREE) + guest_get(&g, GUEST_FIELD_CACHE),
                                     total);
+            }
         }
 }
 END_TEST
@@ -137,7 +155,7 @@ START_TEST(test_no_sample)
     GuestFields g = {0};
 
     guest_set(&g, GUEST_FIELD_FULL, 5);
-    sample_fields(NULL, 1024 * MIB, 900 * MIB, &g);
+    sample_fields(NULL, &(SampleHost){.current_bytes = 1024 * MIB, .rss_bytes = 900 * MIB}, &g);
     ck_assert_double_eq(guest_get(&g, GUEST_FIELD_CURRENT), 1024.0 * MIB);
     ck_assert_double_eq(guest_get(&g, GUEST_FIELD_RSS), 900.0 * MIB);
     ck_assert_double_eq(guest_get(&g, GUEST_FIELD_FULL), 5); /* what was there is left alone */
@@ -150,26 +168,142 @@ START_TEST(test_resident_free)
 {
     /* MiB */
     static const struct {
-        uint64_t free, current, rss, expected;
+        uint64_t free, current, rss, overhead, expected;
     } rows[] = {
-        {300, 1000, 0, 300},    /* RSS not known */
-        {300, 1000, 1000, 300}, /* all of it touched */
-        {300, 1000, 1100, 300}, /* QEMU's own memory is none of the guest's */
-        {300, 1000, 700, 0},    /* all given back already */
-        {300, 1000, 500, 0},    /* some of what it uses is swapped out or shared */
-        {300, 1000, 850, 150},  {1000, 1000, 200, 200},
-        {1000, 800, 200, 200}, /* free as it was before the balloon grew */
+        {300, 1000, 0, 48, 300},    /* RSS not known */
+        {300, 1000, 1000, 0, 300},  /* all of it touched */
+        {300, 1000, 1048, 48, 300}, /* likewise */
+        {300, 1000, 1000, 48, 252}, /* QEMU's own memory is none of the guest's */
+        {300, 1000, 700, 0, 0},     /* all given back already (free page reporting) */
+        {300, 1000, 748, 48, 0},    /* likewise */
+        {300, 1000, 500, 48, 0},    /* some of what it uses is swapped out or shared */
+        {300, 1000, 850, 48, 102},  {300, 1000, 40, 48, 0},
+        {1000, 1000, 200, 48, 152}, {1000, 800, 200, 0, 200}, /* free as it was before the balloon grew */
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        const SampleHost host = {.current_bytes = rows[i].current * MIB,
+                                 .maximum_bytes = 2000 * MIB,
+                                 .rss_bytes = rows[i].rss * MIB,
+                                 .overhead_bytes = rows[i].overhead * MIB};
         Sample s = {.source = GUEST_SOURCE_AGENT};
         GuestFields g = {0};
 
         report_set(&s.report, REPORT_MEM_FREE, rows[i].free * MIB);
-        sample_fields(&s, rows[i].current * MIB, rows[i].rss * MIB, &g);
+        sample_fields(&s, &host, &g);
         ck_assert_msg(guest_get(&g, GUEST_FIELD_RESIDENT_FREE) == (double) (rows[i].expected * MIB),
                       "row %zu: %.0f", i, guest_get(&g, GUEST_FIELD_RESIDENT_FREE) / (double) MIB);
     }
+}
+END_TEST
+
+/* The same load in guests of each kind: the balloon is recognised, and total, available and used come out the
+ * same whether it is empty or holds half, wherever the guest counts it. What the guest says in MiB; 0:
+ * doesn't say. */
+typedef struct Kind {
+    const char *name;
+    GuestSource source;
+    bool autodeflate;
+    uint64_t maximum, current;
+    uint64_t mem_total, mem_free, mem_available, cached; /* as the guest says */
+    uint64_t rss;
+    bool in_total;
+    uint64_t total, available, used, cache, resident_free; /* as they should be */
+} Kind;
+
+static const Kind kinds[] = {
+    /* Linux, 4 GiB, whose kernel keeps 120 MiB, with 1000 MiB in use. With 2 GiB taken, MemTotal shrinks. */
+    {"plain, no balloon", GUEST_SOURCE_AGENT, false, 4096, 4096, 3976, 2176, 2976, 1000, 4144, false, 3976,
+     2976, 1120, 1000, 2176},
+    {"plain, half taken", GUEST_SOURCE_AGENT, false, 4096, 2048, 1928, 128, 928, 1000, 2096, false, 1928, 928,
+     1120, 1000, 128},
+    /* The same with deflate-on-oom: what the balloon holds is used memory. */
+    {"deflate-on-oom, no balloon", GUEST_SOURCE_AGENT, true, 4096, 4096, 3976, 2176, 2976, 1000, 4144, true,
+     3976, 2976, 1120, 1000, 2176},
+    {"deflate-on-oom, little taken", GUEST_SOURCE_AGENT, true, 4096, 3996, 3976, 2076, 2876, 1000, 4044, true,
+     3876, 2876, 1120, 1000, 2076},
+    {"deflate-on-oom, half taken", GUEST_SOURCE_AGENT, true, 4096, 2048, 3976, 128, 928, 1000, 2096, true,
+     1928, 928, 1120, 1000, 128},
+    /* The domain allows it, the guest's old kernel doesn't know of it: MemTotal shrinks all the same. */
+    {"autodeflate not known, half taken", GUEST_SOURCE_AGENT, true, 4096, 2048, 1928, 128, 928, 1000, 2096,
+     false, 1928, 928, 1120, 1000, 128},
+    /* Windows, 8 GiB, by libvirt's stats: available is what is free and standby together, no usable, no
+     * caches. */
+    {"Windows, no balloon", GUEST_SOURCE_LIBVIRT, false, 8192, 8192, 8191, 5191, 0, 0, 8300, true, 8191, 5191,
+     3001, 0, 5191},
+    {"Windows, 3 GiB taken", GUEST_SOURCE_LIBVIRT, false, 8192, 5120, 8191, 2119, 0, 0, 5228, true, 5119,
+     2119, 3001, 0, 2119},
+    {"Windows, autodeflate", GUEST_SOURCE_LIBVIRT, true, 8192, 5120, 8191, 2119, 0, 0, 5228, true, 5119, 2119,
+     3001, 0, 2119},
+    /* Free page reporting: the host holds no more than what is used, QEMU's own and a few fragments. */
+    {"free page reporting", GUEST_SOURCE_AGENT, false, 4096, 4096, 3976, 2176, 2976, 1000, 1998, false, 3976,
+     2976, 1120, 1000, 30},
+    {"free page reporting, half taken", GUEST_SOURCE_AGENT, false, 4096, 2048, 1928, 128, 928, 1000, 1968,
+     false, 1928, 928, 1120, 1000, 0},
+    /* Linux 3.10 by libvirt's stats: no MemAvailable; what is free is surely available. */
+    {"no MemAvailable", GUEST_SOURCE_LIBVIRT, false, 2048, 1536, 1472, 400, 0, 700, 1584, false, 1472, 400,
+     1136, 700, 400},
+    /* A small guest, of which its kernel keeps 42 MiB. */
+    {"small", GUEST_SOURCE_LIBVIRT, false, 512, 256, 214, 100, 150, 60, 304, false, 214, 150, 106, 60, 100},
+    {"small, deflate-on-oom", GUEST_SOURCE_LIBVIRT, true, 512, 256, 470, 100, 150, 60, 304, true, 214, 150,
+     106, 60, 100},
+};
+
+START_TEST(test_accounting)
+{
+    const Kind *k = &kinds[_i];
+    Sample s = {.source = k->source};
+    SampleHost host = {.current_bytes = k->current * MIB,
+                       .maximum_bytes = k->maximum * MIB,
+                       .rss_bytes = k->rss * MIB,
+                       .overhead_bytes = 48 * MIB};
+    const struct {
+        GuestField field;
+        uint64_t expected;
+    } fields[] = {
+        {GUEST_FIELD_TOTAL, k->total},
+        {GUEST_FIELD_AVAILABLE, k->available},
+        {GUEST_FIELD_USED, k->used},
+        {GUEST_FIELD_CACHE, k->cache},
+        {GUEST_FIELD_RESIDENT_FREE, k->resident_free},
+    };
+    GuestFields g = {0};
+
+    report_set(&s.report, REPORT_MEM_TOTAL, k->mem_total * MIB);
+    report_set(&s.report, REPORT_MEM_FREE, k->mem_free * MIB);
+    if (k->mem_available)
+        report_set(&s.report, REPORT_MEM_AVAILABLE, k->mem_available * MIB);
+    if (k->cached)
+        report_set(&s.report, REPORT_CACHED, k->cached * MIB);
+    host.balloon_in_total =
+        sample_balloon_in_total(&s, host.current_bytes, host.maximum_bytes, k->autodeflate);
+    if (k->current < k->maximum)
+        ck_assert_msg(host.balloon_in_total == k->in_total, "%s", k->name);
+    sample_fields(&s, &host, &g);
+    for (size_t i = 0; i < ELEMENTSOF(fields); i++)
+        ck_assert_msg(guest_has(&g, fields[i].field)
+                          ? guest_get(&g, fields[i].field) == (double) (fields[i].expected * MIB)
+                          : fields[i].expected == 0,
+                      "%s, field %zu: %.0f", k->name, i, guest_get(&g, fields[i].field) / (double) MIB);
+}
+END_TEST
+
+/* While a balloon moves, its size may be newer than the stats: nothing in use is taken for free then. */
+START_TEST(test_accounting_in_motion)
+{
+    Sample s = {.source = GUEST_SOURCE_AGENT};
+    SampleHost host = {.current_bytes = 3072 * MIB, .maximum_bytes = 4096 * MIB};
+    GuestFields g = {0};
+
+    report_set(&s.report, REPORT_MEM_TOTAL, 3976 * MIB);
+    report_set(&s.report, REPORT_MEM_FREE, 2176 * MIB);
+    report_set(&s.report, REPORT_MEM_AVAILABLE, 2976 * MIB);
+    sample_fields(&s, &host, &g);
+    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_USED), 1000.0 * MIB);
+
+    /* Nothing was heard of it: the domain says what its guest most likely does. */
+    ck_assert(sample_balloon_in_total(NULL, 1, 2, true));
+    ck_assert(!sample_balloon_in_total(NULL, 1, 2, false));
 }
 END_TEST
 
@@ -291,6 +425,8 @@ int main(void)
     tcase_add_test(t, test_impossible_stats);
     tcase_add_test(t, test_no_sample);
     tcase_add_test(t, test_resident_free);
+    tcase_add_loop_test(t, test_accounting, 0, ELEMENTSOF(kinds));
+    tcase_add_test(t, test_accounting_in_motion);
     tcase_add_test(t, test_history);
     tcase_add_test(t, test_rate);
     tcase_add_test(t, test_rate_over_wraparound);
