@@ -91,18 +91,6 @@ static int parse_shares(const char *text, double *ret_shares)
     return 0;
 }
 
-/* What isn't printable ASCII is no part of a good value, and kept out of messages. */
-static void add_shown(Text *t, const char *text)
-{
-    for (size_t n = 0; text[n]; n++) {
-        if (n == SHOWN_MAX) {
-            text_add(t, "...");
-            return;
-        }
-        text_addf(t, "%c", text[n] >= ' ' && text[n] <= '~' ? text[n] : '?');
-    }
-}
-
 static void tell_bad_value(EntitlementKey key, const char *text, int error,
                            char why[static ENTITLEMENT_WHY_MAX])
 {
@@ -110,7 +98,7 @@ static void tell_bad_value(EntitlementKey key, const char *text, int error,
     char low[UNITS_FORMAT_MAX], high[UNITS_FORMAT_MAX];
 
     text_addf(&t, "%s=", entitlement_key_to_string(key));
-    add_shown(&t, text);
+    text_add_foreign(&t, text, SHOWN_MAX);
     text_add(&t, error == -ERANGE ? " is out of range: " : " can't be: ");
     switch (key) {
     case ENTITLEMENT_KEY_MIN:

@@ -46,6 +46,17 @@ void text_add(Text *t, const char *s)
     text_add_some(t, s, t->size);
 }
 
+void text_add_foreign(Text *t, const char *s, size_t max)
+{
+    for (size_t n = 0; s[n] && n < max; n++) {
+        char c[] = {s[n] >= ' ' && s[n] <= '~' ? s[n] : '?', '\0'};
+
+        text_add(t, c);
+    }
+    if (strnlen(s, max + 1) > max)
+        text_add(t, "...");
+}
+
 void text_addf(Text *t, const char *format, ...)
 {
     va_list ap;

@@ -16,4 +16,7 @@ Text text_init(char *buf, size_t size);
 void text_add(Text *t, const char *s);
 /* Adds no more than max bytes of s. */
 void text_add_some(Text *t, const char *s, size_t max);
+/* The same of what anybody may have written: '?' for each byte that isn't printable ASCII, and "..." for what
+ * is left out. */
+void text_add_foreign(Text *t, const char *s, size_t max);
 void text_addf(Text *t, const char *format, ...) _printf_(2, 3);

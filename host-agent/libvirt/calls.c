@@ -18,10 +18,8 @@ static void domain_freep(virDomainPtr *domain)
 static unsigned lane_of(unsigned kind)
 {
     static const LaneId lanes[CALL_KIND_MAX] = {
-        [CALL_SET] = LANE_SET,
-        [CALL_DEFINITION] = LANE_QUERY,
-        [CALL_STATS] = LANE_QUERY,
-        [CALL_CHANNEL] = LANE_CHANNEL,
+        [CALL_SET] = LANE_SET,     [CALL_ENTITLE] = LANE_SET,     [CALL_DEFINITION] = LANE_QUERY,
+        [CALL_STATS] = LANE_QUERY, [CALL_CHANNEL] = LANE_CHANNEL,
     };
 
     return lanes[kind];
@@ -104,15 +102,22 @@ static void set_remembered(Call *call, virDomainPtr domain, const DomainState *s
     call->forgetful = !call->remembered && !has_vanished();
 }
 
+/* libvirt would let a change wait for the job's end, half a minute at most, and then refuse it. */
+static bool refused_for_job(Call *call, virDomainPtr domain)
+{
+    find_job(call, domain);
+    if (!call->job_known || !call->job)
+        return false;
+    call_refuse(call, -EBUSY, "it is being migrated or saved");
+    return true;
+}
+
 static void run_set(Domain *d, virDomainPtr domain)
 {
     Call *call = &d->call;
-    find_job(call, domain);
-    if (call->job_known && call->job) {
-        /* libvirt would let it wait, half a minute at most, and then refuse it. */
-        call_refuse(call, -EBUSY, "it is being migrated or saved");
+
+    if (refused_for_job(call, domain))
         return;
-    }
     /* First, so that a target is never in force that nobody remembers to have sent. */
     if (!domain_state_equal(&d->remembered, &call->state))
         set_remembered(call, domain, &call->state);
@@ -127,6 +132,29 @@ static void run_set(Domain *d, virDomainPtr domain)
         call->remembered = false;
         call->forgetful = forgetful;
     }
+}
+
+static void run_entitle(Domain *d, virDomainPtr domain)
+{
+    _cleanup_free_ char *xml = NULL;
+    Call *call = &d->call;
+    int persistent;
+
+    if (refused_for_job(call, domain))
+        return;
+    if (!entitlement_is_none(&call->entitlement)) {
+        xml = entitlement_xml(&call->entitlement);
+        if (!xml) {
+            call_refuse(call, -ENOMEM, "out of memory");
+            return;
+        }
+    }
+    persistent = virDomainIsPersistent(domain);
+    if (persistent < 0 ||
+        virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, ENTITLEMENT_KEY, ENTITLEMENT_URI,
+                             VIR_DOMAIN_AFFECT_LIVE |
+                                 (persistent ? (unsigned) VIR_DOMAIN_AFFECT_CONFIG : 0)) < 0)
+        call_failed(call);
 }
 
 static void run_definition(Domain *d, virDomainPtr domain)
@@ -228,6 +256,7 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
         .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->changes,
         .state = d->state,
+        .entitlement = d->entitlement,
     };
     if (kind == CALL_STATS && !d->has_period)
         d->call.period_sec = d->period_sec;
@@ -241,10 +270,8 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
 static void call_run(void *userdata, Caller *caller, unsigned kind)
 {
     static void (*const run[CALL_KIND_MAX])(Domain *, virDomainPtr) = {
-        [CALL_SET] = run_set,
-        [CALL_DEFINITION] = run_definition,
-        [CALL_STATS] = run_stats,
-        [CALL_CHANNEL] = run_channel,
+        [CALL_SET] = run_set,     [CALL_ENTITLE] = run_entitle, [CALL_DEFINITION] = run_definition,
+        [CALL_STATS] = run_stats, [CALL_CHANNEL] = run_channel,
     };
     Domain *d = (Domain *) caller;
     _cleanup_(domain_freep) virDomainPtr domain = virDomainLookupByUUIDString(d->call.conn->ptr, d->uuid);
@@ -272,6 +299,16 @@ static void done_set(Domain *d)
                            .error = call->error,
                            .bytes = call->state.sent_bytes,
                            .text = call->text});
+}
+
+static void done_entitle(Domain *d)
+{
+    const Call *call = &d->call;
+
+    virt_push(d->virt, d, &(VirtEvent){.type = VIRT_ENTITLE_DONE, .error = call->error, .text = call->text});
+    /* At once, and whatever came of it: where only the definition couldn't be changed, the guest was. */
+    d->definition_usec = 0;
+    domain_read(d);
 }
 
 static void done_stats(Domain *d)
@@ -358,6 +395,10 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
         if (!d->gone)
             done_set(d);
         break;
+    case CALL_ENTITLE:
+        if (!d->gone)
+            done_entitle(d);
+        break;
     case CALL_STATS:
         if (!d->gone)
             done_stats(d);
@@ -392,6 +433,7 @@ void call_dropped(Domain *d, CallKind kind, int error, const char *text)
 {
     static const VirtEventType types[CALL_KIND_MAX] = {
         [CALL_SET] = VIRT_SET_DONE,
+        [CALL_ENTITLE] = VIRT_ENTITLE_DONE,
         [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* asked for by nobody outside */
         [CALL_STATS] = VIRT_STATS,
         [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,

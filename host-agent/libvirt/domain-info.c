@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "host-agent/decide/text.h"
 #include "proto/limits.h"
 
 /* libvirt's own protocol carries no longer string. */
 #define DOMAIN_XML_MAX (4U << 20)
+#define KEY_SHOWN_MAX  40U /* of a name in a message */
 
 static void doc_freep(xmlDoc **doc)
 {
@@ -287,6 +289,43 @@ static void parse_state(xmlNode *domain, DomainInfo *info)
     }
 }
 
+static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
+{
+    _cleanup_(xml_freep) xmlChar *value = xmlNodeGetContent((const xmlNode *) a);
+    EntitlementKey key = entitlement_key_from_string((const char *) a->name);
+    const char *before = problem->length > 0 ? "; " : "";
+    char why[ENTITLEMENT_WHY_MAX];
+
+    if (key < 0) {
+        text_add(problem, before);
+        text_add_foreign(problem, (const char *) a->name, KEY_SHOWN_MAX);
+        text_add(problem, "= isn't known: there are min, full, max, shares and mode");
+    } else if (value && entitlement_set(e, key, (const char *) value, why) < 0)
+        text_addf(problem, "%s%s", before, why);
+}
+
+/* What is wrong with it is told, and what is right counts: a typing error in one value takes back no other.
+ * Sizes that don't agree are all doubtful. */
+static void parse_entitlement(xmlNode *domain, DomainInfo *info)
+{
+    Text problem = text_init(info->entitlement_problem, sizeof(info->entitlement_problem));
+    xmlNode *metadata = child(domain, "metadata"), *guest = NULL;
+    Entitlement *e = &info->entitlement;
+    char why[ENTITLEMENT_WHY_MAX];
+
+    for (xmlNode *n = metadata ? metadata->children : NULL; n && !guest; n = n->next)
+        if (is_named(n, "guest") && n->ns && !strcmp((const char *) n->ns->href, ENTITLEMENT_URI))
+            guest = n;
+    /* Attributes of other namespaces are others' business. */
+    for (xmlAttr *a = guest ? guest->properties : NULL; a; a = a->next)
+        if (!a->ns)
+            parse_entitled(a, e, &problem);
+    if (entitlement_check(e, info->maximum_bytes, why) < 0) {
+        text_addf(&problem, "%sits sizes don't count: %s", problem.length > 0 ? "; " : "", why);
+        e->min_bytes = e->full_bytes = e->growth_bytes = 0;
+    }
+}
+
 /* currentMemory; where a definition has none, it is the maximum. */
 static int parse_memory(xmlNode *domain, uint64_t *ret_maximum, uint64_t *ret_current)
 {
@@ -337,6 +376,7 @@ static int parse_live(const char *xml, DomainInfo *info)
     info->id = attribute_u64(domain, "id", &id) == 0 && id <= INT32_MAX ? (int) id : -1;
     info->pinned = find_pinned(domain, info);
     parse_state(domain, info);
+    parse_entitlement(domain, info);
     return 0;
 }
 

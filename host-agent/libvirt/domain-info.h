@@ -37,9 +37,11 @@ typedef struct DomainInfo {
      * memory, launch security; a static string, or NULL. "no balloon device" where has_balloon is false. */
     const char *pinned;
     DomainState remembered;
-    Entitlement entitlement; /* from the metadata; ENTITLEMENT_NONE where there is none */
-    char entitlement_problem[ENTITLEMENT_WHY_MAX]; /* why it, or one of its values, isn't taken; "": nothing
-                                                      wrong */
+    /* From the live metadata; ENTITLEMENT_NONE where there is none. (What the inactive definition has counts
+     * from the next start on.) A value that can't be is left out; where the sizes don't agree with each other
+     * or with maximum_bytes, all three are. entitlement_problem says so, printable; "": nothing wrong. */
+    Entitlement entitlement;
+    char entitlement_problem[ENTITLEMENT_WHY_MAX];
 } DomainInfo;
 
 #define STATE_URI "urn:ballast:state:1"

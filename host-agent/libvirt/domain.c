@@ -103,11 +103,12 @@ void domain_read(Domain *d)
     usec_t now = now_usec(CLOCK_MONOTONIC);
     bool too_soon = d->definition_usec > 0 && usec_since(d->definition_usec, now) < READ_INTERVAL_USEC;
 
-    if (!too_soon && workers_ask(d->virt->workers, &d->caller, CALL_DEFINITION) >= 0)
+    if (caller_waits(&d->caller, CALL_DEFINITION) ||
+        (!too_soon && workers_ask(d->virt->workers, &d->caller, CALL_DEFINITION) >= 0))
         return;
     /* One that is under way may have been read before the change. */
     if (d->due_usec == 0)
-        d->due_usec = MAX(now, d->definition_usec) + READ_INTERVAL_USEC;
+        d->due_usec = (too_soon ? d->definition_usec : now) + READ_INTERVAL_USEC;
     d->virt->any_due = true;
     virt_need_tick(d->virt);
 }

@@ -31,6 +31,7 @@
 /* The kinds of calls, the most urgent first. */
 typedef enum CallKind {
     CALL_SET,
+    CALL_ENTITLE,
     CALL_DEFINITION,
     CALL_STATS,
     CALL_CHANNEL,
@@ -97,6 +98,7 @@ typedef struct Channel {
 typedef struct Call {
     Conn *conn;
     DomainState state;
+    Entitlement entitlement;
     unsigned period_sec;
     unsigned changes; /* Domain.changes when it began */
     int error;
@@ -130,11 +132,12 @@ struct Domain {
     bool unreadable;        /* told that it can't be read */
     bool has_period;        /* of stats; or setting one failed */
     unsigned period_sec;
-    DomainState state;      /* of the set that was asked for */
-    DomainState remembered; /* as the metadata says */
-    Channel *channel;       /* open */
-    Channel *ending;        /* being closed: none is opened until it is */
-    bool channel_unwanted;  /* closed while it was being opened */
+    DomainState state;       /* of the set that was asked for */
+    DomainState remembered;  /* as the metadata says */
+    Entitlement entitlement; /* to be written */
+    Channel *channel;        /* open */
+    Channel *ending;         /* being closed: none is opened until it is */
+    bool channel_unwanted;   /* closed while it was being opened */
     Call call;
     Domain *hash_next, *prev, *next;
 };
@@ -215,7 +218,7 @@ Domain *domain_find(Virt *v, const char *uuid);
 Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: no memory or too many */
 void domain_gone(Domain *d, const char *why);
 void domain_destroy(Domain *d);
-/* Asks for its definition; at most once a second. */
+/* Asks for its definition, as it is from now on; at most once a second. */
 void domain_read(Domain *d);
 void domain_tell_busy(Domain *d);
 /* The connection is lost: what was asked gets its answer. */

@@ -302,6 +302,23 @@ int virt_set_memory(Virt *v, const char *uuid, const DomainState *state)
     return r;
 }
 
+int virt_entitle(Virt *v, const char *uuid, const Entitlement *e)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0 && caller_has(&d->caller, CALL_ENTITLE))
+        r = -EBUSY;
+    if (r >= 0) {
+        d->entitlement = e ? *e : ENTITLEMENT_NONE;
+        r = workers_ask(v->workers, &d->caller, CALL_ENTITLE);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
 int virt_channel_open(Virt *v, const char *uuid)
 {
     Domain *d;

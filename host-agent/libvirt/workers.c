@@ -96,6 +96,11 @@ bool caller_has(const Caller *c, unsigned kind)
     return c->kind == (int) kind || (c->waiting & (1U << kind));
 }
 
+bool caller_waits(const Caller *c, unsigned kind)
+{
+    return (c->kind == (int) kind && !c->running) || (c->waiting & (1U << kind));
+}
+
 static Lane *lane_of(Workers *w, unsigned kind)
 {
     return &w->lanes[w->ops->lane_of(kind)];

@@ -86,6 +86,8 @@ void caller_init(Caller *c);
 int workers_ask(Workers *w, Caller *c, unsigned kind);
 /* Whether a call of that kind waits or is under way. */
 bool caller_has(const Caller *c, unsigned kind);
+/* Whether one waits that hasn't begun. */
+bool caller_waits(const Caller *c, unsigned kind);
 /* Sets the kinds that aren't begun for this caller for now (0: none). */
 void workers_block(Workers *w, Caller *c, uint32_t kinds);
 /* What waits of these kinds is dropped and returned. What is under way goes on. */

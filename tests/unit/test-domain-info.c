@@ -367,6 +367,129 @@ START_TEST(what_is_remembered_can_be_read)
 }
 END_TEST
 
+/* A domain of 4 GiB with that in its metadata. */
+static DomainInfo granted(const char *element)
+{
+    _cleanup_free_ char *metadata = NULL, *xml = NULL;
+
+    ck_assert_int_gt(asprintf(&metadata, "<metadata>%s</metadata>", element), 0);
+    xml = domain_with(metadata, BALLOON);
+    return parsed(xml, NULL);
+}
+
+#define UNSAID      .mode = GUEST_MODE_INVALID
+#define GUEST(says) "<b:guest xmlns:b='" ENTITLEMENT_URI "' " says "/>"
+#define SIZE        "it takes a size from 16MiB to 4096TiB, such as 1GiB (a number alone counts bytes)"
+
+START_TEST(what_the_guest_is_granted)
+{
+    static const struct {
+        const char *element;
+        Entitlement granted;
+        const char *problem;
+    } cases[] = {
+        {"", {UNSAID}, ""},
+        {GUEST(""), {UNSAID}, ""},
+        {GUEST("min='1GiB' full='2GiB' max='4GiB' shares='2000' mode='auto'"),
+         {GIB, 2 * GIB, 4 * GIB, 2000, GUEST_MODE_AUTO},
+         ""},
+        {GUEST("min='1073741824' mode='off'"), {.min_bytes = GIB, .mode = GUEST_MODE_OFF}, ""},
+        {GUEST("min='' shares='&#49;0'"), {.shares = 10, UNSAID}, ""},
+        {"<guest xmlns='" ENTITLEMENT_URI "' shares='7'/>", {.shares = 7, UNSAID}, ""},
+        {"<x:other xmlns:x='urn:x' shares='9'/><b:guest xmlns:b='" ENTITLEMENT_URI
+         "' shares='7'><b:guest shares='8'/></b:guest>",
+         {.shares = 7, UNSAID},
+         ""},
+        /* others' */
+        {"<guest shares='7'/>", {UNSAID}, ""},
+        {"<b:guest xmlns:b='urn:ballast:guest:2' shares='7'/>", {UNSAID}, ""},
+        {"<b:state xmlns:b='" ENTITLEMENT_URI "' shares='7'/>", {UNSAID}, ""},
+        {"<b:guest xmlns:b='" ENTITLEMENT_URI "' xmlns:x='urn:x' x:min='lots' shares='7'/>",
+         {.shares = 7, UNSAID},
+         ""},
+        /* what can't be is left out, and the rest counts */
+        {GUEST("min='lots' max='4GiB' shares='5'"),
+         {.growth_bytes = 4 * GIB, .shares = 5, UNSAID},
+         "min=lots can't be: " SIZE},
+        {GUEST("shares='0' mode='on' min='1GiB'"),
+         {.min_bytes = GIB, UNSAID},
+         "shares=0 is out of range: it takes a whole number from 1 to 1000000; others have 1000; "
+         "mode=on can't be: it takes auto, observe or off"},
+        {GUEST("maximum='4GiB' mode='observe'"),
+         {.mode = GUEST_MODE_OBSERVE},
+         "maximum= isn't known: there are min, full, max, shares and mode"},
+        {GUEST("min='&lt;&#10;\xc3\xa4' shares='5'"), {.shares = 5, UNSAID}, "min=<??? can't be: " SIZE},
+        /* sizes that don't agree */
+        {GUEST("min='3GiB' full='2GiB' shares='5' mode='off'"),
+         {.shares = 5, .mode = GUEST_MODE_OFF},
+         "its sizes don't count: min=3GiB is more than full=2GiB"},
+        {GUEST("min='1GiB' max='5GiB'"),
+         {UNSAID},
+         "its sizes don't count: max=5GiB is more than the domain's maximum memory, 4GiB"},
+        {GUEST("mode='on' full='8GiB'"),
+         {UNSAID},
+         "mode=on can't be: it takes auto, observe or off; its sizes don't count: full=8GiB is more than the "
+         "domain's maximum memory, 4GiB"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        DomainInfo info = granted(cases[i].element);
+
+        ck_assert_str_eq(info.entitlement_problem, cases[i].problem);
+        ck_assert_msg(entitlement_equal(&info.entitlement, &cases[i].granted), "%s", cases[i].element);
+    }
+}
+END_TEST
+
+START_TEST(what_is_written_is_granted)
+{
+    const Entitlement e = {GIB + 1, 2 * GIB, 4 * GIB, 123456, GUEST_MODE_OBSERVE};
+    _cleanup_free_ char *xml = entitlement_xml(&e), *element = NULL;
+    DomainInfo info;
+
+    ck_assert_ptr_nonnull(xml);
+    ck_assert_int_gt(asprintf(&element, "<b:guest xmlns:b='" ENTITLEMENT_URI "' %s", xml + strlen("<guest ")),
+                     0);
+    info = granted(element);
+    ck_assert(entitlement_equal(&info.entitlement, &e));
+    ck_assert_str_eq(info.entitlement_problem, "");
+}
+END_TEST
+
+/* However much is wrong, the problem is a text of its size, and what is right still counts. */
+START_TEST(a_thousand_mistakes)
+{
+    _cleanup_free_ char *element = malloc(64 * 1024);
+    DomainInfo info;
+    size_t n;
+
+    ck_assert_ptr_nonnull(element);
+    n = (size_t) sprintf(element, "<b:guest xmlns:b='" ENTITLEMENT_URI "'");
+    for (unsigned i = 0; i < 1000; i++)
+        n += (size_t) sprintf(element + n, " wrong\xc3\xa4%u='a'", i);
+    n += (size_t) sprintf(element + n, " shares='3' mode='");
+    memset(element + n, 'x', 20000);
+    strcpy(element + n + 20000, "'/>");
+    info = granted(element);
+    ck_assert_uint_eq(strlen(info.entitlement_problem), ENTITLEMENT_WHY_MAX - 1);
+    ck_assert_ptr_nonnull(strstr(info.entitlement_problem, "wrong??0= isn't known"));
+    ck_assert(entitlement_equal(&info.entitlement, &(Entitlement){.shares = 3, UNSAID}));
+}
+END_TEST
+
+/* What is defined for the next start counts from then on. */
+START_TEST(the_running_definition_grants)
+{
+    _cleanup_free_ char *live = domain_with("<metadata>" GUEST("shares='3'") "</metadata>", BALLOON);
+    _cleanup_free_ char *inactive =
+        domain_with("<metadata>" GUEST("shares='4' min='no'") "</metadata>", BALLOON);
+    DomainInfo info = parsed(live, inactive);
+
+    ck_assert(entitlement_equal(&info.entitlement, &(Entitlement){.shares = 3, UNSAID}));
+    ck_assert_str_eq(info.entitlement_problem, "");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("domain-info");
@@ -387,6 +510,10 @@ int main(void)
     tcase_add_test(tc, too_large_or_too_deep_is_refused);
     tcase_add_test(tc, state_that_cant_be_is_forgotten);
     tcase_add_test(tc, what_is_remembered_can_be_read);
+    tcase_add_test(tc, what_the_guest_is_granted);
+    tcase_add_test(tc, what_is_written_is_granted);
+    tcase_add_test(tc, a_thousand_mistakes);
+    tcase_add_test(tc, the_running_definition_grants);
 
     return run_tests(tc);
 }
