@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <fnmatch.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
@@ -105,6 +106,19 @@ static int parse_PATH(const Setting *s, const char *text, void *member)
     return *text && *text != '/' ? -EINVAL : parse_TEXT(s, text, member);
 }
 
+/* "system" is a path, too, like any other to the parser. */
+static int parse_SCOPE(const Setting *s, const char *text, void *member)
+{
+    if (!*text || strlen(text) >= PATH_MAX)
+        return -EINVAL;
+    for (const char *p = text; *p; p += strcspn(p, "/")) {
+        p += strspn(p, "/");
+        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
+            return -EINVAL;
+    }
+    return parse_TEXT(s, text, member);
+}
+
 /* Limits in the table are ours, and right. */
 static usec_t limit_usec(const char *text)
 {
@@ -120,6 +134,16 @@ static double limit_ratio(const char *text)
 {
     double value = 0;
     int r = parse_ratio(text, &value);
+
+    assert(r >= 0);
+    (void) r;
+    return value;
+}
+
+static uint64_t limit_size(const char *text)
+{
+    uint64_t value = 0;
+    int r = parse_size(text, &value);
 
     assert(r >= 0);
     (void) r;
@@ -165,6 +189,25 @@ static int parse_RATIO(const Setting *s, const char *text, void *member)
     return 0;
 }
 
+/* Bytes, as a number to reckon rates with. */
+static int parse_SIZE(const Setting *s, const char *text, void *member)
+{
+    uint64_t value;
+    int r = parse_size(text, &value);
+
+    if (r < 0)
+        return r;
+    if (value < limit_size(s->low) || value > limit_size(s->high))
+        return -ERANGE;
+    *(double *) member = (double) value;
+    return 0;
+}
+
+static int parse_COUNT(const Setting *s, const char *text, void *member)
+{
+    return strspn(text, "0123456789") == strlen(text) ? parse_SIZE(s, text, member) : -EINVAL;
+}
+
 static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 {
     SizeOrRatio value = {0};
@@ -187,9 +230,12 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 #define MEMBER_LOG_LEVEL     int
 #define MEMBER_TEXT          char *
 #define MEMBER_PATH          char *
+#define MEMBER_SCOPE         char *
 #define MEMBER_DURATION      usec_t
 #define MEMBER_SECONDS       usec_t
 #define MEMBER_RATIO         double
+#define MEMBER_SIZE          double
+#define MEMBER_COUNT         double
 #define MEMBER_SIZE_OR_RATIO SizeOrRatio
 
 #define TAKES_MODE          "observe or auto"
@@ -197,9 +243,12 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 #define TAKES_LOG_LEVEL     "error, warning, notice, info or debug"
 #define TAKES_TEXT          "text"
 #define TAKES_PATH          "an absolute path"
+#define TAKES_SCOPE         "'system', or the path of a memory cgroup such as machine.slice"
 #define TAKES_DURATION      "a time"
 #define TAKES_SECONDS       "a time in whole seconds"
 #define TAKES_RATIO         "a share"
+#define TAKES_SIZE          "a size"
+#define TAKES_COUNT         "a whole number"
 #define TAKES_SIZE_OR_RATIO "a size such as 4GiB or a share such as 10%"
 
 #define SETTING(section, key, type, member, standard, low, high, help) \
@@ -270,6 +319,7 @@ Config *config_free(Config *c)
         return NULL;
     free(c->connect);
     free(c->policy_file);
+    free(c->scope);
     for (size_t i = 0; i < c->n_guests; i++)
         free(c->guests[i].pattern);
     free(c->guests);

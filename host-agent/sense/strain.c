@@ -102,13 +102,20 @@ static bool reaches(const Measure *m, double ratio)
     return m->threshold > 0 && m->now >= ratio * m->threshold;
 }
 
+/* Where tasks are seen to stand still or not, memory that comes back fast enough to hurt nobody (compressed
+ * swap, files read once from end to end) isn't distress. */
+static bool is_at_ease(const Strain *s, const StrainConfig *c)
+{
+    return c->stall_ratio > 0 && s->stall < c->hurt_ratio * c->stall_ratio;
+}
+
 DistressCause strain_judge(const Strain *s, const StrainConfig *c)
 {
     Measure m[MEASURES];
 
     measures(s, &STRAIN_NONE, c, m);
     for (size_t i = 0; i < MEASURES; i++)
-        if (reaches(&m[i], 1))
+        if (reaches(&m[i], 1) && (m[i].cause == DISTRESS_OOM || !is_at_ease(s, c)))
             return m[i].cause;
     return 0;
 }

@@ -37,7 +37,8 @@ typedef struct Strain {
 /* Over at most window_usec. Where reports come slower than that, over the last two. Values are finite and
  * held within what is possible (a ratio is at most 1), whatever the guest says. */
 void strain_read(const History *h, usec_t window_usec, Strain *ret);
-/* The cause of distress, the worst first (OOM, PSI, stalls, swap-in, refaults); 0: none. */
+/* The cause of distress, the worst first (OOM, PSI, stalls, swap-in, refaults); 0: none. Where PSI is known,
+ * stalls, swap-in and refaults aren't distress unless stall, too, reaches hurt_ratio of its threshold. */
 DistressCause strain_judge(const Strain *s, const StrainConfig *c);
 /* Whether it hurts now, beside how it was before it was shrunk (what isn't known of that counts as nothing).
  * Returns what it is, as in strain_judge(); 0: not. */

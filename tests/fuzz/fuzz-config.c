@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "base/macro.h"
+#include "base/units.h"
 #include "host-agent/config.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -59,6 +60,14 @@ static void check_config(const Config *c)
     assert(c->guard.step_usec >= 100 * USEC_PER_MSEC && c->guard.step_usec <= 60 * USEC_PER_SEC);
     assert(c->guard.dead_band_ratio >= 0 && c->guard.dead_band_ratio <= 0.1);
     assert(c->guard.critical_ratio >= 0.01 && c->guard.critical_ratio <= 0.5);
+    assert(c->guard.keep_ratio >= 0.05 && c->guard.keep_ratio <= 1);
+    assert(c->guard.donor_cache_ratio >= 0 && c->guard.donor_cache_ratio <= 1);
+    assert(c->guard.agentless_ratio >= 0 && c->guard.agentless_ratio <= 1);
+    assert(c->strain.stall_ratio >= 0 && c->strain.stall_ratio <= 1);
+    assert(c->strain.swap_in_rate >= 0 && c->strain.swap_in_rate <= (double) TIB);
+    assert(c->strain.refault_rate >= 0 && c->strain.refault_rate <= (double) TIB);
+    assert(c->strain.alloc_stall_rate >= 0 && c->strain.alloc_stall_rate <= 1e6);
+    assert(c->strain.hurt_ratio >= 0.01 && c->strain.hurt_ratio <= 1);
     check_guests(c);
 }
 

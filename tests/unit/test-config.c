@@ -81,6 +81,11 @@ static void assert_defaults(const Config *c)
     for (size_t i = 0; i < c->n_guests; i++)
         ck_assert(entitlement_is_none(&c->guests[i].entitlement));
     ck_assert_double_eq(c->floor_ratio, 0.25);
+    ck_assert_double_eq_tol(c->strain.stall_ratio, 0.075, 1e-12);
+    ck_assert_double_eq(c->strain.swap_in_rate, 1.0 * MIB);
+    ck_assert_double_eq(c->strain.refault_rate, 16.0 * MIB);
+    ck_assert_double_eq(c->strain.alloc_stall_rate, 10);
+    ck_assert_double_eq_tol(c->strain.hurt_ratio, 0.25, 1e-12);
     ck_assert_uint_eq(c->distress_hold_usec, 10 * USEC_PER_SEC);
 
     /* The table's defaults are the guard's own. */
@@ -93,6 +98,9 @@ static void assert_defaults(const Config *c)
     ck_assert_double_eq(c->guard.swapless_ratio, guard.swapless_ratio);
     ck_assert_double_eq_tol(c->guard.critical_ratio, guard.critical_ratio, 1e-12);
     ck_assert_uint_eq(c->guard.critical_max_bytes, guard.critical_max_bytes);
+    ck_assert_double_eq_tol(c->guard.keep_ratio, guard.keep_ratio, 1e-12);
+    ck_assert_double_eq_tol(c->guard.donor_cache_ratio, guard.donor_cache_ratio, 1e-12);
+    ck_assert_double_eq_tol(c->guard.agentless_ratio, guard.agentless_ratio, 1e-12);
 }
 
 START_TEST(test_defaults)
@@ -140,7 +148,16 @@ START_TEST(test_every_setting)
                           "Step=1.5s\n"
                           "DeadBand=1%\n"
                           "Critical=7.5%\n"
-                          "Distress=1min\n");
+                          "Keep=30%\n"
+                          "DonorCache=5%\n"
+                          "Agentless=0%\n"
+                          "[Distress]\n"
+                          "Stall=12.5%\n"
+                          "SwapIn=512KiB\n"
+                          "Refaults=0\n"
+                          "AllocStalls=20\n"
+                          "Hurt=50%\n"
+                          "Hold=1min\n");
 
     ck_assert_int_eq(c->mode, GUEST_MODE_AUTO);
     ck_assert_str_eq(c->connect, "qemu+ssh://virt@host/system?no_tty=1");
@@ -160,6 +177,14 @@ START_TEST(test_every_setting)
     ck_assert_uint_eq(c->guard.step_usec, 1500 * USEC_PER_MSEC);
     ck_assert_double_eq_tol(c->guard.dead_band_ratio, 0.01, 1e-12);
     ck_assert_double_eq_tol(c->guard.critical_ratio, 0.075, 1e-12);
+    ck_assert_double_eq_tol(c->guard.keep_ratio, 0.3, 1e-12);
+    ck_assert_double_eq_tol(c->guard.donor_cache_ratio, 0.05, 1e-12);
+    ck_assert_double_eq(c->guard.agentless_ratio, 0);
+    ck_assert_double_eq_tol(c->strain.stall_ratio, 0.125, 1e-12);
+    ck_assert_double_eq(c->strain.swap_in_rate, 512.0 * KIB);
+    ck_assert_double_eq(c->strain.refault_rate, 0);
+    ck_assert_double_eq(c->strain.alloc_stall_rate, 20);
+    ck_assert_double_eq_tol(c->strain.hurt_ratio, 0.5, 1e-12);
     ck_assert_uint_eq(c->distress_hold_usec, 60 * USEC_PER_SEC);
     config_free(c);
 }
@@ -298,6 +323,20 @@ START_TEST(test_errors)
          "E:1: a section for guests needs a pattern of their names, as in [Guest web-*]\n"},
         {"[Guest web\nMode=off\n", "E:1: a section without its closing ]\n"},
         {"[Guest web] x\nMode=off\n", "E:1: a section without its closing ]\n"},
+        {"[Guard]\nKeep=4%\n", "E:2: Keep=4% can't be: it takes a share from 5% to 100%, such as 20%\n"},
+        {"[Distress]\nStall=75ms\n",
+         "E:2: Stall=75ms can't be: it takes a share from 0% to 100%, such as 7.5%\n"},
+        {"[Distress]\nHurt=0%\n", "E:2: Hurt=0% can't be: it takes a share from 1% to 100%, such as 25%\n"},
+        {"[Distress]\nSwapIn=2TiB\n",
+         "E:2: SwapIn=2TiB can't be: it takes a size from 0 to 1TiB, such as 1MiB\n"},
+        {"[Distress]\nRefaults=16MiB/s\n",
+         "E:2: Refaults=16MiB/s can't be: it takes a size from 0 to 1TiB, such as 16MiB\n"},
+        {"[Distress]\nAllocStalls=2.5\n",
+         "E:2: AllocStalls=2.5 can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
+        {"[Distress]\nAllocStalls=1MiB\n",
+         "E:2: AllocStalls=1MiB can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
+        {"[Distress]\nAllocStalls=1000001\n",
+         "E:2: AllocStalls=1000001 can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
         /* all that is wrong is told, also what is only odd */
         {"[Daemon]\nMode=off\nMood=auto\nInterval=0\n[Guard]\nFloor=x\n",
          "E:2: Mode=off can't be: it takes observe or auto\n"
