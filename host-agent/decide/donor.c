@@ -117,7 +117,7 @@ static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
     w->gives_free_bytes += MIN(bytes, s->free_bytes);
     w->gives_cache_bytes += LESS_BY(bytes, s->free_bytes);
     a->claims->given_bytes += bytes;
-    a->lack_bytes = LESS_BY(a->lack_bytes, gain(s, bytes));
+    a->lack_bytes = bytes_down_to_kib(LESS_BY(a->lack_bytes, gain(s, bytes)));
     d->target_bytes = target;
 }
 
@@ -147,7 +147,7 @@ static size_t find_donors(const Asking *a, uint64_t (*has)(const SnapshotGuest *
 /* The last one to give gives a little more than is lacking, rather than nothing. */
 static uint64_t asked_of(const Asking *a, const SnapshotGuest *g)
 {
-    return MAX(a->lack_bytes, guard_dead_band(a->config, g));
+    return MAX(a->lack_bytes, bytes_up_to_kib(guard_dead_band(a->config, g)));
 }
 
 static void ask_for_free(Asking *a)
@@ -245,7 +245,7 @@ int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *
         return -ENOMEM;
     expect(&a, &available, &spoken_for);
     wanted = bytes_add(spoken_for, ret->lacking_bytes);
-    a.lack_bytes = LESS_BY(wanted, available);
+    a.lack_bytes = bytes_up_to_kib(LESS_BY(wanted, available));
     if (a.lack_bytes > 0)
         ask_for_free(&a);
     if (a.lack_bytes > 0)

@@ -196,7 +196,8 @@ static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
         text_add(t, "nothing is taken from others: ");
         text_add_some(t, g->claim_refused, WORDS_MAX);
     } else if (c->coming_bytes == 0)
-        text_add(t, "no other guest has any to spare");
+        text_add(t, c->donors > 0 ? "what others give the host needs first"
+                                  : "no other guest has any to spare now");
     else if (c->guests == 1)
         text_addf(t, "others give %s, which it gets as they release it", SIZE(c->coming_bytes));
     else
@@ -444,8 +445,8 @@ static void add_moves(Text *t, const Tally *n)
                   n->give + n->get > 0 ? "; " : "", n->would, plural(n->would));
 }
 
-/* "idle gives 300 MiB to starved, which is in distress" */
-static void add_donors(Text *t, const Claims *c)
+/* "idle gives 300 MiB to starved, which is in distress". part: of what was told already. */
+static void add_donors(Text *t, const Claims *c, bool part)
 {
     if (c->donors > 1)
         text_addf(t, "%zu guests give", c->donors);
@@ -453,7 +454,7 @@ static void add_donors(Text *t, const Claims *c)
         text_add_some(t, c->donor ?: "", SHOWN_NAME_MAX);
         text_add(t, " gives");
     }
-    text_addf(t, " %s to ", SIZE(c->given_bytes));
+    text_addf(t, " %s%s to ", SIZE(c->given_bytes), part ? " of that" : "");
     add_claimants(t, c);
 }
 
@@ -567,12 +568,14 @@ void reason_summary(const ReasonContext *x, Plan *p)
     } else if (x->situation == SITUATION_NO_POLICY)
         text_add(&t, "no policy is loaded; only the guard acts: ");
 
-    if (n.give + n.get + n.would > 0) {
+    /* Where all that is given is for those in distress, it isn't told twice. */
+    if (n.give_bytes == x->claims.given_bytes)
+        n.give = 0;
+    if (n.give + n.get + n.would > 0)
         add_moves(&t, &n);
-        if (x->claims.donors > 0) {
-            text_add(&t, "; ");
-            add_donors(&t, &x->claims);
-        }
-    } else
+    if (x->claims.donors > 0) {
+        text_add(&t, n.give + n.get + n.would > 0 ? "; " : "");
+        add_donors(&t, &x->claims, n.give > 0);
+    } else if (n.give + n.get + n.would == 0)
         add_rest(&t, x, &n, p);
 }
