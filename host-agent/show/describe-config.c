@@ -28,6 +28,21 @@ static void setting_ratio(Dict *d, const char *key, const double *ratio)
     dict_text(d, key, format_ratio(buf, *ratio));
 }
 
+static void setting_size(Dict *d, const char *key, const double *bytes)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    dict_text(d, key, format_size(buf, (uint64_t) *bytes));
+}
+
+static void setting_count(Dict *d, const char *key, const double *count)
+{
+    char buf[UNITS_FORMAT_MAX];
+
+    snprintf(buf, sizeof(buf), "%g", *count);
+    dict_text(d, key, buf);
+}
+
 static void setting_size_or_ratio(Dict *d, const char *key, const SizeOrRatio *value)
 {
     char buf[UNITS_FORMAT_MAX];
@@ -82,10 +97,13 @@ void describe_config(Dict *d, const Manager *m)
 #define SETTING_TEXT          setting_text
 #define SETTING_DURATION      setting_duration
 #define SETTING_RATIO         setting_ratio
+#define SETTING_SIZE          setting_size
+#define SETTING_COUNT         setting_count
 #define SETTING_SIZE_OR_RATIO setting_size_or_ratio
 #define SETTING_LOG_LEVEL     setting_log_level
 #define SETTING_ON_STOP       setting_on_stop
 #define SETTING_PATH          SETTING_TEXT
+#define SETTING_SCOPE         SETTING_TEXT
 #define SETTING_SECONDS       SETTING_DURATION
 
     dict_open(d, "config");

@@ -53,14 +53,29 @@ GUEST_KEYS = {
     "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "available_bytes": int, "free_bytes": int,
     "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "agent_version": str,
-    "busy": str, "pinned": str, "distress": bool, "moving": bool, "stalled": bool, "rule": str, "reason": str,
+    "busy": str, "pinned": str, "distress": bool, "hurting": bool, "spared": bool, "moving": bool, "stalled": bool,
+    "rule": str, "reason": str,
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
-              "floor_bytes", "distress", "moving", "stalled", "rule", "reason"}
-GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times", "history"}
+              "floor_bytes", "distress", "hurting", "spared", "moving", "stalled", "rule", "reason"}
+# Of each part, what every guest has.
+PART_KEYS = {
+    "entitlement.min_bytes": int, "entitlement.full_bytes": int, "entitlement.max_bytes": int, "entitlement.shares": int,
+    "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
+    "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
+    "strain.before_shrink": dict, "need.needed_bytes": int, "need.spared": bool, "need.times": int, "claim.open": bool,
+    "claim.allowed": bool, "claim.claims": int, "claim.false_claims": int, "yield.overhead_bytes": int,
+    "yield.overhead_learnt": bool, "yield.barren": bool, "yield.barren_shrinks": int, "balloon.stalled": bool,
+}
+GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
+               "history"} | {k.split(".")[0] for k in PART_KEYS}
+# Of an entitlement; the others stand for what isn't said.
+SET_KEYS = {"name": str, "min_set_bytes": int, "full_set_bytes": int, "max_set_bytes": int, "shares_set": int,
+            "mode_set": str, "problem": str}
 STATUS_KEYS = {
     "mode": str, "why": str, "version": str, "guests": int, "guests_agent": int, "guests_libvirt": int,
-    "guests_none": int, "guests_moving": int, "guests_stalled": int, "guests_distress": int, "uptime_usec": int,
+    "guests_none": int, "guests_moving": int, "guests_stalled": int, "guests_distress": int, "guests_hurting": int,
+    "uptime_usec": int, "host.lacking_bytes": int,
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
     "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,
     "host.pressure_mark_bytes": int, "host.critical_mark_bytes": int, "host.relax_mark_bytes": int,
@@ -283,6 +298,7 @@ class Session(World):
         guest = self.json("--session", "stats", WEB1)
         self.assert_types(guest, GUEST_KEYS, NEVER_NULL)
         self.assertLessEqual(GUEST_PARTS, set(guest))
+        self.assert_types(guest, PART_KEYS, PART_KEYS)
         self.assertEqual(guest["definition"]["full_bytes"], 2048 * MIB)
         self.assertEqual(guest["definition"]["full_why"], "currentMemory of its definition")
         self.assertTrue(guest["balloon"]["known"])
@@ -352,7 +368,8 @@ class Session(World):
         with open(f"{SOURCE}/host-agent/config.def") as f:
             settings = re.findall(r'^SETTING\("(\w+)", "(\w+)"', f.read(), re.M)
         self.assertGreater(len(settings), 10)
-        self.assertEqual({f"{s}.{k}" for s, k in settings} | {"file"}, set(dump["config"]))
+        self.assertEqual({f"{s}.{k}" for s, k in settings} | {"file", "guests"}, set(dump["config"]))
+        self.assertEqual(dump["config"]["guests"], [])
         self.assertGreater(dump["libvirt"]["calls"], 0)
         self.assertEqual(len(dump["guests"]), 4)
         for g in dump["guests"]:
@@ -366,7 +383,7 @@ class Session(World):
         self.assertEqual(version["ballastctl"], version["ballastd"])
         self.assertEqual(self.ctl("--version"), f"ballastctl {version['ballastctl']}\n")
         self.assertEqual(self.ctl("--help"), self.ctl("help"))
-        for verb in ("status", "list", "stats", "mode", "release", "reload", "dump", "version", "help"):
+        for verb in ("status", "list", "stats", "mode", "release", "set", "reload", "dump", "version", "help"):
             self.assertIn(f"  {verb} ", self.ctl("--help"))
             text = self.ctl(verb, "--help")
             self.assertEqual(text, self.ctl("help", verb))
@@ -375,7 +392,8 @@ class Session(World):
     def test_usage(self):
         for arguments in ([], ["lst"], ["status", "x"], ["list", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
                           ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["list", "--all"],
-                          ["help", "x"]):
+                          ["help", "x"], ["set"], ["set", WEB1, WEB2], ["set", WEB1, "--min"], ["set", WEB1, "--all"],
+                          ["list", "--min", "1GiB"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
             self.ctl("--session", *arguments, want=2)
         self.ctl("lst", want=2)
         self.assertIn("'list'", self.err)
@@ -486,6 +504,16 @@ class Session(World):
         self.assertEqual(ctl("help", "d"), {"dump"})
         self.assertEqual(ctl("--session", "stats", "web"), {WEB1, WEB2})
         self.assertEqual(ctl("--session", "release", "db"), {"db\\ with\\ spaces"})
+        self.assertEqual(ctl("--session", "set", "web"), {WEB1, WEB2})
+        self.assertEqual(ctl("--session", "set", "--min", "1GiB", "db"), {"db\\ with\\ spaces"})
+        self.assertEqual(ctl("--session", "set", "--min", "=", "status", "web"), {WEB1, WEB2})
+        self.assertEqual(ctl("set", WEB1, "--m"), {"--min=", "--max=", "--mode="})
+        self.assertEqual(ctl("stats", WEB1, "--m"), set(), "options of another command")
+        self.assertEqual(ctl("set", WEB1, "--mode", "o"), {"observe", "off"})
+        self.assertEqual(ctl("set", WEB1, "--mode", "=", ""), {"auto", "observe", "off", "default"})
+        self.assertEqual(ctl("set", WEB1, "--mode="), {"auto", "observe", "off", "default"})
+        self.assertEqual(ctl("set", WEB1, "--shares", ""), {"default"})
+        self.assertEqual(ctl("release", "--a"), {"--all"})
         self.assertEqual(len(ctl("--session", "stats", "")), 4)
         self.assertFalse(os.path.exists(f"{self.folder}/pwned"), "a guest's name was run")
         self.assertEqual(ctl("stats", ""), set(), "no daemon on the system bus")
@@ -502,7 +530,7 @@ class Session(World):
         usage = self.ctl("--help")
         verbs = re.findall(r"^  ([a-z]+) ", usage.split("Options:")[0], re.M)
         options = set(re.findall(r"(--[a-z-]+)", usage.split("Examples:")[0]))
-        self.assertEqual(len(verbs), 9)
+        self.assertEqual(len(verbs), 10)
         for path in ("completion/ballastctl.bash", "completion/_ballastctl", "man/ballastctl.1"):
             text = read(path)
             for word in [*verbs, *options]:
@@ -522,8 +550,160 @@ class Session(World):
     def test_keys_are_documented(self):
         with open(f"{SOURCE}/packaging/man/org.ballast1.5") as f:
             words = set(re.findall(r"\w+", f.read()))
-        self.assertLessEqual(set(GUEST_KEYS) | GUEST_PARTS, words)
+        self.assertLessEqual(set(GUEST_KEYS) | GUEST_PARTS | set(SET_KEYS), words)
+        self.assertLessEqual({k.split(".")[-1] for k in PART_KEYS}, words)
         self.assertLessEqual({k.split(".")[-1] for k in STATUS_KEYS}, words)
+
+
+class Entitlements(World):
+    """On libvirt's own test domain, which all connections of the daemon share: what is written is read again."""
+    TEST = "test"
+    CONFIG = "[Daemon]\nInterval=200ms\n[Guest te*]\nShares=300\nMin=128MiB\n[Guest web*]\nShares=700\n"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.write_config(cls.CONFIG)
+        cls.bus = cls.start_bus("set", OPEN)
+        cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
+        cls.daemon = cls.start_daemon("set-daemon", "--session", "--mode", "auto", "--connect", "test:///default")
+
+    def setUp(self):
+        wait_for("guest", lambda: not [g for g in self.list_if_there() if g["busy"]] and self.list_if_there())
+        self.set("--clear")
+        self.wait_for_row("taken back", floor_bytes=128 * MIB, full_bytes=2048 * MIB, mode="auto")
+
+    def list_if_there(self):
+        r = subprocess.run([BALLASTCTL, "--session", "list", "--json"], env=self.env, capture_output=True, text=True)
+        return json.loads(r.stdout) if r.returncode == 0 else []
+
+    def set(self, *arguments, want=0):
+        return self.ctl("--session", "set", self.TEST, *arguments, want=want)
+
+    def shown(self):
+        return self.json("--session", "set", self.TEST)
+
+    def wait_for_row(self, what, **want):
+        """A cycle or two, of 200 ms, and what the machine makes of that."""
+        def there():
+            row = self.json("--session", "list")[0]
+            return {k: row[k] for k in want} == want
+        wait_for(what, there, 5)
+
+    def test_nothing_is_set(self):
+        e = self.shown()
+        self.assert_types(e, {**SET_KEYS, **{k.split(".")[1]: t for k, t in PART_KEYS.items() if "entitlement." in k}},
+                          {"name", "min_bytes", "full_bytes", "max_bytes", "shares", "mode"})
+        self.assertEqual([e[f"{k}_origin"] for k in ("min", "full", "max", "shares", "mode")],
+                         ["configuration", "default", "default", "configuration", "default"])
+        self.assertEqual((e["shares"], e["shares_set"], e["min_bytes"], e["full_set_bytes"], e["problem"]),
+                         (300, 300, 128 * MIB, None, None))
+        self.assertEqual(self.set().split("\n")[:3], ["VALUE       SET  FROM           IN FORCE",
+                                                      "min     128 MiB  configuration  128 MiB",
+                                                      "full          -  default        2.00 GiB"])
+        self.assertEqual(self.json("--session", "dump")["config"]["guests"],
+                         [{"name": "te*", "min_bytes": 128 * MIB, "shares": 300}, {"name": "web*", "shares": 700}])
+
+    def test_it_counts_within_a_cycle(self):
+        said = self.set("--min", "1GiB", "--full=3GiB", "--max", "4GiB", "--shares", "2000", "--mode", "observe")
+        self.assertEqual(said, "test: min default → 1.00 GiB, full default → 3.00 GiB, max default → 4.00 GiB, "
+                               "shares default → 2000, mode default → observe; in the running domain and in its "
+                               "definition\n")
+        self.wait_for_row("in force", floor_bytes=1024 * MIB, full_bytes=3072 * MIB, mode="observe")
+        e = self.shown()
+        self.assertEqual((e["max_bytes"], e["shares"], e["mode_set"]), (4096 * MIB, 2000, "observe"))
+        self.assertEqual({e[f"{k}_origin"] for k in ("min", "full", "max", "shares", "mode")}, {"domain"})
+        stats = self.json("--session", "stats", self.TEST)
+        self.assertEqual(stats["definition"]["full_why"], "its entitlement")
+        self.assertEqual(stats["entitlement"], {k: v for k, v in e.items() if v is not None and k != "name"})
+
+        self.assertEqual(self.set("--min", "1024MiB"), "test: as before, so nothing was changed\n")
+        self.assertRegex(self.set("--shares", ""), "^test: shares 2000 → default; ")
+        self.assertRegex(self.set("--mode=default", "--full", "2GiB"), "^test: full 3.00 GiB → 2.00 GiB, mode observe → default; ")
+        self.wait_for_row("some taken back", floor_bytes=1024 * MIB, full_bytes=2048 * MIB, mode="auto")
+        self.assertEqual(self.shown()["shares"], 300)
+        self.assertRegex(self.set("--clear", "--min", "1GiB"), "^test: full 2.00 GiB → default, max 4.00 GiB → default; ")
+        self.wait_for_row("cleared", floor_bytes=1024 * MIB)
+        self.assertEqual(self.json("--session", "set", self.TEST, "--clear"),
+                         {"message": "test: min 1.00 GiB → default; in the running domain and in its definition"})
+
+    def test_off_and_a_stricter_daemon(self):
+        self.set("--mode", "off")
+        self.wait_for_row("off", mode="off", rule="off")
+        try:
+            self.ctl("--session", "mode", "observe")
+            self.assertRegex(self.set("--mode", "auto"), "ballastd itself is in mode observe, so nothing moves")
+            self.wait_for_row("the stricter", mode="observe")
+            self.assertRegex(self.set(), r"(?m)^mode +auto +domain +observe$")
+        finally:
+            self.ctl("--session", "mode", "auto")
+
+    def test_bad_values(self):
+        self.set("--min", "1GiB")
+        self.wait_for_row("set", floor_bytes=1024 * MIB)
+        for want, why, arguments in (
+                (2, "min=potato can't be: it takes a size", ("--min", "potato")),
+                (2, "full=1 is out of range", ("--full", "1")),
+                (2, "shares=1e3 can't be: it takes a whole number", ("--shares", "1e3")),
+                (2, "shares=0 is out of range", ("--shares", "0")),
+                (2, "mode=of can't be: it takes auto, observe or off", ("--mode", "of")),
+                (2, "mode=of", ("--clear", "--shares", "5", "--mode", "of")),
+                (1, "min=1GiB is more than full=512MiB", ("--full", "512MiB")),
+                (1, "full=2GiB is more than max=1536MiB", ("--full", "2GiB", "--max", "1536MiB")),
+                (1, "max=9GiB is more than the domain's maximum memory, 8GiB", ("--max", "9GiB", "--shares", "9"))):
+            with self.subTest(arguments=arguments):
+                self.set(*arguments, want=want)
+                self.assertIn(why, self.err)
+                self.assertIn("Nothing was changed", self.err)
+        e = self.shown()
+        self.assertEqual((e["min_set_bytes"], e["shares"], e["full_origin"], e["max_origin"]),
+                         (1024 * MIB, 300, "default", "default"))
+        self.ctl("--session", "set", "nobody", "--min", "1GiB", want=3)
+
+    def call(self, *values, path="/org/ballast1", method="SetGuest", want=0, user=None):
+        head = ["sa{ss}", self.TEST] if method == "SetGuest" else ["a{ss}"]
+        interface = "org.ballast1.Manager" if method == "SetGuest" else "org.ballast1.Guest"
+        return self.busctl("call", "org.ballast1", path, interface, method, *head, str(len(values) // 2), *values,
+                           want=want, user=user)
+
+    def test_bus(self):
+        path = "/org/ballast1/guest/" + UUIDS[WEB1].replace("-", "_")
+        self.assertRegex(self.call("min", "1GiB", "shares", "50"), '^s "test: min default .* 1.00 GiB, shares')
+        self.wait_for_row("set", floor_bytes=1024 * MIB)
+        self.assertRegex(self.call("min", "", path=path, method="Set"), '^s "test: min 1.00 GiB .* default')
+        self.call("sharse", "1", want=1)
+        self.assertIn("did you mean 'shares'", self.err)
+        self.call("potato", "1", want=1)
+        self.assertIn("it has min, full, max, shares and mode", self.err)
+        self.call(want=1)
+        self.assertIn("No value was given", self.err)
+        self.call("min", "x" * 100000, path=path, method="Set", want=1)
+        self.assertLess(len(self.err), 400)
+
+    @unittest.skipIf(os.getuid() != 0, "becoming another user needs root")
+    def test_who_may(self):
+        nobody = become(65534, 65534)
+        path = "/org/ballast1/guest/" + UUIDS[WEB1].replace("-", "_")
+        self.ctl("--session", "set", self.TEST, user=nobody)
+        self.ctl("--session", "set", self.TEST, "--min", "1GiB", user=nobody, want=1)
+        self.assertIn("try sudo", self.err)
+        self.call("min", "1GiB", path=path, method="Set", user=nobody, want=1)
+        self.assertIsNone(self.shown()["full_set_bytes"])
+
+    def test_many_at_once(self):
+        """Each is answered, and the last that was taken counts."""
+        calls = [subprocess.Popen([BALLASTCTL, "--session", "set", self.TEST, "--shares", str(1000 + i)], env=self.env,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(12)]
+        taken = []
+        for i, p in enumerate(calls):
+            out, err = p.communicate(timeout=30)
+            self.assertIn(p.returncode, (0, 1), err)
+            if p.returncode == 0:
+                taken.append(1000 + i)
+            else:
+                self.assertIn("the last change is still being written; try again", err)
+        self.assertTrue(taken)
+        wait_for("one of them", lambda: self.shown()["shares"] in taken, 5)
 
 
 class ModeOfTheCommandLine(World):
