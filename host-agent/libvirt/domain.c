@@ -6,8 +6,9 @@
 #include "base/log.h"
 #include "host-agent/libvirt/virt-internal.h"
 
-/* A definition that changes again and again is read once in this time. */
-#define READ_INTERVAL_USEC USEC_PER_SEC
+/* A definition that changes again and again is read once in this time: with the clock's tick, a change is
+ * told within a second. */
+#define READ_INTERVAL_USEC (900 * USEC_PER_MSEC)
 
 static Domain **bucket_of(Virt *v, const char *uuid)
 {

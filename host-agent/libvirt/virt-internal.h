@@ -218,7 +218,7 @@ Domain *domain_find(Virt *v, const char *uuid);
 Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: no memory or too many */
 void domain_gone(Domain *d, const char *why);
 void domain_destroy(Domain *d);
-/* Asks for its definition, as it is from now on; at most once a second. */
+/* Asks for its definition, as it is from now on; about once a second at most. */
 void domain_read(Domain *d);
 void domain_tell_busy(Domain *d);
 /* The connection is lost: what was asked gets its answer. */

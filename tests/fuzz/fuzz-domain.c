@@ -2,11 +2,37 @@
 
 /* A domain's definitions: the live one, and behind a NUL byte the inactive one. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "host-agent/libvirt/domain-info.h"
 #include "proto/limits.h"
 #include "tests/fuzz/fuzz.h"
+
+/* What counts agrees with itself, can be written down, and is read from there as it was; what doesn't is told
+ * in a text that is fit to print. */
+static void check_granted(const DomainInfo *info)
+{
+    const Entitlement *e = &info->entitlement;
+    _cleanup_free_ char *element = entitlement_xml(e), *xml = NULL;
+    char why[ENTITLEMENT_WHY_MAX];
+    DomainInfo again;
+
+    assert(entitlement_check(e, info->maximum_bytes, why) == 0);
+    assert(e->shares == 0 || (e->shares >= ENTITLEMENT_SHARES_MIN && e->shares <= ENTITLEMENT_SHARES_MAX));
+    assert(e->mode == GUEST_MODE_INVALID || guest_mode_to_string(e->mode));
+    assert(strlen(info->entitlement_problem) < ENTITLEMENT_WHY_MAX);
+    for (const char *s = info->entitlement_problem; *s; s++)
+        assert(*s >= 0x20 && *s < 0x7f);
+    if (!element ||
+        asprintf(&xml,
+                 "<domain><name>a</name><uuid>%s</uuid><memory unit='b'>%" PRIu64
+                 "</memory><metadata><b:guest xmlns:b='" ENTITLEMENT_URI "'%s</metadata></domain>",
+                 info->uuid, info->maximum_bytes, element + strlen("<guest")) < 0)
+        return;
+    assert(domain_info_parse(xml, NULL, &again) == 0);
+    assert(entitlement_equal(&again.entitlement, e) && !again.entitlement_problem[0]);
+}
 
 static void check_info(const DomainInfo *info)
 {
@@ -24,6 +50,7 @@ static void check_info(const DomainInfo *info)
     assert(info->remembered.defined_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->remembered.from_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->remembered.sent_bytes <= GUEST_MEMORY_MAX_BYTES);
+    check_granted(info);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

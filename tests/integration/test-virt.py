@@ -57,13 +57,17 @@ class Session(Lab):
 class Domain:
     """A running QEMU."""
 
-    def __init__(self, session, name, paused=False, the_uuid=None):
+    def __init__(self, session, name, paused=False, the_uuid=None, persistent=False):
         self.session, self.name, self.uuid = session, name, the_uuid or str(uuid.uuid4())
         path = session.path('run', name + '.xml')
         with open(path, 'w') as f:
             f.write(XML.format(name=name, uuid=self.uuid))
         session.give(path)
-        session.virsh('create', path, *(['--paused'] if paused else []))
+        if persistent:
+            session.virsh('define', path)
+            session.virsh('start', name, *(['--paused'] if paused else []))
+        else:
+            session.virsh('create', path, *(['--paused'] if paused else []))
         self.created = time.monotonic()
 
     @property
@@ -76,6 +80,9 @@ class Domain:
 
     def go_on(self):
         os.kill(self.pid, signal.SIGCONT)
+
+    def metadata(self, *options):
+        return self.session.virsh('metadata', self.name, '--uri', 'urn:ballast:guest:1', *options)
 
     def destroy(self):
         self.session.virsh('destroy', self.name)
@@ -414,6 +421,85 @@ def test_job(s, program):
     a.kill()
 
 
+def prompt(w, domain, since, asked, text):
+    """A change is told within a second of when it was made."""
+    e = w.expect('changed', domain, since, text=text)
+    took = e.time - asked
+    assert took < 1.1, f'told after {took:.2f} s: {e}'
+    return took
+
+
+def test_entitlement(s, program):
+    a, b = Domain(s, 'entitled', paused=True, persistent=True), Domain(s, 'transient', paused=True)
+    w = Watch(s, program)
+    e = w.expect('added', a)
+    assert 'granted=<guest/> problem=' in e.text and e.text.endswith('problem='), e
+    w.expect('added', b)
+
+    def set_by_virsh(xml, *where):
+        since, asked = w.now, time.monotonic()
+        a.metadata('--key', 'ballast', '--set', xml, *where)
+        return since, asked
+    took = []
+    for n in range(17, 25):
+        took.append(prompt(w, a, *set_by_virsh(f"<guest min='{n}MiB' shares='2000' mode='off'/>", '--live'),
+                           f"granted=<guest min='{n}MiB' shares='2000' mode='off'/> problem="))
+    say(f'  a change by virsh is told within {max(took):.2f} s')
+    # What is defined for the next start changes nothing now.
+    prompt(w, a, *set_by_virsh("<guest shares='5'/>", '--config'), "granted=<guest min='24MiB'")
+    # Mistakes are told.
+    e = w.expect('changed', a, set_by_virsh("<guest min='lots' max='65MiB' shares='3'/>", '--live')[0],
+                 text="granted=<guest shares='3'/>")
+    assert 'problem=min=lots can' in e.text and "max=65MiB is more than the domain's maximum memory, 64MiB" in e.text, e
+
+    # Ours: live, and in the definition where there is one.
+    since, asked = w.do('entitle', a.uuid, 32 * MIB, 700), time.monotonic()
+    done = w.expect('entitled', a, since)
+    assert done.error == 0, done
+    prompt(w, a, since, asked, "granted=<guest min='32MiB' shares='700'/> problem=")
+    say(f'  written in {1e3 * (done.time - asked):.0f} ms')
+    for where in ('--live', '--config'):
+        assert "<guest min='32MiB' shares='700'/>" in a.metadata(where).replace('"', "'"), a.metadata(where)
+    since = w.do('entitle', b.uuid, 0, 42)
+    assert w.expect('entitled', b, since).error == 0
+    w.expect('changed', b, since, text="granted=<guest shares='42'/>")
+    # Each is told once, and then there is silence: also a move isn't news.
+    since = w.now
+    assert w.expect('set', a, w.do('set', a.uuid, 40 * MIB, 64 * MIB)).error == 0
+    time.sleep(2.2)
+    told = [e for e in w.events[since:] if e.kind == 'changed']
+    assert len(told) <= 1, told
+    # Another restart of the daemon, and of the domain, finds it again.
+    other = Watch(s, program)
+    assert "granted=<guest min='32MiB' shares='700'/>" in other.expect('added', a).text
+    other.quit()
+    since = w.now
+    a.destroy()
+    w.expect('gone', a, since)
+    s.virsh('start', a.name)
+    assert "granted=<guest min='32MiB' shares='700'/>" in w.expect('added', a, since).text
+    # Two at once: one is refused or both come one after the other, and each is answered.
+    since = w.now
+    w.do('entitle', a.uuid, 20 * MIB, 1)
+    w.do('entitle', a.uuid, 21 * MIB, 1)
+    w.expect('entitled', a, since)
+    w.expect('changed', a, since, text='granted=<guest min=')
+    # Taken back: nothing is left of it.
+    time.sleep(0.5)
+    since = w.do('entitle', a.uuid, 0, 0)
+    assert w.expect('entitled', a, since).error == 0
+    w.expect('changed', a, since, text='granted=<guest/>')
+    for where in ('', '--config'):
+        assert 'urn:ballast:guest' not in s.virsh('dumpxml', a.name, *(['--inactive'] if where else []))
+    # One that doesn't answer, or isn't there.
+    since = w.do('entitle', str(uuid.uuid4()), 0, 1)
+    assert w.expect('refused', since=since).error == -2
+    a.destroy()
+    s.virsh('undefine', a.name)
+    b.kill()
+    w.quit()
+
+
 def test_many_lives(s, program):
     w = Watch(s, program)
     w.expect('connected')
@@ -451,7 +537,7 @@ def main():
             return lab.SKIP
         program = s.copy('bin', program_built)
         for test in (test_comes_and_goes, test_stats_and_memory, test_channel, test_stopped, test_job,
-                     test_many_lives, test_libvirtd_killed):
+                     test_entitlement, test_many_lives, test_libvirtd_killed):
             if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
                 continue
             began = time.monotonic()

@@ -4,7 +4,8 @@
  * stdout, one line each: microseconds (CLOCK_MONOTONIC), event, UUID or "-", error, bytes, text.
  *
  *   virt-watch URI
- *   stats UUID [PERIOD] · set UUID TARGET FULL · open UUID · send UUID BYTES · close UUID · counters · quit
+ *   stats UUID [PERIOD] · set UUID TARGET FULL · entitle UUID MIN SHARES (0 0: nothing) · open UUID ·
+ *   send UUID BYTES · close UUID · counters · quit
  */
 
 #include <string.h>
@@ -13,8 +14,13 @@
 #include "host-agent/libvirt/virt.h"
 
 static const char *const names[VIRT_EVENT_TYPE_MAX] = {
-    "connected", "disconnected", "added", "changed", "gone", "rebooted", "busy",
-    "balloon",   "stats",        "set",   "opened",  "data", "closed",
+    [VIRT_CONNECTED] = "connected",   [VIRT_DISCONNECTED] = "disconnected",
+    [VIRT_DOMAIN_ADDED] = "added",    [VIRT_DOMAIN_CHANGED] = "changed",
+    [VIRT_DOMAIN_GONE] = "gone",      [VIRT_DOMAIN_REBOOTED] = "rebooted",
+    [VIRT_DOMAIN_BUSY] = "busy",      [VIRT_BALLOON] = "balloon",
+    [VIRT_STATS] = "stats",           [VIRT_SET_DONE] = "set",
+    [VIRT_ENTITLE_DONE] = "entitled", [VIRT_CHANNEL_OPENED] = "opened",
+    [VIRT_CHANNEL_DATA] = "data",     [VIRT_CHANNEL_CLOSED] = "closed",
 };
 
 typedef struct Watch {
@@ -27,16 +33,19 @@ typedef struct Watch {
 static void on_event(void *userdata, const VirtEvent *e)
 {
     uint64_t bytes = e->bytes;
-    char text[512];
+    char text[1024];
 
     snprintf(text, sizeof(text), "%s", e->text ? e->text : "");
     if (e->info) {
+        _cleanup_free_ char *granted = entitlement_xml(&e->info->entitlement);
+
         bytes = e->info->current_bytes;
         snprintf(text, sizeof(text),
-                 "%s id=%d persistent=%d maximum=%" PRIu64 " pinned=%s channel=%d sent=%" PRIu64,
+                 "%s id=%d persistent=%d maximum=%" PRIu64 " pinned=%s channel=%d sent=%" PRIu64
+                 " granted=%s problem=%s",
                  e->info->name, e->info->id, e->info->persistent, e->info->maximum_bytes,
-                 e->info->pinned ? e->info->pinned : "", e->info->has_channel,
-                 e->info->remembered.sent_bytes);
+                 e->info->pinned ? e->info->pinned : "", e->info->has_channel, e->info->remembered.sent_bytes,
+                 granted, e->info->entitlement_problem);
     }
     if (e->stats)
         bytes = e->stats->actual_bytes;
@@ -64,6 +73,13 @@ static int send_bytes(Virt *v, const char *uuid, size_t length)
     return data ? virt_channel_send(v, uuid, data, length) : -ENOMEM;
 }
 
+static int entitle(Virt *v, const char *uuid, uint64_t min_bytes, double shares)
+{
+    Entitlement e = {.min_bytes = min_bytes, .shares = shares, .mode = GUEST_MODE_INVALID};
+
+    return virt_entitle(v, uuid, entitlement_is_none(&e) ? NULL : &e);
+}
+
 static void command(Watch *w, const char *line)
 {
     char word[16] = "", uuid[64] = "";
@@ -77,6 +93,8 @@ static void command(Watch *w, const char *line)
         r = virt_set_memory(
             w->virt, uuid,
             &(DomainState){.full_bytes = b, .defined_bytes = b, .from_bytes = b, .sent_bytes = a});
+    else if (!strcmp(word, "entitle"))
+        r = entitle(w->virt, uuid, a, (double) b);
     else if (!strcmp(word, "open"))
         r = virt_channel_open(w->virt, uuid);
     else if (!strcmp(word, "send"))
