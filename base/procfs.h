@@ -27,6 +27,8 @@ typedef struct ProcFile {
 int proc_file_open(ProcFile *f, const char *root, const char *name);
 /* Reads the file from its start into f->buf, NUL-terminated. Returns its length or -errno. */
 ssize_t proc_file_read(ProcFile *f);
+/* Both, for a file that is read once; *f is the caller's to be done with, also on failure. */
+int proc_file_slurp(ProcFile *f, const char *root, const char *name);
 void proc_file_done(ProcFile *f);
 
 /* /proc/meminfo, all in bytes. */
@@ -71,5 +73,9 @@ typedef struct Psi {
 } Psi;
 
 int psi_parse(const char *text, Psi *ret);
-/* resource: "memory", "io", "cpu". */
-int psi_read(const char *root, const char *resource, Psi *ret);
+/* Of the folder and name "/proc" and "pressure/memory", or a cgroup and "memory.pressure". */
+int psi_read(const char *folder, const char *name, Psi *ret);
+
+/* What ZFS's cache (ARC) has above its minimum, in bytes, of <root>/spl/kstat/zfs/arcstats. */
+int arcstats_parse(const char *text, uint64_t *ret_bytes);
+int arcstats_read(const char *root, uint64_t *ret_bytes);

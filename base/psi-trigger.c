@@ -26,22 +26,16 @@ static int write_trigger(int fd, const char *level, usec_t stall_usec, usec_t wi
     return n < 0 ? -errno : 0;
 }
 
-int psi_trigger_open(const char *root, const char *resource, const char *level, usec_t stall_usec,
-                     usec_t window_usec, usec_t *ret_window_usec)
+int psi_trigger_open(const char *path, const char *level, usec_t stall_usec, usec_t window_usec,
+                     usec_t *ret_window_usec)
 {
     _cleanup_close_ int fd = -EBADF;
-    _cleanup_free_ char *path = NULL;
     int r;
 
     if (window_usec < WINDOW_MIN_USEC || window_usec > WINDOW_MAX_USEC)
         return -EINVAL;
     if (stall_usec == 0 || stall_usec > window_usec)
         return -EINVAL;
-
-    if (asprintf(&path, "%s/pressure/%s", root, resource) < 0) {
-        path = NULL;
-        return -ENOMEM;
-    }
 
     fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)

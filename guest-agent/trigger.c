@@ -25,6 +25,7 @@
 
 int trigger_open(Trigger *t, const char *root)
 {
+    _cleanup_free_ char *path = NULL;
     struct statfs fs;
     usec_t window;
     int fd;
@@ -36,7 +37,11 @@ int trigger_open(Trigger *t, const char *root)
     if (fs.f_type != PROC_SUPER_MAGIC)
         return -EOPNOTSUPP;
 
-    fd = psi_trigger_open(root, "memory", "some", STALL_USEC, WINDOW_USEC, &window);
+    if (asprintf(&path, "%s/pressure/memory", root) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    fd = psi_trigger_open(path, "some", STALL_USEC, WINDOW_USEC, &window);
     if (fd < 0)
         return fd;
 

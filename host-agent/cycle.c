@@ -29,17 +29,20 @@
 
 static int sense_host(Manager *m, usec_t now)
 {
-    int r;
+    int r, arc_error = m->host_sample.arc_error;
 
-    r = host_sample_read(m->options.proc_root, now, &m->host_sample);
+    r = host_sample_read(m->options.proc_root, m->scope, now, &m->host_sample);
     if (r < 0) {
         if (m->host_valid || m->cycles <= 1)
             log_error_errno(-r, "Cannot read the host's memory from %s: %m; nothing is moved",
-                            m->options.proc_root);
+                            manager_memory_source(m));
         m->host_valid = false;
         return r;
     }
-    m->reserve_bytes = config_reserve(m->config, m->host_sample.meminfo.total);
+    if (m->host_sample.arc_error < 0 && arc_error >= 0)
+        log_warning_errno(-m->host_sample.arc_error,
+                          "Cannot tell how large ZFS's cache is: %m; none of it counts as available");
+    m->reserve_bytes = config_reserve(m->config, host_sample_total(&m->host_sample));
     host_sample_fields(&m->host_sample, m->reserve_bytes, &m->host);
     m->host_valid = true;
     return 0;

@@ -74,6 +74,29 @@ static int load_policy(const ManagerOptions *o, const Config *c, Policy **ret)
     return r;
 }
 
+/* *ret is NULL for the whole host. */
+static int load_scope(const ManagerOptions *o, const Config *c, Cgroup **ret)
+{
+    int r;
+
+    *ret = NULL;
+    if (strcmp(c->scope, "system") == 0)
+        return 0;
+    r = cgroup_find(o->proc_root, c->scope, ret);
+    if (r == -ENOENT)
+        log_error("[Host] Scope=%s: there is no such cgroup; start what makes it (systemctl start "
+                  "machine.slice, for that one), or set Scope=system",
+                  c->scope);
+    else if (r == -ENODATA)
+        log_error("[Host] Scope=%s: this cgroup's memory can't be limited, as it is the root or the memory "
+                  "controller is off for it; take another, or set Scope=system",
+                  c->scope);
+    else if (r < 0)
+        log_error_errno(
+            -r, "[Host] Scope=%s: cannot find this cgroup (%m); take another, or set Scope=system", c->scope);
+    return r;
+}
+
 static GuestMode mode_in_force(const ManagerOptions *o, const Config *c)
 {
     return o->mode == GUEST_MODE_INVALID ? c->mode : o->mode;
@@ -83,10 +106,13 @@ int manager_check(const ManagerOptions *options)
 {
     _cleanup_(config_freep) Config *c = NULL;
     _cleanup_(policy_freep) Policy *p = NULL;
+    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
     _cleanup_free_ char *path = NULL;
     int r;
 
     r = load_config(options, &c, &path);
+    if (r >= 0)
+        r = load_scope(options, c, &scope);
     if (r < 0)
         return r;
     r = load_policy(options, c, &p);
@@ -136,13 +162,29 @@ static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     return 0;
 }
 
+static int open_psi(const char *folder, const char *name)
+{
+    _cleanup_free_ char *path = NULL;
+    usec_t window;
+
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    return psi_trigger_open(path, "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
+}
+
+/* The scope's own trigger; else the host's: a cgroup under pressure shows there, too, and a cycle that was
+ * woken for others does no harm. */
 static void watch_psi(Manager *m)
 {
-    usec_t window;
     int r;
 
-    m->psi_fd =
-        psi_trigger_open(m->options.proc_root, "memory", "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
+    m->psi_source = sd_event_source_disable_unref(m->psi_source);
+    closep(&m->psi_fd);
+    m->psi_fd = m->scope && m->scope->v2 ? open_psi(m->scope->path, "memory.pressure") : -ENOENT;
+    if (m->psi_fd < 0)
+        m->psi_fd = open_psi(m->options.proc_root, "pressure/memory");
     if (m->psi_fd < 0) {
         log_info("No trigger on the host's memory pressure (%s); pressure is noticed once a cycle",
                  strerror(-m->psi_fd));
@@ -260,13 +302,16 @@ int manager_new(const ManagerOptions *options, Manager **ret)
         return log_oom();
     m->options = *options;
     m->psi_fd = -EBADF;
+    m->neighbours.lock = NEIGHBOUR_LOCK_INIT;
     m->started_usec = now_usec(CLOCK_MONOTONIC);
 
     r = load_config(options, &m->config, &m->config_path);
     if (r < 0)
         return r;
     log_set_level(options->log_level >= 0 ? options->log_level : m->config->log_level);
-    r = load_policy(options, m->config, &m->policy);
+    r = load_scope(options, m->config, &m->scope);
+    if (r >= 0)
+        r = load_policy(options, m->config, &m->policy);
     if (r < 0)
         return r;
     m->mode = mode_in_force(options, m->config);
@@ -282,6 +327,9 @@ int manager_new(const ManagerOptions *options, Manager **ret)
     r = bus_open(m);
     if (r < 0)
         return r;
+    r = neighbours_start(m);
+    if (r < 0)
+        return log_error_errno(-r, "Cannot look for neighbours: %m");
     r = virt_new(m->event, m->uri, manager_on_virt, m, &m->virt);
     if (r < 0)
         return log_error_errno(-r, "Cannot start libvirt's threads: %m");
@@ -303,6 +351,8 @@ Manager *manager_free(Manager *m)
     sd_event_source_disable_unref(m->tick_timer);
     sd_event_source_disable_unref(m->psi_source);
     closep(&m->psi_fd);
+    neighbours_done(&m->neighbours);
+    cgroup_free(m->scope);
     policy_free(m->policy);
     config_free(m->config);
     free(m->config_path);
@@ -321,15 +371,28 @@ int manager_run(Manager *m)
     return sd_event_loop(m->event);
 }
 
+static void reload_mode(Manager *m, GuestMode mode)
+{
+    char why[NEIGHBOURS_TEXT_MAX];
+
+    if (mode == GUEST_MODE_AUTO && neighbours_why(m, why, sizeof(why)))
+        log_warning("Mode=auto isn't taken: %s", why);
+    else
+        manager_change_mode(m, mode);
+}
+
 int manager_reload(Manager *m)
 {
     _cleanup_(config_freep) Config *c = NULL;
     _cleanup_(policy_freep) Policy *p = NULL;
+    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
     _cleanup_free_ char *path = NULL;
     int r;
 
     (void) sd_notify(0, "RELOADING=1");
     r = load_config(&m->options, &c, &path);
+    if (r >= 0)
+        r = load_scope(&m->options, c, &scope);
     if (r >= 0)
         r = load_policy(&m->options, c, &p);
     (void) sd_notify(0, "READY=1");
@@ -344,7 +407,12 @@ int manager_reload(Manager *m)
     /* A mode set by hand stands until the file says another than it said before; one of the command line
      * always does. */
     if (m->options.mode == GUEST_MODE_INVALID && c->mode != m->config->mode)
-        (void) manager_set_mode(m, c->mode);
+        reload_mode(m, c->mode);
+    if (strcmp(c->scope, m->config->scope) != 0) {
+        cgroup_free(m->scope);
+        m->scope = TAKE_PTR(scope);
+        watch_psi(m);
+    }
     config_free(m->config);
     m->config = TAKE_PTR(c);
     free(m->config_path);
@@ -360,6 +428,7 @@ int manager_reload(Manager *m)
         log_set_level(m->config->log_level);
     log_info("Reloaded: configuration %s, policy %s", m->config_path ? m->config_path : "(defaults)",
              policy_origin(m->policy));
+    neighbours_look(m);
     manager_wake(m);
     return 0;
 }
@@ -368,15 +437,22 @@ int manager_set_mode(Manager *m, GuestMode mode)
 {
     if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
         return -EINVAL;
+    if (mode == GUEST_MODE_AUTO)
+        neighbours_accept(m);
+    manager_change_mode(m, mode);
+    return 0;
+}
+
+void manager_change_mode(Manager *m, GuestMode mode)
+{
     if (m->mode == mode)
-        return 0;
+        return;
     m->mode = mode;
     log_notice("Mode %s from now on: %s", guest_mode_to_string(mode),
                mode == GUEST_MODE_AUTO ? "balloons are moved" : "decisions are told, nothing is moved");
     (void) sd_notifyf(0, "STATUS=mode %s", guest_mode_to_string(mode));
     bus_mode_changed(m);
     manager_wake(m);
-    return 0;
 }
 
 int manager_release(Manager *m, Guest *g, uint64_t *room)
@@ -448,13 +524,20 @@ int manager_find_guest(Manager *m, const char *pattern, Guest **ret)
     return 0;
 }
 
+const char *manager_memory_source(const Manager *m)
+{
+    return m->scope ? m->scope->path : m->options.proc_root;
+}
+
 void manager_why(const Manager *m, char *buf, size_t size)
 {
     if (!m->connected)
         snprintf(buf, size, "libvirt (%s) is not there: %s", m->uri,
                  m->disconnected_why ? m->disconnected_why : "");
     else if (!m->host_valid)
-        snprintf(buf, size, "the host's memory can't be read from %s", m->options.proc_root);
+        snprintf(buf, size, "the host's memory can't be read from %s", manager_memory_source(m));
+    else if (neighbours_why(m, buf, size))
+        return;
     else if (m->n_guests == 0)
         snprintf(buf, size, "no guest is running");
     else

@@ -8,6 +8,7 @@
 
 #include "host-agent/config.h"
 #include "host-agent/guest.h"
+#include "host-agent/neighbours.h"
 #include "host-agent/sense/host.h"
 
 #define GUESTS_MAX 10000U /* domains that one daemon takes care of; further ones are told and left alone */
@@ -45,10 +46,13 @@ struct Manager {
     Guest **guests; /* sorted by UUID */
     size_t n_guests;
 
+    Cgroup *scope; /* NULL: the whole host */
     HostSample host_sample;
     HostFields host;
     uint64_t reserve_bytes;
     bool host_valid;
+
+    Neighbours neighbours;
 
     Plan plan; /* of the last cycle; its decisions are in the guests */
     usec_t started_usec, cycle_usec, cycle_took_usec;
@@ -67,8 +71,10 @@ int manager_run(Manager *m);
 
 /* Reads configuration and policy again. 0, or -errno when either was refused: then nothing changed. */
 int manager_reload(Manager *m);
-/* AUTO or OBSERVE, from now on; a cycle follows at once. */
+/* AUTO or OBSERVE, from now on, as an administrator says; a cycle follows at once. */
 int manager_set_mode(Manager *m, GuestMode mode);
+/* The same by the daemon itself. */
+void manager_change_mode(Manager *m, GuestMode mode);
 /* Gives a guest its full size back now, as far as *room goes (manager_room(); what is given is taken off it),
  * and leaves it alone for the grace time; a live size that an administrator set is forgotten. Also in mode
  * observe: it was asked for. 0; -EAGAIN while it is busy or libvirt is away, -ENOSPC where the host has no
@@ -77,6 +83,8 @@ int manager_release(Manager *m, Guest *g, uint64_t *room);
 /* By exact name, UUID, or a prefix of either that only one guest has. 0; -ENOENT; -ENOTUNIQ. */
 int manager_find_guest(Manager *m, const char *pattern, Guest **ret);
 Guest *manager_guest_by_uuid(const Manager *m, const char *uuid);
+/* Where the memory is read that guests share: the cgroup's folder, or "/proc". */
+const char *manager_memory_source(const Manager *m);
 /* Why nothing moves, or what does: one sentence. */
 void manager_why(const Manager *m, char *buf, size_t size);
 /* Asks for a cycle now, or that long after the last one began; several in a row are one. */

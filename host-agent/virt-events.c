@@ -218,6 +218,7 @@ void manager_on_virt(void *userdata, const VirtEvent *e)
         free(m->disconnected_why);
         m->disconnected_why = NULL;
         log_info("Connected to libvirt (%s)", e->text ? e->text : m->uri);
+        neighbours_connected(m, e->text ? e->text : m->uri);
         break;
     case VIRT_DISCONNECTED:
         on_disconnected(m, e->text);

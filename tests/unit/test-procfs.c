@@ -130,7 +130,7 @@ START_TEST(pressure_of_kernels)
 {
     Psi psi;
 
-    ck_assert_int_eq(psi_read(fixture("proc-6.18"), "memory", &psi), 0);
+    ck_assert_int_eq(psi_read(fixture("proc-6.18"), "pressure/memory", &psi), 0);
     ck_assert_double_eq(psi.some.avg10, 0.1234);
     ck_assert_double_eq(psi.some.avg60, 0.0506);
     ck_assert_uint_eq(psi.some.total_usec, 8226017);
@@ -139,14 +139,14 @@ START_TEST(pressure_of_kernels)
     ck_assert_double_eq(psi.full.avg60, 0.03);
     ck_assert_uint_eq(psi.full.total_usec, 5226018);
 
-    ck_assert_int_eq(psi_read(fixture("proc-6.18"), "io", &psi), 0);
+    ck_assert_int_eq(psi_read(fixture("proc-6.18"), "pressure/io", &psi), 0);
     ck_assert_double_eq(psi.some.avg10, 1);
     ck_assert_double_eq(psi.full.avg10, 0.9999);
 
     ck_assert_int_eq(psi_parse("some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n", &psi), 0);
     ck_assert(!psi.has_full);
 
-    ck_assert_int_eq(psi_read(fixture("proc-6.1"), "memory", &psi), -ENOENT);
+    ck_assert_int_eq(psi_read(fixture("proc-6.1"), "pressure/memory", &psi), -ENOENT);
 }
 END_TEST
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/macro.h"
 #include "base/psi-trigger.h"
@@ -14,20 +13,18 @@
 
 START_TEST(what_is_written)
 {
-    char folder[] = "/tmp/ballast-test-XXXXXX", pressure[64], path[96], text[64] = "";
+    char folder[] = "/tmp/ballast-test-XXXXXX", path[96], text[64] = "";
     _cleanup_close_ int fd = -EBADF, file = -EBADF;
     usec_t window;
 
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(pressure, sizeof(pressure), "%s/pressure", folder);
-    snprintf(path, sizeof(path), "%s/memory", pressure);
-    ck_assert_int_eq(mkdir(pressure, 0700), 0);
+    snprintf(path, sizeof(path), "%s/memory.pressure", folder);
 
-    ck_assert_int_eq(psi_trigger_open(folder, "memory", "some", 150000, 2000000, &window), -ENOENT);
+    ck_assert_int_eq(psi_trigger_open(path, "some", 150000, 2000000, &window), -ENOENT);
 
     file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_ge(file, 0);
-    fd = psi_trigger_open(folder, "memory", "some", 150000, 1000000, &window);
+    fd = psi_trigger_open(path, "some", 150000, 1000000, &window);
     ck_assert_int_ge(fd, 0);
     ck_assert_uint_eq(window, 1000000);
     ck_assert_int_gt(pread(file, text, sizeof(text) - 1, 0), 0);
@@ -36,7 +33,6 @@ START_TEST(what_is_written)
     ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
 
     unlink(path);
-    rmdir(pressure);
     rmdir(folder);
 }
 END_TEST
@@ -48,8 +44,8 @@ START_TEST(what_no_kernel_takes)
     } cases[] = {{1000, 499999}, {1000, 10000001}, {0, 2000000}, {2000001, 2000000}, {1, USEC_INFINITY}};
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-        ck_assert_int_eq(
-            psi_trigger_open("/nowhere", "memory", "some", cases[i].stall, cases[i].window, NULL), -EINVAL);
+        ck_assert_int_eq(psi_trigger_open("/nowhere", "some", cases[i].stall, cases[i].window, NULL),
+                         -EINVAL);
 }
 END_TEST
 
@@ -59,7 +55,7 @@ START_TEST(of_this_kernel)
     struct pollfd p;
     usec_t window = 0;
 
-    fd = psi_trigger_open("/proc", "memory", "some", 300 * USEC_PER_MSEC, USEC_PER_SEC, &window);
+    fd = psi_trigger_open("/proc/pressure/memory", "some", 300 * USEC_PER_MSEC, USEC_PER_SEC, &window);
     if (fd == -ENOENT || fd == -EOPNOTSUPP || fd == -EPERM || fd == -EACCES) {
         printf("skipped: this kernel gives no PSI trigger to this user: %s\n", strerror(-fd));
         return;
@@ -72,7 +68,7 @@ START_TEST(of_this_kernel)
     ck_assert_int_ge(poll(&p, 1, 0), 0);
     ck_assert(!(p.revents & (POLLERR | POLLNVAL)));
 
-    ck_assert_int_lt(psi_trigger_open("/proc", "memory", "somewhat", 1000, 2 * USEC_PER_SEC, NULL), 0);
+    ck_assert_int_lt(psi_trigger_open("/proc/pressure/memory", "somewhat", 1000, 2 * USEC_PER_SEC, NULL), 0);
 }
 END_TEST
 

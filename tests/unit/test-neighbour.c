@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who counts as a neighbour, and who has the lock. */
+
+#include <check.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/time-util.h"
+#include "host-agent/sense/neighbour.h"
+#include "tests/unit/run.h"
+
+#define STRANGER 65533U /* no system user */
+
+static char folder[32];
+
+static void write_file(const char *pid, const char *name, const char *data, size_t length)
+{
+    char path[128];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s/%s", folder, pid, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, data, length), (ssize_t) length);
+    close(fd);
+}
+
+static void add_process(const char *pid, const char *comm, const char *command, size_t length)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, pid);
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    write_file(pid, "comm", comm, strlen(comm));
+    write_file(pid, "cmdline", command, length);
+}
+
+static void remove_process(const char *pid)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s/comm", folder, pid);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/%s/cmdline", folder, pid);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/%s", folder, pid);
+    ck_assert_int_eq(rmdir(path), 0);
+}
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/ballast-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void teardown(void)
+{
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+#define COMMAND(text) text, sizeof(text) /* with its last NUL */
+
+START_TEST(processes)
+{
+    static const struct {
+        const char *comm, *command;
+        size_t length;
+        Neighbour found; /* INVALID: none */
+    } cases[] = {
+        {"momd\n", COMMAND("/usr/bin/python3\0/usr/sbin/momd\0-c\0/etc/vdsm/mom.conf"), NEIGHBOUR_MOMD},
+        {"momd\n", COMMAND(""), NEIGHBOUR_MOMD},
+        {"python3\n", COMMAND("python3\0/usr/sbin/momd\0-c\0/etc/mom.conf"), NEIGHBOUR_MOMD},
+        {"python3.11\n", COMMAND("/usr/bin/python3.11\0-u\0-B\0momd"), NEIGHBOUR_MOMD},
+        {"ksmtuned\n", COMMAND("/bin/bash\0/usr/sbin/ksmtuned"), NEIGHBOUR_KSMTUNED},
+        {"bash\n", COMMAND("bash\0/usr/sbin/ksmtuned"), NEIGHBOUR_KSMTUNED},
+        {"sh\n", COMMAND("/bin/sh\0-x\0/usr/sbin/ksmtuned"), NEIGHBOUR_KSMTUNED},
+        /* They speak of them, and aren't them. */
+        {"vi\n", COMMAND("vi\0/usr/sbin/momd"), NEIGHBOUR_INVALID},
+        {"bash\n", COMMAND("bash\0-c\0grep momd /var/log/syslog"), NEIGHBOUR_INVALID},
+        {"python3\n", COMMAND("python3\0/usr/bin/other\0momd"), NEIGHBOUR_INVALID},
+        {"python3\n", COMMAND("python3"), NEIGHBOUR_INVALID},
+        {"python3\n", "", 0, NEIGHBOUR_INVALID},
+        {"python3\n", "python3\0/usr/sbin/momd", 10, NEIGHBOUR_INVALID}, /* cut off */
+        {"momd2\n", COMMAND("momd2"), NEIGHBOUR_INVALID},
+        {"kworker/0:1-mom\n", "", 0, NEIGHBOUR_INVALID},
+        {"", "", 0, NEIGHBOUR_INVALID},
+        {"ballastd\n", COMMAND("/usr/sbin/ballastd\0--system"), NEIGHBOUR_INVALID}, /* known by its lock */
+    };
+    pid_t pids[NEIGHBOUR_MAX];
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        add_process("4711", cases[i].comm, cases[i].command, cases[i].length);
+        memset(pids, 0x55, sizeof(pids));
+        ck_assert_int_eq(neighbour_scan(folder, geteuid(), pids), 0);
+        for (Neighbour n = 0; n < NEIGHBOUR_MAX; n++)
+            ck_assert_msg(pids[n] == (n == cases[i].found ? 4711 : 0), "%s %s", cases[i].comm,
+                          cases[i].command);
+        remove_process("4711");
+    }
+}
+END_TEST
+
+/* A process goes between two looks at it; what is no process is passed over; a script's very long name. */
+START_TEST(odd_folders)
+{
+    char command[4096], path[64];
+    pid_t pids[NEIGHBOUR_MAX];
+
+    add_process("1", "init\n", "init", 5);
+    add_process("22", "python3\n", "", 0);
+    memset(command, 'x', sizeof(command));
+    write_file("22", "cmdline", command, sizeof(command));
+    add_process("333", "momd\n", "momd", 5);
+    add_process("self", "ksmtuned\n", "ksmtuned", 9);
+    add_process("12x", "ksmtuned\n", "ksmtuned", 9);
+    add_process("99999999999", "ksmtuned\n", "ksmtuned", 9);
+    snprintf(path, sizeof(path), "%s/44", folder);
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    ck_assert_int_eq(neighbour_scan(folder, geteuid(), pids), 0);
+    ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 333);
+    ck_assert_int_eq(pids[NEIGHBOUR_KSMTUNED], 0);
+    for (size_t i = 0; i < 6; i++)
+        remove_process((const char *[]){"1", "22", "333", "self", "12x", "99999999999"}[i]);
+    rmdir(path);
+    ck_assert_int_eq(neighbour_scan("/nowhere", 0, pids), -ENOENT);
+}
+END_TEST
+
+/* Anybody may call a process momd: an ordinary user's isn't one. Whose it is says its folder. */
+START_TEST(whose_processes_count)
+{
+    pid_t pids[NEIGHBOUR_MAX];
+    struct stat st;
+    char path[64];
+
+    add_process("7", "momd\n", "momd", 5);
+    snprintf(path, sizeof(path), "%s/7", folder);
+    if (geteuid() == 0)
+        ck_assert_int_eq(chown(path, STRANGER, STRANGER), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    if (st.st_uid >= 1000) {
+        ck_assert_int_eq(neighbour_scan(folder, st.st_uid + 1, pids), 0);
+        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 0);
+        ck_assert_int_eq(neighbour_scan(folder, st.st_uid, pids), 0);
+        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 7);
+    }
+    if (geteuid() == 0) {
+        ck_assert_int_eq(chown(path, 107, 107), 0); /* a system user */
+        ck_assert_int_eq(neighbour_scan(folder, 5, pids), 0);
+        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 7);
+    }
+    remove_process("7");
+}
+END_TEST
+
+/* The machine's own, and what that costs. */
+START_TEST(this_machine)
+{
+    pid_t pids[NEIGHBOUR_MAX];
+    usec_t begin = now_usec(CLOCK_MONOTONIC);
+
+    ck_assert_int_eq(neighbour_scan("/proc", geteuid(), pids), 0);
+    printf("a scan of /proc took %" PRIu64 " us\n", now_usec(CLOCK_MONOTONIC) - begin);
+    ck_assert_int_eq(pids[NEIGHBOUR_BALLASTD], 0);
+}
+END_TEST
+
+START_TEST(lock_names)
+{
+    char a[NEIGHBOUR_LOCK_MAX], b[NEIGHBOUR_LOCK_MAX], other[32], path[64], uri[300];
+
+    ck_assert_str_eq(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("qemu:///system", b));
+    ck_assert_ptr_nonnull(strstr(a, "qemu:///system"));
+    ck_assert_str_ne(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("test:///default", b));
+    /* The folder of the sockets tells sessions apart, by whatever path it is named; of others it says
+     * nothing. */
+    strcpy(other, "/tmp/ballast-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(other));
+    setenv("XDG_RUNTIME_DIR", folder, 1);
+    neighbour_lock_name("qemu:///session", a);
+    snprintf(path, sizeof(path), "%s/.", folder);
+    setenv("XDG_RUNTIME_DIR", path, 1);
+    ck_assert_str_eq(neighbour_lock_name("qemu:///session", b), a);
+    setenv("XDG_RUNTIME_DIR", other, 1);
+    ck_assert_str_ne(neighbour_lock_name("qemu:///session", b), a);
+    ck_assert_str_ne(neighbour_lock_name("qemu:///session?socket=/x", a), b);
+    neighbour_lock_name("qemu:///system", a);
+    setenv("XDG_RUNTIME_DIR", folder, 1);
+    ck_assert_str_eq(neighbour_lock_name("qemu:///system", b), a);
+    ck_assert_int_eq(rmdir(other), 0);
+    ck_assert_str_ne(neighbour_lock_name("qemu:///session", a), "");
+
+    /* Two long ones that differ in their ends only. */
+    memset(uri, 'x', sizeof(uri));
+    uri[sizeof(uri) - 1] = '\0';
+    neighbour_lock_name(uri, a);
+    uri[sizeof(uri) - 2] = 'y';
+    ck_assert_str_ne(neighbour_lock_name(uri, b), a);
+    ck_assert_uint_lt(strlen(a), NEIGHBOUR_LOCK_MAX);
+}
+END_TEST
+
+/* Another process takes the lock as that user, and ends when the descriptor that is returned is closed. */
+static pid_t other_takes(const char *name, uid_t uid, int *ret_end)
+{
+    int end[2], ready[2];
+    char byte;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(end), 0);
+    ck_assert_int_eq(pipe(ready), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        NeighbourLock l;
+
+        close(end[1]);
+        if (uid != geteuid() && setresuid(uid, uid, uid) < 0)
+            _exit(1);
+        if (neighbour_lock(name, uid, &l) < 0 || !l.ours)
+            _exit(1);
+        if (write(ready[1], "x", 1) != 1 || read(end[0], &byte, 1) != 0)
+            _exit(1);
+        _exit(0);
+    }
+    close(end[0]);
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    *ret_end = end[1];
+    return pid;
+}
+
+static void other_ends(pid_t pid, int end)
+{
+    int status;
+
+    close(end);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+
+static bool hung_up(int fd)
+{
+    struct pollfd p = {.fd = fd};
+
+    ck_assert_int_ge(poll(&p, 1, 0), 0);
+    return p.revents & POLLHUP;
+}
+
+START_TEST(lock_of_another)
+{
+    char name[NEIGHBOUR_LOCK_MAX];
+    NeighbourLock l, many[100];
+    pid_t pid;
+    int end;
+
+    snprintf(name, sizeof(name), "ballast-test-%d", getpid());
+    pid = other_takes(name, geteuid(), &end);
+    ck_assert_int_eq(neighbour_lock(name, geteuid(), &l), 0);
+    ck_assert(!l.ours);
+    ck_assert_int_eq(l.pid, pid);
+    ck_assert_uint_eq(l.uid, geteuid());
+    ck_assert(!hung_up(l.fd));
+    /* It tells at once when the other ends, and then the lock is free. */
+    other_ends(pid, end);
+    ck_assert(hung_up(l.fd));
+    neighbour_lock_done(&l);
+    ck_assert_int_eq(l.fd, -EBADF);
+    ck_assert_int_eq(neighbour_lock(name, geteuid(), &l), 0);
+    ck_assert(l.ours);
+
+    /* However many ask, none waits. */
+    for (size_t i = 0; i < ELEMENTSOF(many); i++) {
+        int r = neighbour_lock(name, geteuid(), &many[i]);
+
+        ck_assert_msg(r == 0 || r == -EAGAIN, "%zu: %d", i, r);
+        ck_assert_int_eq(many[i].fd >= 0, r == 0);
+        ck_assert_int_eq(i < 60 && r != 0, 0);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(many); i++)
+        neighbour_lock_done(&many[i]);
+    neighbour_lock_done(&l);
+}
+END_TEST
+
+START_TEST(lock_of_an_ordinary_user)
+{
+    char name[NEIGHBOUR_LOCK_MAX];
+    NeighbourLock l;
+    pid_t pid;
+    int end;
+
+    if (geteuid() != 0) {
+        printf("skipped: becoming another user needs root\n");
+        return;
+    }
+    snprintf(name, sizeof(name), "ballast-test-%d", getpid());
+    pid = other_takes(name, STRANGER, &end);
+    ck_assert_int_eq(neighbour_lock(name, 0, &l), -EPERM);
+    ck_assert_int_eq(l.fd, -EBADF);
+    ck_assert_uint_eq(l.uid, STRANGER);
+    ck_assert_int_eq(neighbour_lock(name, STRANGER, &l), 0); /* to its own user it counts */
+    ck_assert(!l.ours);
+    neighbour_lock_done(&l);
+    other_ends(pid, end);
+
+    pid = other_takes(name, 107, &end);
+    ck_assert_int_eq(neighbour_lock(name, STRANGER, &l), 0);
+    ck_assert_uint_eq(l.uid, 107);
+    neighbour_lock_done(&l);
+    other_ends(pid, end);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("neighbour");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, processes);
+    tcase_add_test(tc, odd_folders);
+    tcase_add_test(tc, whose_processes_count);
+    tcase_add_test(tc, this_machine);
+    tcase_add_test(tc, lock_names);
+    tcase_add_test(tc, lock_of_another);
+    tcase_add_test(tc, lock_of_an_ordinary_user);
+    return run_tests(tc);
+}
