@@ -157,6 +157,14 @@ static int put_mode(const Screen *screen, json_object *status)
     return put_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
 }
 
+/* Which memory, where it isn't the whole host's. */
+static int put_scope(const Screen *screen, json_object *status)
+{
+    const char *scope = json_text(status, "host.scope");
+
+    return scope && strcmp(scope, "system") != 0 ? put_line(screen, "Scope", STYLE_PLAIN, scope) : 0;
+}
+
 static int put_host(const Screen *screen, json_object *status)
 {
     double total = json_real(status, "host.total_bytes"),
@@ -295,11 +303,18 @@ static int put_why(const Screen *screen, json_object *status)
     return put_line(screen, "Now", STYLE_BOLD, json_text(status, "why") ?: "not known");
 }
 
+static int put_neighbours(const Screen *screen, json_object *status)
+{
+    const char *neighbours = json_text(status, "neighbours");
+
+    return neighbours ? put_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
+}
+
 int view_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why,    put_host,    put_pressure, put_pending,
-        put_lacking, put_guests, put_libvirt, put_policy,   put_cycle,
+        put_mode,    put_why,     put_neighbours, put_scope,   put_host,   put_pressure,
+        put_pending, put_lacking, put_guests,     put_libvirt, put_policy, put_cycle,
     };
     int r = 0;
 

@@ -30,6 +30,7 @@ void describe_field(Dict *d, const FieldInfo *info, double value)
 
 static void describe_host(Dict *d, const Manager *m)
 {
+    dict_text(d, "scope", m->scope ? m->scope->path : "system");
     if (m->host_valid) {
         for (HostField f = 0; f < HOST_FIELD_MAX; f++)
             if (f != HOST_FIELD_PENDING && host_has(&m->host, f))
@@ -91,12 +92,14 @@ static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
 
 void describe_status(Dict *d, const Manager *m, usec_t now_usec)
 {
-    char why[DICT_TEXT_MAX];
+    char why[DICT_TEXT_MAX], neighbours[NEIGHBOURS_TEXT_MAX];
 
     manager_why(m, why, sizeof(why));
+    neighbours_text(m, neighbours, sizeof(neighbours));
     dict_text(d, "version", BALLAST_VERSION);
     dict_text(d, "mode", guest_mode_to_string(m->mode));
     dict_text(d, "why", why);
+    dict_known(d, "neighbours", neighbours);
     dict_age(d, "uptime_usec", m->started_usec, now_usec);
 
     dict_open(d, "host");
