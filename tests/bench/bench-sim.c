@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a host and its guests fare in 10,000 simulated seconds: left alone, under MOM's default policy, under
+ * Ballast's. The same guests ask for the same memory in each. */
+
+#include <string.h>
+
+#include "base/macro.h"
+#include "tests/sim/figures.h"
+
+int main(void)
+{
+    const char *source = getenv("BALLAST_SOURCE");
+    char path[4096];
+    bool failed = false;
+
+    (void) snprintf(path, sizeof(path), "%s/policy/balloon.policy", source ? source : ".");
+    sim_print_head();
+    for (unsigned seed = 0; seed < SIM_SEEDS; seed++)
+        for (int p = 0; p < SIM_POLICY_MAX; p++) {
+            SimFigures f;
+            int r = sim_run(seed, (SimPolicy) p, path, &f);
+
+            if (r < 0) {
+                fprintf(stderr, "%s: %s\n", path, strerror(-r));
+                return EXIT_FAILURE;
+            }
+            sim_print(seed, (SimPolicy) p, &f);
+            if (f.checks.failures > 0) {
+                fprintf(stderr, "%s (and %u more)\n", f.checks.text, f.checks.failures - 1);
+                failed = true;
+            }
+        }
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/sim/ballast.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+
+/* As cycle.c has them. */
+#define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
+#define STATS_AGENTLESS_USEC (2 * USEC_PER_SEC)
+#define STATS_MOVING_USEC    (200 * USEC_PER_MSEC)
+#define REPORT_MOVING_USEC   (250 * USEC_PER_MSEC)
+#define REPORT_FAST_USEC     (10 * USEC_PER_SEC)
+#define REPORT_CALM_USEC     (2 * USEC_PER_SEC)
+#define CYCLE_FEED_USEC      (100 * USEC_PER_MSEC)
+
+/* As the agent's trigger has them. */
+#define TRIGGER_WINDOW_USEC USEC_PER_SEC
+#define TRIGGER_STALL_USEC  (75.0 * (double) USEC_PER_MSEC)
+
+/* ---- What guest.c asks of its manager ---- */
+
+static Ballast *ballast_of(Manager *m)
+{
+    return (Ballast *) m;
+}
+
+void manager_wake(Manager *m)
+{
+    ballast_of(m)->next_usec = 0;
+}
+
+int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
+{
+    Ballast *b = ballast_of(m);
+    usec_t now = b->world->now_usec;
+    double from;
+    size_t i = 0;
+    int r;
+
+    while (b->guests[i].guest != g)
+        i++;
+    from = b->world->guests[i].target;
+    guest_sent(g, target_bytes, now);
+    r = sim_set_memory(b->world, i, (double) target_bytes);
+    guest_set_done(g, r, now);
+    if (r >= 0) {
+        b->moved += fabs((double) target_bytes - from);
+        checks_sent(&b->checks, b->world, i, from, (double) target_bytes);
+    }
+    return 0;
+}
+
+/* ---- Guests ---- */
+
+static int appear(Ballast *b, size_t i)
+{
+    const SimGuest *g = &b->world->guests[i];
+    usec_t now = b->world->now_usec;
+    DomainInfo info = {.id = (int) i,
+                       .persistent = true,
+                       .maximum_bytes = (uint64_t) g->full,
+                       .current_bytes = (uint64_t) g->full,
+                       .configured_current_bytes = (uint64_t) g->full,
+                       .has_balloon = true,
+                       .free_page_reporting = g->kind->reports_free,
+                       .entitlement = ENTITLEMENT_NONE};
+    BallastGuest *k = &b->guests[i];
+
+    (void) snprintf(info.uuid, sizeof(info.uuid), "%s", g->uuid);
+    (void) snprintf(info.name, sizeof(info.name), "%s", g->uuid);
+    info.entitlement.shares = g->shares;
+    info.entitlement.min_bytes = (uint64_t) g->floor;
+    *k = (BallastGuest){.boot_usec = g->boot_usec};
+    return guest_new(&b->manager, &info, now, &k->guest);
+}
+
+static void disappear(Ballast *b, size_t i)
+{
+    const Guest *g = b->guests[i].guest;
+
+    checks_claims(&b->checks, b->world, i, g->claim.claims, g->claim.false_claims);
+    b->guests[i].guest = guest_free(b->guests[i].guest);
+}
+
+static void send_message(BallastGuest *k, const SimWorld *w, const SimGuest *g, DistressCause cause)
+{
+    BallastMessage *m = &k->queue[k->last % BALLAST_QUEUE];
+
+    if (k->last - k->first == BALLAST_QUEUE)
+        return;
+    k->last++;
+    m->due_usec = w->now_usec + g->report_delay_usec;
+    m->cause = cause;
+    sim_report(w, g, &m->report);
+}
+
+/* What its agent does: reports at the pace that it was asked for, and looks each second whether tasks stand
+ * still. */
+static void run_agent(Ballast *b, BallastGuest *k, const SimGuest *g)
+{
+    const SimWorld *w = b->world;
+    usec_t now = w->now_usec;
+
+    if (now >= k->report_usec) {
+        send_message(k, w, g, 0);
+        k->report_usec = now + k->guest->report_interval_usec;
+    }
+    if (usec_since(k->told_usec, now) < TRIGGER_WINDOW_USEC)
+        return;
+    if (g->kind->cries || g->stall_usec - k->told_stall_usec >= TRIGGER_STALL_USEC)
+        send_message(k, w, g, DISTRESS_PSI);
+    k->told_usec = now;
+    k->told_stall_usec = g->stall_usec;
+}
+
+static void receive(BallastGuest *k, usec_t now)
+{
+    while (k->first != k->last && k->queue[k->first % BALLAST_QUEUE].due_usec <= now) {
+        const BallastMessage *m = &k->queue[k->first++ % BALLAST_QUEUE];
+        bool waited =
+            k->guest->balloon.settled_usec > 0 && !k->guest->balloon.moving && guest_is_moving(k->guest, now);
+
+        guest_report(k->guest, &m->report, now);
+        if (waited && !guest_is_moving(k->guest, now))
+            manager_wake(k->guest->manager);
+        if (m->cause != 0)
+            guest_distressed(k->guest, m->cause, true, now);
+    }
+}
+
+/* What libvirt tells: of all guests the balloon's size and RSS, of those without agent the balloon driver's
+ * stats, as guest_stats() takes them (which knows the wall clock's time only). */
+static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
+{
+    const SimWorld *w = b->world;
+    usec_t now = w->now_usec;
+    Guest *guest = k->guest;
+    bool watched = guest->balloon.moving || guest->cancel || balloon_is_suspect(&guest->balloon) ||
+                   !guest->balloon.known;
+    usec_t every = watched                               ? STATS_MOVING_USEC
+                   : g->kind->source == SIM_SOURCE_AGENT ? STATS_AGENT_USEC
+                                                         : STATS_AGENTLESS_USEC;
+
+    if (k->stats_usec > 0 && usec_since(k->stats_usec, now) < every)
+        return;
+    k->stats_usec = now;
+    guest->stats.has_rss = true;
+    guest->stats.rss_bytes = (uint64_t) sim_rss(w, g);
+    guest->stats_usec = now;
+    guest_balloon_seen(guest, (uint64_t) g->current, now);
+    guest_look_at_yield(guest, now);
+    if (g->kind->source != SIM_SOURCE_LIBVIRT)
+        return;
+    guest->newest[GUEST_SOURCE_LIBVIRT] = (Sample){.at_usec = now, .source = GUEST_SOURCE_LIBVIRT};
+    sim_report(w, g, &guest->newest[GUEST_SOURCE_LIBVIRT].report);
+    history_add(&guest->history, &guest->newest[GUEST_SOURCE_LIBVIRT]);
+    guest_judge(guest, now);
+}
+
+static void set_interval(const Ballast *b, BallastGuest *k, usec_t now)
+{
+    Guest *g = k->guest;
+    usec_t interval = REPORT_INTERVAL_DEFAULT_USEC;
+
+    if (guest_is_moving(g, now))
+        k->fast_usec = now + REPORT_FAST_USEC;
+    if (now < k->fast_usec)
+        interval = REPORT_MOVING_USEC;
+    else if (b->manager.plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
+        interval = REPORT_CALM_USEC;
+    g->report_interval_usec = interval;
+}
+
+static void tend_guest(Ballast *b, size_t i)
+{
+    const SimGuest *g = &b->world->guests[i];
+    BallastGuest *k = &b->guests[i];
+    usec_t now = b->world->now_usec;
+
+    see_stats(b, k, g);
+    if (g->kind->source == SIM_SOURCE_AGENT) {
+        set_interval(b, k, now);
+        run_agent(b, k, g);
+        receive(k, now);
+    }
+    guest_settle(k->guest, now);
+    if (k->guest->cancel && sim_set_memory(b->world, i, (double) k->guest->balloon.actual_bytes) == 0)
+        k->guest->cancel = false;
+}
+
+/* ---- A cycle ---- */
+
+static void sense_host(Ballast *b)
+{
+    const SimWorld *w = b->world;
+    HostFields *h = &b->manager.host;
+
+    *h = (HostFields){};
+    host_set(h, HOST_FIELD_TOTAL, w->total);
+    host_set(h, HOST_FIELD_AVAILABLE, sim_available(w));
+    host_set(h, HOST_FIELD_FREE, sim_available(w));
+    host_set(h, HOST_FIELD_SWAP_TOTAL, w->total);
+    host_set(h, HOST_FIELD_SWAP_FREE, fmax(0, w->total - w->swapped));
+}
+
+/* Returns whether memory is on its way to the host. */
+static bool apply(Ballast *b, const Snapshot *s, const size_t *index)
+{
+    Manager *m = &b->manager;
+    bool coming = m->plan.pending_bytes > 0;
+    double given = checks_given(b->world);
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const Decision *d = &m->plan.decisions[i];
+        Guest *g = b->guests[index[i]].guest;
+
+        if (!d->send)
+            continue;
+        if (manager_move(m, g, d->target_bytes, d->reason) < 0)
+            continue;
+        coming = coming || d->target_bytes < s->guests[i].standing_bytes;
+        if (s->guests[i].distress && m->plan.pressure != HOST_PRESSURE_NONE &&
+            d->target_bytes > s->guests[i].standing_bytes)
+            claim_given(&g->claim, d->target_bytes - s->guests[i].standing_bytes, g->stats.rss_bytes,
+                        s->now_usec);
+    }
+    checks_gifts(&b->checks, b->world, given);
+    return coming;
+}
+
+static void cycle(Ballast *b)
+{
+    Manager *m = &b->manager;
+    SnapshotGuest guests[SIM_GUESTS_MAX];
+    size_t index[SIM_GUESTS_MAX];
+    Snapshot s = {.now_usec = b->world->now_usec, .guests = guests};
+
+    sense_host(b);
+    s.host = m->host;
+    for (size_t i = 0; i < b->world->n; i++)
+        if (b->guests[i].guest) {
+            index[s.n_guests] = i;
+            guest_settle(b->guests[i].guest, s.now_usec);
+            guest_snapshot(b->guests[i].guest, s.now_usec, &guests[s.n_guests++]);
+        }
+    plan_done(&m->plan);
+    b->next_usec = s.now_usec + USEC_PER_SEC;
+    if (plan_make(&s, m->policy, &m->config->guard, &m->plan) < 0)
+        abort();
+    checks_plan(&b->checks, b->world, &m->config->guard, &s, &m->plan, index);
+    if (apply(b, &s, index) && m->plan.lacking_bytes > 0)
+        b->next_usec = s.now_usec + CYCLE_FEED_USEC;
+}
+
+int ballast_init(Ballast *b, SimWorld *w, const char *policy)
+{
+    int r;
+
+    *b = (Ballast){.world = w, .manager = {.mode = GUEST_MODE_AUTO}};
+    r = config_new(&b->manager.config);
+    if (r < 0)
+        return r;
+    return policy_load_file(policy, NULL, &b->manager.policy);
+}
+
+void ballast_done(Ballast *b)
+{
+    for (size_t i = 0; i < SIM_GUESTS_MAX; i++)
+        if (b->guests[i].guest)
+            disappear(b, i);
+    plan_done(&b->manager.plan);
+    b->manager.config = config_free(b->manager.config);
+    b->manager.policy = policy_free(b->manager.policy);
+}
+
+void ballast_tick(Ballast *b)
+{
+    const SimWorld *w = b->world;
+
+    checks_tick(&b->checks, w);
+    for (size_t i = 0; i < w->n; i++) {
+        const SimGuest *g = &w->guests[i];
+        BallastGuest *k = &b->guests[i];
+
+        if (k->guest && (!g->present || g->boot_usec != k->boot_usec))
+            disappear(b, i);
+        if (!k->guest && g->present && appear(b, i) < 0)
+            abort();
+        if (k->guest)
+            tend_guest(b, i);
+    }
+    if (w->now_usec >= b->next_usec)
+        cycle(b);
+}

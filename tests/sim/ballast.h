@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Ballast on the simulated host: its guests (host-agent/guest.c and all that they are made of), its default
+ * policy, its guard and its plan are the daemon's own. What stands here is what the daemon's loop does around
+ * them, on simulated time: reports and stats come, cycles run, targets go out. */
+
+#include "host-agent/manager.h"
+#include "tests/sim/checks.h"
+#include "tests/sim/world.h"
+
+#define BALLAST_QUEUE 32U
+
+/* A message of an agent on its way. cause: 0 for a report. */
+typedef struct BallastMessage {
+    usec_t due_usec;
+    DistressCause cause;
+    Report report;
+} BallastMessage;
+
+typedef struct BallastGuest {
+    Guest *guest; /* NULL: isn't running */
+    usec_t boot_usec;
+    BallastMessage queue[BALLAST_QUEUE];
+    unsigned first, last; /* of the queue, counted up */
+    usec_t report_usec, fast_usec, stats_usec, told_usec;
+    double told_stall_usec;
+} BallastGuest;
+
+typedef struct Ballast {
+    Manager manager; /* first: what guest.c calls comes back with it */
+    SimWorld *world;
+    BallastGuest guests[SIM_GUESTS_MAX];
+    usec_t next_usec; /* cycle */
+    double moved;
+    Checks checks;
+} Ballast;
+
+/* policy: a file. 0 or -errno. */
+int ballast_init(Ballast *b, SimWorld *w, const char *policy);
+void ballast_done(Ballast *b);
+/* To be called after each tick of the world. */
+void ballast_tick(Ballast *b);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What must hold at every moment of a simulation, whatever guests do. The first thing that doesn't is put
+ * into words; the rest is counted. */
+
+#include "host-agent/decide/plan.h"
+#include "tests/sim/world.h"
+
+#define CHECKS_TEXT_MAX 512
+
+/* The last part of a phase. Nobody's demand has changed for 240 s then. */
+#define CHECKS_REST_USEC    (200 * USEC_PER_SEC)
+/* What may be moved to and fro at rest, of one guest's full size in a minute: it is looked whether page cache
+ * is missed. A step is 2 %, taken and given back; who was found to miss it is left alone for ever longer. */
+#define CHECKS_PROBE_RATIO  0.03
+/* What may be moved at all then, of the host's total in a minute: what guests were once found to need fades,
+ * and is taken bit by bit. */
+#define CHECKS_REST_RATIO   0.01
+/* How often one guest's target may turn round in a phase. */
+#define CHECKS_TURNS_MAX    12U
+/* How long a guest in distress may wait for a growth target while there is room, or another has memory to
+ * spare and isn't giving yet … */
+#define CHECKS_SERVED_USEC  (2 * USEC_PER_SEC)
+/* … and how long in all, with what others need to release it. */
+#define CHECKS_RELEASE_USEC (10 * USEC_PER_SEC)
+/* Demand is looked back at for this long when the host becomes critical. */
+#define CHECKS_BLAME_SEC    60U
+
+typedef struct CheckedGuest {
+    usec_t boot_usec;
+    int direction;             /* of its last move: 1, -1; 0: none yet */
+    unsigned turns;            /* in this phase */
+    double rest_up, rest_down; /* moved in this phase, at rest */
+    bool waits;
+    usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
+} CheckedGuest;
+
+typedef struct Checks {
+    char text[CHECKS_TEXT_MAX]; /* of the first failure */
+    unsigned failures;
+    uint64_t phase;
+    CheckedGuest guests[SIM_GUESTS_MAX];
+    double demanded[CHECKS_BLAME_SEC]; /* the world's, in each of the last seconds */
+    bool critical;
+
+    /* The most that was seen of what has a bound, and how often it was there to be seen. */
+    unsigned most_turns;
+    double most_probed; /* of full in a minute */
+    double most_moved;  /* of the host's total in a minute, at rest */
+    usec_t longest_idle_usec, longest_wait_usec;
+    unsigned served, donations, gifts, false_claims;
+} Checks;
+
+/* After each tick of the world. */
+void checks_tick(Checks *c, const SimWorld *w);
+/* Before a plan is carried out; index: of the snapshot's guests in the world. */
+void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const Snapshot *s, const Plan *p,
+                 const size_t *index);
+/* After each target that was sent. */
+void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double to);
+/* What guests were given and may still touch; and when all of a plan's targets were sent, with what it was
+ * before. */
+double checks_given(const SimWorld *w);
+void checks_gifts(Checks *c, const SimWorld *w, double before);
+/* A guest that isn't in want claims ever more rarely. */
+void checks_claims(Checks *c, const SimWorld *w, size_t guest, unsigned claims, unsigned false_claims);
