@@ -100,11 +100,20 @@ static SnapshotGuest random_guest(Random *r)
     g.reboot = one_in(r, 10);
     g.stalled = one_in(r, 10);
     g.promised_bytes = one_in(r, 4) ? random_size(r, g.maximum_bytes) : 0;
+    g.hurting = one_in(r, 10);
+    g.comfort_bytes = random_size(r, 2 * g.maximum_bytes);
+    g.spared = one_in(r, 10);
+    g.needed_bytes = one_in(r, 4) ? random_size(r, 2 * g.maximum_bytes) : 0;
+    g.claim_refused = one_in(r, 8) ? "it claimed too much" : NULL;
+    g.growth_bytes = one_in(r, 4) ? random_size(r, 2 * g.maximum_bytes) : 0;
+    g.entitled_full = one_in(r, 4);
+    g.shares = one_in(r, 3) ? (double) (1 + random_below(r, 5000)) : 0;
     g.shrink_rate = one_in(r, 2) ? 0 : (double) random_size(r, 4 * GIB);
     random_stat(r, &g, GUEST_FIELD_AVAILABLE);
     random_stat(r, &g, GUEST_FIELD_FREE);
     random_stat(r, &g, GUEST_FIELD_CACHE);
     random_stat(r, &g, GUEST_FIELD_RESIDENT_FREE);
+    random_stat(r, &g, GUEST_FIELD_PSI_MEMORY_SOME);
     random_stat(r, &g, GUEST_FIELD_SWAP_TOTAL);
     random_stat(r, &g, GUEST_FIELD_SWAP_FREE);
     if (one_in(r, 3))
@@ -122,6 +131,8 @@ static void random_world(Random *r, World *w)
 {
     w->s = (Snapshot){.guests = w->guests, .n_guests = random_below(r, GUESTS_MAX + 1)};
     w->s.host = fixture_host(random_size(r, one_in(r, 2) ? 12 * GIB : HOST_TOTAL));
+    if (one_in(r, 4))
+        host_set(&w->s.host, HOST_FIELD_SWAP_TOTAL, 0);
     if (one_in(r, 20))
         w->s.host.present &= random_next(r);
     for (unsigned i = 0; i < w->s.n_guests; i++) {
@@ -141,16 +152,41 @@ static uint64_t floor_of(const SnapshotGuest *g)
     return MIN((g->floor_bytes + KIB - 1) / KIB * KIB, full_of(g));
 }
 
+static uint64_t grown_of(const SnapshotGuest *g)
+{
+    return MAX(full_of(g), MIN(g->growth_bytes, g->maximum_bytes) / KIB * KIB);
+}
+
+static uint64_t ceiling_of(const SnapshotGuest *g)
+{
+    return g->distress ? grown_of(g) : full_of(g);
+}
+
+static double critical_of(const Snapshot *s)
+{
+    bool no_swap =
+        host_has(&s->host, HOST_FIELD_SWAP_TOTAL) && host_get(&s->host, HOST_FIELD_SWAP_TOTAL) == 0;
+    double total = host_has(&s->host, HOST_FIELD_TOTAL) ? host_get(&s->host, HOST_FIELD_TOTAL) : INFINITY;
+
+    return fmin(0.05 * total, 8.0 * GIB) * (no_swap ? 2 : 1);
+}
+
+static bool is_critical(const Snapshot *s)
+{
+    return host_has(&s->host, HOST_FIELD_AVAILABLE) &&
+           host_get(&s->host, HOST_FIELD_AVAILABLE) < floor(critical_of(s));
+}
+
 static bool is_held(const SnapshotGuest *g)
 {
     return g->mode == GUEST_MODE_OFF || g->pinned || g->busy || g->current_bytes == 0 ||
            g->standing_bytes == 0 || full_of(g) == 0;
 }
 
-static bool is_kept(const SnapshotGuest *g)
+static bool is_kept(const SnapshotGuest *g, bool critical)
 {
-    return g->distress || g->released || g->reboot || g->stalled || g->moving ||
-           g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
+    return g->distress || ((g->hurting || g->spared) && !critical) || g->released || g->reboot ||
+           g->stalled || g->moving || g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
            g->age_usec > config.stale_usec;
 }
 
@@ -178,30 +214,34 @@ static uint64_t cost_of(const SnapshotGuest *g, const Decision *d)
     return LESS_BY(d->target_bytes, has);
 }
 
-static double room_of(const Snapshot *s)
+/* Negative where more is spoken for than there is. */
+static double balance_of(const Snapshot *s)
 {
-    double room = host_get(&s->host, HOST_FIELD_AVAILABLE);
+    double room = host_get(&s->host, HOST_FIELD_AVAILABLE) - critical_of(s) * 9 / 8;
 
-    room -= host_has(&s->host, HOST_FIELD_TOTAL)
-                ? fmin(0.05 * host_get(&s->host, HOST_FIELD_TOTAL), 8.0 * GIB)
-                : 8.0 * GIB;
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
         uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
 
         room -= (double) MAX(coming, g->promised_bytes);
     }
-    return fmax(room, 0);
+    return room;
 }
 
-static const char *broken_shrink(const SnapshotGuest *g, uint64_t target)
+static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool critical)
 {
+    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double step = (g->shrink_rate > 0 ? g->shrink_rate : config.step_rate_default) * 2;
     double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
     double change = (double) (g->standing_bytes - target);
 
-    if (is_kept(g))
+    if (is_kept(g, critical))
         return "shrunk though a rule forbids it";
+    if (!critical && target < MIN(g->needed_bytes, grown_of(g)))
+        return "shrunk below what it was found to need";
+    if (g->source == GUEST_SOURCE_LIBVIRT &&
+        (double) target < (double) g->current_bytes - 0.5 * field(g, f) - 1)
+        return "shrunk by too much for one without agent";
     if (target < floor_of(g))
         return "shrunk below its floor";
     if (g->standing_bytes < floor_of(g))
@@ -218,16 +258,33 @@ static const char *broken_shrink(const SnapshotGuest *g, uint64_t target)
 static const char *broken_growth(const SnapshotGuest *g, uint64_t target)
 {
     double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
-    bool wanted_by_guard = g->distress || g->reboot || g->standing_bytes < floor_of(g);
+    bool wanted_by_guard = g->distress || g->hurting || g->reboot || g->standing_bytes < floor_of(g);
 
-    if (target > full_of(g))
-        return "grown above its full size";
+    if (target > ceiling_of(g))
+        return "grown above what it may have";
     if ((double) (target - g->standing_bytes) < floor(band) && !wanted_by_guard && target != full_of(g))
         return "a growth that isn't worth it";
     return NULL;
 }
 
-static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
+static const char *broken_donor(const SnapshotGuest *g, const Decision *d)
+{
+    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    double left = field(g, f) - ((double) g->current_bytes - (double) d->target_bytes);
+
+    if (d->target_bytes >= g->standing_bytes || !d->send)
+        return "gives nothing";
+    if (g->distress || g->hurting || g->spared)
+        return "gives though it suffers itself";
+    if (d->target_bytes < g->needed_bytes)
+        return "gives what it was found to need";
+    /* Where it stands below its size yet, what it has available may be more than that. */
+    if (left < 0.2 * (double) d->target_bytes - 1)
+        return "gives more than it can spare";
+    return NULL;
+}
+
+static const char *broken_guest(const SnapshotGuest *g, const Decision *d, bool critical)
 {
     if (!d->reason[0])
         return "nothing is said";
@@ -239,7 +296,9 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
         return "moved though a rule forbids it";
     if (d->target_bytes % KIB != 0 && d->target_bytes != g->current_bytes)
         return "not whole KiB";
-    return d->target_bytes < g->standing_bytes ? broken_shrink(g, d->target_bytes)
+    if (d->rule == GUARD_RULE_DONOR && broken_donor(g, d))
+        return broken_donor(g, d);
+    return d->target_bytes < g->standing_bytes ? broken_shrink(g, d->target_bytes, critical)
                                                : broken_growth(g, d->target_bytes);
 }
 
@@ -247,6 +306,8 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
 {
     bool distress_wants = false, others_grow = false;
     double growth = 0;
+    uint64_t lacking = 0;
+    size_t donors = 0;
 
     if (p->n_decisions != s->n_guests || !p->summary[0])
         return "no decision for each guest, or no summary";
@@ -255,15 +316,22 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         const Decision *d = p->decisions + i;
 
         growth += (double) cost_of(g, d);
+        donors += d->rule == GUARD_RULE_DONOR;
         if (g->mode != GUEST_MODE_AUTO)
             continue;
         /* Less than a KiB of room is no growth. */
-        if (g->distress && !is_held(g) && d->target_bytes < full_of(g))
+        if (g->distress && !is_held(g) && d->target_bytes < ceiling_of(g)) {
             distress_wants = true;
-        else if (!g->distress && cost_of(g, d) >= KIB)
+            lacking += g->claim_refused ? 0 : ceiling_of(g) - d->target_bytes;
+        }
+        if (!g->distress && cost_of(g, d) >= KIB)
             others_grow = true;
     }
-    if (growth > room_of(s) + 1)
+    if (p->lacking_bytes != lacking)
+        return "not what those in distress lack";
+    if (donors > 0 && lacking == 0)
+        return "somebody gives, and nobody lacks it";
+    if (growth > fmax(balance_of(s), 0) + 1)
         return "grown by more than the host has room for";
     if (distress_wants && others_grow)
         return "others grow while one in distress lacks memory";
@@ -277,7 +345,7 @@ static void check_plan(const Snapshot *s, const Plan *p, uint64_t seed, const ch
     if (why)
         ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: %s", seed, what, why);
     for (size_t i = 0; i < s->n_guests; i++) {
-        why = broken_guest(s->guests + i, p->decisions + i);
+        why = broken_guest(s->guests + i, p->decisions + i, is_critical(s));
         if (why)
             ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: guest %zu: %s (%" PRIu64 " → %" PRIu64
                          ", floor %" PRIu64 ", full %" PRIu64 "): %s",
@@ -413,21 +481,119 @@ START_TEST(test_no_policy)
 }
 END_TEST
 
-/* Guests that differ only in how much is free in them, and a host that lacks less than they have to spare:
- * who gives has more free memory than all who don't. */
-START_TEST(test_most_free_gives_first)
+/* What the host gets of a shrink from the size that guest i has after base: free memory that is resident
+ * first, then free memory that isn't, then cache. */
+static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
 {
-    _cleanup_(policy_freep) Policy *policy = load_shipped();
+    GuestField f =
+        guest_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE : GUEST_FIELD_FREE;
+    double taken = from < g->current_bytes ? (double) (g->current_bytes - from) : 0;
+    double unused = fmax(field(g, GUEST_FIELD_FREE) - field(g, GUEST_FIELD_LOW_WATERMARK) - taken, 0);
+    double resident = fmin(fmax(field(g, f) - taken, 0), unused), change = (double) from - (double) to;
+
+    return fmin(change, resident) + fmax(change - unused, 0);
+}
+
+/* How much is to be taken for those in distress, beside a plan in which nothing is. */
+static double lack_of(const Snapshot *s, const Plan *without)
+{
+    double lack = -balance_of(s);
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        uint64_t target = g->mode == GUEST_MODE_AUTO ? without->decisions[i].target_bytes : g->standing_bytes;
+
+        if (g->mode == GUEST_MODE_AUTO && g->distress && !is_held(g) && !g->claim_refused)
+            lack += (double) LESS_BY(ceiling_of(g), target);
+        if (target < g->standing_bytes)
+            lack -=
+                (double) LESS_BY(g->current_bytes, g->standing_bytes) + gain_of(g, g->standing_bytes, target);
+        else {
+            lack -= (double) LESS_BY(g->current_bytes, target);
+            lack += (double) LESS_BY(target, MAX(g->standing_bytes, g->current_bytes));
+        }
+    }
+    return lack;
+}
+
+/* Beside the same world where every claim is refused: only who gives is decided otherwise, and all of them
+ * together give what is lacking, and no more than the smallest move beyond it. */
+static const char *broken_gift(const Snapshot *s, const Plan *p, const Plan *without, size_t *ret_donors)
+{
+    double lack = lack_of(s, without), given = 0, smallest = 0;
+    size_t donors = 0;
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        uint64_t target = p->decisions[i].target_bytes, before = without->decisions[i].target_bytes;
+
+        if (without->decisions[i].rule == GUARD_RULE_DONOR)
+            return "somebody gives for a claim that is refused";
+        if (target != before && p->decisions[i].rule != GUARD_RULE_DONOR)
+            return "decided otherwise, and gives nothing";
+        if (p->decisions[i].rule != GUARD_RULE_DONOR)
+            continue;
+        if (target >= before)
+            return "gives no more than it would anyway";
+        donors++;
+        given += gain_of(g, before, target);
+        smallest = fmax(smallest, fmax(0.005 * (double) g->full_bytes, 4.0 * MIB) + KIB);
+    }
+    *ret_donors += donors;
+    if (donors > 0 && lack <= 0)
+        return "somebody gives, and enough is there or on its way";
+    if (given > fmax(lack, 0) + smallest)
+        return "more is taken than is lacking";
+    return without->lacking_bytes > 0 ? "a claim that is refused is waited for" : NULL;
+}
+
+START_TEST(test_gifts)
+{
+    size_t donors = 0;
+
+    for (uint64_t seed = first_seed(), end = seed + ROUNDS; seed < end; seed++) {
+        Random r = random_seeded(seed);
+        _cleanup_(plan_done) Plan p = {}, without = {};
+        World w;
+        const char *why;
+
+        random_world(&r, &w);
+        if (!host_has(&w.s.host, HOST_FIELD_AVAILABLE))
+            continue;
+        ck_assert_int_eq(plan_make(&w.s, NULL, &config, &p), 0);
+        /* What isn't refused is looked at in w, so the other world is a copy. */
+        {
+            SnapshotGuest copies[GUESTS_MAX];
+            Snapshot refused = w.s;
+
+            memcpy(copies, w.guests, sizeof copies);
+            refused.guests = copies;
+            for (size_t i = 0; i < refused.n_guests; i++)
+                copies[i].claim_refused = "refused";
+            ck_assert_int_eq(plan_make(&refused, NULL, &config, &without), 0);
+        }
+        why = broken_gift(&w.s, &p, &without, &donors);
+        if (why)
+            ck_abort_msg("BALLAST_SEED=%" PRIu64 ": %s: %s", seed, why, p.summary);
+    }
+    ck_assert_uint_gt(donors, ROUNDS / 100);
+}
+END_TEST
+
+/* Guests that differ only in how much is free in them, and less is asked for than they have to spare: who
+ * gives has more free memory than all who don't. */
+static void check_most_free_gives_first(const Policy *policy, uint64_t available_bytes, bool starved)
+{
     unsigned gave = 0, kept = 0;
 
     for (uint64_t seed = first_seed(), end = seed + ROUNDS / 10; seed < end; seed++) {
         Random r = random_seeded(seed);
         _cleanup_(plan_done) Plan p = {};
-        World w = {.s = {.guests = w.guests, .n_guests = 8}};
+        World w = {.s = {.guests = w.guests, .n_guests = 9}};
         double least_free_of_givers = INFINITY, most_free_of_others = 0;
 
-        w.s.host = fixture_host(20 * GIB - 16 * MIB - random_below(&r, 768) * MIB);
-        for (unsigned i = 0; i < 8; i++) {
+        w.s.host = fixture_host(available_bytes - 16 * MIB - random_below(&r, 768) * MIB);
+        for (unsigned i = 0; i < 9; i++) {
             double free_bytes = (double) ((600 + random_below(&r, 900)) * MIB);
 
             w.guests[i] = fixture_guest();
@@ -436,8 +602,12 @@ START_TEST(test_most_free_gives_first)
             guest_set(&w.guests[i].fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
             guest_set(&w.guests[i].fields, GUEST_FIELD_AVAILABLE, free_bytes + 256.0 * MIB);
         }
+        if (starved) {
+            fixture_size(w.guests + 8, 2 * GIB - 16 * MIB);
+            w.guests[8].distress = true;
+        }
         ck_assert_int_eq(plan_make(&w.s, policy, &config, &p), 0);
-        for (unsigned i = 0; i < 8; i++) {
+        for (unsigned i = 0; i < (starved ? 8U : 9U); i++) {
             double free_bytes = guest_get(&w.guests[i].fields, GUEST_FIELD_FREE);
 
             if (p.decisions[i].target_bytes < w.guests[i].standing_bytes) {
@@ -456,6 +626,20 @@ START_TEST(test_most_free_gives_first)
     ck_assert_uint_gt(gave, ROUNDS / 10);
     ck_assert_uint_gt(kept, ROUNDS / 10);
 }
+
+START_TEST(test_most_free_gives_first)
+{
+    _cleanup_(policy_freep) Policy *policy = load_shipped();
+
+    check_most_free_gives_first(policy, 20 * GIB, false);
+}
+END_TEST
+
+/* The same to one in distress, of which the host is short of up to 768 MiB. */
+START_TEST(test_most_free_gives_first_to_distress)
+{
+    check_most_free_gives_first(NULL, 5 * GIB + 640 * MIB, true);
+}
 END_TEST
 
 int main(void)
@@ -470,7 +654,9 @@ int main(void)
     tcase_add_loop_test(t, test_hostile_policy, 0, (int) ELEMENTSOF(hostile));
     tcase_add_test(t, test_shipped_policy);
     tcase_add_test(t, test_no_policy);
+    tcase_add_test(t, test_gifts);
     tcase_add_test(t, test_most_free_gives_first);
+    tcase_add_test(t, test_most_free_gives_first_to_distress);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

@@ -54,7 +54,10 @@ typedef struct Case {
     const char *busy, *pinned;
     usec_t age_sec, uptime_sec; /* 0: fresh, long up */
     bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
-    unsigned target_mib; /* expected */
+    bool hurting, spared, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
+    unsigned comfort_mib, needed_mib, growth_mib;
+    unsigned free_mib, available_mib; /* 0: as the fixture has it */
+    unsigned target_mib;              /* expected */
     bool send;
     GuardRule rule;
     const char *words[4]; /* in the reason */
@@ -172,6 +175,78 @@ static const Case cases[] = {
     {"growth without room", ASK("2GiB"), 5, .target_mib = 1536, .rule = R(ROOM),
      .words = {"not grown: the host has nothing more to spare above its critical mark (room)"}},
 
+    {"hurting", NULL, 50, .hurting = true, .comfort_mib = 1800, .target_mib = 1800, .send = true,
+     .rule = R(HURTING), .words = {"goes back to 1.76 GiB: it began to hurt after a shrink (hurting)"}},
+    {"hurting, a little below where it was", NULL, 50, .hurting = true, .comfort_mib = 1538,
+     .target_mib = 1538, .send = true, .rule = R(HURTING)},
+    {"hurting against the policy", ASK("600MiB"), 10, .hurting = true, .comfort_mib = 1800,
+     .target_mib = 1800, .send = true, .rule = R(HURTING)},
+    {"hurting where it was before the shrink: not shrunk", ASK("600MiB"), 10, .hurting = true,
+     .comfort_mib = 1536, .target_mib = 1536, .rule = R(HURTING),
+     .words = {"not shrunk: it began to hurt after a shrink (hurting)"}},
+    {"hurting, having been above its full size before", NULL, 50, .hurting = true, .comfort_mib = 3000,
+     .target_mib = 2048, .send = true, .rule = R(HURTING), .words = {"goes back to 2.00 GiB"}},
+    {"hurting without room", NULL, 5, .hurting = true, .comfort_mib = 1800, .target_mib = 1536,
+     .rule = R(ROOM), .words = {"began to hurt after a shrink, but not grown: the host has nothing more"}},
+    {"hurting on a critical host: gives", ASK("1400MiB"), 4, .hurting = true, .comfort_mib = 1800,
+     .target_mib = 1400, .send = true, .words = {"shrunk by the policy"}},
+    {"hurting in distress", NULL, 50, .hurting = true, .comfort_mib = 1800, .distress = true,
+     .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+    {"spared", ASK("1400MiB"), 10, .spared = true, .target_mib = 1536, .rule = R(SPARED),
+     .words = {"not shrunk: it hurt when it was shrunk, so it isn't again for a while (spared)"}},
+    {"spared, growth", ASK("2GiB"), 50, .spared = true, .target_mib = 2048, .send = true},
+    {"to what it was found to need", ASK("600MiB"), 10, .needed_mib = 1450, .target_mib = 1450, .send = true,
+     .rule = R(NEEDED), .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
+    {"below what it was found to need", ASK("600MiB"), 10, .needed_mib = 1600, .target_mib = 1536,
+     .rule = R(NEEDED), .words = {"not shrunk: it was found to need 1.56 GiB (needed)"}},
+    {"without agent", ASK("600MiB"), 10, .libvirt = true, .fast = true, .target_mib = 1024, .send = true,
+     .rule = R(AGENTLESS),
+     .words = {", clipped to a part of what it has available, for it has no agent (agentless)"}},
+    {"without agent, with nothing available", ASK("600MiB"), 10, .libvirt = true, .no_available = true,
+     .target_mib = 1536, .rule = R(AGENTLESS),
+     .words = {"not shrunk: it has no agent, so it keeps 50.0% of what it has available (agentless)"}},
+
+    /* Above its full size. */
+    {"distress, and it may grow", NULL, 50, .current_mib = 2048, .distress = true, .growth_mib = 3072,
+     .target_mib = 3072, .send = true, .rule = R(DISTRESS),
+     .words = {"grows above its full size: it is in distress (distress)"}},
+    {"distress, and it has grown", ASK("999TiB"), 50, .current_mib = 3072, .distress = true,
+     .growth_mib = 3072, .target_mib = 3072, .rule = R(DISTRESS),
+     .words = {"in distress, and it has all that it may grow to already (distress)"}},
+    {"may grow, but isn't in distress", ASK("3GiB"), 50, .growth_mib = 3072, .target_mib = 2048, .send = true,
+     .rule = R(CEILING), .words = {"clipped to its full size of 2.00 GiB (ceiling)"}},
+    {"has grown, and is well again: what it has free", NULL, 50, .current_mib = 3072, .growth_mib = 3072,
+     .fast = true, .target_mib = 2576, .send = true, .rule = R(CEILING),
+     .words = {"comes down to its full size of 2.00 GiB (ceiling)"}},
+    {"has grown, and is well again: a step", NULL, 50, .current_mib = 3072, .growth_mib = 3072,
+     .target_mib = 2816, .send = true, .rule = R(CEILING)},
+    {"has grown a little", NULL, 50, .current_mib = 2300, .growth_mib = 3072, .fast = true,
+     .target_mib = 2048, .send = true, .rule = R(CEILING)},
+    {"has grown, and keeps a fifth available", NULL, 50, .current_mib = 3072, .growth_mib = 3072,
+     .fast = true, .free_mib = 900, .available_mib = 900, .target_mib = 2716, .send = true,
+     .rule = R(CEILING)}, /* (900 - 614.4) / 0.8 = 357 */
+    {"has grown, and lives off what it has", NULL, 50, .current_mib = 3072, .growth_mib = 3072, .fast = true,
+     .available_mib = 600, .target_mib = 3072, .rule = R(CEILING),
+     .words = {"above its full size of 2.00 GiB, to which it comes down when it has memory free (ceiling)"}},
+    {"has grown, but the host needs it", NULL, 19, .current_mib = 3072, .growth_mib = 3072, .fast = true,
+     .available_mib = 600, .target_mib = 2048, .send = true, .rule = R(CEILING)},
+    {"above an entitlement", NULL, 50, .current_mib = 3072, .entitled = true, .fast = true,
+     .target_mib = 2576, .send = true, .rule = R(CEILING)},
+    {"above an entitlement, by next to nothing", NULL, 50, .current_mib = 2049, .entitled = true,
+     .fast = true, .target_mib = 2049, .rule = R(DEAD_BAND)},
+    {"above full, and nobody said what that is", NULL, 50, .current_mib = 2560, .fast = true,
+     .target_mib = 2560},
+    {"above an entitlement, observed", NULL, 50, .current_mib = 3072, .entitled = true, .fast = true,
+     .mode = GUEST_MODE_OBSERVE, .target_mib = 2576, .rule = R(OBSERVE),
+     .words = {"would give 496 MiB: comes down to its full size of 2.00 GiB (ceiling) (observe)"}},
+    {"above an entitlement, and in grace", NULL, 50, .current_mib = 3072, .entitled = true, .uptime_sec = 5,
+     .target_mib = 3072},
+    {"above an entitlement: a policy that takes little takes no more than that, or what is free",
+     ASK("g.current - 100MiB"), 50, .current_mib = 3072, .entitled = true, .fast = true, .available_mib = 650,
+     .target_mib = 2972, .send = true, .words = {"shrunk by the policy"}},
+    {"above an entitlement: a policy that takes more", ASK("2000MiB"), 50, .current_mib = 3072,
+     .entitled = true, .fast = true, .target_mib = 2000, .send = true, .words = {"shrunk by the policy"}},
+
     /* Observe. */
     {"observe, shrink", ASK("1416MiB because \"gives free memory\""), 10, .mode = GUEST_MODE_OBSERVE,
      .target_mib = 1416, .rule = R(OBSERVE),
@@ -235,6 +310,20 @@ static SnapshotGuest guest_of(const Case *c)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
     if (c->swapless)
         guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    g.hurting = c->hurting;
+    g.comfort_bytes = c->comfort_mib * MIB;
+    g.spared = c->spared;
+    g.needed_bytes = c->needed_mib * MIB;
+    g.growth_bytes = c->growth_mib * MIB;
+    g.entitled_full = c->entitled;
+    if (c->libvirt)
+        g.source = GUEST_SOURCE_LIBVIRT;
+    if (c->growth_mib > 0 || c->entitled)
+        g.maximum_bytes = 4 * GIB;
+    if (c->free_mib > 0)
+        guest_set(&g.fields, GUEST_FIELD_FREE, (double) (c->free_mib * MIB));
+    if (c->available_mib > 0)
+        guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (c->available_mib * MIB));
     g.distress = c->distress;
     g.released = c->released;
     g.reboot = c->reboot;
@@ -293,6 +382,14 @@ START_TEST(test_marks)
     ck_assert_double_eq(p.critical_mark_bytes, 8.0 * (double) GIB);
     ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
 
+    /* A host without swap is twice as cautious; what the policy says counts all the same. */
+    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    make(&s, "const critical_mark = 6GiB", &p);
+    ck_assert_double_eq(p.pressure_mark_bytes, 64.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_mark_bytes, 6.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_mark_bytes, 80.0 * (double) GIB);
+    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
+
     /* Each by itself. */
     make(&s, "let pressure_mark = 7GiB; const critical_mark = 6GiB", &p);
     ck_assert_double_eq(p.pressure_mark_bytes, 7.0 * (double) GIB);
@@ -333,6 +430,7 @@ START_TEST(test_fields)
         {"g.uptime / 1h * 700MiB", 700 * MIB},
         {"host.pending + 600MiB", 724 * MIB},
         {"if g.distress then 0B else 650MiB", 650 * MIB},
+        {"g.shares * 1MiB - 300MiB", 700 * MIB},
     };
 
     g.maximum_bytes = 4 * GIB;
@@ -376,20 +474,20 @@ START_TEST(test_unknown_age)
 }
 END_TEST
 
-/* Seven guests that all want 512 MiB; the room is for three and a half of them. */
+/* Eight guests that all want 512 MiB; the room is for four and a half of them. */
 START_TEST(test_order_of_growth)
 {
-    SnapshotGuest guests[7];
-    Snapshot s = {.guests = guests, .n_guests = 7, .host = fixture_host(5 * GIB + (640 + 1792) * MIB)};
+    SnapshotGuest guests[8];
+    Snapshot s = {.guests = guests, .n_guests = 8, .host = fixture_host(5 * GIB + (640 + 2304) * MIB)};
     _cleanup_(plan_done) Plan p = {};
     uint64_t given = 0;
 
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < 8; i++) {
         guests[i] = fixture_guest();
         fixture_size(guests + i, 1536 * MIB);
     }
     /* The policy goes from the last to the first, which it has assigned to in that order. */
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         guest_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, (double) (i * MIB));
     guests[0].mode = GUEST_MODE_OBSERVE;
     guests[0].distress = true;
@@ -397,10 +495,13 @@ START_TEST(test_order_of_growth)
     guests[2].floor_bytes = 1536 * MIB;
     guests[3].reboot = true;
     guests[4].distress = true;
+    guests[7].hurting = true;
+    guests[7].comfort_bytes = 2 * GIB;
     make(&s, "for g in guests by g.available desc { g.target = g.full because \"returns\" }", &p);
 
-    /* Distress first, then the reboot, the floor, and what is left to the policy's first. */
+    /* Distress first, then who hurts, the reboot, the floor, and what is left to the policy's first. */
     ck_assert_uint_eq(p.decisions[4].target_bytes, 2 * GIB);
+    ck_assert_uint_eq(p.decisions[7].target_bytes, 2 * GIB);
     ck_assert_uint_eq(p.decisions[3].target_bytes, 2 * GIB);
     ck_assert_uint_eq(p.decisions[2].target_bytes, 1536 * MIB);
     ck_assert_uint_eq(p.decisions[6].target_bytes, 1536 * MIB + 256 * MIB);
@@ -413,10 +514,10 @@ START_TEST(test_order_of_growth)
     ck_assert_uint_eq(p.decisions[1].target_bytes, 1536 * MIB);
     /* A guest that is only observed takes nothing from the others, in distress or not. */
     ck_assert_uint_eq(p.decisions[0].target_bytes, 1536 * MIB);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         given += p.decisions[i].target_bytes - guests[i].standing_bytes;
-    ck_assert_uint_eq(given, 1792 * MIB);
-    ck_assert_str_eq(p.summary, "4 guests get 1.75 GiB");
+    ck_assert_uint_eq(given, 2304 * MIB);
+    ck_assert_str_eq(p.summary, "5 guests get 2.25 GiB");
 }
 END_TEST
 
