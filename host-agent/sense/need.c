@@ -26,12 +26,10 @@ void need_found(Need *n, uint64_t bytes, usec_t now_usec)
 
     if (bytes == 0)
         return;
-    if (n->bytes > 0 && usec_since(n->found_usec, now_usec) < NEED_HOLD_MIN_USEC) {
-        n->bytes = MAX(n->bytes, bytes);
-        return;
+    if (!need_spares(n, now_usec)) {
+        n->hold_usec = left > 0 ? MIN(2 * n->hold_usec, NEED_HOLD_MAX_USEC) : NEED_HOLD_MIN_USEC;
+        n->times += n->times < UINT_MAX;
     }
-    n->hold_usec = left > 0 ? MIN(2 * n->hold_usec, NEED_HOLD_MAX_USEC) : NEED_HOLD_MIN_USEC;
     n->bytes = MAX(left, bytes);
     n->found_usec = now_usec;
-    n->times += n->times < UINT_MAX;
 }

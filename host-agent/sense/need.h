@@ -3,8 +3,9 @@
 
 /* What a guest was found to need: the size that it had before a shrink that hurt it. Until hold is over it
  * isn't shrunk again at all; then what was found to be needed fades, in a straight line, over NEED_FADE times
- * that. Found again before it faded, the hold doubles; so a guest that lives off its memory is tried ever
- * more rarely. */
+ * that. Found again while it fades, the hold doubles; so a guest that lives off its memory is tried ever more
+ * rarely. Found again while it holds, nothing was tried meanwhile: it is the same finding, and its hold
+ * begins anew. In either case the larger size counts. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,8 +23,7 @@ typedef struct Need {
     unsigned times;    /* cumulative */
 } Need;
 
-/* It hurt after it had been shrunk from bytes. Found again within NEED_HOLD_MIN_USEC of the last time it is
- * the same finding: the larger size counts, and the hold stays. */
+/* It hurt after it had been shrunk from bytes (0: nothing is found). */
 void need_found(Need *n, uint64_t bytes, usec_t now_usec);
 /* What of it counts now; 0: nothing. */
 uint64_t need_bytes(const Need *n, usec_t now_usec);
