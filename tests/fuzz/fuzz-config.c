@@ -52,6 +52,7 @@ static void check_config(const Config *c)
     assert(config_reserve(c, UINT64_C(1) << 40) <= MAX(c->reserve.bytes, UINT64_C(1) << 40));
     assert(c->policy_file[0] == '\0' || c->policy_file[0] == '/');
     assert(c->connect);
+    assert(c->scope[0] && !strstr(c->scope, "/../"));
     assert(c->stats_period_usec >= USEC_PER_SEC && c->stats_period_usec % USEC_PER_SEC == 0);
     assert(c->floor_ratio >= 0 && c->floor_ratio <= 1);
     assert(c->distress_hold_usec >= USEC_PER_SEC && c->distress_hold_usec <= 3600 * USEC_PER_SEC);

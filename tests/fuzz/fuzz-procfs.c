@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Texts of /proc, through every reader. */
+/* Texts of /proc and of cgroups, through every reader. */
 
 #include <string.h>
 
+#include "base/cgroupfs.h"
 #include "base/procfs.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -13,10 +14,28 @@ static void check_line(const PsiLine *l)
     assert(l->avg60 >= 0 && l->avg60 <= 1);
 }
 
+static void check_cgroup(const char *text)
+{
+    static CgroupMounts mounts; /* too large for a stack that sanitizers make larger */
+    uint64_t bytes;
+    CgroupStat s;
+
+    if (cgroup_number_parse(text, &bytes) >= 0)
+        assert(bytes == CGROUP_NO_LIMIT || bytes < UINT64_C(1) << 62);
+    if (cgroup_stat_parse(text, true, &s) >= 0)
+        assert(strstr(text, "active_file "));
+    if (cgroup_stat_parse(text, false, &s) >= 0)
+        assert(strstr(text, "total_active_file ") && s.slab_reclaimable == 0);
+    memset(&mounts, 0x55, sizeof(mounts));
+    cgroup_mounts_parse(text, &mounts);
+    assert(strlen(mounts.v2) < PATH_MAX && strlen(mounts.v1_memory) < PATH_MAX);
+    assert(!mounts.v2[0] || strstr(text, "cgroup2"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_free_ char *text = malloc(size + 1);
-    uint64_t low;
+    uint64_t low, arc;
     Meminfo m;
     Vmstat v;
     Psi psi;
@@ -38,6 +57,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_line(&psi.some);
         check_line(&psi.full);
     }
+    if (arcstats_parse(text, &arc) >= 0)
+        assert(strstr(text, "c_min "));
+    check_cgroup(text);
 
     return 0;
 }

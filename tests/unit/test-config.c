@@ -73,6 +73,7 @@ static void assert_defaults(const Config *c)
     ck_assert_str_eq(c->connect, "");
     ck_assert_uint_eq(c->interval_usec, USEC_PER_SEC);
     ck_assert_int_eq(c->log_level, LOG_INFO);
+    ck_assert_str_eq(c->scope, "system");
     ck_assert_uint_eq(c->reserve.bytes, 0);
     ck_assert_double_eq(c->reserve.ratio, 0);
     ck_assert_str_eq(c->policy_file, "");
@@ -129,6 +130,7 @@ START_TEST(test_every_setting)
                           "  Interval=250ms\r\n"
                           "LogLevel=debug   ; told to the last detail\n"
                           "[Host]\n"
+                          "Scope=machine.slice\n"
                           "Reserve=1.5GiB\n"
                           "[Policy]\n"
                           "File=/etc/ballast/my own.policy\n"
@@ -163,6 +165,7 @@ START_TEST(test_every_setting)
     ck_assert_str_eq(c->connect, "qemu+ssh://virt@host/system?no_tty=1");
     ck_assert_uint_eq(c->interval_usec, 250 * USEC_PER_MSEC);
     ck_assert_int_eq(c->log_level, LOG_DEBUG);
+    ck_assert_str_eq(c->scope, "machine.slice");
     ck_assert_uint_eq(c->reserve.bytes, 3 * GIB / 2);
     ck_assert_str_eq(c->policy_file, "/etc/ballast/my own.policy");
     ck_assert_int_eq(c->on_stop, ON_STOP_RELEASE);
@@ -211,6 +214,47 @@ START_TEST(test_reserve)
         Config *c = load_good(rows[i].text);
 
         ck_assert_uint_eq(config_reserve(c, rows[i].total), rows[i].reserve);
+        config_free(c);
+    }
+}
+END_TEST
+
+/* Of which memory: names of cgroups, and what is none. */
+START_TEST(test_scope)
+{
+    static const struct {
+        const char *value;
+        bool good;
+    } rows[] = {
+        {"system", true},
+        {"machine.slice", true},
+        {"machine.slice/machine-qemu\\x2d1.scope", true},
+        {"/sys/fs/cgroup/memory/machine", true},
+        {"/sys/fs/cgroup//machine.slice/", true},
+        {"..slice", true},
+        {"a..b/...", true},
+        {"", false},
+        {"..", false},
+        {"../machine.slice", false},
+        {"machine.slice/..", false},
+        {"/sys/fs/cgroup/../../../etc", false},
+        {"machine//../x", false},
+        {"machine\x1b[2J", false},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        char text[128];
+        Config *c = NULL;
+        Found found;
+        int r;
+
+        snprintf(text, sizeof(text), "[Host]\nScope=%s\n", rows[i].value);
+        r = load(text, &found, &c);
+        ck_assert_msg(r == (rows[i].good ? 0 : -EINVAL), "%s", rows[i].value);
+        if (rows[i].good)
+            ck_assert_str_eq(c->scope, rows[i].value);
+        else
+            ck_assert_ptr_nonnull(strstr(found.text, "it takes 'system', or the path of a memory cgroup"));
         config_free(c);
     }
 }
@@ -539,6 +583,7 @@ int main(void)
     tcase_add_test(t, test_defaults);
     tcase_add_test(t, test_every_setting);
     tcase_add_test(t, test_reserve);
+    tcase_add_test(t, test_scope);
     tcase_add_test(t, test_guests);
     tcase_add_test(t, test_errors);
     tcase_add_test(t, test_warnings);
