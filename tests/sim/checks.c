@@ -60,32 +60,41 @@ static void check_critical(Checks *c, const SimWorld *w)
     c->critical = short_of > 0;
 }
 
-static void end_phase(Checks *c, const SimWorld *w)
+static void end_guests_phase(Checks *c, const SimWorld *w, size_t i)
 {
-    double minutes = (double) CHECKS_REST_USEC / (double) (60 * USEC_PER_SEC), moved = 0;
+    CheckedGuest *k = &c->guests[i];
     char name[48];
 
+    c->most_turns = MAX(c->most_turns, k->turns);
+    if (k->turns > CHECKS_TURNS_MAX)
+        fail(c, w, "%s: its target turned round %u times", name_of(&w->guests[i], name), k->turns);
+    /* Who says that all its memory is free, and lives off it, is asked for it again and again. */
+    if (!w->guests[i].kind->says_free) {
+        c->most_rest_turns = MAX(c->most_rest_turns, k->rest_turns);
+        if (k->rest_turns > CHECKS_REST_TURNS)
+            fail(c, w, "%s: its target turned round %u times, at rest", name_of(&w->guests[i], name),
+                 k->rest_turns);
+    }
+    k->turns = k->rest_turns = 0;
+    k->rest_up = k->rest_down = 0;
+}
+
+static void end_phase(Checks *c, const SimWorld *w)
+{
+    double minutes = (double) CHECKS_REST_USEC / (double) (60 * USEC_PER_SEC), moved = 0, probed = 0;
+
     for (size_t i = 0; i < w->n; i++) {
-        const SimGuest *g = &w->guests[i];
-        CheckedGuest *k = &c->guests[i];
-        double probed = 2 * fmin(k->rest_up, k->rest_down) / g->full / minutes;
+        const CheckedGuest *k = &c->guests[i];
 
         moved += (k->rest_up + k->rest_down) / w->total / minutes;
-        c->most_turns = MAX(c->most_turns, k->turns);
-        if (k->turns > CHECKS_TURNS_MAX)
-            fail(c, w, "%s: its target turned round %u times", name_of(g, name), k->turns);
-        /* Who says that it is all free, and isn't, is asked again and again. */
-        if (!g->kind->says_free)
-            c->most_probed = fmax(c->most_probed, probed);
-        if (!g->kind->says_free && probed > CHECKS_PROBE_RATIO)
-            fail(c, w, "%s: %.1f %% of its size are moved to and fro in a minute, at rest", name_of(g, name),
-                 100 * probed);
-        k->rest_up = k->rest_down = 0;
-        k->turns = 0;
+        probed += 2 * fmin(k->rest_up, k->rest_down) / w->total / minutes;
+        end_guests_phase(c, w, i);
     }
     c->most_moved = fmax(c->most_moved, moved);
-    if (moved > CHECKS_REST_RATIO)
-        fail(c, w, "%.1f %% of the host's memory are moved in a minute, at rest", 100 * moved);
+    c->most_probed = fmax(c->most_probed, probed);
+    if (moved > CHECKS_MOVED_RATIO || probed > CHECKS_PROBED_RATIO)
+        fail(c, w, "at rest %.2f %% of the host's memory are moved in a minute, %.2f %% to and fro",
+             100 * moved, 100 * probed);
 }
 
 void checks_tick(Checks *c, const SimWorld *w)
@@ -217,9 +226,11 @@ void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double
     if (k->boot_usec != w->guests[guest].boot_usec)
         *k = (CheckedGuest){.boot_usec = w->guests[guest].boot_usec};
     k->turns += k->direction == -direction;
-    k->direction = direction;
-    if (w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - CHECKS_REST_USEC)
+    if (w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - CHECKS_REST_USEC) {
+        k->rest_turns += k->direction == -direction;
         *(direction > 0 ? &k->rest_up : &k->rest_down) += fabs(to - from);
+    }
+    k->direction = direction;
 }
 
 double checks_given(const SimWorld *w)

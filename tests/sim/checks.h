@@ -9,16 +9,16 @@
 
 #define CHECKS_TEXT_MAX 512
 
-/* The last part of a phase. Nobody's demand has changed for 240 s then. */
-#define CHECKS_REST_USEC    (200 * USEC_PER_SEC)
-/* What may be moved to and fro at rest, of one guest's full size in a minute: it is looked whether page cache
- * is missed. A step is 2 %, taken and given back; who was found to miss it is left alone for ever longer. */
-#define CHECKS_PROBE_RATIO  0.03
-/* What may be moved at all then, of the host's total in a minute: what guests were once found to need fades,
- * and is taken bit by bit. */
-#define CHECKS_REST_RATIO   0.01
 /* How often one guest's target may turn round in a phase. */
 #define CHECKS_TURNS_MAX    12U
+/* At rest: the last part of a phase. Nobody's demand has changed for 640 s then. It goes on to be looked
+ * whether page cache is missed, ever more rarely, and what guests were once found to need fades and is taken
+ * bit by bit. So, in that time: how often one guest's target may turn round; and of the host's total, in a
+ * minute: what may be moved to and fro, and what at all. */
+#define CHECKS_REST_USEC    (300 * USEC_PER_SEC)
+#define CHECKS_REST_TURNS   4U
+#define CHECKS_PROBED_RATIO 0.002
+#define CHECKS_MOVED_RATIO  0.005
 /* How long a guest in distress may wait for a growth target while there is room, or another has memory to
  * spare and isn't giving yet … */
 #define CHECKS_SERVED_USEC  (2 * USEC_PER_SEC)
@@ -30,8 +30,9 @@
 typedef struct CheckedGuest {
     usec_t boot_usec;
     int direction;             /* of its last move: 1, -1; 0: none yet */
-    unsigned turns;            /* in this phase */
-    double rest_up, rest_down; /* moved in this phase, at rest */
+    unsigned turns;            /* in this phase … */
+    unsigned rest_turns;       /* … and at rest, */
+    double rest_up, rest_down; /* where so much was moved */
     bool waits;
     usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
 } CheckedGuest;
@@ -45,9 +46,8 @@ typedef struct Checks {
     bool critical;
 
     /* The most that was seen of what has a bound, and how often it was there to be seen. */
-    unsigned most_turns;
-    double most_probed; /* of full in a minute */
-    double most_moved;  /* of the host's total in a minute, at rest */
+    unsigned most_turns, most_rest_turns;
+    double most_probed, most_moved;
     usec_t longest_idle_usec, longest_wait_usec;
     unsigned served, donations, gifts, false_claims;
 } Checks;

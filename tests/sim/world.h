@@ -11,7 +11,7 @@
 #include "proto/codec.h"
 
 #define SIM_TICK_USEC  (100 * USEC_PER_MSEC)
-#define SIM_PHASE_USEC (500 * USEC_PER_SEC) /* demand changes once in a phase … */
+#define SIM_PHASE_USEC (1000 * USEC_PER_SEC) /* demand changes once in a phase … */
 #define SIM_STIR_USEC \
     (60 * USEC_PER_SEC) /* … of each guest at a time of its own, within this from its begin */
 #define SIM_GIFT_USEC  (30 * USEC_PER_SEC) /* what was given and isn't used by then is the guest's own */
