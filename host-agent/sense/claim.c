@@ -16,7 +16,7 @@ static bool is_true(const Claim *c)
 
 static bool is_unproven(const Claim *c)
 {
-    return c->rss_bytes == 0 || c->peak_bytes == 0 || c->swapped || c->given_bytes < CLAIM_LOOK_BYTES ||
+    return c->rss_bytes == 0 || c->swapped || c->given_bytes < CLAIM_LOOK_BYTES ||
            used(c) >= c->given_bytes / 8;
 }
 
@@ -57,7 +57,7 @@ bool claim_judge(Claim *c, uint64_t rss_bytes, bool swapping, usec_t now_usec)
     c->open = false;
     if (is_true(c))
         return false;
-    if (is_unproven(c)) {
+    if (rss_bytes == 0 || is_unproven(c)) {
         c->next_usec = now_usec + CLAIM_WAIT_UNPROVEN_USEC;
         return false;
     }
