@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ballastctl set on a real libvirtd with real QEMUs (without a system in them): what it writes, what virsh writes, and that
+it is answered whatever happens meanwhile. Without it: test-ctl.py.
+
+    test-set.py BUILD"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+
+spec = importlib.util.spec_from_file_location('virt', os.path.join(os.path.dirname(os.path.abspath(__file__)), 'test-virt.py'))
+virt = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(virt)
+
+from lab import SKIP, Unavailable, build_file, wait
+
+MIB = 1 << 20
+URI = 'urn:ballast:guest:1'
+
+
+class Daemon:
+    def __init__(self, session):
+        self.session = session
+        self.ctl_path = session.copy('bin', build_file(session.build, 'host-agent', 'ctl', 'ballastctl'))
+        config = session.path('run', 'ballastd.conf')
+        with open(config, 'w') as f:
+            f.write('[Daemon]\nInterval=200ms\n')
+        self.log_path = session.path('run', 'ballastd.log')
+        with open(self.log_path, 'w') as log:
+            self.process = session.spawn([session.copy('bin', build_file(session.build, 'host-agent', 'ballastd')), '--session',
+                                          '--connect', 'qemu:///session', '--config', session.give(config), '--policy',
+                                          session.copy('bin', os.path.join(os.path.dirname(virt.lab.__file__), '..', '..',
+                                                                           'policy', 'balloon.policy'))],
+                                         stdout=log, stderr=log)
+        session.at_end(self.stop)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(15)
+        if status != 0:
+            with open(self.log_path) as f:
+                raise AssertionError(f'ballastd ended with {status}:\n{f.read()}')
+
+    def ctl(self, *words):
+        return self.session.run([self.ctl_path, '--session', *words], timeout=30, check=False)
+
+    def start(self, *words):
+        """The same, not waited for."""
+        return self.session.spawn([self.ctl_path, '--session', *words], stdout=-1, stderr=-1, text=True)
+
+    def guest(self, domain):
+        r = self.ctl('stats', domain.name, '--json')
+        return json.loads(r.stdout) if r.returncode == 0 else None
+
+    def entitlement(self, domain):
+        return json.loads(self.ctl('set', domain.name, '--json').stdout)
+
+    def domain(self, name, **kwargs):
+        d = virt.Domain(self.session, name, **kwargs)
+        wait(f'{name} is known', lambda: self.guest(d) and not self.guest(d)['busy'], 20)
+        return d
+
+
+def set_(daemon, domain, *words, want=0):
+    r = daemon.ctl('set', domain.name, *words)
+    assert r.returncode == want, f'set {words}: exit {r.returncode}: {r.stdout}{r.stderr}'
+    return r.stdout + r.stderr
+
+
+def refused(process, why, seconds):
+    """It is answered in time, with an error that says why."""
+    began = time.monotonic()
+    out, err = process.communicate(timeout=seconds)
+    assert process.returncode == 1 and re.search(why, err), f'exit {process.returncode}: {out}{err}'
+    return time.monotonic() - began
+
+
+def test_live_and_persistent(daemon):
+    d = daemon.domain('both', persistent=True)
+    said = set_(daemon, d, '--min', '32MiB', '--shares', '2000')
+    assert 'in the running domain and in its definition' in said, said
+    for where in ('--live', '--config'):
+        xml = d.session.virsh('metadata', d.name, '--uri', URI, where)
+        assert 'min="32MiB"' in xml and 'shares="2000"' in xml and 'mode' not in xml, xml
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB, 5)
+
+    set_(daemon, d, '--clear')
+    for where in ('--live', '--config'):
+        r = d.session.run(['virsh', '-q', '-c', 'qemu:///session', 'metadata', d.name, '--uri', URI, where], check=False)
+        assert r.returncode != 0, f'still there: {r.stdout}'
+    wait('it counts no longer', lambda: daemon.entitlement(d)['min_origin'] == 'default', 5)
+    d.destroy()
+    d.session.virsh('undefine', d.name)
+
+    transient = daemon.domain('transient')
+    assert 'which has no definition to keep it' in set_(daemon, transient, '--mode', 'off')
+    wait('it counts', lambda: daemon.guest(transient)['mode'] == 'off', 5)
+    transient.destroy()
+
+
+def test_by_virsh(daemon):
+    d = daemon.domain('virsh')
+
+    def write(xml):
+        d.session.virsh('metadata', d.name, '--uri', URI, '--key', 'ballast', '--set', xml, '--live')
+    write("<guest min='40MiB'/>")
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 40 * MIB, 5)
+    assert daemon.entitlement(d)['min_origin'] == 'domain'
+
+    write("<guest min='many' shares='5'/>")
+    wait('the problem is told', lambda: daemon.entitlement(d)['problem'], 5)
+    e = daemon.entitlement(d)
+    assert 'min=many' in e['problem'] and e['shares'] == 5 and e['min_set_bytes'] is None, e
+    assert 'Problem: ' in set_(daemon, d)
+    # Nothing of what counts changes, and the metadata is put right.
+    assert 'written anew' in set_(daemon, d, '--shares', '5')
+    wait('it is put right', lambda: daemon.entitlement(d)['problem'] is None, 5)
+    d.destroy()
+
+
+def test_gone_meanwhile(daemon):
+    d = daemon.domain('gone')
+    d.stop()
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
+    waiting = daemon.start('set', d.name, '--min', '32MiB')
+    time.sleep(0.5)
+    assert 'the last change is still being written' in set_(daemon, d, '--min', '16MiB', want=1)
+    d.kill()
+    took = refused(waiting, 'it is gone', 8)
+    virt.say(f'  refused {took:.1f} s after the QEMU was killed')
+
+
+def test_stopped(daemon):
+    d = daemon.domain('stopped')
+    d.stop()
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
+    took = refused(daemon.start('set', d.name, '--min', '32MiB'), "libvirt hasn't answered yet", 14)
+    assert took > 9, took
+    d.go_on()
+    wait('it is done after all', lambda: daemon.entitlement(d)['min_set_bytes'] == 32 * MIB, 20)
+    set_(daemon, d, '--clear')
+    d.destroy()
+
+
+def test_libvirtd_killed(daemon):
+    d = daemon.domain('lost')
+    d.stop()
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
+    waiting = daemon.start('set', d.name, '--min', '32MiB')
+    time.sleep(0.5)
+    daemon.session.kill_libvirtd()
+    refused(waiting, 'libvirt (is away|was lost)', 8)
+    assert 'libvirt is away' in set_(daemon, d, '--min', '32MiB', want=1)
+    d.go_on()
+    daemon.session.start_libvirtd()
+    wait('libvirt is back', lambda: not daemon.guest(d)['busy'], 40)
+    set_(daemon, d, '--min', '32MiB')
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB, 5)
+    d.destroy()
+
+
+def main():
+    with contextlib.ExitStack() as stack:
+        try:
+            s = virt.Session(sys.argv[1])
+            stack.enter_context(s)
+            s._start_bus()
+        except Unavailable as e:
+            print(f'SKIP: {e}', file=sys.stderr)
+            return SKIP
+        daemon = Daemon(s)
+        for test in (test_live_and_persistent, test_by_virsh, test_gone_meanwhile, test_stopped, test_libvirtd_killed):
+            if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
+                continue
+            began = time.monotonic()
+            virt.say(test.__name__)
+            test(daemon)
+            virt.say(f'  passed in {time.monotonic() - began:.1f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
