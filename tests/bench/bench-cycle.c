@@ -41,7 +41,8 @@ typedef struct World {
 
 /* Guests that differ in what they have to give, reproducibly, and have so little of it that most are asked.
  */
-static void fill(World *w, unsigned n, double available_bytes, uint64_t standing_bytes)
+static void fill(World *w, unsigned n, double available_bytes, uint64_t standing_bytes,
+                 unsigned distress_every)
 {
     uint64_t x = 88172645463325252;
 
@@ -64,6 +65,10 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
         guest_set(&g->fields, GUEST_FIELD_CACHE, 500.0 * MIB);
         guest_set(&g->fields, GUEST_FIELD_AVAILABLE, free_bytes + 450.0 * MIB);
         guest_set(&g->fields, GUEST_FIELD_PSI_MEMORY_SOME, 0);
+        if (distress_every > 0 && i % distress_every == 0) {
+            fixture_size(g, standing_bytes - 512 * MIB);
+            g->distress = true;
+        }
     }
 }
 
@@ -143,11 +148,13 @@ int main(void)
         const char *name;
         double available;
         uint64_t standing;
+        unsigned distress_every;
     } loads[] = {
-        {"rest", 500.0 * GIB, 2 * GIB},      /* all at full, nothing to take */
-        {"pressure", 9.0 * GIB, 2 * GIB},    /* below 32 GiB: free memory and cache are asked for */
-        {"critical", 0, 2 * GIB},            /* all stages */
-        {"return", 900.0 * GIB, 3 * GIB / 2} /* all grow */
+        {"rest", 500.0 * GIB, 2 * GIB},       /* all at full, nothing to take */
+        {"pressure", 9.0 * GIB, 2 * GIB},     /* below 32 GiB: free memory and cache are asked for */
+        {"distress", 9.0 * GIB, 2 * GIB, 20}, /* the same, and one in 20 takes from the others */
+        {"critical", 0, 2 * GIB},             /* all stages */
+        {"return", 900.0 * GIB, 3 * GIB / 2}  /* all grow */
     };
     _cleanup_(policy_freep) Policy *policy = load();
     _cleanup_free_ World *w = malloc(sizeof *w);
@@ -159,7 +166,7 @@ int main(void)
         for (size_t j = 0; j < ELEMENTSOF(counts); j++) {
             Figures f;
 
-            fill(w, counts[j], loads[i].available, loads[i].standing);
+            fill(w, counts[j], loads[i].available, loads[i].standing, loads[i].distress_every);
             f = measure(w, policy);
             printf("cycle_%s_%u %.1f us\n", loads[i].name, counts[j], f.cycle_usec);
             printf("cycle_%s_%u_per_guest %.0f ns\n", loads[i].name, counts[j],

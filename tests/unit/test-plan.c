@@ -518,6 +518,17 @@ START_TEST(test_order_of_growth)
         given += p.decisions[i].target_bytes - guests[i].standing_bytes;
     ck_assert_uint_eq(given, 2304 * MIB);
     ck_assert_str_eq(p.summary, "5 guests get 2.25 GiB");
+
+    /* With less room, each gets all that it wants before the next gets any. */
+    for (size_t n = 0; n < 4; n++) {
+        static const size_t order[] = {4, 7, 3, 2};
+
+        host_set(&s.host, HOST_FIELD_AVAILABLE, (double) (5 * GIB + 640 * MIB + n * 512 * MIB));
+        make(&s, NULL, &p);
+        for (size_t i = 0; i < 4; i++)
+            ck_assert_msg((p.decisions[order[i]].target_bytes > guests[order[i]].standing_bytes) == (i < n),
+                          "room for %zu: %s", n, p.decisions[order[i]].reason);
+    }
 }
 END_TEST
 
