@@ -5,263 +5,16 @@
 #include <ctype.h>
 #include <fnmatch.h>
 #include <ini.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/nearest.h"
 #include "base/units.h"
+#include "host-agent/config-settings.h"
 
 #define FINDING_MAX 512 /* a message, with its end */
 #define SHOWN_MAX   64  /* of a value in a message */
-
-typedef struct Setting Setting;
-
-/* Takes the text of a value into the member. Returns -EINVAL or -ERANGE where the setting doesn't take it. */
-typedef int (*SettingParser)(const Setting *s, const char *text, void *member);
-
-struct Setting {
-    const char *section, *key;
-    SettingParser parse;
-    const char *takes; /* what the parser takes, in words */
-    size_t offset;     /* of the member in Config */
-    const char *standard, *low, *high;
-};
-
-typedef struct Word {
-    const char *name;
-    int value;
-} Word;
-
-static int parse_word(const Word *words, size_t n, const char *text, int *ret)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(words[i].name, text) == 0) {
-            *ret = words[i].value;
-            return 0;
-        }
-    return -EINVAL;
-}
-
-static int parse_MODE(const Setting *s, const char *text, void *member)
-{
-    static const Word words[] = {{"observe", GUEST_MODE_OBSERVE}, {"auto", GUEST_MODE_AUTO}};
-    int value, r = parse_word(words, ELEMENTSOF(words), text, &value);
-
-    if (r >= 0)
-        *(GuestMode *) member = value;
-    return r;
-}
-
-static int parse_ON_STOP(const Setting *s, const char *text, void *member)
-{
-    static const Word words[] = {{"keep", ON_STOP_KEEP}, {"release", ON_STOP_RELEASE}};
-    int value, r = parse_word(words, ELEMENTSOF(words), text, &value);
-
-    if (r >= 0)
-        *(OnStop *) member = value;
-    return r;
-}
-
-int config_parse_log_level(const char *text)
-{
-    static const Word words[] = {{"error", LOG_ERR},
-                                 {"warning", LOG_WARNING},
-                                 {"notice", LOG_NOTICE},
-                                 {"info", LOG_INFO},
-                                 {"debug", LOG_DEBUG}};
-    int level, r = parse_word(words, ELEMENTSOF(words), text, &level);
-
-    return r < 0 ? r : level;
-}
-
-static int parse_LOG_LEVEL(const Setting *s, const char *text, void *member)
-{
-    int level = config_parse_log_level(text);
-
-    if (level < 0)
-        return level;
-    *(int *) member = level;
-    return 0;
-}
-
-static int parse_TEXT(const Setting *s, const char *text, void *member)
-{
-    char **p = member, *copy;
-
-    for (const char *c = text; *c; c++)
-        if (iscntrl((unsigned char) *c))
-            return -EINVAL;
-    copy = strdup(text);
-    if (!copy)
-        return -ENOMEM;
-    free(*p);
-    *p = copy;
-    return 0;
-}
-
-static int parse_PATH(const Setting *s, const char *text, void *member)
-{
-    return *text && *text != '/' ? -EINVAL : parse_TEXT(s, text, member);
-}
-
-/* "system" is a path, too, like any other to the parser. */
-static int parse_SCOPE(const Setting *s, const char *text, void *member)
-{
-    if (!*text || strlen(text) >= PATH_MAX)
-        return -EINVAL;
-    for (const char *p = text; *p; p += strcspn(p, "/")) {
-        p += strspn(p, "/");
-        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
-            return -EINVAL;
-    }
-    return parse_TEXT(s, text, member);
-}
-
-/* Limits in the table are ours, and right. */
-static usec_t limit_usec(const char *text)
-{
-    usec_t value = 0;
-    int r = parse_duration(text, &value);
-
-    assert(r >= 0);
-    (void) r;
-    return value;
-}
-
-static double limit_ratio(const char *text)
-{
-    double value = 0;
-    int r = parse_ratio(text, &value);
-
-    assert(r >= 0);
-    (void) r;
-    return value;
-}
-
-static uint64_t limit_size(const char *text)
-{
-    uint64_t value = 0;
-    int r = parse_size(text, &value);
-
-    assert(r >= 0);
-    (void) r;
-    return value;
-}
-
-static int parse_DURATION(const Setting *s, const char *text, void *member)
-{
-    usec_t value;
-    int r = parse_duration(text, &value);
-
-    if (r < 0)
-        return r;
-    if (value < limit_usec(s->low) || value > limit_usec(s->high))
-        return -ERANGE;
-    *(usec_t *) member = value;
-    return 0;
-}
-
-static int parse_SECONDS(const Setting *s, const char *text, void *member)
-{
-    usec_t value;
-    int r = parse_DURATION(s, text, &value);
-
-    if (r < 0)
-        return r;
-    if (value % USEC_PER_SEC != 0)
-        return -EINVAL;
-    *(usec_t *) member = value;
-    return 0;
-}
-
-static int parse_RATIO(const Setting *s, const char *text, void *member)
-{
-    double value;
-    int r = parse_ratio(text, &value);
-
-    if (r < 0)
-        return r;
-    if (value < limit_ratio(s->low) || value > limit_ratio(s->high))
-        return -ERANGE;
-    *(double *) member = value;
-    return 0;
-}
-
-/* Bytes, as a number to reckon rates with. */
-static int parse_SIZE(const Setting *s, const char *text, void *member)
-{
-    uint64_t value;
-    int r = parse_size(text, &value);
-
-    if (r < 0)
-        return r;
-    if (value < limit_size(s->low) || value > limit_size(s->high))
-        return -ERANGE;
-    *(double *) member = (double) value;
-    return 0;
-}
-
-static int parse_COUNT(const Setting *s, const char *text, void *member)
-{
-    return strspn(text, "0123456789") == strlen(text) ? parse_SIZE(s, text, member) : -EINVAL;
-}
-
-static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
-{
-    SizeOrRatio value = {0};
-    int r;
-
-    if (strchr(text, '%'))
-        r = parse_ratio(text, &value.ratio);
-    else if (strchr(text, '.') && strspn(text, "0123456789. \t") == strlen(text))
-        r = -EINVAL; /* 0.2: meant as a share, but would be taken for a fraction of a byte */
-    else
-        r = parse_size(text, &value.bytes);
-    if (r >= 0)
-        *(SizeOrRatio *) member = value;
-    return r;
-}
-
-/* What each type of setting is in C, and in words. */
-#define MEMBER_MODE          GuestMode
-#define MEMBER_ON_STOP       OnStop
-#define MEMBER_LOG_LEVEL     int
-#define MEMBER_TEXT          char *
-#define MEMBER_PATH          char *
-#define MEMBER_SCOPE         char *
-#define MEMBER_DURATION      usec_t
-#define MEMBER_SECONDS       usec_t
-#define MEMBER_RATIO         double
-#define MEMBER_SIZE          double
-#define MEMBER_COUNT         double
-#define MEMBER_SIZE_OR_RATIO SizeOrRatio
-
-#define TAKES_MODE          "observe or auto"
-#define TAKES_ON_STOP       "keep or release"
-#define TAKES_LOG_LEVEL     "error, warning, notice, info or debug"
-#define TAKES_TEXT          "text"
-#define TAKES_PATH          "an absolute path"
-#define TAKES_SCOPE         "'system', or the path of a memory cgroup such as machine.slice"
-#define TAKES_DURATION      "a time"
-#define TAKES_SECONDS       "a time in whole seconds"
-#define TAKES_RATIO         "a share"
-#define TAKES_SIZE          "a size"
-#define TAKES_COUNT         "a whole number"
-#define TAKES_SIZE_OR_RATIO "a size such as 4GiB or a share such as 10%"
-
-#define SETTING(section, key, type, member, standard, low, high, help) \
-    _Static_assert(__builtin_types_compatible_p(__typeof__(((Config *) NULL)->member), MEMBER_##type), key);
-#include "host-agent/config.def"
-#undef SETTING
-
-static const Setting settings[] = {
-#define SETTING(section, key, type, member, standard, low, high, help) \
-    {section, key, parse_##type, TAKES_##type, offsetof(Config, member), standard, low, high},
-#include "host-agent/config.def"
-#undef SETTING
-};
 
 /* What inih is told to be the name of each [Guest PATTERN], whatever its pattern. */
 #define GUEST_SECTION "Guest PATTERN"
@@ -278,16 +31,16 @@ static const struct {
 };
 
 /* All settings with their sections, by number. */
-#define KNOWN (ELEMENTSOF(settings) + ELEMENTSOF(guest_settings))
+#define KNOWN (CONFIG_SETTINGS + ELEMENTSOF(guest_settings))
 
 static const char *known_section(size_t i)
 {
-    return i < ELEMENTSOF(settings) ? settings[i].section : GUEST_SECTION;
+    return i < CONFIG_SETTINGS ? config_settings[i].section : GUEST_SECTION;
 }
 
 static const char *known_key(size_t i)
 {
-    return i < ELEMENTSOF(settings) ? settings[i].key : guest_settings[i - ELEMENTSOF(settings)].key;
+    return i < CONFIG_SETTINGS ? config_settings[i].key : guest_settings[i - CONFIG_SETTINGS].key;
 }
 
 static void *member_of(Config *c, const Setting *s)
@@ -302,8 +55,9 @@ int config_new(Config **ret)
     if (!c)
         return -ENOMEM;
     c->guard = GUARD_CONFIG_DEFAULT;
-    for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
-        int r = settings[i].parse(&settings[i], settings[i].standard, member_of(c, &settings[i]));
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
+        int r = config_settings[i].parse(&config_settings[i], config_settings[i].standard,
+                                         member_of(c, &config_settings[i]));
 
         if (r == -ENOMEM)
             return r;
@@ -491,8 +245,8 @@ static void tell_unknown_section(Loader *l, const char *section)
     l->told_section_line = l->section_line;
     /* All names are one word, but for the pattern of guests. */
     nearest_init(&near, section, strcspn(section, " \t"));
-    for (size_t i = 0; i < ELEMENTSOF(settings); i++)
-        nearest_offer(&near, settings[i].section);
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+        nearest_offer(&near, config_settings[i].section);
     nearest_offer(&near, "Guest");
     if (near.best && strcmp(near.best, "Guest") == 0)
         near.best = GUEST_SECTION;
@@ -573,8 +327,8 @@ static int on_setting(void *userdata, const char *section, const char *key, cons
         on_guest_setting(l, key, value);
         return 1;
     }
-    for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
-        const Setting *s = &settings[i];
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
+        const Setting *s = &config_settings[i];
 
         if (strcmp(s->section, section) != 0)
             continue;

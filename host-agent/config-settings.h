@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The table of settings (config.def) as the reader of the file has it. */
+
+#include "host-agent/config.h"
+
+typedef struct Setting Setting;
+
+/* Takes the text of a value into the member. Returns -EINVAL or -ERANGE where the setting doesn't take it. */
+typedef int (*SettingParser)(const Setting *s, const char *text, void *member);
+
+struct Setting {
+    const char *section, *key;
+    SettingParser parse;
+    const char *takes; /* what the parser takes, in words */
+    size_t offset;     /* of the member in Config */
+    const char *standard, *low, *high;
+};
+
+#define SETTING(...) +1
+enum {
+    CONFIG_SETTINGS = 0
+#include "host-agent/config.def"
+};
+#undef SETTING
+
+extern const Setting config_settings[CONFIG_SETTINGS];
