@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-agent/manager.h"
 
+#include <linux/magic.h>
 #include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/vfs.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
@@ -165,12 +167,18 @@ static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 static int open_psi(const char *folder, const char *name)
 {
     _cleanup_free_ char *path = NULL;
+    struct statfs fs;
     usec_t window;
 
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
         path = NULL;
         return -ENOMEM;
     }
+    /* A trigger is asked for by writing to a file, which only the kernel's own may be put to. */
+    if (statfs(path, &fs) < 0)
+        return -errno;
+    if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC)
+        return -EOPNOTSUPP;
     return psi_trigger_open(path, "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
 }
 

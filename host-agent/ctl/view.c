@@ -307,7 +307,7 @@ static int put_neighbours(const Screen *screen, json_object *status)
 {
     const char *neighbours = json_text(status, "neighbours");
 
-    return neighbours ? put_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
+    return neighbours && neighbours[0] ? put_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
 }
 
 int view_status(const Screen *screen, json_object *status)

@@ -99,7 +99,7 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     dict_text(d, "version", BALLAST_VERSION);
     dict_text(d, "mode", guest_mode_to_string(m->mode));
     dict_text(d, "why", why);
-    dict_known(d, "neighbours", neighbours);
+    dict_text(d, "neighbours", neighbours);
     dict_age(d, "uptime_usec", m->started_usec, now_usec);
 
     dict_open(d, "host");

@@ -73,8 +73,9 @@ GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", 
 SET_KEYS = {"name": str, "min_set_bytes": int, "full_set_bytes": int, "max_set_bytes": int, "shares_set": int,
             "mode_set": str, "problem": str}
 STATUS_KEYS = {
-    "mode": str, "why": str, "version": str, "guests": int, "guests_agent": int, "guests_libvirt": int,
-    "guests_none": int, "guests_moving": int, "guests_stalled": int, "guests_distress": int, "guests_hurting": int,
+    "mode": str, "why": str, "neighbours": str, "version": str, "guests": int,
+    "guests_agent": int, "guests_libvirt": int, "guests_none": int,
+    "guests_moving": int, "guests_stalled": int, "guests_distress": int, "guests_hurting": int,
     "uptime_usec": int, "host.lacking_bytes": int,
     "host.scope": str,
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
@@ -771,6 +772,174 @@ class Moves(World):
         self.assertRegex(daemon.log(), r"(?m)^shrunk: its balloon is stuck at 1\.00 GiB on the way from .* to .* GiB; "
                                        r"not tried again for 1min\.")
         self.assertIn(" stalled ", self.ctl("--session", "list"))
+
+
+class Neighbours(World):
+    """Others that manage memory: told, and nothing is moved before the administrator says so."""
+
+    def setUp(self):
+        self.bus = Bus(self.folder, f"bus-{self._testMethodName}", OPEN)
+        self.addCleanup(self.bus.stop)
+        self.env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": self.bus.address}
+        self.proc = f"{self.folder}/proc-{self._testMethodName}"
+        shutil.copytree(f"{self.folder}/proc", self.proc)
+        self.write_config("[Daemon]\nMode=auto\n")
+
+    def status(self):
+        return self.json("--session", "status")
+
+    def start(self, name, *arguments, env=None):
+        daemon = Daemon(self.folder, name, env or self.env, "--session", "--connect", f"test://{self.folder}/node.xml",
+                        "--config", f"{self.folder}/ballastd.conf", "--policy", f"{self.folder}/policy", "--proc", self.proc,
+                        *arguments)
+        self.addCleanup(self.stop_daemon, daemon)
+        return daemon
+
+    def wait_connected(self, daemon):
+        wait_for("guests", lambda: daemon.log().count("is there, full size") == len(UUIDS))
+
+    def add_process(self, pid, comm, *argv):
+        os.mkdir(f"{self.proc}/{pid}")
+        for name, data in (("comm", comm + "\n"), ("cmdline", "".join(a + "\0" for a in argv))):
+            with open(f"{self.proc}/{pid}/{name}", "w") as f:
+                f.write(data)
+
+    def test_another_ballastd(self):
+        other_bus = Bus(self.folder, "other-bus", OPEN)
+        self.addCleanup(other_bus.stop)
+        first = self.start("first", env={**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address})
+        self.wait_connected(first)
+        second = self.start("second", "--mode", "auto")
+        self.wait_connected(second)
+        known = f"another ballastd (process {first.process.pid})"
+        status = self.status()
+        self.assertEqual((status["mode"], status["neighbours"]), ("observe", known))
+        self.assertIn("ballastctl mode auto", status["why"])
+        self.assertIn(known, status["why"])
+        self.assertIn(known, second.log())
+        self.assertIn(f"Beside: {known}", self.ctl("--session", "status"))
+        self.assertNotIn("another ballastd", first.log(), "who was there first goes on")
+
+        # The administrator's word.
+        self.ctl("--session", "mode", "auto")
+        status = self.status()
+        self.assertEqual((status["mode"], status["neighbours"]), ("auto", known))
+        self.assertNotIn(known, status["why"])
+
+        # Noticed at once; and the lock that it leaves is taken.
+        self.assertEqual(first.stop(), 0, first.log())
+        wait_for("gone", lambda: f"{known} has gone" in second.log(), 5)
+        self.assertEqual(self.status()["neighbours"], "")
+        self.assertEqual(self.status()["mode"], "auto")
+        third = self.start("third", env={**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address})
+        self.wait_connected(third)
+        wait_for("told", lambda: f"another ballastd (process {second.process.pid})" in third.log(), 5)
+
+    def test_killed_ballastd_leaves_no_lock(self):
+        first = self.start("killed")
+        self.wait_connected(first)
+        first.process.kill()
+        first.process.wait()
+        self.addCleanup(setattr, first.process, "returncode", 0)
+        second = self.start("after-killed")
+        self.wait_connected(second)
+        self.assertEqual(self.status()["mode"], "auto")
+
+    def test_momd(self):
+        self.add_process(77, "python3", "python3", "/usr/sbin/momd", "-c", "/etc/mom.conf")
+        daemon = self.start("beside-momd", "--mode", "auto")
+        self.wait_connected(daemon)
+        status = self.status()
+        self.assertEqual((status["mode"], status["neighbours"]), ("observe", "momd (process 77)"))
+        self.assertLess(daemon.log().index("momd (process 77)"), daemon.log().index("Connected to libvirt"))
+
+        # It goes, which a reload looks for: told, and the mode stays until it is said.
+        shutil.rmtree(f"{self.proc}/77")
+        self.ctl("--session", "reload")
+        self.assertIn("momd (process 77) has gone", daemon.log())
+        self.assertEqual(self.status()["mode"], "observe")
+        self.assertIn("has gone", self.status()["why"])
+        self.ctl("--session", "mode", "auto")
+        self.assertEqual(self.status()["mode"], "auto")
+        self.assertNotIn("gone", self.status()["why"])
+
+    def test_ksmtuned_comes_later(self):
+        daemon = self.start("beside-ksmtuned")
+        self.wait_connected(daemon)
+        self.assertEqual(self.status()["mode"], "auto")
+        self.add_process(78, "ksmtuned", "/bin/bash", "/usr/sbin/ksmtuned")
+        self.ctl("--session", "reload")
+        self.assertEqual(self.status()["mode"], "observe")
+        # Mode=auto in the file isn't the administrator's word about it.
+        for mode in ("observe", "auto"):
+            self.write_config(f"[Daemon]\nMode={mode}\n")
+            self.ctl("--session", "reload")
+        self.assertEqual(self.status()["mode"], "observe")
+        self.assertIn("Mode=auto isn't taken: ksmtuned (process 78)", daemon.log())
+        self.ctl("--session", "mode", "auto")
+        self.ctl("--session", "reload")
+        self.assertEqual(self.status()["mode"], "auto")
+        self.assertEqual(daemon.log().count("ksmtuned (process 78) manages memory here, too, and"), 1, "told once")
+
+    @unittest.skipIf(os.getuid() != 0, "processes of other users need root")
+    def test_an_ordinary_users_process_is_none(self):
+        self.add_process(79, "momd", "momd")
+        os.chown(f"{self.proc}/79", 65533, 65533)
+        daemon = self.start("beside-nobody")
+        self.wait_connected(daemon)
+        self.assertEqual(self.status()["mode"], "auto")
+        self.assertNotIn("momd", daemon.log())
+
+
+class Scope(World):
+    """Guests that share a memory cgroup (one of v2, as files)."""
+
+    def setUp(self):
+        shutil.copytree(f"{SOURCE}/tests/fixtures/cgroup/v2", f"{self.folder}/cgroup")
+        self.addCleanup(shutil.rmtree, f"{self.folder}/cgroup")
+        with open(f"{self.folder}/proc/mounts", "w") as f:
+            f.write(f"cgroup2 {self.folder}/cgroup cgroup2 rw 0 0\n")
+        self.bus = Bus(self.folder, "scope", OPEN)
+        self.addCleanup(self.bus.stop)
+        self.env = type(self).env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": self.bus.address}
+
+    def host(self):
+        return self.json("--session", "status")["host"]
+
+    def test_scope(self):
+        self.write_config("[Daemon]\nInterval=100ms\n[Host]\nScope=nowhere.slice\n")
+        daemon = self.start_daemon("nowhere", "--session")
+        self.assertNotEqual(daemon.process.wait(20), 0)
+        self.assertRegex(daemon.log(), "Scope=nowhere.slice: there is no such cgroup; .* or set Scope=system")
+
+        self.write_config("[Daemon]\nInterval=100ms\n[Host]\nScope=machine.slice\n")
+        daemon = self.start_daemon("scoped", "--session")
+        self.wait_ready("--session")
+        host = self.host()
+        self.assertEqual(host["scope"], f"{self.folder}/cgroup/machine.slice")
+        self.assertEqual((host["total_bytes"], host["available_bytes"]), (8192 * MIB, (1024 + 784) * MIB))
+        self.assertEqual((host["swap_total_bytes"], host["swap_free_bytes"]), (1024 * MIB, 512 * MIB))  # the host's
+        self.assertIn(f"Scope: {self.folder}/cgroup/machine.slice\n", self.ctl("--session", "status"))
+
+        # Gone, and back again.
+        os.rename(f"{self.folder}/cgroup/machine.slice", f"{self.folder}/cgroup/away")
+        wait_for("noticed", lambda: self.host().get("total_bytes") is None)
+        self.assertIn(f"{self.folder}/cgroup/machine.slice", self.json("--session", "status")["why"])
+        time.sleep(0.5)
+        self.assertEqual(daemon.log().count("Cannot read the host's memory from"), 1, "told once")
+        os.rename(f"{self.folder}/cgroup/away", f"{self.folder}/cgroup/machine.slice")
+        wait_for("back", lambda: self.host().get("total_bytes") == 8192 * MIB)
+
+        # A reload changes it, or is refused.
+        self.write_config("[Daemon]\nInterval=100ms\n[Host]\nScope=system.slice\n")
+        self.ctl("--session", "reload", want=1)
+        self.assertIn("Scope=system.slice: this cgroup's memory can't be limited", daemon.log())
+        self.assertEqual(self.host()["total_bytes"], 8192 * MIB)
+        for scope, total in ((f"{self.folder}/cgroup/wide.slice/narrow.slice", 4096 * MIB), ("system", 16384 * MIB)):
+            self.write_config(f"[Daemon]\nInterval=100ms\n[Host]\nScope={scope}\n")
+            self.ctl("--session", "reload")
+            wait_for(scope, lambda t=total: self.host()["total_bytes"] == t)
+            self.assertEqual(self.host()["scope"], scope)
 
 
 class NoDaemon(World):
