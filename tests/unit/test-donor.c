@@ -335,6 +335,65 @@ START_TEST(test_cases)
 }
 END_TEST
 
+/* The host's worst case: who is given memory uses it at once. */
+static void run_moves(Snapshot *s, const Plan *p)
+{
+    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        SnapshotGuest *g = s->guests + i;
+        double change = (double) p->decisions[i].target_bytes - (double) g->standing_bytes;
+
+        available -= change;
+        fixture_size(g, p->decisions[i].target_bytes);
+        if (g->distress)
+            continue;
+        guest_set(&g->fields, GUEST_FIELD_FREE, guest_get(&g->fields, GUEST_FIELD_FREE) + change);
+        guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, guest_get(&g->fields, GUEST_FIELD_FREE));
+        guest_set(&g->fields, GUEST_FIELD_AVAILABLE, guest_get(&g->fields, GUEST_FIELD_AVAILABLE) + change);
+    }
+    host_set(&s->host, HOST_FIELD_AVAILABLE, available);
+}
+
+static Policy *load_shipped(void)
+{
+    char path[4096];
+    Policy *p = NULL;
+
+    snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
+    ck_assert_int_eq(policy_load_file(path, NULL, &p), 0);
+    return p;
+}
+
+/* Two starved guests beside two idle ones that have enough to spare: whatever the host has available, two
+ * cycles later they have all they want, and the host was never driven into its critical zone, with the
+ * shipped policy and without any. */
+START_TEST(test_served_within_two_cycles)
+{
+    _cleanup_(policy_freep) Policy *shipped = load_shipped();
+
+    for (unsigned mib = 5 * 1024; mib < 12 * 1024; mib += 37) {
+        SnapshotGuest guests[GUESTS] = {
+            guest_of(&(Spec){STARVED}), guest_of(&(Spec){"b", T_DISTRESS, 1800}),
+            guest_of(&(Spec){"idle", .free = 1400, .available = 1600, .cache = 200}),
+            guest_of(&(Spec){"idler", .free = 1500, .available = 1700, .cache = 200})};
+        Snapshot s = {.guests = guests, .n_guests = GUESTS, .host = fixture_host(mib * MIB)};
+
+        for (unsigned cycle = 0; cycle < 2; cycle++) {
+            _cleanup_(plan_done) Plan p = {};
+
+            ck_assert_int_eq(plan_make(&s, _i ? shipped : NULL, &config, &p), 0);
+            run_moves(&s, &p);
+            ck_assert_msg(host_get(&s.host, HOST_FIELD_AVAILABLE) >= 5.0 * (double) GIB,
+                          "%u MiB available, cycle %u: the host is critical: %s", mib, cycle, p.summary);
+        }
+        for (unsigned i = 0; i < 2; i++)
+            ck_assert_msg(guests[i].current_bytes == 2 * GIB, "%u MiB available: %s has %" PRIu64 " MiB", mib,
+                          guests[i].name, guests[i].current_bytes / MIB);
+    }
+}
+END_TEST
+
 /* A host of which nothing is known has nothing to pass on, so nothing is taken for that. */
 START_TEST(test_unknown_host)
 {
@@ -393,6 +452,7 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
+    tcase_add_loop_test(t, test_served_within_two_cycles, 0, 2);
     tcase_add_test(t, test_unknown_host);
     tcase_add_test(t, test_odd_numbers);
     tcase_add_test(t, test_long_names);
