@@ -476,7 +476,9 @@ START_TEST(a_status_says_why)
         "{\"version\": \"0.1.0\", \"mode\": \"observe\", \"why\": \"nothing moves: mode observe\", "
         "\"guests\": 3,"
         " \"guests_agent\": 2, \"guests_none\": 1, \"uptime_usec\": 60000000,"
-        " \"host\": {\"total_bytes\": 8589934592, \"available_bytes\": 2147483648, \"reserve_bytes\": "
+        " \"neighbours\": \"momd (process 12)\","
+        " \"host\": {\"scope\": \"/sys/fs/cgroup/machine.slice\", \"total_bytes\": 8589934592, "
+        "\"available_bytes\": 2147483648, \"reserve_bytes\": "
         "1073741824,"
         "  \"pressure\": \"moderate\", \"pressure_mark_bytes\": 3221225472, \"critical_mark_bytes\": "
         "1073741824,"
@@ -488,6 +490,8 @@ START_TEST(a_status_says_why)
     static const char *const wants[] = {
         "Mode: observe",
         "Now: nothing moves: mode observe\n",
+        "Beside: momd (process 12)\n",
+        "Scope: /sys/fs/cgroup/machine.slice\n",
         "8.00 GiB, 2.00 GiB available (25.0%)",
         "reserve of 1.00 GiB; no swap\n",
         "Pressure: moderate (guests give below 3.00 GiB",
