@@ -7,7 +7,7 @@ DESTDIR ?=
 BUILD := build/plain
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check lab bench fuzz install deb format clean
+.PHONY: help build demo check lab soak bench fuzz install deb format clean
 
 help: ## this list
 	@echo "Ballast: moves memory between the guests of a KVM host. Targets:"
@@ -31,6 +31,10 @@ check: ## all tests, on builds with gcc, clang and sanitizers, and on real guest
 lab: ## only the tests on real guests
 	@packaging/setup.sh check
 	@tests/check.sh lab
+
+soak: ## the daemon killed a hundred times at random points, on real guests (some six minutes)
+	@packaging/setup.sh check
+	@tests/check.sh soak
 
 bench: ## figures: cost of the agents, of a cycle, of a report
 	@packaging/setup.sh check

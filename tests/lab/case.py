@@ -10,10 +10,11 @@ import unittest
 
 from daemon import Daemon, Host
 from guest import MIB
-from lab import lab_or_skip
+from lab import SKIP, lab_or_skip
 
 LAB = None
 FIGURES = []
+SKIPPED = []
 # What is this near to its full size is there (host-agent/act/balloon.h).
 TOLERANCE = MIB
 
@@ -21,6 +22,12 @@ TOLERANCE = MIB
 def figure(text):
     """A measured figure, printed at the end."""
     FIGURES.append(text)
+
+
+def skip(test, why):
+    """What can't be had on this machine."""
+    SKIPPED.append(f'{test.__name__}: {why}')
+    raise unittest.SkipTest(why)
 
 
 class LabTest(unittest.TestCase):
@@ -50,7 +57,7 @@ class LabTest(unittest.TestCase):
         self.sets_memory = False
         self.host.calm()
         # What balloons took isn't backed by the host any more, and cache was dropped: as it was at first, then.
-        with concurrent.futures.ThreadPoolExecutor(len(self.guests)) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max(1, len(self.guests))) as pool:
             list(pool.map(self.load_again, self.guests.values()))
 
     def load_again(self, guest):
@@ -62,11 +69,14 @@ class LabTest(unittest.TestCase):
         """The daemon gives back what it took, so that the next finds nothing of it on its way."""
         self.host.calm()
         daemon = next((d for d in self.daemons if d.process and not d.ended()), None)
-        if daemon or any(not self.is_full(n, g.actual()) for n, g in self.guests.items()):
-            daemon = daemon or self.daemon()
-            daemon.wait('all have their size again and rest', lambda rows: self.give_back(daemon, rows))
+        try:
+            if daemon or any(not self.is_full(n, g.actual()) for n, g in self.guests.items()):
+                daemon = daemon or self.daemon()
+                daemon.wait('all have their size again and rest', lambda rows: self.give_back(daemon, rows))
+        finally:
+            for daemon in self.daemons:
+                daemon.stop()
         for daemon in self.daemons:
-            daemon.stop()
             if not self.sets_memory:
                 self.assertEqual(daemon.find_lines('somebody else set its memory'), [], daemon.tail())
         print(f'    {time.monotonic() - self.began:.1f} s', file=sys.stderr)
@@ -150,5 +160,9 @@ def main():
     for text in FIGURES:
         print('FIGURE ' + text)
     print(f'{result.testsRun} tests on real guests, {time.monotonic() - began:.0f} s in all')
+    for text in SKIPPED:
+        print('SKIP: ' + text)
+    if SKIPPED and not result.testsRun and result.wasSuccessful():
+        return SKIP
     # No test at all isn't success.
     return 0 if result.wasSuccessful() and result.testsRun else 1

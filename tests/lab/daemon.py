@@ -141,7 +141,7 @@ class Daemon:
                 f.write(f'[{section}]\n{"".join(lines)}')
         os.rename(self.config_path + '.new', self.config_path)
 
-    def start(self):
+    def start(self, ready=True):
         self.write_config()
         argv = [self.binary, '--session', '--connect', 'qemu:///session', '--config', self.config_path,
                 '--policy', self.policy_path, '--mode', self.mode, '--log-level', self.log_level]
@@ -150,6 +150,8 @@ class Daemon:
         self.process = self.lab.spawn(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
         self._reader.start()
+        if not ready:
+            return self
         wait('ballastctl answers', lambda: self.ended() or self.ctl('status', check=False).returncode == 0, 20)
         if self.ended():
             self._reader.join()

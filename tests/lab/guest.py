@@ -82,17 +82,18 @@ class Guest:
 
     # Life
 
-    def start(self):
+    def start(self, paused=False):
         path = self.lab.path('guests', self.short + '.xml')
         with open(path, 'w') as f:
             f.write(self.xml())
         self.lab.give(path)
         self.boots = self._ready_count()
+        how = ['--paused'] if paused else []
         if self.persistent:
             self.lab.virsh('define', path)
-            self.lab.virsh('start', self.name)
+            self.lab.virsh('start', self.name, *how)
         else:
-            self.lab.virsh('create', path)
+            self.lab.virsh('create', path, *how)
 
     def wait_ready(self, seconds=90):
         """Until it has booted (again): its load is done and its agent started."""

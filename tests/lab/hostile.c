@@ -4,6 +4,7 @@
  *   rubbish  bytes that are no frame, as many as go through
  *   flood    says Hello, is welcomed, and sends true reports without a pause
  *   lie      says Hello, is welcomed, and sends well-formed reports that can't be true
+ *   boast    says Hello, is welcomed, and reports the utmost that may be true in all fields, and distress
  *
  * Speaks the protocol from its description (proto/frame.h, guest.proto) with code of its own, so that a
  * mistake in the project's codec isn't made twice. For ever; a port that the host closed is waited for. */
@@ -22,16 +23,24 @@
 #define HEADER 12U
 
 /* Field numbers of guest.proto. */
-enum { ENVELOPE_NONCE = 1, ENVELOPE_HELLO = 2, ENVELOPE_REPORT = 5 };
+enum { ENVELOPE_NONCE = 1, ENVELOPE_HELLO = 2, ENVELOPE_REPORT = 5, ENVELOPE_DISTRESS = 6 };
 enum { HELLO_PROTOCOL = 1, HELLO_VERSION = 2, HELLO_BOOT_ID = 3, HELLO_BOOT_USEC = 4 };
 enum {
     REPORT_AT = 1,
     REPORT_TOTAL = 2,
     REPORT_FREE = 3,
     REPORT_AVAILABLE = 4,
-    REPORT_FAULTS = 8,
-    REPORT_SWAP_IN = 18
+    REPORT_SWAP_TOTAL = 7,
+    REPORT_SWAP_FREE = 8,
+    REPORT_FAULTS = 9,
+    REPORT_SCAN_KSWAPD = 14,
+    REPORT_STEAL_KSWAPD = 15,
+    REPORT_SWAP_IN = 18,
+    REPORT_OOM_KILLS = 26,
+    REPORT_PSI_FIRST = 27, /* averages and totals by turns */
+    REPORT_LAST = 34
 };
+enum { DISTRESS_CAUSE = 1, DISTRESS_REPORT = 2, CAUSE_OOM = 4 };
 
 typedef struct Buffer {
     uint8_t data[1024];
@@ -164,6 +173,53 @@ static void report(const Port *p, uint64_t total, uint64_t free_, uint64_t avail
     send_frame(p, &outer);
 }
 
+static bool is_counter(unsigned field)
+{
+    return field == REPORT_FAULTS || field == REPORT_SCAN_KSWAPD || field == REPORT_STEAL_KSWAPD ||
+           (field >= REPORT_SWAP_IN && field <= REPORT_OOM_KILLS) ||
+           (field > REPORT_PSI_FIRST && (field - REPORT_PSI_FIRST) % 2 == 1);
+}
+
+/* All that a report can say, as large as it is still believed; or as small, of what it has. */
+static Buffer utmost(unsigned round)
+{
+    const uint64_t total = UINT64_C(512) << 20, most = UINT64_C(1) << 52;
+    bool large = round % 2 == 0;
+    Buffer b = {};
+
+    put_number(&b, REPORT_AT, boot_usec());
+    put_number(&b, REPORT_TOTAL, total);
+    for (unsigned field = REPORT_FREE; field <= REPORT_LAST; field++) {
+        if (is_counter(field))
+            put_number(&b, field, ((uint64_t) INT64_MAX >> 1) + ((uint64_t) round << 40));
+        else if (field >= REPORT_PSI_FIRST)
+            put_number(&b, field, 10000);
+        else if (field == REPORT_SWAP_TOTAL || field == REPORT_SWAP_FREE)
+            put_number(&b, field, large ? most : 0);
+        else
+            put_number(&b, field, large ? total : 0);
+    }
+    return b;
+}
+
+static void boast(const Port *p, unsigned round)
+{
+    Buffer inner = utmost(round), distress = {}, outer = {};
+    bool cry = round % 3 == 0;
+
+    if (cry) {
+        put_number(&distress, DISTRESS_CAUSE, CAUSE_OOM);
+        put_bytes(&distress, DISTRESS_REPORT, inner.data, inner.fill);
+    }
+    put_varint(&outer, ENVELOPE_NONCE << 3 | 5);
+    for (int i = 0; i < 4; i++)
+        outer.data[outer.fill++] = (uint8_t) (p->nonce >> 8 * i);
+    put_bytes(&outer, cry ? ENVELOPE_DISTRESS : ENVELOPE_REPORT, cry ? distress.data : inner.data,
+              cry ? distress.fill : inner.fill);
+    send_frame(p, &outer);
+    pause_msec(200);
+}
+
 /* Looks for a frame whose payload begins with a nonce; any of the host's does from Welcome on. */
 static void port_read(Port *p, int timeout_msec)
 {
@@ -252,6 +308,8 @@ int main(int argc, char *argv[])
         keep_welcome(&port, round);
         if (strcmp(argv[1], "flood") == 0)
             report(&port, UINT64_C(256) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20, round);
+        else if (strcmp(argv[1], "boast") == 0)
+            boast(&port, round);
         else
             lie(&port, round);
     }

@@ -24,6 +24,7 @@ import tempfile
 import time
 import uuid
 
+import cgroup
 import image
 import kernel
 from guest import Guest
@@ -120,6 +121,7 @@ def clear_away(folder):
                 os.kill(pid, sig)
         while processes_of(folder) and time.monotonic() < end:
             time.sleep(0.05)
+    cgroup.remove(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -262,8 +264,9 @@ class Lab:
     def copy(self, folder, source):
         """A copy which the lab user can read wherever the original lies."""
         target = self.path(folder, os.path.basename(source))
-        shutil.copyfile(source, target)
-        os.chmod(target, 0o755)
+        shutil.copyfile(source, target + '.new')
+        os.chmod(target + '.new', 0o755)
+        os.rename(target + '.new', target)  # the old one may be running
         return target
 
     def environment(self):
@@ -350,6 +353,16 @@ class Lab:
         guest = Guest(self, name, **kwargs)
         self.guests.append(guest)
         return guest
+
+    def sizes(self):
+        """{short name: the balloon's size} of all guests that run, in one call."""
+        sizes, names = {}, {g.name: g.short for g in self.guests}
+        for line in self.virsh('domstats', '--balloon', '--list-running').splitlines():
+            if line.startswith('Domain: '):
+                short = names.get(line[8:].strip().strip("'"))
+            elif short and line.strip().startswith('balloon.current='):
+                sizes[short] = int(line.split('=')[1]) << 10
+        return sizes
 
     def boot(self, *guests, seconds=90):
         """Starts the guests together and waits until all are ready."""

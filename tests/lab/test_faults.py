@@ -169,49 +169,5 @@ class Faults(LabTest):
         daemon.wait('the others are served', lambda rows: any(r['moving'] for r in rows.values()), step=0.02)
 
 
-class Hostile(LabTest):
-    GUESTS = {
-        'good': idle(),
-        'rubbish': {'memory': 224, 'agent': 'hostile:rubbish'},
-        'flood': {'memory': 224, 'agent': 'hostile:flood'},
-        'lie': {'memory': 224, 'agent': 'hostile:lie'},
-    }
-
-    def test_dropped_with_back_off_and_others_unharmed(self):
-        daemon = self.daemon(start=False)
-        daemon.start()
-        bad = ('rubbish', 'flood', 'lie')
-        dropped = {name: daemon.wait_line(rf'{name}: its agent isn\'t heard for', 0, 60) for name in bad}
-        daemon.wait_source('agent', 'good')
-        self.assertFalse(daemon.find_lines(r'good: its agent isn\'t heard'), daemon.tail())
-
-        # The back-off: dropped again no sooner than 5 s after, then 10 s.
-        def drops(name):
-            return [line.at for line in daemon.find_lines(rf'{name}: its agent isn\'t heard for')]
-        wait('all were heard again, and dropped again', lambda: all(len(drops(n)) >= 2 for n in bad), 60,
-             dump=daemon.describe)
-        for name in bad:
-            at = drops(name)
-            self.assertGreaterEqual(at[1] - at[0], 4.9, name)
-            if len(at) > 2:
-                self.assertGreaterEqual(at[2] - at[1], 9.9, name)
-
-        # The good one is served as if they weren't there. And nothing that a liar says moves its own balloon.
-        rows = daemon.list()
-        self.assertEqual(rows['good']['source'], 'agent')
-        self.assertLess(rows['good']['age_usec'], 5000000)
-        for name in bad:
-            self.assertNotEqual(rows[name]['source'], 'agent', name)
-        since = daemon.mark()
-        self.host.moderate(100)
-        asked = time.monotonic()
-        daemon.wait('good gives', lambda rows: rows['good']['current_bytes'] < self.full('good') - 16 * MIB)
-        sent = next(m.at for m in daemon.moves(since) if m.guest == 'good') - asked
-        figure(f'among three hostile guests: pressure → setMemory {sent:.2f} s; daemon {daemon.rss() >> 20} MiB RSS')
-        self.assertLess(sent, 3.0)
-        self.assertLess(daemon.rss(), 64 * MIB)
-        del dropped
-
-
 if __name__ == '__main__':
     raise SystemExit(case.main())

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that means harm does it to itself at most."""
+
+import time
+
+import case
+from case import LabTest, figure
+from guest import MIB
+from lab import wait
+
+# The policy lets each guest keep this share of its memory available.
+KEEP = 0.20
+
+
+class Hostile(LabTest):
+    GUESTS = {
+        'good': {'memory': 320, 'load': 'free:180'},
+        'rubbish': {'memory': 224, 'agent': 'hostile:rubbish'},
+        'flood': {'memory': 224, 'agent': 'hostile:flood'},
+        'lie': {'memory': 224, 'agent': 'hostile:lie'},
+    }
+
+    def test_dropped_with_back_off_and_others_unharmed(self):
+        daemon = self.daemon(start=False)
+        daemon.start()
+        bad = ('rubbish', 'flood', 'lie')
+        for name in bad:
+            daemon.wait_line(rf'{name}: its agent isn\'t heard for', 0, 60)
+        daemon.wait_source('agent', 'good')
+        self.assertFalse(daemon.find_lines(r'good: its agent isn\'t heard'), daemon.tail())
+
+        # The back-off: dropped again no sooner than 5 s after, then 10 s.
+        def drops(name):
+            return [line.at for line in daemon.find_lines(rf'{name}: its agent isn\'t heard for')]
+        wait('all were heard again, and dropped again', lambda: all(len(drops(n)) >= 2 for n in bad), 60,
+             dump=daemon.describe)
+        for name in bad:
+            at = drops(name)
+            self.assertGreaterEqual(at[1] - at[0], 4.9, name)
+            if len(at) > 2:
+                self.assertGreaterEqual(at[2] - at[1], 9.9, name)
+
+        # The good one is served as if they weren't there. And nothing that a liar says moves its own balloon.
+        rows = daemon.list()
+        self.assertEqual(rows['good']['source'], 'agent')
+        self.assertLess(rows['good']['age_usec'], 5000000)
+        for name in bad:
+            self.assertNotEqual(rows[name]['source'], 'agent', name)
+        since = daemon.mark()
+        self.host.moderate(100)
+        asked = time.monotonic()
+        daemon.wait('good gives', lambda rows: rows['good']['current_bytes'] < self.full('good') - 16 * MIB)
+        sent = next(m.at for m in daemon.moves(since) if m.guest == 'good') - asked
+        figure(f'among three hostile guests: pressure → setMemory {sent:.2f} s; daemon {daemon.rss() >> 20} MiB RSS')
+        self.assertLess(sent, 3.0)
+        self.assertLess(daemon.rss(), 64 * MIB)
+
+
+class Boast(LabTest):
+    FULL, GRANTED = 320 * MIB, 448 * MIB
+    GUESTS = {
+        'boast': {'memory': 512, 'current': 320, 'agent': 'hostile:boast'},
+        'spare': {'load': 'free:250'},
+        # Has less available than a guest keeps: it has nothing to spare for anyone.
+        'kept': {'load': 'hold:350', 'swap': 256},
+    }
+
+    def watch(self, daemon, seconds, most):
+        """The largest size that the boaster had meanwhile."""
+        end, seen = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            rows = daemon.list()
+            seen = max(seen, rows['boast']['current_bytes'])
+            self.assertLessEqual(max(seen, rows['boast']['target_bytes']), most, daemon.describe())
+            # What the others keep, less what a report's age may make of it.
+            spare = rows['spare']
+            if not spare['moving']:
+                self.assertGreaterEqual(spare['available_bytes'], KEEP * spare['current_bytes'] - 16 * MIB,
+                                        daemon.describe())
+            self.assertEqual(rows['kept']['target_bytes'], self.full('kept'), daemon.describe())
+            time.sleep(0.1)
+        return seen
+
+    def test_who_reports_the_utmost_in_all_fields_gets_no_more_than_it_is_granted(self):
+        daemon, boast = self.daemon(), self.guests['boast']
+        daemon.wait_source('agent', 'boast')
+        self.assertEqual(daemon.list()['boast']['full_bytes'], self.FULL)
+        since = daemon.mark()
+        self.host.moderate(100)
+        daemon.wait('it counts as in distress', lambda rows: rows['boast']['distress'], 10)
+        self.assertLessEqual(self.watch(daemon, 6, self.FULL), self.FULL)
+        self.assertFalse(daemon.find_lines('boast: its agent isn\'t heard', since), daemon.tail())
+
+        # With a grant it may have more, and still costs others nothing that they keep.
+        self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--key', 'ballast', '--set',
+                       f"<guest max='{self.GRANTED >> 20}MiB'/>")
+        seen = self.watch(daemon, 10, self.GRANTED)
+        figure(f'a guest that is always in distress, by its own word, had at most {seen >> 20} MiB of '
+               f'{self.GRANTED >> 20} granted; another gave {(self.full("spare") - self.actual("spare")) >> 20} MiB')
+        self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--remove')
+        self.host.calm()
+        boast.run('kill $(pidof hostile)')
+        daemon.wait('it is brought back to its full size', lambda rows: rows['boast']['current_bytes'] <= self.FULL)
+
+
+if __name__ == '__main__':
+    raise SystemExit(case.main())
