@@ -83,7 +83,7 @@ static uint64_t has_free(const SnapshotGuest *g, const Spare *s)
     return MIN(s->backed_bytes, s->give_bytes);
 }
 
-/* Page cache that it can give in one go, what this cycle takes of it anyway included. */
+/* Page cache that it can give, behind all its free memory. */
 static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
 {
     double stalls = guest_get(&g->fields, GUEST_FIELD_PSI_MEMORY_SOME);
@@ -91,6 +91,7 @@ static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
     return stalls < DONOR_STALL_RATIO ? MIN(s->cache_bytes, LESS_BY(s->give_bytes, s->free_bytes)) : 0;
 }
 
+/* What is left of the cache that it gives in one go, once the policy took some in this cycle. */
 static uint64_t cache_step(const Asking *a, const SnapshotGuest *g, const Decision *d, const Spare *s)
 {
     Spare before;
@@ -202,7 +203,9 @@ static void count_claims(const Asking *a)
 }
 
 /* What the host will have available, and what of it is spoken for, once all that is on its way and decided so
- * far is there. A shrink that is on its way counts whole: of what it takes first, that is over already. */
+ * far is there. Of a shrink that is decided only what the host gets of it counts. One on its way counts
+ * whole: the guest's stats lag behind it, and a wait for a step is better than taking the same of others
+ * again. */
 static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoken_for)
 {
     const Snapshot *s = a->snapshot;
