@@ -25,7 +25,7 @@ const char *neighbour_to_string(Neighbour n); /* "momd", "another ballastd" */
 /* Looks at the name of each process below proc_root (at most the first NEIGHBOUR_PROCESSES_MAX), and at an
  * interpreter's script. ret_pids: of each neighbour the first process found, or 0; BALLASTD is always 0. 0 or
  * -errno. */
-#define NEIGHBOUR_PROCESSES_MAX 50000U
+#define NEIGHBOUR_PROCESSES_MAX 20000U
 int neighbour_scan(const char *proc_root, uid_t own_uid, pid_t ret_pids[NEIGHBOUR_MAX]);
 
 #define NEIGHBOUR_LOCK_MAX 100U /* of a name, with its NUL; the kernel takes 107 bytes */
