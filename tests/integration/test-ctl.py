@@ -549,6 +549,14 @@ class Session(World):
         for name in ("_ballastctl", "_ballastd"):
             subprocess.run(["zsh", "-n", f"{SOURCE}/packaging/completion/{name}"], check=True)
 
+    def test_rules_are_documented(self):
+        with open(f"{SOURCE}/host-agent/decide/guard.c") as f:
+            rules = re.findall(r'\[GUARD_RULE_\w+\] = (?:\{)?"([a-z-]+)"', f.read())
+        self.assertGreater(len(rules), 15)
+        with open(f"{SOURCE}/packaging/man/ballastd.8") as f:
+            listed = set(re.findall(r"[a-z-]+", " ".join(re.findall(r"(?m)^\.It ([a-z-]+(?: , [a-z-]+)*)$", f.read()))))
+        self.assertLessEqual(set(rules) - {"none"}, listed)
+
     def test_keys_are_documented(self):
         with open(f"{SOURCE}/packaging/man/org.ballast1.5") as f:
             words = set(re.findall(r"\w+", f.read()))
