@@ -29,6 +29,7 @@
 
 static int sense_host(Manager *m, usec_t now)
 {
+    double swap_free = host_get(&m->host, HOST_FIELD_SWAP_FREE);
     int r, arc_error = m->host_sample.arc_error;
 
     r = host_sample_read(m->options.proc_root, m->scope, now, &m->host_sample);
@@ -44,6 +45,8 @@ static int sense_host(Manager *m, usec_t now)
                           "Cannot tell how large ZFS's cache is: %m; none of it counts as available");
     m->reserve_bytes = config_reserve(m->config, host_sample_total(&m->host_sample));
     host_sample_fields(&m->host_sample, m->reserve_bytes, &m->host);
+    if (m->host_valid && host_get(&m->host, HOST_FIELD_SWAP_FREE) < swap_free)
+        m->swapped_usec = now;
     m->host_valid = true;
     return 0;
 }
@@ -198,13 +201,16 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     usec_t now = now_usec(CLOCK_MONOTONIC);
     uint64_t from = guest_current(g);
     DomainState state = remember(g, target_bytes);
+    /* What donors release is passed on ten times a second. */
+    bool further = g->claim.open && g->balloon.moving && target_bytes > g->balloon.target_bytes &&
+                   g->balloon.target_bytes > g->balloon.from_bytes;
     int r;
 
     r = virt_set_memory(m->virt, g->info.uuid, &state);
     if (r < 0)
         return r;
     guest_sent(g, target_bytes, now);
-    journal_move(m, g, from, target_bytes, reason);
+    journal_move(m, g, from, target_bytes, reason, further);
     start_tick(m);
     return 0;
 }

@@ -80,6 +80,12 @@ void guest_judge(Guest *g, usec_t now_usec)
         begin_hurting(g, cause, now_usec);
 }
 
+/* The host swapped out lately: then RSS proves nothing. */
+static bool host_swaps(const Manager *m, usec_t now_usec)
+{
+    return m->swapped_usec > 0 && usec_since(m->swapped_usec, now_usec) < GUEST_SWAPPED_USEC;
+}
+
 static bool yield_look(const Guest *g, usec_t now_usec, YieldLook *ret)
 {
     const Sample *s = guest_sample(g, now_usec);
@@ -100,10 +106,12 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         yield_reset(&g->yield);
         return;
     }
+    if (g->barren_usec > 0 && !guest_is_barren(g, now_usec))
+        g->barren_usec = 0; /* it is tried again */
     /* Of several shrinks in a row, how it was before the first. */
     if (!is_watched(g, now_usec))
         g->strain_before = g->strain;
-    if (yield_look(g, now_usec, &look))
+    if (!host_swaps(g->manager, now_usec) && yield_look(g, now_usec, &look))
         yield_begin(&g->yield, &look);
     g->shrunk_usec = now_usec;
     g->shrunk_from = MAX(guest_current(g), balloon_standing(&g->balloon));
@@ -112,18 +120,27 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
 void guest_look_at_yield(Guest *g, usec_t now_usec)
 {
     YieldLook look;
-    bool barren;
 
+    if (host_swaps(g->manager, now_usec))
+        yield_reset(&g->yield);
     if (!g->yield.open || guest_is_moving(g, now_usec) || g->stats_usec <= g->balloon.settled_usec ||
         !yield_look(g, now_usec, &look))
         return;
-    barren = yield_is_barren(&g->yield);
     yield_end(&g->yield, &look);
-    if (!barren && yield_is_barren(&g->yield))
+    if (!yield_is_barren(&g->yield))
+        g->barren_usec = 0;
+    else if (g->barren_usec == 0) {
         log_notice(
             "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is "
-            "shrunk; it is left alone from now on",
+            "shrunk; it is left alone for an hour",
             g->info.name);
+        g->barren_usec = now_usec;
+    }
+}
+
+bool guest_is_barren(const Guest *g, usec_t now_usec)
+{
+    return g->barren_usec > 0 && usec_since(g->barren_usec, now_usec) < GUEST_BARREN_USEC;
 }
 
 bool guest_is_hurting(const Guest *g, usec_t now_usec)
@@ -132,18 +149,11 @@ bool guest_is_hurting(const Guest *g, usec_t now_usec)
            balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < g->comfort_bytes;
 }
 
-static bool host_swaps(const Manager *m)
-{
-    double total = host_get(&m->host, HOST_FIELD_SWAP_TOTAL);
-
-    return total > 0 && host_get(&m->host, HOST_FIELD_SWAP_FREE) < 0.9 * total;
-}
-
 const char *guest_claim_refused(const Guest *g, usec_t now_usec)
 {
     if (!claim_allowed(&g->claim, now_usec))
-        return "it didn't use what it was given when it last said so";
-    if (!g->claim.open && g->stats.has_rss && !host_swaps(g->manager) &&
+        return "it wasn't seen to use what it was given before";
+    if (!g->claim.open && g->stats.has_rss && !host_swaps(g->manager, now_usec) &&
         (double) g->stats.rss_bytes < GUEST_USED_RATIO * (double) guest_current(g))
         return "the host sees that it doesn't use what it has";
     return NULL;
@@ -155,8 +165,10 @@ void guest_settle(Guest *g, usec_t now_usec)
         g->promised_bytes = 0;
     else if (g->stats.has_rss)
         g->promised_bytes =
-            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), g->stats.rss_bytes));
+            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon),
+                                           LESS_BY(g->stats.rss_bytes, yield_overhead(&g->yield))));
 
-    if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager), now_usec))
+    if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
+                    now_usec))
         journal_false_claim(g->manager, g);
 }

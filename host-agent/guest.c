@@ -134,6 +134,7 @@ void guest_update_entitlement(Guest *g)
     char why[ENTITLEMENT_WHY_MAX];
 
     /* What the configuration grants all guests of a name may be more than one of them can have. */
+    configured.growth_bytes = MIN(configured.growth_bytes, g->info.maximum_bytes);
     if (entitlement_check(&configured, g->info.maximum_bytes, why) < 0) {
         log_debug("%s: what the configuration grants it is left out: %s", g->info.name, why);
         configured = (Entitlement){.shares = configured.shares, .mode = configured.mode};
@@ -284,6 +285,15 @@ static bool agent_is_silent(const Guest *g, usec_t now_usec)
            usec_since(agent->at_usec, now_usec) > MAX(3 * g->report_interval_usec, GUEST_AGENT_SILENT_USEC);
 }
 
+/* The newest sample in use has come. */
+static void on_sample(Guest *g, usec_t now_usec)
+{
+    if (!guest_is_moving(g, now_usec))
+        g->balloon_in_total = sample_balloon_in_total(guest_sample(g, now_usec), guest_current(g),
+                                                      g->info.maximum_bytes, g->info.autodeflate);
+    guest_judge(g, now_usec);
+}
+
 void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
 {
     Sample s, *last = &g->newest[GUEST_SOURCE_LIBVIRT];
@@ -301,7 +311,7 @@ void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
     *last = s;
     if (agent_is_silent(g, now_usec)) {
         history_add(&g->history, &s);
-        guest_judge(g, now_usec);
+        on_sample(g, now_usec);
     }
 }
 
@@ -311,7 +321,7 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
 
     *s = (Sample){.at_usec = now_usec, .source = GUEST_SOURCE_AGENT, .report = *r};
     history_add(&g->history, s);
-    guest_judge(g, now_usec);
+    on_sample(g, now_usec);
 }
 
 /* Whether shrinking to target takes more than what is free in the guest. */
@@ -449,9 +459,9 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .busy = why_busy(g, now_usec),
-        .pinned = g->info.pinned               ? g->info.pinned
-                  : yield_is_barren(&g->yield) ? "QEMU's memory didn't fall when it was shrunk"
-                                               : NULL,
+        .pinned = g->info.pinned                 ? g->info.pinned
+                  : guest_is_barren(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk"
+                                                 : NULL,
         .distress = guest_in_distress(g, now_usec),
         .released = g->released_usec > 0 &&
                     usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,
@@ -483,8 +493,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                       .maximum_bytes = g->info.maximum_bytes,
                       .rss_bytes = g->stats.has_rss ? g->stats.rss_bytes : 0,
                       .overhead_bytes = yield_overhead(&g->yield),
-                      .balloon_in_total = sample_balloon_in_total(s, current, g->info.maximum_bytes,
-                                                                  g->info.autodeflate),
+                      .balloon_in_total = g->balloon_in_total,
                   },
                   &ret->fields);
 }

@@ -41,6 +41,10 @@ typedef struct Manager Manager;
 #define GUEST_BLAME_USEC   (60 * USEC_PER_SEC)
 /* A guest that began to hurt is given this long to get back what was taken. */
 #define GUEST_HURTING_USEC (10 * USEC_PER_SEC)
+/* After the host swapped out RSS proves nothing for this long. */
+#define GUEST_SWAPPED_USEC (30 * USEC_PER_SEC)
+/* One whose balloon frees nothing is tried again after this long. */
+#define GUEST_BARREN_USEC  (3600 * USEC_PER_SEC)
 /* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
 #define GUEST_USED_RATIO   0.75
 
@@ -83,6 +87,9 @@ typedef struct Guest {
     Need need;
     Claim claim;
     Yield yield;
+    usec_t barren_usec;    /* since when its balloon is known to free nothing; 0: it isn't */
+    bool balloon_in_total; /* its MemTotal counts what the balloon holds, as last seen while that stood still
+                            */
     uint64_t promised_bytes; /* given, not yet seen to be used */
     usec_t promised_usec;
 
@@ -136,6 +143,7 @@ void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
 void guest_watch(Guest *g, bool shrinks, usec_t now_usec);
 /* Stats came after a shrink was over: what did it bring? */
 void guest_look_at_yield(Guest *g, usec_t now_usec);
+bool guest_is_barren(const Guest *g, usec_t now_usec);
 bool guest_is_hurting(const Guest *g, usec_t now_usec);
 /* Why nothing is taken from others for it, a static text; NULL: it may be. */
 const char *guest_claim_refused(const Guest *g, usec_t now_usec);

@@ -50,6 +50,7 @@ struct Manager {
     HostSample host_sample;
     HostFields host;
     uint64_t reserve_bytes;
+    usec_t swapped_usec; /* when the host was last seen to have swapped out; 0: never */
     bool host_valid;
 
     Neighbours neighbours;

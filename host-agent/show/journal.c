@@ -50,7 +50,7 @@ static void add_change(Fields *f, const Manager *m, uint64_t from_bytes, uint64_
     }
 }
 
-static void tell_change(const Manager *m, const Guest *g, bool observed, uint64_t from_bytes,
+static void tell_change(const Manager *m, const Guest *g, int level, bool observed, uint64_t from_bytes,
                         uint64_t to_bytes, const char *reason)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], available[UNITS_FORMAT_MAX] = "unknown";
@@ -63,21 +63,21 @@ static void tell_change(const Manager *m, const Guest *g, bool observed, uint64_
     add(&f, "BALLAST_RULE", guard_rule_to_string(g->decision.rule));
     if (total > 0)
         format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
-    log_fields(LOG_INFO, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
+    log_fields(level, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
                "%s: %s%s → %s: %s; host available %s", g->info.name, observed ? "would be " : "",
                format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
 }
 
 void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
-                  const char *reason)
+                  const char *reason, bool further)
 {
-    tell_change(m, g, false, from_bytes, to_bytes, reason);
+    tell_change(m, g, further ? LOG_DEBUG : LOG_INFO, false, from_bytes, to_bytes, reason);
 }
 
 void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                         const char *reason)
 {
-    tell_change(m, g, true, from_bytes, to_bytes, reason);
+    tell_change(m, g, LOG_INFO, true, from_bytes, to_bytes, reason);
 }
 
 void journal_stalled(const Manager *m, const Guest *g)

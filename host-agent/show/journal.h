@@ -5,9 +5,10 @@
 
 #include "host-agent/manager.h"
 
-/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%" */
+/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%". further: only more
+ * of what was told just before; logged at debug. */
 void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
-                  const char *reason);
+                  const char *reason, bool further);
 /* In mode observe, once for each change of mind: "web1: would be 1.5 GiB → 1.2 GiB: would give …". */
 void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
                         const char *reason);
