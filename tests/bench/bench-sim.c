@@ -11,18 +11,16 @@
 int main(void)
 {
     const char *source = getenv("BALLAST_SOURCE");
-    char path[4096];
     bool failed = false;
 
-    (void) snprintf(path, sizeof(path), "%s/policy/balloon.policy", source ? source : ".");
     sim_print_head();
     for (unsigned seed = 0; seed < SIM_SEEDS; seed++)
         for (int p = 0; p < SIM_POLICY_MAX; p++) {
             SimFigures f;
-            int r = sim_run(seed, (SimPolicy) p, path, &f);
+            int r = sim_run(seed, (SimPolicy) p, source ? source : ".", &f);
 
             if (r < 0) {
-                fprintf(stderr, "%s: %s\n", path, strerror(-r));
+                fprintf(stderr, "The policies in %s: %s\n", source ? source : ".", strerror(-r));
                 return EXIT_FAILURE;
             }
             sim_print(seed, (SimPolicy) p, &f);

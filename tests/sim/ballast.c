@@ -110,7 +110,7 @@ static void run_agent(Ballast *b, BallastGuest *k, const SimGuest *g)
     }
     if (usec_since(k->told_usec, now) < TRIGGER_WINDOW_USEC)
         return;
-    if (g->kind->cries || g->stall_usec - k->told_stall_usec >= TRIGGER_STALL_USEC)
+    if (sim_cries(w, g) || g->stall_usec - k->told_stall_usec >= TRIGGER_STALL_USEC)
         send_message(k, w, g, DISTRESS_PSI);
     k->told_usec = now;
     k->told_stall_usec = g->stall_usec;

@@ -60,36 +60,36 @@ static void check_critical(Checks *c, const SimWorld *w)
     c->critical = short_of > 0;
 }
 
-static void end_guests_phase(Checks *c, const SimWorld *w, size_t i)
+/* What liars bring upon themselves has no rest: who says that all its memory is free, and lives off it, is
+ * asked for it again and again. */
+static void end_guests_phase(Checks *c, const SimWorld *w, size_t i, double *moved, double *probed)
 {
     CheckedGuest *k = &c->guests[i];
     char name[48];
 
-    c->most_turns = MAX(c->most_turns, k->turns);
-    if (k->turns > CHECKS_TURNS_MAX)
-        fail(c, w, "%s: its target turned round %u times", name_of(&w->guests[i], name), k->turns);
-    /* Who says that all its memory is free, and lives off it, is asked for it again and again. */
-    if (!w->guests[i].kind->says_free) {
+    if (!sim_is_liar(&w->guests[i])) {
+        *moved += k->rest_up + k->rest_down;
+        *probed += 2 * fmin(k->rest_up, k->rest_down);
         c->most_rest_turns = MAX(c->most_rest_turns, k->rest_turns);
         if (k->rest_turns > CHECKS_REST_TURNS)
             fail(c, w, "%s: its target turned round %u times, at rest", name_of(&w->guests[i], name),
                  k->rest_turns);
     }
+    c->most_turns = MAX(c->most_turns, k->turns);
+    if (k->turns > CHECKS_TURNS_MAX)
+        fail(c, w, "%s: its target turned round %u times", name_of(&w->guests[i], name), k->turns);
     k->turns = k->rest_turns = 0;
     k->rest_up = k->rest_down = 0;
 }
 
 static void end_phase(Checks *c, const SimWorld *w)
 {
-    double minutes = (double) CHECKS_REST_USEC / (double) (60 * USEC_PER_SEC), moved = 0, probed = 0;
+    double unit = w->total * (double) CHECKS_REST_USEC / (double) (60 * USEC_PER_SEC), moved = 0, probed = 0;
 
-    for (size_t i = 0; i < w->n; i++) {
-        const CheckedGuest *k = &c->guests[i];
-
-        moved += (k->rest_up + k->rest_down) / w->total / minutes;
-        probed += 2 * fmin(k->rest_up, k->rest_down) / w->total / minutes;
-        end_guests_phase(c, w, i);
-    }
+    for (size_t i = 0; i < w->n; i++)
+        end_guests_phase(c, w, i, &moved, &probed);
+    moved /= unit;
+    probed /= unit;
     c->most_moved = fmax(c->most_moved, moved);
     c->most_probed = fmax(c->most_probed, probed);
     if (moved > CHECKS_MOVED_RATIO || probed > CHECKS_PROBED_RATIO)
@@ -106,28 +106,37 @@ void checks_tick(Checks *c, const SimWorld *w)
             check_guest(c, w, &w->guests[i]);
     check_critical(c, w);
     c->demanded[w->now_usec / USEC_PER_SEC % CHECKS_BLAME_SEC] = w->demanded;
-    if (phase != c->phase)
+    if (phase != c->phase && !c->foreign_policy)
         end_phase(c, w);
     c->phase = phase;
 }
 
 /* ---- Decisions ---- */
 
+static CheckedGuest *checked_guest(Checks *c, const SimWorld *w, size_t i)
+{
+    CheckedGuest *k = &c->guests[i];
+
+    if (k->boot_usec != w->guests[i].boot_usec)
+        *k = (CheckedGuest){.boot_usec = w->guests[i].boot_usec};
+    return k;
+}
+
 static double available_of(const SnapshotGuest *g)
 {
     return guest_get(&g->fields, GUEST_FIELD_AVAILABLE);
 }
 
-/* What it could give to one in distress, at the least: free memory that the host really gets. */
+/* What an idle guest could give to one in distress, at the least: free memory that the host really gets. */
 static double spare_of(const GuardConfig *config, const SnapshotGuest *g, const Decision *d)
 {
-    double above = (double) g->standing_bytes - (double) d->bounds.least_bytes;
+    double above = (double) g->standing_bytes - (double) MAX(d->bounds.least_bytes, g->needed_bytes);
+    double free_bytes =
+        guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) - guest_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
 
-    if (g->moving || g->distress || d->bounds.hold != GUARD_RULE_NONE || above <= 0)
+    if (g->moving || g->distress || g->hurting || g->spared || d->bounds.hold != GUARD_RULE_NONE)
         return 0;
-    return fmin(fmin(above, guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) -
-                                guest_get(&g->fields, GUEST_FIELD_LOW_WATERMARK)),
-                available_of(g) - config->keep_ratio * (double) g->current_bytes);
+    return fmin(fmin(above, free_bytes), available_of(g) - config->keep_ratio * (double) g->current_bytes);
 }
 
 static void check_donor(Checks *c, const SimWorld *w, const GuardConfig *config, const SimGuest *k,
@@ -145,28 +154,41 @@ static void check_donor(Checks *c, const SimWorld *w, const GuardConfig *config,
              target / (double) MIB);
 }
 
-/* Whether there is anything to be had for those in distress; *ret_gives: somebody gives just now. */
+/* Whether there is anything to be had for those in distress. *ret_gives: what the host is getting just now is
+ * as much as they lack. */
 static bool has_help(const GuardConfig *config, const Snapshot *s, const Plan *p, bool *ret_gives)
 {
-    double room = (double) guard_room(s, config);
+    double room = (double) guard_room(s, config), coming = 0;
     bool spare = false;
 
-    *ret_gives = false;
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = &s->guests[i];
         const Decision *d = &p->decisions[i];
 
-        if (g->standing_bytes < g->current_bytes || d->target_bytes < g->standing_bytes)
-            *ret_gives = true;
+        coming += fmax(0, (double) g->current_bytes - (double) d->target_bytes);
         room -= fmax(0, (double) d->target_bytes - (double) g->standing_bytes);
         spare = spare || spare_of(config, g, d) > SPARE_MIN;
     }
+    *ret_gives = coming > 0 && coming + SPARE_MIN > (double) p->lacking_bytes;
     return spare || room > SPARE_MIN;
 }
 
-static bool is_waiting(const SnapshotGuest *g, const Decision *d)
+/* In distress, as it is seen or as it is in truth: by then it should be seen. */
+static bool is_in_want(CheckedGuest *k, const SimWorld *w, const SimGuest *g, const SnapshotGuest *s)
 {
-    return g->distress && !g->claim_refused && d->bounds.hold == GUARD_RULE_NONE && !g->stalled_growing &&
+    usec_t patience = g->kind->source == SIM_SOURCE_AGENT ? CHECKS_SEEN_USEC : CHECKS_SEEN_AGENTLESS_USEC;
+
+    if (!sim_is_starved(g))
+        k->starved_usec = 0;
+    else if (k->starved_usec == 0)
+        k->starved_usec = w->now_usec;
+    return s->distress || (k->starved_usec > 0 && usec_since(k->starved_usec, w->now_usec) > patience &&
+                           g->kind->source != SIM_SOURCE_NONE);
+}
+
+static bool could_grow(const SnapshotGuest *g, const Decision *d)
+{
+    return !g->claim_refused && d->bounds.hold == GUARD_RULE_NONE && !g->stalled_growing &&
            d->target_bytes <= g->standing_bytes && g->standing_bytes + MIB < d->bounds.most_bytes;
 }
 
@@ -193,6 +215,24 @@ static void check_waiting(Checks *c, const SimWorld *w, CheckedGuest *k, const S
         fail(c, w, "%s is in distress for long, and gets nothing", name_of(g, name));
 }
 
+/* At the end of a phase: whoever could still give what the host lacks, or get what it has too much of, would
+ * be moving. What a guest tells is noise, in part. */
+static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, const Plan *p,
+                       const SnapshotGuest *g, const Decision *d, const SimGuest *k)
+{
+    double available = sim_available(w), noise = 0.02 * k->full + 2 * SIM_NOISE * sim_free(k);
+    char name[48];
+
+    if (g->moving || g->stalled || w->now_usec < g->uptime_usec + SIM_PHASE_USEC / 2)
+        return;
+    if (available + noise < p->pressure_mark_bytes && spare_of(config, g, d) > noise + 48.0 * (double) MIB)
+        fail(c, w, "the host lacks memory, and %s has %.0f MiB of it to spare", name_of(k, name),
+             spare_of(config, g, d) / (double) MIB);
+    if (available > p->relax_mark_bytes + noise && k->target < k->full - noise)
+        fail(c, w, "the host has memory to spare, and %s has %.0f MiB of %.0f", name_of(k, name),
+             k->target / (double) MIB, k->full / (double) MIB);
+}
+
 void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const Snapshot *s, const Plan *p,
                  const size_t *index)
 {
@@ -205,8 +245,11 @@ void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const 
         const SnapshotGuest *g = &s->guests[i];
         const Decision *d = &p->decisions[i];
         const SimGuest *k = &w->guests[index[i]];
+        CheckedGuest *checked = checked_guest(c, w, index[i]);
 
-        check_waiting(c, w, &c->guests[index[i]], k, is_waiting(g, d), help, gives);
+        check_waiting(c, w, checked, k, is_in_want(checked, w, k, g) && could_grow(g, d), help, gives);
+        if (!c->foreign_policy && w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - USEC_PER_SEC)
+            check_rest(c, w, config, p, g, d, k);
         if (!d->send)
             continue;
         c->served += g->distress && d->target_bytes > g->standing_bytes;
@@ -220,11 +263,9 @@ void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const 
 
 void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double to)
 {
-    CheckedGuest *k = &c->guests[guest];
+    CheckedGuest *k = checked_guest(c, w, guest);
     int direction = to > from ? 1 : -1;
 
-    if (k->boot_usec != w->guests[guest].boot_usec)
-        *k = (CheckedGuest){.boot_usec = w->guests[guest].boot_usec};
     k->turns += k->direction == -direction;
     if (w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - CHECKS_REST_USEC) {
         k->rest_turns += k->direction == -direction;

@@ -10,22 +10,24 @@
 #define CHECKS_TEXT_MAX 512
 
 /* How often one guest's target may turn round in a phase. */
-#define CHECKS_TURNS_MAX    12U
+#define CHECKS_TURNS_MAX           12U
 /* At rest: the last part of a phase. Nobody's demand has changed for 640 s then. It goes on to be looked
  * whether page cache is missed, ever more rarely, and what guests were once found to need fades and is taken
  * bit by bit. So, in that time: how often one guest's target may turn round; and of the host's total, in a
  * minute: what may be moved to and fro, and what at all. */
-#define CHECKS_REST_USEC    (300 * USEC_PER_SEC)
-#define CHECKS_REST_TURNS   4U
-#define CHECKS_PROBED_RATIO 0.002
-#define CHECKS_MOVED_RATIO  0.005
+#define CHECKS_REST_USEC           (300 * USEC_PER_SEC)
+#define CHECKS_REST_TURNS          4U
+#define CHECKS_PROBED_RATIO        0.002
+#define CHECKS_MOVED_RATIO         0.005
 /* How long a guest in distress may wait for a growth target while there is room, or another has memory to
  * spare and isn't giving yet … */
-#define CHECKS_SERVED_USEC  (2 * USEC_PER_SEC)
+#define CHECKS_SERVED_USEC         (2 * USEC_PER_SEC)
+#define CHECKS_SEEN_USEC           (4 * USEC_PER_SEC) /* from when it lacks memory until it counts as in distress */
+#define CHECKS_SEEN_AGENTLESS_USEC (8 * USEC_PER_SEC)
 /* … and how long in all, with what others need to release it. */
-#define CHECKS_RELEASE_USEC (10 * USEC_PER_SEC)
+#define CHECKS_RELEASE_USEC        (10 * USEC_PER_SEC)
 /* Demand is looked back at for this long when the host becomes critical. */
-#define CHECKS_BLAME_SEC    60U
+#define CHECKS_BLAME_SEC           60U
 
 typedef struct CheckedGuest {
     usec_t boot_usec;
@@ -33,6 +35,7 @@ typedef struct CheckedGuest {
     unsigned turns;            /* in this phase … */
     unsigned rest_turns;       /* … and at rest, */
     double rest_up, rest_down; /* where so much was moved */
+    usec_t starved_usec;       /* since when, in truth; 0: isn't */
     bool waits;
     usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
 } CheckedGuest;
@@ -40,6 +43,7 @@ typedef struct CheckedGuest {
 typedef struct Checks {
     char text[CHECKS_TEXT_MAX]; /* of the first failure */
     unsigned failures;
+    bool foreign_policy; /* not Ballast's own: it isn't judged whether it comes to rest */
     uint64_t phase;
     CheckedGuest guests[SIM_GUESTS_MAX];
     double demanded[CHECKS_BLAME_SEC]; /* the world's, in each of the last seconds */

@@ -54,15 +54,19 @@ static void account(Account *a, const SimWorld *w)
     f->host_swapped_out = w->swapped_out;
 }
 
-static int run_ballast(SimWorld *w, const char *policy_file, Account *a)
+static int run_ballast(SimWorld *w, const char *source, bool lazy, Account *a)
 {
     _cleanup_free_ Ballast *b = malloc(sizeof(Ballast));
+    char path[4096];
     int r;
 
     if (!b)
         return -ENOMEM;
     log_set_level(LOG_CRIT); /* refusals, stalls and distress are what it is made of */
-    r = ballast_init(b, w, policy_file);
+    (void) snprintf(path, sizeof(path), "%s/%s", source,
+                    lazy ? "tests/sim/lazy.policy" : "policy/balloon.policy");
+    r = ballast_init(b, w, path);
+    b->checks.foreign_policy = lazy;
     for (unsigned t = 0; r >= 0 && t < SIM_CYCLES * (USEC_PER_SEC / SIM_TICK_USEC); t++) {
         sim_tick(w);
         ballast_tick(b);
@@ -74,7 +78,7 @@ static int run_ballast(SimWorld *w, const char *policy_file, Account *a)
     return r;
 }
 
-int sim_run(uint64_t seed, SimPolicy policy, const char *policy_file, SimFigures *ret)
+int sim_run(uint64_t seed, SimPolicy policy, const char *source, SimFigures *ret)
 {
     SimWorld w;
     Account a = {};
@@ -82,8 +86,8 @@ int sim_run(uint64_t seed, SimPolicy policy, const char *policy_file, SimFigures
     int r;
 
     sim_init(&w, seed, sim_load(seed), PHASES);
-    if (policy == SIM_POLICY_BALLAST) {
-        r = run_ballast(&w, policy_file, &a);
+    if (policy == SIM_POLICY_BALLAST || policy == SIM_POLICY_LAZY) {
+        r = run_ballast(&w, source, policy == SIM_POLICY_LAZY, &a);
         if (r < 0)
             return r;
     } else

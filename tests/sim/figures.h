@@ -8,7 +8,14 @@
 #define SIM_CYCLES 10000U /* of a second */
 #define SIM_SEEDS  6U
 
-typedef enum SimPolicy { SIM_POLICY_NONE, SIM_POLICY_MOM, SIM_POLICY_BALLAST, SIM_POLICY_MAX } SimPolicy;
+typedef enum SimPolicy {
+    SIM_POLICY_NONE, /* nothing is moved */
+    SIM_POLICY_MOM,
+    SIM_POLICY_BALLAST, /* policy/balloon.policy */
+    SIM_POLICY_MAX,
+    SIM_POLICY_LAZY =
+        SIM_POLICY_MAX, /* Ballast with tests/sim/lazy.policy: for what the guard does by itself */
+} SimPolicy;
 
 /* Seconds of guests are summed over all that tell the truth. */
 typedef struct SimFigures {
@@ -20,13 +27,13 @@ typedef struct SimFigures {
     double killed_sec;       /* of the former, a guest without swap */
     double reread;           /* bytes of page cache that guests missed */
     double host_swapped_out; /* bytes */
-    Checks checks;           /* of SIM_POLICY_BALLAST */
+    Checks checks;           /* of Ballast */
 } SimFigures;
 
 const char *sim_policy_to_string(SimPolicy p);
 /* What is asked for at most on this trace, as a share of the host. */
 double sim_load(uint64_t seed);
-/* 0 or -errno (of loading the policy file). */
-int sim_run(uint64_t seed, SimPolicy policy, const char *policy_file, SimFigures *ret);
+/* source: the folder of the sources, for policies. 0 or -errno. */
+int sim_run(uint64_t seed, SimPolicy policy, const char *source, SimFigures *ret);
 void sim_print_head(void);
 void sim_print(uint64_t seed, SimPolicy policy, const SimFigures *f);

@@ -12,10 +12,12 @@
 #define SWAP_IN_SPEED   (100.0 * MIB) /* in the guest */
 #define HOST_SWAP_SPEED (30.0 * MIB)  /* what the host swapped out comes back page by page */
 
-#define TICK_SEC   ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
-#define FRAGMENTS  0.15 /* of freed memory: in pieces too small for free page reporting */
-#define SEEN_SEC   0.3
-#define STUCK_SLOT (200 * USEC_PER_SEC) /* in which a balloon is stuck or not */
+#define TICK_SEC       ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
+#define FRAGMENTS      0.15 /* of freed memory: in pieces too small for free page reporting */
+#define SEEN_SEC       0.3
+#define CRY_EVERY_USEC (240 * USEC_PER_SEC)
+#define CRY_USEC       (30 * USEC_PER_SEC)
+#define STUCK_SLOT     (200 * USEC_PER_SEC) /* in which a balloon is stuck or not */
 
 static const SimKind kinds[] = {
     {.name = "hot cache", .used = {.10, .20}, .hot = {.30, .50}, .cold = {.1, .3}},
@@ -465,6 +467,11 @@ bool sim_is_starved(const SimGuest *g)
 }
 
 /* ---- What a guest tells ---- */
+
+bool sim_cries(const SimWorld *w, const SimGuest *g)
+{
+    return g->kind->cries && w->now_usec % CRY_EVERY_USEC < CRY_USEC;
+}
 
 static void tell_memory(const SimWorld *w, const SimGuest *g, Report *r)
 {

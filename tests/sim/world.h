@@ -30,7 +30,7 @@ typedef struct SimKind {
     bool reports_free; /* free page reporting: what it frees is the host's at once, but for fragments */
     bool visits;       /* boots, stays for a phase or some, and goes */
     bool says_free;    /* a liar: tells that all its memory is free */
-    bool cries;        /* a liar: in distress for ever, by its own word */
+    bool cries;        /* a liar: says again and again that it is in distress */
     double used[2], hot[2], cold[2];
 } SimKind;
 
@@ -100,6 +100,8 @@ double sim_rss(const SimWorld *w, const SimGuest *g);
 void sim_report(const SimWorld *w, const SimGuest *g, Report *ret);
 /* It lacks memory that it uses. */
 bool sim_is_starved(const SimGuest *g);
+/* It says that it is in distress now, and isn't. */
+bool sim_cries(const SimWorld *w, const SimGuest *g);
 static inline bool sim_is_liar(const SimGuest *g)
 {
     return g->kind->says_free || g->kind->cries;
