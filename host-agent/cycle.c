@@ -274,12 +274,13 @@ static void charge(Manager *m, Guest *g, const SnapshotGuest *s, usec_t now)
 static bool apply(Manager *m, const Snapshot *s)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    bool coming = m->plan.pending_bytes > 0;
+    bool coming = false;
     int r;
 
     for (size_t i = 0; i < s->n_guests; i++) {
         Guest *g = m->guests[i];
 
+        coming = coming || s->guests[i].current_bytes > s->guests[i].standing_bytes;
         g->decision = m->plan.decisions[i];
         g->decided = true;
         tell_observed(m, g, &s->guests[i]);

@@ -26,7 +26,8 @@ void plan_done(Plan *p)
     *p = (Plan){};
 }
 
-/* What running balloons will still bring, less what they will take. */
+/* What running balloons will still bring, less what they will take, and less what was given lately and isn't
+ * used yet: the host still has that, and soon won't. */
 static double pending_bytes(const Snapshot *s)
 {
     double pending = 0;
@@ -34,8 +35,10 @@ static double pending_bytes(const Snapshot *s)
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
 
-        if (g->current_bytes > 0 && g->standing_bytes > 0)
-            pending += (double) g->current_bytes - (double) g->standing_bytes;
+        if (g->current_bytes == 0 || g->standing_bytes == 0)
+            continue;
+        pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
+        pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->promised_bytes);
     }
     return pending;
 }

@@ -51,7 +51,8 @@ class Starved(LabTest):
         daemon.stop()
         self.daemons.remove(daemon)
         # What it has it has touched: so whatever the host loses from now on was given.
-        self.guests['starved'].load_now('free', 250)
+        self.guests['starved'].load_now('free', 180)
+        time.sleep(3)  # that may have made it wait for memory
 
     def raw(self):
         """How long a balloon takes to take 1 GiB from idle when nobody decides anything."""

@@ -458,6 +458,33 @@ START_TEST(test_fields)
 }
 END_TEST
 
+/* What balloons on their way bring counts as there already, and what was given and isn't used yet as gone:
+ * else it would be given to two. */
+START_TEST(test_pending)
+{
+    static const struct {
+        uint64_t current, standing, promised; /* MiB */
+        double pending;
+    } table[] = {
+        {1600, 1600, 0, 0},      {1600, 1400, 0, 200},    {1400, 1600, 0, -200},
+        {1600, 1600, 150, -150}, {1400, 1600, 250, -250}, /* a growth that is on its way is promised, too */
+        {1400, 1600, 50, -200},  {1600, 1400, 50, 150},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        SnapshotGuest g = fixture_guest();
+        Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+        _cleanup_(plan_done) Plan p = {};
+
+        g.current_bytes = table[i].current * MIB;
+        g.standing_bytes = table[i].standing * MIB;
+        g.promised_bytes = table[i].promised * MIB;
+        make(&s, NULL, &p);
+        ck_assert_double_eq(p.pending_bytes, table[i].pending * (double) MIB);
+    }
+}
+END_TEST
+
 /* An age that isn't known is a missing stat. */
 START_TEST(test_unknown_age)
 {
@@ -751,6 +778,7 @@ int main(void)
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
     tcase_add_test(t, test_marks);
     tcase_add_test(t, test_fields);
+    tcase_add_test(t, test_pending);
     tcase_add_test(t, test_unknown_age);
     tcase_add_test(t, test_order_of_growth);
     tcase_add_test(t, test_mixed_modes);
