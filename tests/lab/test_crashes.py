@@ -101,7 +101,6 @@ class Crashes(LabTest):
 
     def test_agent_is_killed_in_the_middle_of_a_move(self):
         daemon, big = self.daemon(), self.guests['big']
-        big._connect()
         self.addCleanup(big.run, 'agent start')
         self.in_the_middle_of_a_move(daemon)
         big.run('agent kill')

@@ -97,10 +97,10 @@ class Boast(LabTest):
         seen = self.watch(daemon, 10, self.GRANTED)
         figure(f'a guest that is always in distress, by its own word, had at most {seen >> 20} MiB of '
                f'{self.GRANTED >> 20} granted; another gave {(self.full("spare") - self.actual("spare")) >> 20} MiB')
-        self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--remove')
         self.host.calm()
         boast.run('kill $(pidof hostile)')
         daemon.wait('it is brought back to its full size', lambda rows: rows['boast']['current_bytes'] <= self.FULL)
+        self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--remove')
 
 
 if __name__ == '__main__':

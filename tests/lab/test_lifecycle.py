@@ -62,11 +62,13 @@ class Lifecycle(LabTest):
     HOST_MIB = 6144
 
     def test_rebooted_guest_gets_its_full_size_first(self):
-        # A grace much longer than a boot: until it is over only the reboot's own moves are made.
-        daemon = self.daemon(config={'Guard.Grace': '30s'})
+        daemon = self.daemon()
         for _ in range(2):
             self.host.moderate(600)
             daemon.wait_rest()
+        daemon.stop()
+        # A grace much longer than a boot: until it is over only the reboot's own moves are made.
+        daemon = self.daemon(config={'Guard.Grace': '90s'})
         # They gave, and there is still room for both to have their full size.
         for name in ('one', 'two'):
             self.assertLess(self.actual(name), self.full(name) - 64 * MIB, daemon.describe())
@@ -163,6 +165,18 @@ class Lifecycle(LabTest):
         self.host.calm()
         self.wait_full(daemon)
 
+    def test_guest_that_may_be_shutting_down_is_left_alone(self):
+        daemon, one = self.daemon(config={'Guard.Grace': '8s'}), self.guests['one']
+        self.addCleanup(one.run, 'agent start')
+        one.run('agent stop')
+        goodbye = daemon.wait_line('one: agent says goodbye').at
+        since = daemon.mark()
+        self.host.severe()
+        self.shrunk(daemon, 'two')
+        # It didn't shut down after all.
+        self.shrunk(daemon, 'one')
+        self.assertGreaterEqual(self.sent(daemon, 'one', since)[0].at - goodbye, 7.9, daemon.describe())
+
     def test_dumped_guest_is_left_alone(self):
         daemon, big = self.daemon(), self.guests['big']
         daemon.wait_rest()
@@ -211,11 +225,12 @@ class Lifecycle(LabTest):
                 def right():
                     info, stats = guest.meminfo(), daemon.stats(name)['stats']
                     # With deflate-on-oom the guest's kernel counts the balloon as memory that it has.
-                    inflated = self.full(name) - guest.actual() if guest.autodeflate else 0
+                    inflated = self.full(name) - guest.actual()
                     self.off = {
                         'available': stats['available_bytes'] - info['MemAvailable'],
                         'free': stats['free_bytes'] - info['MemFree'],
-                        'used': stats['used_bytes'] - (info['MemTotal'] - inflated - info['MemAvailable'])}
+                        'used': stats['used_bytes'] - (guest.actual() - info['MemAvailable']),
+                        'total': stats['total_bytes'] - info['MemTotal'] + (inflated if guest.autodeflate else 0)}
                     return all(abs(v) <= ACCOUNTING for v in self.off.values())
                 # A report may be a second old.
                 wait('what is told agrees with the guest', right, 10, step=0.3,
