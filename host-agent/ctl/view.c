@@ -219,9 +219,12 @@ static int put_pending(const Screen *screen, json_object *status)
 
     if (bytes == 0)
         return 0;
-    snprintf(text, sizeof(text), "balloons on their way %s %s",
-             bytes > 0 ? "still bring the host" : "still take from the host",
-             format_size(size, (uint64_t) (bytes > 0 ? bytes : -bytes)));
+    format_size(size, (uint64_t) (bytes > 0 ? bytes : -bytes));
+    if (bytes > 0)
+        snprintf(text, sizeof(text), "balloons on their way still bring the host %s", size);
+    else
+        snprintf(text, sizeof(text), "guests may soon use %s more: given lately, or on its way to them",
+                 size);
     return put_line(screen, "Pending", STYLE_CYAN, text);
 }
 

@@ -55,12 +55,14 @@ class Starved(LabTest):
         time.sleep(3)  # that may have made it wait for memory
 
     def raw(self):
-        """How long a balloon takes to take 1 GiB from idle when nobody decides anything."""
-        guest = self.guests['idle']
+        """How long a balloon takes to take 1 GiB from idle when nobody decides anything, beside a guest that is busy."""
+        guest, starved = self.guests['idle'], self.guests['starved']
+        starved.run('(while :; do :; done) >/dev/null 2>&1 & echo $! >/run/busy')
         began = time.monotonic()
         guest.setmem(guest.memory - 1024)
         wait('idle gave 1 GiB', lambda: guest.actual() <= (guest.memory - 1024 + 1) * MIB, 60, step=0.02)
         took = time.monotonic() - began
+        starved.run('kill $(cat /run/busy)')
         guest.setmem(guest.memory)
         wait('idle has it back', lambda: self.is_full('idle', guest.actual()), 60)
         self.load_again(guest)
