@@ -459,9 +459,8 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .busy = why_busy(g, now_usec),
-        .pinned = g->info.pinned                 ? g->info.pinned
-                  : guest_is_barren(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk"
-                                                 : NULL,
+        .pinned = g->info.pinned,
+        .barren = guest_is_barren(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk" : NULL,
         .distress = guest_in_distress(g, now_usec),
         .released = g->released_usec > 0 &&
                     usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,

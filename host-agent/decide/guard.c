@@ -83,6 +83,13 @@ uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
     return bytes_from_double(guard_caution(host) * most);
 }
 
+uint64_t guard_kept(const GuardConfig *c, const HostFields *host)
+{
+    uint64_t critical = guard_critical(c, host);
+
+    return bytes_add(critical, critical / 8);
+}
+
 bool guard_is_critical(const Snapshot *s, const GuardConfig *c)
 {
     return host_has(&s->host, HOST_FIELD_AVAILABLE) &&
@@ -151,6 +158,8 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
         return GUARD_RULE_GRACE;
     if (g->spared && !critical)
         return GUARD_RULE_SPARED;
+    if (g->barren)
+        return GUARD_RULE_PINNED;
     if (g->source == GUEST_SOURCE_NONE)
         return GUARD_RULE_AGENTLESS;
     if (is_stale(g, c))
@@ -270,7 +279,7 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
 
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 {
-    uint64_t critical = guard_critical(c, &s->host), spoken_for = bytes_add(critical, critical / 8);
+    uint64_t spoken_for = guard_kept(c, &s->host);
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;

@@ -12,7 +12,7 @@ typedef enum GuardRule {
     GUARD_RULE_FLOOR,    /* not below the guest's floor */
     GUARD_RULE_CEILING,  /* not above its full size; in distress not above what it may grow to */
     GUARD_RULE_OFF,      /* mode off: nothing is decided */
-    GUARD_RULE_PINNED,   /* a balloon would free nothing */
+    GUARD_RULE_PINNED,   /* a balloon would free nothing, or was seen to: then only not shrunk */
     GUARD_RULE_BUSY,     /* paused, migrating, saving, shutting down: nothing is sent */
     GUARD_RULE_STALLED,  /* the balloon doesn't move: not asked for more until the back-off is over */
     GUARD_RULE_STALE,    /* no fresh stats: not shrunk */
@@ -81,8 +81,11 @@ double guard_caution(const HostFields *host);
 /* The host's critical mark: min(critical_ratio × total, critical_max_bytes) × guard_caution(), bytes; where
  * the total isn't known, from critical_max_bytes. */
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
-/* Whether the host is below it. Then guests give also what they were found to need (HURTING, SPARED and
- * NEEDED don't count), so that the host doesn't swap. */
+/* What growth always leaves: that and an eighth of it as a margin, so that a gift that is then used doesn't
+ * leave the host on the wrong side of the mark. */
+uint64_t guard_kept(const GuardConfig *c, const HostFields *host);
+/* Whether the host is below its critical mark. Then guests give also what they were found to need (HURTING,
+ * SPARED and NEEDED don't count), so that the host doesn't swap. */
 bool guard_is_critical(const Snapshot *s, const GuardConfig *c);
 
 /* What counts as a guest's full size and floor: whole KiB, full no more than its maximum, floor no more than
@@ -107,9 +110,8 @@ typedef struct GuestBounds {
 /* Fills one GuestBounds for each guest. */
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 
-/* What of the host's available memory isn't there to be given: its critical mark, an eighth of that as a
- * margin (so that a gift that is then used doesn't leave the host on the wrong side of the mark), and for
- * each guest the larger of the growth on its way and what was promised and isn't used yet. */
+/* What of the host's available memory isn't there to be given: guard_kept(), and for each guest the larger of
+ * the growth on its way and what was promised and isn't used yet. */
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c);
 /* Bytes by which guests may grow in this cycle, all together: what is available and isn't spoken for. 0 where
  * that is negative. */

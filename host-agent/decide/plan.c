@@ -143,7 +143,8 @@ static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBou
     uint64_t standing = g->standing_bytes,
              comfort = bytes_down_to_kib(CLAMP(g->comfort_bytes, b->least_bytes, b->most_bytes));
 
-    if (g->distress)
+    /* One whose claim is refused still gets what any other guest would. */
+    if (g->distress && !g->claim_refused)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
     else if (g->hurting && !x->critical && standing < comfort)
         ask(w, GUARD_RULE_HURTING, comfort);
@@ -151,6 +152,8 @@ static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBou
         ask(w, GUARD_RULE_REBOOT, b->most_bytes);
     else if (standing < b->least_bytes)
         ask(w, GUARD_RULE_FLOOR, b->least_bytes);
+    else if (g->distress)
+        ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
     else if (standing > b->most_bytes && (g->entitled_full || g->growth_bytes > 0))
         wish_ceiling(x, g, b, w);
 }
@@ -196,15 +199,31 @@ static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decisi
         d->target_bytes = w->bytes;
 }
 
-static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t *room, Wish *w, Decision *d)
+/* In distress, and it may cost others nothing. */
+static bool is_refused(const SnapshotGuest *g, const Wish *w)
 {
-    uint64_t standing = g->standing_bytes;
-    uint64_t costs_above = w->asked == GUARD_RULE_DISTRESS ? MAX(standing, g->current_bytes) : standing;
-    uint64_t most = bytes_add(costs_above, *room), target = w->bytes;
+    return w->asked == GUARD_RULE_DISTRESS && g->claim_refused;
+}
+
+/* others_bytes: of the room, what lies below the pressure mark, for which others would be asked afterwards.
+ */
+static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
+                 Decision *d)
+{
+    bool suffers = g->distress || w->asked == GUARD_RULE_HURTING;
+    uint64_t standing = g->standing_bytes, costs_above = suffers ? MAX(standing, g->current_bytes) : standing;
+    uint64_t its = is_refused(g, w) ? LESS_BY(*room, others_bytes) : *room;
+    uint64_t most = bytes_add(costs_above, its), target = w->bytes;
 
     if (target > most) {
         target = MAX(bytes_down_to_kib(most), standing);
         w->limited = GUARD_RULE_ROOM;
+        /* What the host has changes by a little all the time: not a move for each little. */
+        if (target - standing < c->dead_band_bytes) {
+            if (w->asked == GUARD_RULE_DISTRESS && !is_refused(g, w))
+                *room = 0; /* kept for it */
+            return;
+        }
     }
     if (is_too_small(g, c, w, target)) {
         if (is_too_small(g, c, w, w->bytes))
@@ -223,12 +242,13 @@ typedef struct Growth {
 
 static uint64_t growth_rank(const SnapshotGuest *g, const Wish *w, const PolicyAssignment *a)
 {
-    uint64_t kind = w->asked == GUARD_RULE_DISTRESS  ? 0
-                    : w->asked == GUARD_RULE_HURTING ? 1
-                    : w->asked == GUARD_RULE_REBOOT  ? 2
-                    : w->asked == GUARD_RULE_FLOOR   ? 3
-                                                     : 4;
-    uint64_t order = kind < 4 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
+    uint64_t kind = is_refused(g, w)                  ? 4
+                    : w->asked == GUARD_RULE_DISTRESS ? 0
+                    : w->asked == GUARD_RULE_HURTING  ? 1
+                    : w->asked == GUARD_RULE_REBOOT   ? 2
+                    : w->asked == GUARD_RULE_FLOOR    ? 3
+                                                      : 5;
+    uint64_t order = kind < 5 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
 
     return (uint64_t) (g->mode == GUEST_MODE_OBSERVE) << 40 | kind << 32 | order;
 }
@@ -247,13 +267,14 @@ static int growth_compare(const void *a, const void *b)
 static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, size_t n, Wish *wishes,
                      Plan *p)
 {
-    uint64_t room = guard_room(s, c);
+    uint64_t room = guard_room(s, c),
+             others = LESS_BY(bytes_from_double(p->pressure_mark_bytes), guard_kept(c, &s->host));
 
     qsort(growths, n, sizeof *growths, growth_compare);
     for (size_t i = 0; i < n; i++) {
         size_t g = growths[i].guest;
 
-        grow(s->guests + g, c, &room, wishes + g, p->decisions + g);
+        grow(s->guests + g, c, others, &room, wishes + g, p->decisions + g);
     }
 }
 

@@ -67,10 +67,12 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * policy_error says that the policy failed) to the rules, whatever that is. origin: the policy's file.
  *
  * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
- * hurting, reboot, below the floor, then the policy's in the order of its assignments; guests that are only
- * observed after all others. A guest in distress whose shrink is still on its way keeps what it has now
- * without using up room: the host hasn't got that yet. What those in distress still lack then is asked of
- * others (donor.h).
+ * hurting, reboot, below the floor, those in distress whose claim is refused, then the policy's in the order
+ * of its assignments; guests that are only observed after all others. A refused claim gets only what lies
+ * above the pressure mark: for what lies below it the policy would ask others. A guest in distress, or
+ * hurting, whose shrink is still on its way keeps what it has now without using up room: the host hasn't got
+ * that yet. A part of what is wanted that is smaller than dead_band_bytes isn't given. What those in distress
+ * still lack then is asked of others (donor.h).
  *
  * A guest that is above its full size, which was said or which it may grow above, comes down to it by itself:
  * by what it has free, and keeping keep_ratio of its size available, unless the host is below its pressure

@@ -69,7 +69,7 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         break;
     case GUARD_RULE_PINNED:
         text_add(t, "a balloon would free nothing: ");
-        text_add_some(t, g->pinned, WORDS_MAX);
+        text_add_some(t, g->pinned ?: g->barren, WORDS_MAX);
         break;
     case GUARD_RULE_BUSY:
         text_add_some(t, g->busy, WORDS_MAX);

@@ -46,6 +46,7 @@ typedef struct SnapshotGuest {
     const char *busy;   /* why it must be left alone just now ("paused", "migrating", "saving"), or NULL */
     const char
         *pinned; /* why a balloon would free nothing ("hostdev", "hugepages", "locked memory"), or NULL */
+    const char *barren; /* its balloon was seen to free nothing, so it isn't shrunk; in what words; or NULL */
     bool distress;
     bool released; /* the administrator asked for its memory back; it isn't shrunk for the grace time */
     bool reboot;   /* booted into a shrunken size: gets its full size first */
@@ -65,8 +66,8 @@ typedef struct SnapshotGuest {
     uint64_t comfort_bytes;
     bool spared;           /* hurt when it was shrunk, and isn't shrunk again for a while */
     uint64_t needed_bytes; /* what it was found to need, as far as that hasn't faded; 0: nothing was */
-    /* In distress: why what it lacks isn't taken from other guests for it (a static text); NULL: it may be.
-     */
+    /* In distress: why what it lacks isn't taken from other guests for it (a static text), nor from what they
+     * would be asked for afterwards: the host's memory below its pressure mark. NULL: it may be. */
     const char *claim_refused;
     uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
     bool entitled_full;    /* full was said in so many words: a guest above it is brought down to it */

@@ -22,9 +22,10 @@ static bool is_unproven(const Claim *c)
 
 bool claim_allowed(const Claim *c, usec_t now_usec)
 {
-    if (!c->open)
-        return now_usec >= c->next_usec;
-    return usec_since(c->opened_usec, now_usec) < CLAIM_PROOF_USEC || is_true(c);
+    /* One that was opened while it waits (memory that cost nobody anything) ends no wait. */
+    if (now_usec < c->next_usec)
+        return false;
+    return !c->open || usec_since(c->opened_usec, now_usec) < CLAIM_PROOF_USEC || is_true(c);
 }
 
 void claim_given(Claim *c, uint64_t bytes, uint64_t rss_bytes, usec_t now_usec)

@@ -65,7 +65,7 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
         dict_count(d, "rss_bytes", g->stats.rss_bytes);
     dict_known(d, "agent_version", link_agent_version(g->link));
     dict_known(d, "busy", s.busy);
-    dict_known(d, "pinned", s.pinned);
+    dict_known(d, "pinned", s.pinned ?: s.barren);
     dict_bool(d, "distress", s.distress);
     dict_bool(d, "hurting", s.hurting);
     dict_bool(d, "spared", s.spared);

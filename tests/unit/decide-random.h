@@ -88,6 +88,7 @@ static inline SnapshotGuest random_guest(Random *r)
     g.uptime_usec = one_in(r, 8) ? random_below(r, 45 * USEC_PER_SEC) : 3600 * USEC_PER_SEC;
     g.busy = one_in(r, 12) ? busy[random_below(r, 2)] : NULL;
     g.pinned = one_in(r, 12) ? "hostdev" : NULL;
+    g.barren = one_in(r, 12) ? "RSS didn't fall" : NULL;
     g.distress = one_in(r, 6);
     g.released = one_in(r, 12);
     g.reboot = one_in(r, 10);

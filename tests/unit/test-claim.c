@@ -214,6 +214,19 @@ START_TEST(test_waits)
 }
 END_TEST
 
+/* What costs nobody anything may be counted while it waits; that makes no claim of it. */
+START_TEST(test_waits_on)
+{
+    Claim c = {0};
+
+    claim_given(&c, GIB, GIB, 1000 * SEC);
+    ck_assert(claim_judge(&c, GIB, false, 1020 * SEC));
+    claim_given(&c, 64 * MIB, GIB, 1030 * SEC);
+    ck_assert(!claim_allowed(&c, 1030 * SEC));
+    ck_assert(!claim_allowed(&c, 1079 * SEC));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("claim");
@@ -228,6 +241,7 @@ int main(void)
     tcase_add_test(t, test_hostile);
     tcase_add_test(t, test_no_endless_claim);
     tcase_add_test(t, test_waits);
+    tcase_add_test(t, test_waits_on);
     suite_add_tcase(s, t);
     runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

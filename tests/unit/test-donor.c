@@ -13,6 +13,7 @@
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
 #define ROOMLESS (5 * GIB + 640 * MIB) /* the critical mark and its margin: just no room */
+#define PRESSED  (20480 - 5760)        /* MiB: the host's room at its pressure mark */
 #define GUESTS   4
 
 typedef enum Trait {
@@ -145,9 +146,29 @@ static const Case cases[] = {
     {"a claim that is refused takes nothing from anybody",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
      .words = {"in distress, but nothing is taken from others: its last claim proved false (room)"}},
-    {"it gets the room that there is, though", .room_mib = 200,
+    {"nor the host's room below its pressure mark, for which others would be asked afterwards",
+     .room_mib = PRESSED, .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
+     .words = {"in distress, but nothing is taken from others: its last claim proved false (room)"}},
+    {"it gets the room that there is above that, though", .room_mib = PRESSED + 200,
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .targets = {1736, 0},
      .rules = {R(DISTRESS)}, .words = {"(room); nothing is taken from others: its last claim proved false"}},
+    {"after those whose claim isn't refused", .room_mib = PRESSED + 200,
+     .guests = {{"refused", T_DISTRESS | T_REFUSED, 1024}, {STARVED}}, .targets = {0, 2048},
+     .rules = {R(ROOM), R(DISTRESS)}},
+    {"it keeps what it has while its shrink is on its way", .room_mib = -100,
+     .guests = {{"refused", T_DISTRESS | T_REFUSED, 1736, 1536}}, .targets = {1736}, .rules = {R(DISTRESS)}},
+    {"it gets what any other guest would: its floor", .room_mib = 400,
+     .guests = {{"refused", T_DISTRESS | T_REFUSED, 1536, .floor = 1700}}, .targets = {1700},
+     .rules = {R(FLOOR)}},
+    {"it gets what any other guest would: its full size after a reboot", .room_mib = 600,
+     .guests = {{"refused", T_DISTRESS | T_REFUSED | T_REBOOT, 1536}}, .targets = {2048},
+     .rules = {R(REBOOT)}},
+    {"what others release little by little is passed on in parts that are worth a move", .room_mib = 3,
+     .guests = {{STARVED}, {"idle", .free = 700, .available = 1200}}, .targets = {0, 1539}, .lacking = 512,
+     .rules = {R(ROOM), R(DONOR)}},
+    {"and kept for it meanwhile", .policy = "for g in guests { g.target = g.full }", .room_mib = 3,
+     .guests = {{STARVED}, {"idle", .current = 2045, .free = 700, .available = 1200}}, .targets = {0, 1536},
+     .lacking = 512},
 
     /* What is on its way. */
     {"what others release already is enough", .guests = {{STARVED}, {"giving", .standing = 1536}, {"idle"}},

@@ -61,7 +61,7 @@ static bool is_held(const SnapshotGuest *g)
 
 static bool is_kept(const SnapshotGuest *g, bool critical)
 {
-    return g->distress || ((g->hurting || g->spared) && !critical) || g->released || g->reboot ||
+    return g->distress || ((g->hurting || g->spared) && !critical) || g->released || g->reboot || g->barren ||
            g->stalled || g->moving || g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
            g->age_usec > config.stale_usec;
 }
@@ -83,9 +83,10 @@ static double needs(const SnapshotGuest *g)
     return fmax(0, (double) g->current_bytes - field(g, f)) * 1.1;
 }
 
-static uint64_t cost_of(const SnapshotGuest *g, const Decision *d)
+static uint64_t cost_of(const SnapshotGuest *g, const Decision *d, bool critical)
 {
-    uint64_t has = g->distress ? MAX(g->standing_bytes, g->current_bytes) : g->standing_bytes;
+    bool suffers = g->distress || (g->hurting && !critical);
+    uint64_t has = suffers ? MAX(g->standing_bytes, g->current_bytes) : g->standing_bytes;
 
     return LESS_BY(d->target_bytes, has);
 }
@@ -181,7 +182,8 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d, bool 
 static const char *broken_plan(const Snapshot *s, const Plan *p)
 {
     bool distress_wants = false, others_grow = false;
-    double growth = 0;
+    bool critical = is_critical(s);
+    double growth = 0, refused = 0, others = p->pressure_mark_bytes - critical_of(s) * 9 / 8;
     uint64_t lacking = 0;
     size_t donors = 0;
 
@@ -191,16 +193,18 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         const SnapshotGuest *g = s->guests + i;
         const Decision *d = p->decisions + i;
 
-        growth += (double) cost_of(g, d);
+        growth += (double) cost_of(g, d, critical);
+        if (g->claim_refused && d->rule == GUARD_RULE_DISTRESS)
+            refused += (double) cost_of(g, d, critical);
         donors += d->rule == GUARD_RULE_DONOR;
         if (g->mode != GUEST_MODE_AUTO)
             continue;
-        /* Less than a KiB of room is no growth. */
-        if (g->distress && !is_held(g) && d->target_bytes < ceiling_of(g)) {
+        if (g->distress && !g->claim_refused && !is_held(g) && d->target_bytes < ceiling_of(g)) {
             distress_wants = true;
-            lacking += g->claim_refused ? 0 : ceiling_of(g) - d->target_bytes;
+            lacking += ceiling_of(g) - d->target_bytes;
         }
-        if (!g->distress && cost_of(g, d) >= KIB)
+        /* Less than a KiB of room is no growth. */
+        if (!g->distress && cost_of(g, d, critical) >= KIB)
             others_grow = true;
     }
     if (p->lacking_bytes != lacking)
@@ -209,6 +213,8 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         return "somebody gives, and nobody lacks it";
     if (growth > fmax(balance_of(s), 0) + 1)
         return "grown by more than the host has room for";
+    if (refused > fmax(balance_of(s) - fmax(others, 0), 0) + 1)
+        return "a claim that is refused costs others";
     if (distress_wants && others_grow)
         return "others grow while one in distress lacks memory";
     return NULL;
@@ -392,8 +398,8 @@ static double lack_of(const Snapshot *s, const Plan *without)
     return lack;
 }
 
-/* Beside the same world where every claim is refused: only who gives is decided otherwise, and all of them
- * together give what is lacking, and no more than the smallest move beyond it. */
+/* Beside the same world where each guest keeps all that it has: only who gives is decided otherwise, and all
+ * of them together give what is lacking, and no more than the smallest move beyond it. */
 static const char *broken_gift(const Snapshot *s, const Plan *p, const Plan *without, size_t *ret_donors)
 {
     double lack = lack_of(s, without), given = 0, smallest = 0;
@@ -404,7 +410,7 @@ static const char *broken_gift(const Snapshot *s, const Plan *p, const Plan *wit
         uint64_t target = p->decisions[i].target_bytes, before = without->decisions[i].target_bytes;
 
         if (without->decisions[i].rule == GUARD_RULE_DONOR)
-            return "somebody gives for a claim that is refused";
+            return "somebody gives what it keeps";
         if (target != before && p->decisions[i].rule != GUARD_RULE_DONOR)
             return "decided otherwise, and gives nothing";
         if (p->decisions[i].rule != GUARD_RULE_DONOR)
@@ -420,7 +426,7 @@ static const char *broken_gift(const Snapshot *s, const Plan *p, const Plan *wit
         return "somebody gives, and enough is there or on its way";
     if (given > fmax(lack, 0) + smallest)
         return "more is taken than is lacking";
-    return without->lacking_bytes > 0 ? "a claim that is refused is waited for" : NULL;
+    return NULL;
 }
 
 START_TEST(test_gifts)
@@ -429,24 +435,36 @@ START_TEST(test_gifts)
 
     for (uint64_t seed = first_seed(), end = seed + ROUNDS; seed < end; seed++) {
         Random r = random_seeded(seed);
-        _cleanup_(plan_done) Plan p = {}, without = {};
+        _cleanup_(plan_done) Plan p = {}, without = {}, refused = {};
+        GuardConfig keeping = config;
         World w;
         const char *why;
 
         random_world(&r, &w);
         if (!host_has(&w.s.host, HOST_FIELD_AVAILABLE))
             continue;
+        /* What they keep is looked at also where they come down to their full size. */
+        for (size_t i = 0; i < w.s.n_guests; i++)
+            if (!w.guests[i].distress) {
+                w.guests[i].entitled_full = false;
+                w.guests[i].growth_bytes = 0;
+            }
+        keeping.keep_ratio = 1;
+        ck_assert_int_eq(plan_make(&w.s, NULL, &keeping, &without), 0);
         ck_assert_int_eq(plan_make(&w.s, NULL, &config, &p), 0);
         /* What isn't refused is looked at in w, so the other world is a copy. */
         {
             SnapshotGuest copies[GUESTS_MAX];
-            Snapshot refused = w.s;
+            Snapshot other = w.s;
 
             memcpy(copies, w.guests, sizeof copies);
-            refused.guests = copies;
-            for (size_t i = 0; i < refused.n_guests; i++)
+            other.guests = copies;
+            for (size_t i = 0; i < other.n_guests; i++)
                 copies[i].claim_refused = "refused";
-            ck_assert_int_eq(plan_make(&refused, NULL, &config, &without), 0);
+            ck_assert_int_eq(plan_make(&other, NULL, &config, &refused), 0);
+            ck_assert_uint_eq(refused.lacking_bytes, 0);
+            for (size_t i = 0; i < other.n_guests; i++)
+                ck_assert_int_ne(refused.decisions[i].rule, GUARD_RULE_DONOR);
         }
         why = broken_gift(&w.s, &p, &without, &donors);
         if (why)

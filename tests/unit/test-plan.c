@@ -51,7 +51,7 @@ typedef struct Case {
     unsigned host_gib;                  /* available */
     unsigned current_mib, standing_mib; /* 0: 1536; as current */
     GuestMode mode;
-    const char *busy, *pinned;
+    const char *busy, *pinned, *barren;
     usec_t age_sec, uptime_sec; /* 0: fresh, long up */
     bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
     bool hurting, spared, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
@@ -139,6 +139,12 @@ static const Case cases[] = {
      .words = {"not moved: paused (busy)"}},
     {"off in distress", NULL, 50, .mode = GUEST_MODE_OFF, .distress = true, .target_mib = 1536,
      .rule = R(OFF)},
+    {"barren: not shrunk", ASK("1400MiB"), 4, .barren = "RSS didn't fall", .target_mib = 1536,
+     .rule = R(PINNED), .words = {"not shrunk: a balloon would free nothing: RSS didn't fall (pinned)"}},
+    {"barren: it gets back what was taken", ASK("2GiB because \"returns\""), 50, .barren = "RSS didn't fall",
+     .target_mib = 2048, .send = true, .words = {"returns"}},
+    {"barren, in distress", NULL, 50, .barren = "RSS didn't fall", .distress = true, .target_mib = 2048,
+     .send = true, .rule = R(DISTRESS)},
     {"pinned after a reboot", NULL, 50, .pinned = "hugepages", .reboot = true, .target_mib = 1536,
      .rule = R(PINNED)},
     {"off below its floor", NULL, 50, .current_mib = 300, .mode = GUEST_MODE_OFF, .target_mib = 300,
@@ -186,6 +192,9 @@ static const Case cases[] = {
      .words = {"not shrunk: it began to hurt after a shrink (hurting)"}},
     {"hurting, having been above its full size before", NULL, 50, .hurting = true, .comfort_mib = 3000,
      .target_mib = 2048, .send = true, .rule = R(HURTING), .words = {"goes back to 2.00 GiB"}},
+    {"hurting while its shrink is on its way, without room: keeps what it has", NULL, 5, .current_mib = 1700,
+     .standing_mib = 1536, .moving = true, .hurting = true, .comfort_mib = 1800, .target_mib = 1700,
+     .send = true, .rule = R(HURTING), .words = {"no more than the host can spare (room)"}},
     {"hurting without room", NULL, 5, .hurting = true, .comfort_mib = 1800, .target_mib = 1536,
      .rule = R(ROOM), .words = {"began to hurt after a shrink, but not grown: the host has nothing more"}},
     {"hurting on a critical host: gives", ASK("1400MiB"), 4, .hurting = true, .comfort_mib = 1800,
@@ -298,6 +307,7 @@ static SnapshotGuest guest_of(const Case *c)
     g.mode = c->mode;
     g.busy = c->busy;
     g.pinned = c->pinned;
+    g.barren = c->barren;
     if (c->age_sec > 0)
         g.age_usec = c->age_sec * USEC_PER_SEC + 1000;
     if (c->no_stats) {
