@@ -79,9 +79,6 @@ static int appear(Ballast *b, size_t i)
 
 static void disappear(Ballast *b, size_t i)
 {
-    const Guest *g = b->guests[i].guest;
-
-    checks_claims(&b->checks, b->world, i, g->claim.claims, g->claim.false_claims);
     b->guests[i].guest = guest_free(b->guests[i].guest);
 }
 

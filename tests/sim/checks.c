@@ -6,10 +6,10 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "host-agent/sense/claim.h"
 
-#define SPARE_MIN   (64.0 * (double) MIB) /* less isn't worth being asked for */
-#define ROUNDING    ((double) MIB)
-#define CLAIMS_WAIT (60 * USEC_PER_SEC) /* CLAIM_WAIT_MIN_USEC: the first wait after a false claim */
+#define SPARE_MIN (64.0 * (double) MIB) /* less isn't worth being asked for */
+#define ROUNDING  ((double) MIB)
 
 static void _printf_(3, 4) fail(Checks *c, const SimWorld *w, const char *format, ...)
 {
@@ -215,20 +215,39 @@ static void check_waiting(Checks *c, const SimWorld *w, CheckedGuest *k, const S
         fail(c, w, "%s is in distress for long, and gets nothing", name_of(g, name));
 }
 
+/* A guest that cries wolf gets memory on the account of others once, and once more after each wait: of which
+ * each is twice the one before, so that n of them take 2^n − 1 times the first. */
+static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimGuest *g,
+                       const SnapshotGuest *s, const Decision *d)
+{
+    double waits = (double) usec_since(g->boot_usec, w->now_usec) / (double) CLAIM_WAIT_MIN_USEC;
+    char name[48];
+
+    if (!s->distress || s->claim_refused || !d->send || d->target_bytes <= s->standing_bytes ||
+        sim_available(w) >= sim_pressed(w))
+        return;
+    /* One claim may be served in parts. */
+    k->claims += k->claimed_usec == 0 || usec_since(k->claimed_usec, w->now_usec) > CLAIM_WAIT_MIN_USEC;
+    k->claimed_usec = w->now_usec;
+    c->most_claims = MAX(c->most_claims, k->claims);
+    if (k->claims > 1 + log2(1 + waits))
+        fail(c, w, "%s: claims memory of others for the %uth time", name_of(g, name), k->claims);
+}
+
 /* At the end of a phase: whoever could still give what the host lacks, or get what it has too much of, would
  * be moving. What a guest tells is noise, in part. */
-static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, const Plan *p,
-                       const SnapshotGuest *g, const Decision *d, const SimGuest *k)
+static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, const SnapshotGuest *g,
+                       const Decision *d, const SimGuest *k)
 {
     double available = sim_available(w), noise = 0.02 * k->full + 2 * SIM_NOISE * sim_free(k);
     char name[48];
 
     if (g->moving || g->stalled || w->now_usec < g->uptime_usec + SIM_PHASE_USEC / 2)
         return;
-    if (available + noise < p->pressure_mark_bytes && spare_of(config, g, d) > noise + 48.0 * (double) MIB)
+    if (available + noise < sim_pressed(w) && spare_of(config, g, d) > noise + 48.0 * (double) MIB)
         fail(c, w, "the host lacks memory, and %s has %.0f MiB of it to spare", name_of(k, name),
              spare_of(config, g, d) / (double) MIB);
-    if (available > p->relax_mark_bytes + noise && k->target < k->full - noise)
+    if (available > sim_relaxed(w) + noise && k->target < k->full - noise)
         fail(c, w, "the host has memory to spare, and %s has %.0f MiB of %.0f", name_of(k, name),
              k->target / (double) MIB, k->full / (double) MIB);
 }
@@ -248,8 +267,10 @@ void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const 
         CheckedGuest *checked = checked_guest(c, w, index[i]);
 
         check_waiting(c, w, checked, k, is_in_want(checked, w, k, g) && could_grow(g, d), help, gives);
+        if (k->kind->cries)
+            check_wolf(c, w, checked, k, g, d);
         if (!c->foreign_policy && w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - USEC_PER_SEC)
-            check_rest(c, w, config, p, g, d, k);
+            check_rest(c, w, config, g, d, k);
         if (!d->send)
             continue;
         c->served += g->distress && d->target_bytes > g->standing_bytes;
@@ -295,16 +316,4 @@ void checks_gifts(Checks *c, const SimWorld *w, double before)
         fail(c, w,
              "guests may use %.0f MiB that they were given, and the host has %.0f above its critical mark",
              given / (double) MIB, room / (double) MIB);
-}
-
-void checks_claims(Checks *c, const SimWorld *w, size_t guest, unsigned claims, unsigned false_claims)
-{
-    const SimGuest *g = &w->guests[guest];
-    double waits = (double) (w->now_usec - g->boot_usec) / (double) CLAIMS_WAIT;
-    char name[48];
-
-    c->false_claims += false_claims;
-    /* Each wait is twice the one before: 1 + 2 + 4 + … of the first. */
-    if (g->kind->cries && claims > 1 + log2(waits + 1))
-        fail(c, w, "%s: %u claims", name_of(g, name), claims);
 }

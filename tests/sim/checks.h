@@ -36,6 +36,8 @@ typedef struct CheckedGuest {
     unsigned rest_turns;       /* … and at rest, */
     double rest_up, rest_down; /* where so much was moved */
     usec_t starved_usec;       /* since when, in truth; 0: isn't */
+    usec_t claimed_usec;       /* when it was last given something on the account of others */
+    unsigned claims;
     bool waits;
     usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
 } CheckedGuest;
@@ -50,10 +52,10 @@ typedef struct Checks {
     bool critical;
 
     /* The most that was seen of what has a bound, and how often it was there to be seen. */
-    unsigned most_turns, most_rest_turns;
+    unsigned most_turns, most_rest_turns, most_claims;
     double most_probed, most_moved;
     usec_t longest_idle_usec, longest_wait_usec;
-    unsigned served, donations, gifts, false_claims;
+    unsigned served, donations, gifts;
 } Checks;
 
 /* After each tick of the world. */
@@ -67,5 +69,3 @@ void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double
  * before. */
 double checks_given(const SimWorld *w);
 void checks_gifts(Checks *c, const SimWorld *w, double before);
-/* A guest that isn't in want claims ever more rarely. */
-void checks_claims(Checks *c, const SimWorld *w, size_t guest, unsigned claims, unsigned false_claims);

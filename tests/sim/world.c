@@ -454,6 +454,11 @@ double sim_pressed(const SimWorld *w)
     return fmin(SIM_PRESSED_RATIO * w->total, SIM_PRESSED_MAX);
 }
 
+double sim_relaxed(const SimWorld *w)
+{
+    return fmin(SIM_RELAXED_RATIO * w->total, SIM_RELAXED_MAX);
+}
+
 double sim_rss(const SimWorld *w, const SimGuest *g)
 {
     double all = resident_all(w);

@@ -92,7 +92,10 @@ double sim_available(const SimWorld *w);
 #define SIM_PRESSED_MAX    (32.0 * (double) GIB)
 #define SIM_CRITICAL_RATIO 0.05
 #define SIM_CRITICAL_MAX   (8.0 * (double) GIB)
+#define SIM_RELAXED_RATIO  0.25 /* more than this, and it has memory to spare */
+#define SIM_RELAXED_MAX    (40.0 * (double) GIB)
 double sim_pressed(const SimWorld *w);
+double sim_relaxed(const SimWorld *w);
 double sim_critical(const SimWorld *w);
 /* Of its QEMU, as the host sees it. */
 double sim_rss(const SimWorld *w, const SimGuest *g);
