@@ -233,6 +233,17 @@ Entitlement entitlement_over(const Entitlement *above, const Entitlement *below)
     return e;
 }
 
+void entitlement_change(Entitlement *e, const EntitlementChange *change)
+{
+    for (unsigned i = 0; i < SIZES; i++)
+        if (change->keys & 1U << i)
+            *size_ref(e, i) = size_of(&change->values, i);
+    if (change->keys & 1U << ENTITLEMENT_KEY_SHARES)
+        e->shares = change->values.shares;
+    if (change->keys & 1U << ENTITLEMENT_KEY_MODE)
+        e->mode = change->values.mode;
+}
+
 bool entitlement_equal(const Entitlement *a, const Entitlement *b)
 {
     return a->min_bytes == b->min_bytes && a->full_bytes == b->full_bytes &&

@@ -53,6 +53,14 @@ int entitlement_check(const Entitlement *e, uint64_t maximum_bytes, char why[sta
  * contradicts them of below's is dropped. */
 Entitlement entitlement_over(const Entitlement *above, const Entitlement *below);
 bool entitlement_equal(const Entitlement *a, const Entitlement *b);
+/* What an administrator changes: to those of values whose bit, 1 << EntitlementKey, is in keys; the others
+ * stay. */
+typedef struct EntitlementChange {
+    Entitlement values;
+    unsigned keys;
+} EntitlementChange;
+
+void entitlement_change(Entitlement *e, const EntitlementChange *change);
 static inline bool entitlement_is_none(const Entitlement *e)
 {
     return e->min_bytes == 0 && e->full_bytes == 0 && e->growth_bytes == 0 && e->shares == 0 &&

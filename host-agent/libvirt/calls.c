@@ -134,16 +134,46 @@ static void run_set(Domain *d, virDomainPtr domain)
     }
 }
 
+/* What the running domain is granted now. Somebody may just have changed it by virsh: written from what was
+ * told last, a change of one value would take that back. */
+static int read_granted(Call *call, virDomainPtr domain, uint64_t maximum_bytes, Entitlement *ret)
+{
+    _cleanup_free_ char *xml =
+        virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, ENTITLEMENT_URI, VIR_DOMAIN_AFFECT_LIVE);
+
+    *ret = ENTITLEMENT_NONE;
+    if (xml)
+        return domain_granted_parse(xml, maximum_bytes, ret);
+    if (virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA)
+        return 0;
+    call_failed(call);
+    return call->error;
+}
+
 static void run_entitle(Domain *d, virDomainPtr domain)
 {
     _cleanup_free_ char *xml = NULL;
+    char why[ENTITLEMENT_WHY_MAX];
     Call *call = &d->call;
+    uint64_t maximum_bytes;
+    Entitlement e;
     int persistent;
 
     if (refused_for_job(call, domain))
         return;
-    if (!entitlement_is_none(&call->entitlement)) {
-        xml = entitlement_xml(&call->entitlement);
+    maximum_bytes = virDomainGetMaxMemory(domain) * KIB;
+    if (read_granted(call, domain, maximum_bytes, &e) < 0) {
+        if (call->error == 0)
+            call_refuse(call, -EBADMSG, "what is there can't be understood");
+        return;
+    }
+    entitlement_change(&e, &call->entitling);
+    if (entitlement_check(&e, maximum_bytes, why) < 0) {
+        call_refuse(call, -EINVAL, why);
+        return;
+    }
+    if (!entitlement_is_none(&e)) {
+        xml = entitlement_xml(&e);
         if (!xml) {
             call_refuse(call, -ENOMEM, "out of memory");
             return;
@@ -256,7 +286,7 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
         .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->changes,
         .state = d->state,
-        .entitlement = d->entitlement,
+        .entitling = d->entitling,
     };
     if (kind == CALL_STATS && !d->has_period)
         d->call.period_sec = d->period_sec;

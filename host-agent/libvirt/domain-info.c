@@ -306,24 +306,30 @@ static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
 
 /* What is wrong with it is told, and what is right counts: a typing error in one value takes back no other.
  * Sizes that don't agree are all doubtful. */
+static void parse_granted(const xmlNode *guest, uint64_t maximum_bytes, Entitlement *e, Text *problem)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+
+    /* Attributes of other namespaces are others' business. */
+    for (xmlAttr *a = guest->properties; a; a = a->next)
+        if (!a->ns)
+            parse_entitled(a, e, problem);
+    if (entitlement_check(e, maximum_bytes, why) < 0) {
+        text_addf(problem, "%sits sizes don't count: %s", problem->length > 0 ? "; " : "", why);
+        e->min_bytes = e->full_bytes = e->growth_bytes = 0;
+    }
+}
+
 static void parse_entitlement(xmlNode *domain, DomainInfo *info)
 {
     Text problem = text_init(info->entitlement_problem, sizeof(info->entitlement_problem));
-    xmlNode *metadata = child(domain, "metadata"), *guest = NULL;
-    Entitlement *e = &info->entitlement;
-    char why[ENTITLEMENT_WHY_MAX];
+    xmlNode *metadata = child(domain, "metadata");
 
-    for (xmlNode *n = metadata ? metadata->children : NULL; n && !guest; n = n->next)
-        if (is_named(n, "guest") && n->ns && !strcmp((const char *) n->ns->href, ENTITLEMENT_URI))
-            guest = n;
-    /* Attributes of other namespaces are others' business. */
-    for (xmlAttr *a = guest ? guest->properties : NULL; a; a = a->next)
-        if (!a->ns)
-            parse_entitled(a, e, &problem);
-    if (entitlement_check(e, info->maximum_bytes, why) < 0) {
-        text_addf(&problem, "%sits sizes don't count: %s", problem.length > 0 ? "; " : "", why);
-        e->min_bytes = e->full_bytes = e->growth_bytes = 0;
-    }
+    for (xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next)
+        if (is_named(n, "guest") && n->ns && !strcmp((const char *) n->ns->href, ENTITLEMENT_URI)) {
+            parse_granted(n, info->maximum_bytes, &info->entitlement, &problem);
+            return;
+        }
 }
 
 /* currentMemory; where a definition has none, it is the maximum. */
@@ -406,6 +412,21 @@ int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo
             return r;
     }
     *ret = info;
+    return 0;
+}
+
+int domain_granted_parse(const char *xml, uint64_t maximum_bytes, Entitlement *ret)
+{
+    _cleanup_(doc_freep) xmlDoc *doc = document_parse(xml);
+    xmlNode *guest = doc ? xmlDocGetRootElement(doc) : NULL;
+    char problems[ENTITLEMENT_WHY_MAX];
+    Text problem = text_init(problems, sizeof(problems));
+
+    if (!guest)
+        return -EBADMSG;
+    *ret = ENTITLEMENT_NONE;
+    if (is_named(guest, "guest"))
+        parse_granted(guest, maximum_bytes, ret, &problem);
     return 0;
 }
 

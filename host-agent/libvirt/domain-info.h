@@ -51,6 +51,10 @@ typedef struct DomainInfo {
  * NULL). 0, -EBADMSG (not a domain, or no uuid, name or memory), -ENOMEM. */
 int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret);
 
+/* What the metadata element of ENTITLEMENT_URI grants, alone as virDomainGetMetadata() gives it, by the same
+ * rules. 0 or -EBADMSG. */
+int domain_granted_parse(const char *xml, uint64_t maximum_bytes, Entitlement *ret);
+
 /* The metadata element that holds the state; the caller frees it. NULL on no memory. */
 char *domain_state_xml(const DomainState *state);
 

@@ -158,10 +158,9 @@ static void read_again(Conn *c, virDomainPtr domain)
 
 static void on_metadata(virConnectPtr ptr, virDomainPtr domain, int type, const char *uri, void *userdata)
 {
-    /* What is remembered there is our own. */
-    if (uri && !strcmp(uri, STATE_URI))
-        return;
-    read_again(userdata, domain);
+    /* Others keep their things there, too, and may do so often; what is remembered is our own. */
+    if (uri && !strcmp(uri, ENTITLEMENT_URI))
+        read_again(userdata, domain);
 }
 
 static void on_device(virConnectPtr ptr, virDomainPtr domain, const char *alias, void *userdata)

@@ -98,7 +98,7 @@ typedef struct Channel {
 typedef struct Call {
     Conn *conn;
     DomainState state;
-    Entitlement entitlement;
+    EntitlementChange entitling;
     unsigned period_sec;
     unsigned changes; /* Domain.changes when it began */
     int error;
@@ -132,12 +132,12 @@ struct Domain {
     bool unreadable;        /* told that it can't be read */
     bool has_period;        /* of stats; or setting one failed */
     unsigned period_sec;
-    DomainState state;       /* of the set that was asked for */
-    DomainState remembered;  /* as the metadata says */
-    Entitlement entitlement; /* to be written */
-    Channel *channel;        /* open */
-    Channel *ending;         /* being closed: none is opened until it is */
-    bool channel_unwanted;   /* closed while it was being opened */
+    DomainState state;           /* of the set that was asked for */
+    DomainState remembered;      /* as the metadata says */
+    EntitlementChange entitling; /* to be written */
+    Channel *channel;            /* open */
+    Channel *ending;             /* being closed: none is opened until it is */
+    bool channel_unwanted;       /* closed while it was being opened */
     Call call;
     Domain *hash_next, *prev, *next;
 };

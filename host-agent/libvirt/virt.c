@@ -302,7 +302,7 @@ int virt_set_memory(Virt *v, const char *uuid, const DomainState *state)
     return r;
 }
 
-int virt_entitle(Virt *v, const char *uuid, const Entitlement *e)
+int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
 {
     Domain *d;
     int r;
@@ -312,7 +312,7 @@ int virt_entitle(Virt *v, const char *uuid, const Entitlement *e)
     if (r >= 0 && caller_has(&d->caller, CALL_ENTITLE))
         r = -EBUSY;
     if (r >= 0) {
-        d->entitlement = e ? *e : ENTITLEMENT_NONE;
+        d->entitling = *change;
         r = workers_ask(v->workers, &d->caller, CALL_ENTITLE);
     }
     pthread_mutex_unlock(&v->lock);

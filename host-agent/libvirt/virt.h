@@ -28,7 +28,7 @@ typedef enum VirtEventType {
     VIRT_DISCONNECTED, /* text: why; comes once for each loss, and once at start while nothing answers */
     VIRT_DOMAIN_ADDED, /* info: a running domain, new, or again after reconnection; busy only if the next says
                           so */
-    VIRT_DOMAIN_CHANGED, /* info: its definition, metadata or devices changed (also the persistent one) */
+    VIRT_DOMAIN_CHANGED, /* info: its definition, entitlement or devices changed (also the persistent one) */
     VIRT_DOMAIN_GONE, /* shut off, crashed, destroyed, migrated away; text: which. What was asked is forgotten
                        */
     VIRT_DOMAIN_REBOOTED,
@@ -96,9 +96,11 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
 /* Writes the state metadata (domain-info.h), then virDomainSetMemoryFlags(live) to state->sent_bytes →
  * VIRT_SET_DONE. */
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
-/* Writes the entitlement into the domain's metadata (NULL or ENTITLEMENT_NONE: removes it), live and, where
- * the domain is persistent, in its definition, too → VIRT_ENTITLE_DONE; then VIRT_DOMAIN_CHANGED. */
-int virt_entitle(Virt *v, const char *uuid, const Entitlement *e);
+/* Changes the entitlement in the domain's metadata from what it is there and then, which may be newer than
+ * what was told last. Writes it (ENTITLEMENT_NONE: removes it) live and, where the domain is persistent, in
+ * its definition, too → VIRT_ENTITLE_DONE, -EINVAL where the outcome's sizes don't agree; then
+ * VIRT_DOMAIN_CHANGED. */
+int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change);
 /* Opens the channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
 int virt_channel_open(Virt *v, const char *uuid);
 /* Queues bytes. -ENOBUFS: dropped, since 16 KiB wait to be sent; or since so much was sent on this stream

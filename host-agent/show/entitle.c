@@ -17,7 +17,8 @@
 typedef struct Entitling {
     sd_bus_message *call;
     sd_event_source *timer;
-    char answer[ANSWER_MAX]; /* when it is done */
+    Entitlement entitlement; /* when it is done … */
+    char answer[ANSWER_MAX]; /* … and what is said then */
 } Entitling;
 
 static Entitling *entitling_free(Entitling *w)
@@ -44,12 +45,11 @@ static int unknown_key(const char *name, sd_bus_error *error)
                              near.best ? "'?" : "");
 }
 
-/* Takes all values over what is said so far. The first that isn't taken is told. */
-static int read_values(sd_bus_message *message, Entitlement *e, sd_bus_error *error)
+/* The values that are given. The first that isn't taken is told. */
+static int read_values(sd_bus_message *message, EntitlementChange *change, sd_bus_error *error)
 {
     char why[ENTITLEMENT_WHY_MAX];
     const char *name, *text;
-    bool any = false;
     int r;
 
     r = sd_bus_message_enter_container(message, 'a', "{ss}");
@@ -58,13 +58,13 @@ static int read_values(sd_bus_message *message, Entitlement *e, sd_bus_error *er
 
         if (key < 0)
             return unknown_key(name, error);
-        if (entitlement_set(e, key, text, why) < 0)
+        if (entitlement_set(&change->values, key, text, why) < 0)
             return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "%s. Nothing was changed", why);
-        any = true;
+        change->keys |= 1U << key;
     }
     if (r >= 0)
         r = sd_bus_message_exit_container(message);
-    if (r >= 0 && !any)
+    if (r >= 0 && change->keys == 0)
         return sd_bus_error_set(error, BUS_ERROR_BAD_VALUE,
                                 "No value was given: min, full, max, shares or mode, each with a text");
     return r;
@@ -103,7 +103,7 @@ static void tell_change(char answer[static ANSWER_MAX], const Guest *g, const En
         separator = ", ";
     }
     fill += (size_t) snprintf(
-        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": written anew; " : "; ",
+        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": as before, written anew; " : "; ",
         g->info.persistent ? "in the running domain and in its definition"
                            : "in the running domain, which has no definition to keep it");
     if (e->mode == GUEST_MODE_AUTO && g->manager->mode != GUEST_MODE_AUTO)
@@ -122,6 +122,13 @@ void entitle_done(Guest *g, int error, const char *text)
         return;
     text_make_utf8(name, sizeof(name), g->info.name);
     text_make_utf8(why, sizeof(why), text ? text : strerror(-error));
+    /* Its definition is read again; whoever asks before that is to hear the truth, too. */
+    if (error >= 0) {
+        g->info.entitlement = w->entitlement;
+        g->info.entitlement_problem[0] = '\0';
+        guest_update_entitlement(g);
+        manager_wake(g->manager);
+    }
     r = error < 0 ? sd_bus_reply_method_errorf(w->call, BUS_ERROR_REFUSED,
                                                "%s: its entitlement couldn't be written: %s", name, why)
                   : sd_bus_reply_method_return(w->call, "s", w->answer);
@@ -149,6 +156,7 @@ static int entitling_new(sd_bus_message *call, Guest *g, const Entitlement *e, E
     if (r < 0)
         return r;
     w->call = sd_bus_message_ref(call);
+    w->entitlement = *e;
     tell_change(w->answer, g, e);
     *ret = TAKE_PTR(w);
     return 0;
@@ -164,28 +172,27 @@ static const char *why_refused(int r)
 
 int entitle_begin(sd_bus_message *message, Guest *g, sd_bus_error *error)
 {
-    char name[DOMAIN_NAME_MAX + 1], why[ENTITLEMENT_WHY_MAX], answer[DOMAIN_NAME_MAX + 64];
+    EntitlementChange change = {.values = ENTITLEMENT_NONE};
+    char name[DOMAIN_NAME_MAX + 1], why[ENTITLEMENT_WHY_MAX];
     _cleanup_(entitling_freep) Entitling *w = NULL;
     Entitlement e = g->info.entitlement;
     int r;
 
     text_make_utf8(name, sizeof(name), g->info.name);
-    r = read_values(message, &e, error);
+    r = read_values(message, &change, error);
     if (r < 0)
         return r;
+    entitlement_change(&e, &change);
     if (entitlement_check(&e, g->info.maximum_bytes, why) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
     if (g->entitling)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
                                  why_refused(-EBUSY));
-    /* What is there and isn't right is put right, though nothing of what counts changes. */
-    if (entitlement_equal(&e, &g->info.entitlement) && !g->info.entitlement_problem[0]) {
-        snprintf(answer, sizeof(answer), "%s: as before, so nothing was changed", name);
-        return sd_bus_reply_method_return(message, "s", answer);
-    }
+    /* Also where nothing of what counts changes: the definition may say something else than the running
+     * domain, or a mistake beside it. */
     r = entitling_new(message, g, &e, &w);
     if (r >= 0)
-        r = virt_entitle(g->manager->virt, g->info.uuid, &e);
+        r = virt_entitle(g->manager->virt, g->info.uuid, &change);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
                                  why_refused(r));

@@ -629,7 +629,8 @@ class Entitlements(World):
         self.assertEqual(stats["definition"]["full_why"], "its entitlement")
         self.assertEqual(stats["entitlement"], {k: v for k, v in e.items() if v is not None and k != "name"})
 
-        self.assertEqual(self.set("--min", "1024MiB"), "test: as before, so nothing was changed\n")
+        self.assertEqual(self.set("--min", "1024MiB"), "test: as before, written anew; in the running domain and in "
+                                                          "its definition\n")
         self.assertRegex(self.set("--shares", ""), "^test: shares 2000 → default; ")
         self.assertRegex(self.set("--mode=default", "--full", "2GiB"), "^test: full 3.00 GiB → 2.00 GiB, mode observe → default; ")
         self.wait_for_row("some taken back", floor_bytes=1024 * MIB, full_bytes=2048 * MIB, mode="auto")

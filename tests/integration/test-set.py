@@ -121,7 +121,32 @@ def test_by_virsh(daemon):
     # Nothing of what counts changes, and the metadata is put right.
     assert 'written anew' in set_(daemon, d, '--shares', '5')
     wait('it is put right', lambda: daemon.entitlement(d)['problem'] is None, 5)
+
+    # What was written a moment ago, and isn't read yet, isn't taken back by a change of something else.
+    for n in range(40, 44):
+        write(f"<guest min='{n}MiB'/>")
+    set_(daemon, d, '--shares', '7')
+    assert 'min="43MiB"' in d.metadata('--live') and 'shares="7"' in d.metadata('--live'), d.metadata('--live')
+    wait('both count', lambda: daemon.guest(d)['floor_bytes'] == 43 * MIB, 5)
+    for n in range(40, 44):
+        write(f"<guest min='{n}MiB'/>")
+    assert 'min=43MiB is more than full=42MiB' in set_(daemon, d, '--full', '42MiB', want=1)
     d.destroy()
+
+
+def test_asked_at_once(daemon):
+    """Who was answered finds what was set, in the running domain and in its definition."""
+    d = daemon.domain('once', persistent=True)
+    for n in range(30, 40):
+        set_(daemon, d, '--min', f'{n}MiB')
+        e = daemon.entitlement(d)
+        assert (e['min_set_bytes'], e['min_bytes']) == (n * MIB, n * MIB), e
+    # The definition lacks what the running domain has.
+    d.session.virsh('metadata', d.name, '--uri', URI, '--remove', '--config')
+    assert 'as before, written anew; in the running domain and in its definition' in set_(daemon, d, '--min', '39MiB')
+    assert 'min="39MiB"' in d.metadata('--config')
+    d.destroy()
+    d.session.virsh('undefine', d.name)
 
 
 def test_gone_meanwhile(daemon):
@@ -175,7 +200,7 @@ def main():
             print(f'SKIP: {e}', file=sys.stderr)
             return SKIP
         daemon = Daemon(s)
-        for test in (test_live_and_persistent, test_by_virsh, test_gone_meanwhile, test_stopped, test_libvirtd_killed):
+        for test in (test_live_and_persistent, test_by_virsh, test_asked_at_once, test_gone_meanwhile, test_stopped, test_libvirtd_killed):
             if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
                 continue
             began = time.monotonic()

@@ -4,7 +4,7 @@
  * stdout, one line each: microseconds (CLOCK_MONOTONIC), event, UUID or "-", error, bytes, text.
  *
  *   virt-watch URI
- *   stats UUID [PERIOD] · set UUID TARGET FULL · entitle UUID MIN SHARES (0 0: nothing) · open UUID ·
+ *   stats UUID [PERIOD] · set UUID TARGET FULL · entitle UUID MIN SHARES (0: taken back) · open UUID ·
  *   send UUID BYTES · close UUID · counters · quit
  */
 
@@ -75,9 +75,12 @@ static int send_bytes(Virt *v, const char *uuid, size_t length)
 
 static int entitle(Virt *v, const char *uuid, uint64_t min_bytes, double shares)
 {
-    Entitlement e = {.min_bytes = min_bytes, .shares = shares, .mode = GUEST_MODE_INVALID};
+    EntitlementChange change = {
+        .values = {.min_bytes = min_bytes, .shares = shares, .mode = GUEST_MODE_INVALID},
+        .keys = 1U << ENTITLEMENT_KEY_MIN | 1U << ENTITLEMENT_KEY_SHARES,
+    };
 
-    return virt_entitle(v, uuid, entitlement_is_none(&e) ? NULL : &e);
+    return virt_entitle(v, uuid, &change);
 }
 
 static void command(Watch *w, const char *line)

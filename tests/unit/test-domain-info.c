@@ -490,6 +490,33 @@ START_TEST(the_running_definition_grants)
 }
 END_TEST
 
+/* The element alone, as virDomainGetMetadata() gives it. */
+START_TEST(the_element_alone)
+{
+    static const struct {
+        const char *xml;
+        int r;
+        Entitlement e;
+    } rows[] = {
+        {"<guest min='1GiB' shares='7'/>", 0, {.min_bytes = GIB, .shares = 7, UNSAID}},
+        {"<guest/>", 0, {UNSAID}},
+        {"<other min='1GiB'/>", 0, {UNSAID}},
+        {"<guest min='lots' shares='7' x='1'/>", 0, {.shares = 7, UNSAID}},
+        {"<guest min='2GiB' full='1GiB' mode='off'/>", 0, {.mode = GUEST_MODE_OFF}},
+        {"<guest min='9GiB' shares='3'/>", 0, {.shares = 3, UNSAID}}, /* more than the maximum */
+        {"<guest", -EBADMSG, {UNSAID}},
+        {"", -EBADMSG, {UNSAID}},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Entitlement e = ENTITLEMENT_NONE;
+
+        ck_assert_int_eq(domain_granted_parse(rows[i].xml, 8 * GIB, &e), rows[i].r);
+        ck_assert_msg(entitlement_equal(&e, &rows[i].e), "%s", rows[i].xml);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("domain-info");
@@ -514,6 +541,7 @@ int main(void)
     tcase_add_test(tc, what_is_written_is_granted);
     tcase_add_test(tc, a_thousand_mistakes);
     tcase_add_test(tc, the_running_definition_grants);
+    tcase_add_test(tc, the_element_alone);
 
     return run_tests(tc);
 }

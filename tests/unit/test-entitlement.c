@@ -285,6 +285,24 @@ START_TEST(any_value_makes_a_difference)
 }
 END_TEST
 
+/* A change touches what it names, and nothing else. */
+START_TEST(a_change_is_of_what_it_names)
+{
+    const Entitlement other = {2 * GIB, 3 * GIB, 5 * GIB, 77, OFF};
+
+    for (unsigned keys = 0; keys < 1U << ENTITLEMENT_KEY_MAX_; keys++) {
+        Entitlement e = said;
+
+        entitlement_change(&e, &(EntitlementChange){other, keys});
+        ck_assert_uint_eq(e.min_bytes, keys & 1 ? other.min_bytes : said.min_bytes);
+        ck_assert_uint_eq(e.full_bytes, keys & 2 ? other.full_bytes : said.full_bytes);
+        ck_assert_uint_eq(e.growth_bytes, keys & 4 ? other.growth_bytes : said.growth_bytes);
+        ck_assert(e.shares == (keys & 8 ? other.shares : said.shares));
+        ck_assert_int_eq(e.mode, keys & 16 ? other.mode : said.mode);
+    }
+}
+END_TEST
+
 START_TEST(the_element_says_what_was_said)
 {
     static const struct {
@@ -322,6 +340,7 @@ int main(void)
     tcase_add_test(tc, what_is_said_above_wins);
     tcase_add_test(tc, merging_never_brings_a_contradiction);
     tcase_add_test(tc, any_value_makes_a_difference);
+    tcase_add_test(tc, a_change_is_of_what_it_names);
     tcase_add_test(tc, the_element_says_what_was_said);
     return run_tests(tc);
 }
