@@ -495,7 +495,7 @@ START_TEST(a_status_says_why)
         "8.00 GiB, 2.00 GiB available (25.0%)",
         "reserve of 1.00 GiB; no swap\n",
         "Pressure: moderate (guests give below 3.00 GiB",
-        "still take from the host 1.00 MiB",
+        "guests may soon use 1.00 MiB more",
         "Lacking: guests in distress want 1.00 MiB more",
         "Guests: 3; 2 by agent; 1 without stats\n",
         "qemu:///system, not connected: no such socket\n",
