@@ -16,6 +16,7 @@
 #define SYSTEM_UID_END   1000U
 #define COMM_MAX         16U
 #define COMMAND_LINE_MAX 1024U /* what is looked at for a script's name */
+#define STATUS_MAX       1024U /* the users are among the first lines */
 /* Connections that one daemon lets wait: nobody takes them, they only tell others that it lives. */
 #define LOCK_BACKLOG     64
 
@@ -96,20 +97,34 @@ static Neighbour neighbour_by_script(int proc_fd, const char *pid)
     return NEIGHBOUR_INVALID;
 }
 
+/* Real, effective and saved user all have to count: anybody may start a set-user-ID program under any name,
+ * by a link to it, and it runs as root then. */
+static bool process_counts(int proc_fd, const char *pid, uid_t own_uid)
+{
+    char status[STATUS_MAX], *p;
+    unsigned uids[3];
+
+    if (read_of(proc_fd, pid, "status", status, sizeof(status)) < 0)
+        return false;
+    p = strstr(status, "\nUid:");
+    if (!p || sscanf(p, "\nUid: %u %u %u", &uids[0], &uids[1], &uids[2]) != 3)
+        return false;
+    for (size_t i = 0; i < ELEMENTSOF(uids); i++)
+        if (!user_counts(uids[i], own_uid))
+            return false;
+    return true;
+}
+
 static Neighbour neighbour_of_process(int proc_fd, const char *pid, uid_t own_uid)
 {
     char comm[COMM_MAX + 2];
     Neighbour found;
-    struct stat st;
 
     if (read_of(proc_fd, pid, "comm", comm, sizeof(comm)) < 0)
         return NEIGHBOUR_INVALID;
     comm[strcspn(comm, "\n")] = '\0';
     found = is_interpreter(comm) ? neighbour_by_script(proc_fd, pid) : neighbour_called(comm);
-    /* The folder belongs to the user that the process acts as. */
-    if (found >= 0 && (fstatat(proc_fd, pid, &st, 0) < 0 || !user_counts(st.st_uid, own_uid)))
-        return NEIGHBOUR_INVALID;
-    return found;
+    return found >= 0 && process_counts(proc_fd, pid, own_uid) ? found : NEIGHBOUR_INVALID;
 }
 
 static void closedirp(DIR **d)

@@ -10,10 +10,15 @@
  *   GetGuest(s pattern) → a{sv}   all that is known of one guest; by name, UUID or unique prefix of either
  *   SetMode(s mode)               "auto" or "observe"
  *   Release(s pattern) → s        empty pattern: all; the answer says what was done
- *   SetGuest(s pattern, a{ss} values) → s   what an administrator grants it: min, full, max, shares, mode, as
- * in the domain's metadata ("" takes one back). Answers when libvirt has written it Reload() Dump() → a{sv}
- * status, configuration in force, guests with all their parts property Mode (s, with change signal), Version
- * (s) signal GuestAdded(o, s name), GuestRemoved(o, s name) org.ballast1.Guest GetStats() → a{sv} as GetGuest
+ *   SetGuest(s pattern, a{ss} values) → s   what it is granted: min, full, max, shares, mode, each as text
+ *                                 ("" takes it back); answers when libvirt has written it
+ *   Reload()
+ *   Dump() → a{sv}                status, configuration in force, guests with all their parts
+ *   property Mode (s, with change signal), Version (s)
+ *   signal GuestAdded(o, s name), GuestRemoved(o, s name)
+ *
+ * org.ballast1.Guest
+ *   GetStats() → a{sv}            as GetGuest
  *   Release() → s
  *   Set(a{ss} values) → s
  *   property Name (s), Uuid (s), Mode (s)

@@ -32,12 +32,15 @@ static void write_file(const char *pid, const char *name, const char *data, size
 
 static void add_process(const char *pid, const char *comm, const char *command, size_t length)
 {
-    char path[64];
+    char path[64], status[128];
+    uid_t uid = geteuid();
 
     snprintf(path, sizeof(path), "%s/%s", folder, pid);
     ck_assert_int_eq(mkdir(path, 0755), 0);
     write_file(pid, "comm", comm, strlen(comm));
     write_file(pid, "cmdline", command, length);
+    snprintf(status, sizeof(status), "Name:\t%.4s\nUid:\t%u\t%u\t%u\t%u\n", comm, uid, uid, uid, uid);
+    write_file(pid, "status", status, strlen(status));
 }
 
 static void remove_process(const char *pid)
@@ -47,6 +50,8 @@ static void remove_process(const char *pid)
     snprintf(path, sizeof(path), "%s/%s/comm", folder, pid);
     unlink(path);
     snprintf(path, sizeof(path), "%s/%s/cmdline", folder, pid);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/%s/status", folder, pid);
     unlink(path);
     snprintf(path, sizeof(path), "%s/%s", folder, pid);
     ck_assert_int_eq(rmdir(path), 0);
@@ -131,30 +136,73 @@ START_TEST(odd_folders)
 }
 END_TEST
 
-/* Anybody may call a process momd: an ordinary user's isn't one. Whose it is says its folder. */
+/* Anybody may call a process momd, also one of a set-user-ID program: an ordinary user's isn't one. */
 START_TEST(whose_processes_count)
 {
+    static const struct {
+        const char *status;
+        uid_t own_uid;
+        bool counts;
+    } cases[] = {
+        {"Name:\tmomd\nUmask:\t0022\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n", 5, true},
+        {"Name:\tmomd\nUid:\t107\t107\t107\t107\n", 5, true}, /* a system user */
+        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n", 5, false},
+        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n", 65533, true}, /* our own */
+        {"Name:\tmomd\nUid:\t65533\t0\t0\t0\n", 5, false},                /* su, called momd */
+        {"Name:\tmomd\nUid:\t0\t65533\t0\t65533\n", 5, false},
+        {"Name:\tmomd\nUid:\t0\t0\t65533\t0\n", 5, false},
+        {"Name:\tmomd\nUid:\t0\t0\n", 5, false},
+        {"Name:\tmomd\\nUid:\t0\t0\t0\t0\nUid:\t65533\t65533\t65533\t65533\n", 5, false},
+        {"", 5, false},
+    };
     pid_t pids[NEIGHBOUR_MAX];
-    struct stat st;
-    char path[64];
 
     add_process("7", "momd\n", "momd", 5);
-    snprintf(path, sizeof(path), "%s/7", folder);
-    if (geteuid() == 0)
-        ck_assert_int_eq(chown(path, STRANGER, STRANGER), 0);
-    ck_assert_int_eq(stat(path, &st), 0);
-    if (st.st_uid >= 1000) {
-        ck_assert_int_eq(neighbour_scan(folder, st.st_uid + 1, pids), 0);
-        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 0);
-        ck_assert_int_eq(neighbour_scan(folder, st.st_uid, pids), 0);
-        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 7);
-    }
-    if (geteuid() == 0) {
-        ck_assert_int_eq(chown(path, 107, 107), 0); /* a system user */
-        ck_assert_int_eq(neighbour_scan(folder, 5, pids), 0);
-        ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 7);
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        write_file("7", "status", cases[i].status, strlen(cases[i].status));
+        ck_assert_int_eq(neighbour_scan(folder, cases[i].own_uid, pids), 0);
+        ck_assert_msg(pids[NEIGHBOUR_MOMD] == (cases[i].counts ? 7 : 0), "%s", cases[i].status);
     }
     remove_process("7");
+}
+END_TEST
+
+/* The real thing: a set-user-ID root program under that name, started by an ordinary user. */
+START_TEST(set_user_id)
+{
+    char name[64];
+    pid_t pids[NEIGHBOUR_MAX], pid;
+    int status, in[2];
+
+    if (geteuid() != 0 || access("/bin/su", X_OK) < 0) {
+        printf("skipped: becoming another user needs root and su\n");
+        return;
+    }
+    ck_assert_int_eq(chmod(folder, 0755), 0);
+    snprintf(name, sizeof(name), "%s/ksmtuned", folder);
+    ck_assert_int_eq(symlink("/bin/su", name), 0);
+    ck_assert_int_eq(pipe(in), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (dup2(in[0], STDIN_FILENO) < 0 || close(in[1]) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+            dup2(null, STDERR_FILENO) < 0 || setresgid(STRANGER, STRANGER, STRANGER) < 0 ||
+            setresuid(STRANGER, STRANGER, STRANGER) < 0)
+            _exit(1);
+        execl(name, name, (char *) NULL); /* waits for the password of root */
+        _exit(1);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        ck_assert_int_eq(neighbour_scan("/proc", geteuid(), pids), 0);
+        ck_assert_int_ne(pids[NEIGHBOUR_KSMTUNED], pid);
+        usleep(2000);
+    }
+    close(in[0]);
+    close(in[1]);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(unlink(name), 0);
 }
 END_TEST
 
@@ -326,6 +374,7 @@ int main(void)
     tcase_add_test(tc, processes);
     tcase_add_test(tc, odd_folders);
     tcase_add_test(tc, whose_processes_count);
+    tcase_add_test(tc, set_user_id);
     tcase_add_test(tc, this_machine);
     tcase_add_test(tc, lock_names);
     tcase_add_test(tc, lock_of_another);
