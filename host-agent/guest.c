@@ -128,17 +128,23 @@ void guest_update_info(Guest *g, const DomainInfo *info)
     guest_update_entitlement(g);
 }
 
-void guest_update_entitlement(Guest *g)
+Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX])
 {
     Entitlement configured = config_entitlement(g->manager->config, g->info.name);
-    char why[ENTITLEMENT_WHY_MAX];
 
+    why[0] = '\0';
     /* What the configuration grants all guests of a name may be more than one of them can have. */
     configured.growth_bytes = MIN(configured.growth_bytes, g->info.maximum_bytes);
-    if (entitlement_check(&configured, g->info.maximum_bytes, why) < 0) {
-        log_debug("%s: what the configuration grants it is left out: %s", g->info.name, why);
+    if (entitlement_check(&configured, g->info.maximum_bytes, why) < 0)
         configured = (Entitlement){.shares = configured.shares, .mode = configured.mode};
-    }
+    return configured;
+}
+
+void guest_update_entitlement(Guest *g)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+    Entitlement configured = guest_configured(g, why);
+
     g->entitlement = entitlement_over(&g->info.entitlement, &configured);
     full_size_define(&g->full, &g->info, g->entitlement.full_bytes);
 }

@@ -117,6 +117,8 @@ DEFINE_CLEANUP_FUNC(Guest, guest_free);
 
 /* A definition that came first, or again: names, sizes, devices. */
 void guest_update_info(Guest *g, const DomainInfo *info);
+/* What the configuration grants it; why: the sizes of that don't count, and so are left out; "": they do. */
+Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX]);
 /* The configuration is another: what it grants guests of that name may be, too. */
 void guest_update_entitlement(Guest *g);
 /* The guest booted again: uptime, balloon and history start anew, and its full size is due. */

@@ -98,6 +98,18 @@ static uint64_t bytes_in_force(const Guest *g, EntitlementKey k)
     return k == ENTITLEMENT_KEY_FULL ? g->full.bytes : MAX(g->full.bytes, g->entitlement.growth_bytes);
 }
 
+/* What of the metadata, and of the configuration, doesn't count. */
+static void describe_problem(Dict *d, const Guest *g)
+{
+    char why[ENTITLEMENT_WHY_MAX], text[2 * ENTITLEMENT_WHY_MAX + 64];
+
+    (void) guest_configured(g, why);
+    snprintf(text, sizeof(text), "%s%s%s%s", g->info.entitlement_problem,
+             why[0] && g->info.entitlement_problem[0] ? "; " : "",
+             why[0] ? "the sizes that the configuration grants it don't count: " : "", why);
+    dict_known(d, "problem", text);
+}
+
 static void describe_entitlement(Dict *d, const Guest *g)
 {
     const Entitlement *e = &g->entitlement;
@@ -128,7 +140,7 @@ static void describe_entitlement(Dict *d, const Guest *g)
                   : says(e, k)                  ? "configuration"
                                                 : "default");
     }
-    dict_known(d, "problem", g->info.entitlement_problem);
+    describe_problem(d, g);
     dict_close(d);
 }
 

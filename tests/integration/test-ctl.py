@@ -640,6 +640,20 @@ class Entitlements(World):
         self.assertEqual(self.json("--session", "set", self.TEST, "--clear"),
                          {"message": "test: min 1.00 GiB → default; in the running domain and in its definition"})
 
+    def test_what_the_configuration_cant_grant(self):
+        try:
+            self.write_config(self.CONFIG.replace("128MiB", "9GiB"))
+            self.ctl("--session", "reload")
+            e = self.shown()
+            self.assertEqual((e["min_origin"], e["shares"]), ("default", 300))
+            self.assertEqual(e["problem"], "the sizes that the configuration grants it don't count: min=9GiB is more than "
+                                           "the domain's maximum memory, 8GiB")
+            self.assertIn("Problem: the sizes that the configuration grants", self.set())
+        finally:
+            self.write_config(self.CONFIG)
+            self.ctl("--session", "reload")
+        self.assertIsNone(self.shown()["problem"])
+
     def test_off_and_a_stricter_daemon(self):
         self.set("--mode", "off")
         self.wait_for_row("off", mode="off", rule="off")
@@ -807,9 +821,10 @@ class Neighbours(World):
     def wait_connected(self, daemon):
         wait_for("guests", lambda: daemon.log().count("is there, full size") == len(UUIDS))
 
-    def add_process(self, pid, comm, *argv):
+    def add_process(self, pid, comm, *argv, uid=0):
         os.mkdir(f"{self.proc}/{pid}")
-        for name, data in (("comm", comm + "\n"), ("cmdline", "".join(a + "\0" for a in argv))):
+        for name, data in (("comm", comm + "\n"), ("cmdline", "".join(a + "\0" for a in argv)),
+                           ("status", f"Name:\t{comm}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")):
             with open(f"{self.proc}/{pid}/{name}", "w") as f:
                 f.write(data)
 
@@ -892,8 +907,7 @@ class Neighbours(World):
 
     @unittest.skipIf(os.getuid() != 0, "processes of other users need root")
     def test_an_ordinary_users_process_is_none(self):
-        self.add_process(79, "momd", "momd")
-        os.chown(f"{self.proc}/79", 65533, 65533)
+        self.add_process(79, "momd", "momd", uid=65533)
         daemon = self.start("beside-nobody")
         self.wait_connected(daemon)
         self.assertEqual(self.status()["mode"], "auto")
