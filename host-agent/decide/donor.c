@@ -205,7 +205,7 @@ static void count_claims(const Asking *a)
 /* What the host will have available, and what of it is spoken for, once all that is on its way and decided so
  * far is there. Of a shrink that is decided only what the host gets of it counts. One on its way counts
  * whole: the guest's stats lag behind it, and a wait for a step is better than taking the same of others
- * again. */
+ * again; but not for one that is late. */
 static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoken_for)
 {
     const Snapshot *s = a->snapshot;
@@ -214,18 +214,19 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
     *ret_spoken_for = guard_spoken_for(s, a->config);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t standing = g->standing_bytes, target = standing;
+        uint64_t standing = g->standing_bytes, target = standing,
+                 has = g->late ? MIN(g->current_bytes, standing) : g->current_bytes;
 
         if (g->mode == GUEST_MODE_AUTO)
             target = a->decisions[i].target_bytes;
         if (target >= standing) {
-            *ret_available = bytes_add(*ret_available, LESS_BY(g->current_bytes, target));
+            *ret_available = bytes_add(*ret_available, LESS_BY(has, target));
             *ret_spoken_for = bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, g->current_bytes)));
         } else {
             Spare spare;
 
             spare_at(g, a->config, standing, &spare);
-            *ret_available = bytes_add(*ret_available, LESS_BY(g->current_bytes, standing));
+            *ret_available = bytes_add(*ret_available, LESS_BY(has, standing));
             *ret_available = bytes_add(*ret_available, gain(&spare, standing - target));
         }
     }

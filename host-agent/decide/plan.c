@@ -27,7 +27,8 @@ void plan_done(Plan *p)
 }
 
 /* What running balloons will still bring, less what they will take, and less what was given lately and isn't
- * used yet: the host still has that, and soon won't. */
+ * used yet: the host still has that, and soon won't. A shrink that is late may never come: a guest may draw
+ * it out for ever. */
 static double pending_bytes(const Snapshot *s)
 {
     double pending = 0;
@@ -37,7 +38,8 @@ static double pending_bytes(const Snapshot *s)
 
         if (g->current_bytes == 0 || g->standing_bytes == 0)
             continue;
-        pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
+        if (!g->late)
+            pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
         pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->promised_bytes);
     }
     return pending;

@@ -53,6 +53,8 @@ typedef struct SnapshotGuest {
     bool stalled_growing; /* the move that made no progress was to give it memory: not given any either */
     bool stalled;         /* its balloon made no progress; not tried again yet */
     bool moving;          /* its balloon is on its way, or no stats have come since it got there */
+    bool late; /* it has been on its way for longer than any step takes: what it still would bring isn't
+                  counted on */
 
     uint64_t maximum_bytes, full_bytes, floor_bytes, current_bytes;
     uint64_t standing_bytes; /* the target of the move that is on its way, else current_bytes */

@@ -34,6 +34,7 @@ typedef enum Trait {
     T_SWAPLESS = 1 << 14,
     T_STALLING = 1 << 15, /* waits for memory for 2 % of its time */
     T_REBOOT = 1 << 16,
+    T_LATE = 1 << 17,
 } Trait;
 
 /* A guest of 2 GiB in MiB; 0: as the fixture has it (1024 available, of which 512 free and resident, 16 below
@@ -93,6 +94,7 @@ static SnapshotGuest guest_of(const Spec *spec)
     g.stalled = traits & T_STALLED;
     g.moving = traits & T_MOVING || g.standing_bytes != g.current_bytes;
     g.reboot = traits & T_REBOOT;
+    g.late = traits & T_LATE;
     g.shrink_rate = traits & T_SLOW ? 0 : 10.0 * (double) GIB;
     if (traits & T_SWAPLESS)
         guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
@@ -173,6 +175,9 @@ static const Case cases[] = {
     /* What is on its way. */
     {"what others release already is enough", .guests = {{STARVED}, {"giving", .standing = 1536}, {"idle"}},
      .lacking = 512, .words = {"in distress; others give 512 MiB, which it gets as they release it (room)"}},
+    {"what one draws out isn't waited for: others give it",
+     .guests = {{STARVED}, {"giving", T_LATE, .standing = 1536}, {"idle", .free = 700, .available = 1200}},
+     .targets = {0, 0, 1536}, .lacking = 512},
     {"what others release already isn't enough",
      .guests = {{STARVED}, {"giving", .standing = 1836}, {"idle"}}, .targets = {0, 0, 1748}, .lacking = 512},
     {"what others release already lifts the host out of its critical zone first", .room_mib = -300,

@@ -475,10 +475,11 @@ START_TEST(test_pending)
     static const struct {
         uint64_t current, standing, promised; /* MiB */
         double pending;
+        bool late;
     } table[] = {
-        {1600, 1600, 0, 0},      {1600, 1400, 0, 200},    {1400, 1600, 0, -200},
-        {1600, 1600, 150, -150}, {1400, 1600, 250, -250}, /* a growth that is on its way is promised, too */
-        {1400, 1600, 50, -200},  {1600, 1400, 50, 150},
+        {1600, 1600, 0, 0},      {1600, 1400, 0, 200},  {1400, 1600, 0, -200},    {1600, 1600, 150, -150},
+        {1400, 1600, 250, -250}, /* a growth that is on its way is promised, too */
+        {1400, 1600, 50, -200},  {1600, 1400, 50, 150}, {1600, 1400, 0, 0, true}, {1400, 1600, 0, -200, true},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -489,6 +490,7 @@ START_TEST(test_pending)
         g.current_bytes = table[i].current * MIB;
         g.standing_bytes = table[i].standing * MIB;
         g.promised_bytes = table[i].promised * MIB;
+        g.late = table[i].late;
         make(&s, NULL, &p);
         ck_assert_double_eq(p.pending_bytes, table[i].pending * (double) MIB);
     }
