@@ -65,6 +65,9 @@ static void ask_stats(Manager *m, Guest *g, usec_t now)
     unsigned period = MAX(m->config->stats_period_usec / USEC_PER_SEC, 1U);
     usec_t every = guest_source(g, now) == GUEST_SOURCE_AGENT ? STATS_AGENT_USEC : STATS_AGENTLESS_USEC;
 
+    /* Its RSS tells whether it uses what it has. */
+    if (guest_in_distress(g, now))
+        every = MIN(every, USEC_PER_SEC);
     if (is_watched(g, now))
         every = STATS_MOVING_USEC;
     if (g->stats_asked_usec > 0 && usec_since(g->stats_asked_usec, now) + 50 * USEC_PER_MSEC < every)
@@ -204,13 +207,15 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     /* What donors release is passed on ten times a second. */
     bool further = g->claim.open && g->balloon.moving && target_bytes > g->balloon.target_bytes &&
                    g->balloon.target_bytes > g->balloon.from_bytes;
+    /* And a guest in distress is asked again and again, though its balloon is stuck. */
+    bool again = balloon_is_stalled_growing(&g->balloon, now) && target_bytes > from;
     int r;
 
     r = virt_set_memory(m->virt, g->info.uuid, &state);
     if (r < 0)
         return r;
     guest_sent(g, target_bytes, now);
-    journal_move(m, g, from, target_bytes, reason, further);
+    journal_move(m, g, from, target_bytes, reason, further || again);
     start_tick(m);
     return 0;
 }
@@ -259,20 +264,11 @@ static void tell_observed(Manager *m, Guest *g, const SnapshotGuest *s)
     g->told = key;
 }
 
-/* Memory that goes to a guest in distress while the host is short of it is on the account of others: by
- * donors, or by what they are asked for afterwards. */
-static void charge(Manager *m, Guest *g, const SnapshotGuest *s, usec_t now)
+/* Hands the plan's targets to libvirt. lacked: others were asked for those in distress in the last cycle.
+ * Returns whether memory is on its way to the host. */
+static bool apply(Manager *m, const Snapshot *s, bool lacked)
 {
-    const Decision *d = &g->decision;
-
-    if (s->distress && m->plan.pressure != HOST_PRESSURE_NONE && d->target_bytes > s->standing_bytes)
-        claim_given(&g->claim, d->target_bytes - s->standing_bytes, g->stats.has_rss ? g->stats.rss_bytes : 0,
-                    now);
-}
-
-/* Hands the plan's targets to libvirt. Returns whether memory is on its way to the host. */
-static bool apply(Manager *m, const Snapshot *s)
-{
+    bool on_account = lacked || m->plan.pressure != HOST_PRESSURE_NONE;
     usec_t now = now_usec(CLOCK_MONOTONIC);
     bool coming = false;
     int r;
@@ -280,18 +276,20 @@ static bool apply(Manager *m, const Snapshot *s)
     for (size_t i = 0; i < s->n_guests; i++) {
         Guest *g = m->guests[i];
 
-        coming = coming || s->guests[i].current_bytes > s->guests[i].standing_bytes;
+        coming = coming || (!s->guests[i].late && s->guests[i].current_bytes > s->guests[i].standing_bytes);
         g->decision = m->plan.decisions[i];
         g->decided = true;
         tell_observed(m, g, &s->guests[i]);
         if (!g->decision.send)
             continue;
         r = manager_move(m, g, g->decision.target_bytes, g->decision.reason);
+        g->put_off = r == -EBUSY;
         if (r < 0 && r != -EBUSY)
             log_warning_errno(-r, "%s: could not hand a target to libvirt: %m", g->info.name);
         if (r < 0)
             continue;
-        charge(m, g, &s->guests[i], now);
+        if (on_account)
+            guest_charge(g, &s->guests[i], g->decision.target_bytes, now);
         coming = coming || g->decision.target_bytes < s->guests[i].standing_bytes;
     }
     return coming;
@@ -315,6 +313,7 @@ static void tell_notes(Manager *m, const Snapshot *s)
 void manager_cycle(Manager *m)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
+    bool lacked = m->plan.lacking_bytes > 0;
     Snapshot s;
     int r;
 
@@ -331,7 +330,7 @@ void manager_cycle(Manager *m)
     if (r >= 0) {
         tell_notes(m, &s);
         /* What others release for a guest in distress is passed on as it comes. */
-        if (apply(m, &s) && m->plan.lacking_bytes > 0)
+        if (apply(m, &s, lacked) && m->plan.lacking_bytes > 0)
             manager_wake_in(m, CYCLE_FEED_USEC);
         if (tend_guests(m, now))
             start_tick(m);

@@ -6,6 +6,12 @@
 #include "host-agent/manager.h"
 #include "host-agent/show/journal.h"
 
+/* The most that it may have, in distress. */
+static uint64_t entitled(const Guest *g)
+{
+    return MAX(g->full.bytes, MIN(g->entitlement.growth_bytes, g->info.maximum_bytes));
+}
+
 /* What it should have at the least, as far as can be told now that it hurts: what it had before the shrink
  * that may be to blame. */
 static uint64_t comfortable(const Guest *g, usec_t now_usec)
@@ -16,38 +22,55 @@ static uint64_t comfortable(const Guest *g, usec_t now_usec)
         comfort = MAX(current, g->shrunk_from);
     else
         comfort = current + current / 10;
-    return MIN(comfort, g->full.bytes);
+    return MIN(comfort, entitled(g));
 }
 
 static bool is_shrunk(const Guest *g)
 {
     uint64_t least = MIN(guest_current(g), balloon_standing(&g->balloon));
 
-    return g->balloon.known && least + BALLOON_TOLERANCE_BYTES < g->full.bytes;
+    return g->balloon.known && least + BALLOON_TOLERANCE_BYTES < entitled(g);
 }
 
 void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
 {
     bool was = guest_in_distress(g, now_usec);
+    bool anew = !was || (told && usec_since(g->distress_usec, now_usec) >= DISTRESS_INTERVAL_USEC);
 
     g->distress_usec = now_usec;
     if (!was || told)
         g->distress_cause = cause;
     if (is_shrunk(g))
         need_found(&g->need, comfortable(g, now_usec), now_usec);
-    if (!was)
+    if (!was && (g->distress_told_usec == 0 ||
+                 usec_since(g->distress_told_usec, now_usec) >= GUEST_DISTRESS_TOLD_USEC)) {
+        g->distress_told_usec = now_usec;
         journal_distress(g->manager, g);
-    if (!was || told)
+    }
+    /* One that says so more often than it may has the next cycle to wait for. */
+    if (anew)
         manager_wake(g->manager);
 }
 
 /* Shrunk lately, so that what it suffers may come from that. */
 static bool is_watched(const Guest *g, usec_t now_usec)
 {
+    const Balloon *b = &g->balloon;
+    usec_t since = g->shrunk_usec;
+
     if (g->shrunk_usec == 0 || !is_shrunk(g))
         return false;
-    return (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes) ||
-           usec_since(MAX(g->shrunk_usec, g->balloon.settled_usec), now_usec) < GUEST_WATCH_USEC;
+    if (b->target_bytes < b->from_bytes) { /* the last move was a shrink, too */
+        if (b->moving)
+            return true;
+        since = MAX(since, b->settled_usec);
+    }
+    return usec_since(since, now_usec) < GUEST_WATCH_USEC;
+}
+
+static bool is_host_critical(const Manager *m)
+{
+    return guard_is_critical(&(Snapshot){.host = m->host}, &m->config->guard);
 }
 
 static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
@@ -56,7 +79,12 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
 
     need_found(&g->need, comfort, now_usec);
     /* A critical host can't mind: better its guests swap than it. */
-    if (guest_is_hurting(g, now_usec) || g->manager->plan.pressure == HOST_PRESSURE_SEVERE)
+    if (guest_is_hurting(g, now_usec) || is_host_critical(g->manager))
+        return;
+    /* It has that already, or is on its way to it: its rates still tell of how it was before. And above its
+     * full size it grows only in distress. */
+    comfort = MIN(comfort, MAX(g->full.bytes, guest_current(g)));
+    if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= comfort)
         return;
     g->comfort_bytes = comfort;
     g->hurting_usec = now_usec;
@@ -161,14 +189,27 @@ const char *guest_claim_refused(const Guest *g, usec_t now_usec)
 
 void guest_settle(Guest *g, usec_t now_usec)
 {
+    uint64_t used = g->stats.has_rss ? LESS_BY(g->stats.rss_bytes, yield_overhead(&g->yield)) : 0;
+
     if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
         g->promised_bytes = 0;
-    else if (g->stats.has_rss)
-        g->promised_bytes =
-            MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon),
-                                           LESS_BY(g->stats.rss_bytes, yield_overhead(&g->yield))));
+    else
+        g->promised_bytes = MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), used));
 
     if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
                     now_usec))
         journal_false_claim(g->manager, g);
+}
+
+/* What it has while a shrink is on its way isn't given to it when that is taken back. */
+void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec)
+{
+    uint64_t given = LESS_BY(target_bytes, MAX(s->standing_bytes, s->current_bytes));
+    bool was_open = g->claim.open;
+
+    if (!s->distress)
+        return;
+    claim_given(&g->claim, given, g->stats.has_rss ? g->stats.rss_bytes : 0, now_usec);
+    if (g->claim.open && !was_open)
+        journal_claim(g->manager, g, s->current_bytes, target_bytes);
 }

@@ -22,7 +22,7 @@ static void on_hello(void *userdata, const Message *m, bool rebooted)
              "%s: agent %s says hello (kernel %s)", g->info.name,
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
     g->greeted_usec = now;
-    g->goodbye_usec = 0;
+    g->leaving = false;
     /* Its counters began anew. That isn't believed to be a reboot before libvirt says so: else a guest that
      * says Hello with ever new boot ids would earn grace for ever. */
     if (rebooted) {
@@ -59,9 +59,9 @@ static void on_goodbye(void *userdata, const char *reason)
 {
     Guest *g = userdata;
 
-    log_full(g->newest[GUEST_SOURCE_AGENT].source == GUEST_SOURCE_AGENT ? LOG_INFO : LOG_DEBUG,
-             "%s: agent says goodbye%s%s", g->info.name, reason[0] ? ": " : "", reason);
-    memset(&g->newest[GUEST_SOURCE_AGENT], 0, sizeof(Sample));
+    /* This, too, it may say twenty times a second. */
+    log_full(guest_leaves(g, now_usec(CLOCK_MONOTONIC)) ? LOG_INFO : LOG_DEBUG, "%s: agent says goodbye%s%s",
+             g->info.name, reason[0] ? ": " : "", reason);
 }
 
 static void on_read(void *userdata)
@@ -157,7 +157,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     log_info("%s: rebooted", g->info.name);
     g->boot_usec = now_usec;
     g->reboot = true;
-    g->reboot_asked = g->took_cache = g->cancel = false;
+    g->reboot_asked = g->took_cache = g->cancel = g->leaving = false;
     g->distress_usec = g->hurting_usec = g->shrunk_usec = g->goodbye_usec = 0;
     g->strain = g->strain_before = STRAIN_NONE;
     g->need = (Need){};
@@ -223,7 +223,8 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
             manager_wake(g->manager);
         break;
     case BALLOON_EVENT_STALLED:
-        journal_stalled(g->manager, g);
+        if (!g->retried)
+            journal_stalled(g->manager, g);
         g->cancel = g->balloon.target_bytes < actual_bytes;
         break;
     case BALLOON_EVENT_FOREIGN:
@@ -330,6 +331,16 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
     on_sample(g, now_usec);
 }
 
+bool guest_leaves(Guest *g, usec_t now_usec)
+{
+    memset(&g->newest[GUEST_SOURCE_AGENT], 0, sizeof(Sample));
+    if (g->goodbye_usec > 0 && usec_since(g->goodbye_usec, now_usec) < GUEST_GOODBYE_USEC)
+        return false;
+    g->goodbye_usec = now_usec;
+    g->leaving = true;
+    return true;
+}
+
 /* Whether shrinking to target takes more than what is free in the guest. */
 static bool takes_cache(const Guest *g, uint64_t target_bytes, usec_t now_usec)
 {
@@ -352,6 +363,7 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
         g->promised_bytes = LESS_BY(g->promised_bytes, standing - target_bytes);
     if (target_bytes != standing)
         guest_watch(g, target_bytes < standing, now_usec);
+    g->retried = g->setting_grows > 0 && balloon_is_stalled_growing(&g->balloon, now_usec);
     g->took_cache = target_bytes < standing && takes_cache(g, target_bytes, now_usec);
     balloon_sent(&g->balloon, target_bytes, now_usec);
     g->setting = true;
@@ -366,6 +378,9 @@ void guest_set_done(Guest *g, int error, usec_t now_usec)
         g->promised_bytes = LESS_BY(g->promised_bytes, g->setting_grows);
     }
     g->setting_grows = 0;
+    if (g->put_off)
+        manager_wake(g->manager);
+    g->put_off = false;
 }
 
 void guest_released(Guest *g, usec_t now_usec)
@@ -442,12 +457,20 @@ static const char *why_busy(const Guest *g, usec_t now_usec)
         return g->busy;
     if (!g->balloon.known || usec_since(g->seen_usec, now_usec) < GUEST_FIRST_LOOK_USEC)
         return "just found";
-    if (g->goodbye_usec > 0 && usec_since(g->goodbye_usec, now_usec) < g->manager->config->guard.grace_usec)
+    if (g->leaving && usec_since(g->goodbye_usec, now_usec) < g->manager->config->guard.grace_usec)
         return "its agent said goodbye: it may be shutting down";
     /* One that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
     if (balloon_is_suspect(&g->balloon) && !guest_in_distress(g, now_usec))
         return "somebody else moves its balloon";
     return NULL;
+}
+
+/* A step takes half of this, where its balloon is as fast as it was before. */
+static bool is_late(const Guest *g, usec_t now_usec)
+{
+    usec_t most = MAX(2 * g->manager->config->guard.step_usec, BALLOON_STALL_USEC);
+
+    return g->balloon.moving && usec_since(g->balloon.sent_usec, now_usec) > most;
 }
 
 void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
@@ -474,6 +497,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .stalled = balloon_is_stalled(&g->balloon, now_usec),
         .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
         .moving = guest_is_moving(g, now_usec),
+        .late = is_late(g, now_usec),
         .maximum_bytes = g->info.maximum_bytes,
         /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
            alone, unless its entitlement says so. */
@@ -489,7 +513,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .hurting = guest_is_hurting(g, now_usec),
         .comfort_bytes = g->comfort_bytes,
         .spared = need_spares(&g->need, now_usec),
-        .needed_bytes = MIN(need_bytes(&g->need, now_usec), g->full.bytes),
+        .needed_bytes = need_bytes(&g->need, now_usec),
         .claim_refused = guest_in_distress(g, now_usec) ? guest_claim_refused(g, now_usec) : NULL,
     };
     sample_fields(s,

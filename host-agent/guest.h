@@ -35,18 +35,22 @@ typedef struct Manager Manager;
 
 /* For this long after a shrink it is looked whether it hurts: page cache that was taken is missed when it is
  * read again. */
-#define GUEST_WATCH_USEC   (15 * USEC_PER_SEC)
+#define GUEST_WATCH_USEC         (15 * USEC_PER_SEC)
 /* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
  * than it has. */
-#define GUEST_BLAME_USEC   (60 * USEC_PER_SEC)
+#define GUEST_BLAME_USEC         (60 * USEC_PER_SEC)
 /* A guest that began to hurt is given this long to get back what was taken. */
-#define GUEST_HURTING_USEC (10 * USEC_PER_SEC)
+#define GUEST_HURTING_USEC       (10 * USEC_PER_SEC)
+/* A guest that is in distress time and again is told this often at the most. */
+#define GUEST_DISTRESS_TOLD_USEC (60 * USEC_PER_SEC)
+/* A guest whose agent says goodbye ever again isn't left alone for that more often than this. */
+#define GUEST_GOODBYE_USEC       (600 * USEC_PER_SEC)
 /* After the host swapped out RSS proves nothing for this long. */
-#define GUEST_SWAPPED_USEC (30 * USEC_PER_SEC)
+#define GUEST_SWAPPED_USEC       (30 * USEC_PER_SEC)
 /* One whose balloon frees nothing is tried again after this long. */
-#define GUEST_BARREN_USEC  (3600 * USEC_PER_SEC)
+#define GUEST_BARREN_USEC        (3600 * USEC_PER_SEC)
 /* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
-#define GUEST_USED_RATIO   0.75
+#define GUEST_USED_RATIO         0.75
 
 typedef struct Guest {
     Manager *manager;
@@ -76,7 +80,9 @@ typedef struct Guest {
 
     usec_t distress_usec; /* when it was last told; 0: never */
     DistressCause distress_cause;
-    usec_t goodbye_usec; /* when its agent said goodbye, and nothing was heard of it since; 0: it didn't */
+    usec_t distress_told_usec; /* when it was last logged; 0: never */
+    usec_t goodbye_usec;       /* when its agent said goodbye in a way that counts; 0: never */
+    bool leaving;              /* nothing was heard of it since */
 
     /* What a shrink does to it. */
     Strain strain, strain_before; /* now, and before it was shrunk */
@@ -96,6 +102,8 @@ typedef struct Guest {
     Balloon balloon;
     bool setting;           /* a setMemory is outstanding … */
     uint64_t setting_grows; /* … which gives this much more than stood before */
+    bool retried;           /* its growth stalled, and was tried again before its wait is over */
+    bool put_off;           /* a move is wanted that had to wait for the setMemory before it */
     bool cancel;            /* a stalled target is to be taken back */
     bool took_cache;        /* the last shrink took more than free memory */
     usec_t greeted_usec;    /* when a Hello was last logged; 0: never */
@@ -129,6 +137,9 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec);
 void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec);
 /* A report came from the agent. */
 void guest_report(Guest *g, const Report *r, usec_t now_usec);
+/* Its agent said goodbye: it may be shutting down. Returns whether that counts: not where it did so lately.
+ */
+bool guest_leaves(Guest *g, usec_t now_usec);
 /* A move was handed to libvirt. */
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
 /* libvirt took it (error 0), or refused it; -ENOTCONN: nobody knows. */
@@ -143,6 +154,9 @@ void guest_judge(Guest *g, usec_t now_usec);
 void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec);
 /* A shrink, or a growth, was sent: what it does is looked at. */
 void guest_watch(Guest *g, bool shrinks, usec_t now_usec);
+/* Memory was given to it on the account of others: by donors, or while the host is short of it, so that the
+ * policy asks them for it. */
+void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec);
 /* Stats came after a shrink was over: what did it bring? */
 void guest_look_at_yield(Guest *g, usec_t now_usec);
 bool guest_is_barren(const Guest *g, usec_t now_usec);

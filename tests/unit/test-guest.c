@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What becomes of a guest as its balloon moves, it reports and it suffers: told as the sequence of what
+ * comes, with a manager that only takes moves and counts how often it is woken. */
+
+#include <check.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/manager.h"
+
+#define SEC  USEC_PER_SEC
+#define MSEC USEC_PER_MSEC
+
+typedef struct Stage {
+    Manager manager; /* first: what a guest calls comes back with it */
+    Guest *guest;
+    usec_t now;
+    unsigned wakes;
+} Stage;
+
+void manager_wake(Manager *m)
+{
+    ((Stage *) m)->wakes++;
+}
+
+int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
+{
+    guest_sent(g, target_bytes, ((Stage *) m)->now);
+    guest_set_done(g, 0, ((Stage *) m)->now);
+    return 0;
+}
+
+/* A guest of 4 GiB, of 8 that it could have, long there; the host is between its marks. */
+static Stage *stage_new(uint64_t growth_bytes)
+{
+    Stage *t = calloc(1, sizeof *t);
+    DomainInfo info = {.persistent = true,
+                       .has_balloon = true,
+                       .maximum_bytes = 8 * GIB,
+                       .current_bytes = 4 * GIB,
+                       .configured_current_bytes = 4 * GIB,
+                       .entitlement = ENTITLEMENT_NONE};
+
+    ck_assert_ptr_nonnull(t);
+    t->now = 1000 * SEC;
+    t->manager.mode = GUEST_MODE_AUTO;
+    ck_assert_int_eq(config_new(&t->manager.config), 0);
+    host_set(&t->manager.host, HOST_FIELD_TOTAL, (double) (100 * GIB));
+    host_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (22 * GIB));
+    strcpy(info.uuid, "00000000-0000-4000-8000-000000000000");
+    strcpy(info.name, "guest");
+    info.entitlement.growth_bytes = growth_bytes;
+    ck_assert_int_eq(guest_new(&t->manager, &info, t->now, &t->guest), 0);
+    guest_balloon_seen(t->guest, 4 * GIB, t->now);
+    t->now += 100 * SEC;
+    return t;
+}
+
+static void stage_free(Stage *t)
+{
+    guest_free(t->guest);
+    config_free(t->manager.config);
+    free(t);
+}
+
+/* Time passes, and a report comes: it stood still for this share of that time. */
+static void report(Stage *t, usec_t after, double stall)
+{
+    const Sample *last = history_get(&t->guest->history, 0);
+    uint64_t total = last ? last->report.value[REPORT_PSI_MEMORY_SOME_TOTAL] : 0;
+    Report r = {.at_usec = t->now + after};
+
+    t->now += after;
+    report_set(&r, REPORT_MEM_TOTAL, guest_current(t->guest));
+    report_set(&r, REPORT_MEM_FREE, GIB);
+    report_set(&r, REPORT_MEM_AVAILABLE, GIB);
+    report_set(&r, REPORT_PSI_MEMORY_SOME_TOTAL, total + (uint64_t) (stall * (double) after));
+    guest_report(t->guest, &r, t->now);
+}
+
+static void reports(Stage *t, unsigned n, double stall)
+{
+    for (unsigned i = 0; i < n; i++)
+        report(t, 250 * MSEC, stall);
+}
+
+/* Its balloon goes there at once. */
+static void move(Stage *t, uint64_t target_bytes)
+{
+    manager_move(&t->manager, t->guest, target_bytes, "");
+    t->now += 200 * MSEC;
+    guest_balloon_seen(t->guest, target_bytes, t->now);
+}
+
+static void rss(Stage *t, uint64_t bytes)
+{
+    t->guest->stats.has_rss = true;
+    t->guest->stats.rss_bytes = bytes;
+}
+
+static SnapshotGuest seen(const Stage *t)
+{
+    SnapshotGuest s;
+
+    guest_snapshot(t->guest, t->now, &s);
+    return s;
+}
+
+#define AT_EASE 0.001
+#define HURTS   0.03
+#define SUFFERS 0.2
+
+/* It is rolled back and told once, however long its rates still tell of how it was before. */
+START_TEST(test_rolled_back_once)
+{
+    Stage *t = stage_new(0);
+    usec_t since;
+
+    reports(t, 8, AT_EASE);
+    move(t, 3584 * MIB);
+    reports(t, 60, AT_EASE);
+    move(t, 3072 * MIB);
+    reports(t, 6, HURTS);
+    ck_assert(seen(t).hurting);
+    ck_assert_uint_eq(seen(t).comfort_bytes, 3584 * MIB);
+    ck_assert_uint_eq(seen(t).needed_bytes, 3584 * MIB);
+
+    since = t->guest->hurting_usec;
+    move(t, 3584 * MIB);
+    t->wakes = 0;
+    reports(t, 20, HURTS);
+    ck_assert(!seen(t).hurting);
+    ck_assert_uint_eq(t->guest->hurting_usec, since);
+    ck_assert_uint_eq(t->wakes, 0);
+    ck_assert(seen(t).spared);
+    stage_free(t);
+}
+END_TEST
+
+/* What it suffers long after a shrink isn't blamed on that because it was given something back just now. */
+START_TEST(test_growth_is_no_shrink)
+{
+    Stage *t = stage_new(0);
+
+    reports(t, 8, AT_EASE);
+    move(t, 2 * GIB);
+    reports(t, 400, AT_EASE);
+    move(t, 2304 * MIB);
+    reports(t, 8, HURTS);
+    ck_assert(!seen(t).hurting);
+    ck_assert_uint_eq(t->guest->need.times, 0);
+    stage_free(t);
+}
+END_TEST
+
+/* Only the guard says when a host is too short of memory to mind, whatever marks a policy has. */
+START_TEST(test_policy_cannot_forbid_rolling_back)
+{
+    Stage *t = stage_new(0);
+
+    t->manager.plan.pressure = HOST_PRESSURE_SEVERE;
+    reports(t, 8, AT_EASE);
+    move(t, 3 * GIB);
+    reports(t, 6, HURTS);
+    ck_assert(seen(t).hurting);
+    stage_free(t);
+
+    t = stage_new(0);
+    host_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
+    reports(t, 8, AT_EASE);
+    move(t, 3 * GIB);
+    reports(t, 6, HURTS);
+    ck_assert(!seen(t).hurting);
+    ck_assert_uint_eq(seen(t).needed_bytes, 4 * GIB);
+    stage_free(t);
+}
+END_TEST
+
+/* One that grew above its full size because it needs it isn't squeezed again and again. */
+START_TEST(test_need_above_full)
+{
+    Stage *t = stage_new(8 * GIB);
+
+    reports(t, 8, AT_EASE);
+    reports(t, 8, SUFFERS);
+    ck_assert(seen(t).distress);
+    move(t, 6 * GIB);
+    reports(t, 4, SUFFERS);
+    reports(t, 48, AT_EASE);
+    ck_assert(!seen(t).distress);
+    ck_assert(seen(t).spared);
+    ck_assert_uint_gt(seen(t).needed_bytes, 6 * GIB);
+    stage_free(t);
+}
+END_TEST
+
+/* Each sign of distress wakes a cycle, but not twenty a second of one guest. */
+START_TEST(test_wakes)
+{
+    Stage *t = stage_new(0);
+
+    guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
+    ck_assert_uint_eq(t->wakes, 1);
+    for (unsigned i = 0; i < 200; i++) {
+        t->now += 50 * MSEC;
+        guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
+    }
+    ck_assert_uint_eq(t->wakes, 1);
+    t->now += DISTRESS_INTERVAL_USEC;
+    guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
+    ck_assert_uint_eq(t->wakes, 2);
+    ck_assert(guest_in_distress(t->guest, t->now));
+    stage_free(t);
+}
+END_TEST
+
+/* Distress that comes and goes is told once a minute. */
+START_TEST(test_distress_is_told_once_a_minute)
+{
+    Stage *t = stage_new(0);
+    usec_t first = t->now;
+
+    guest_distressed(t->guest, DISTRESS_PSI, false, t->now);
+    for (unsigned i = 0; i < 4; i++) {
+        t->now += 12 * SEC;
+        guest_distressed(t->guest, DISTRESS_PSI, false, t->now);
+        ck_assert_uint_eq(t->guest->distress_told_usec, first);
+    }
+    t->now += 12 * SEC;
+    guest_distressed(t->guest, DISTRESS_PSI, false, t->now);
+    ck_assert_uint_eq(t->guest->distress_told_usec, t->now);
+    stage_free(t);
+}
+END_TEST
+
+/* What it still had while its shrink was on its way, it wasn't given: nobody asks whether it uses that. */
+START_TEST(test_charged)
+{
+    static const struct {
+        uint64_t current, standing, target, given; /* MiB */
+        bool distress;
+    } rows[] = {
+        {2048, 2048, 3072, 1024, true}, {2048, 1024, 2048, 0, true},
+        {2048, 1024, 3072, 1024, true}, {1024, 2048, 3072, 1024, true}, /* more, while it grows */
+        {2048, 2048, 3072, 0, false},   {2048, 2048, 1024, 0, true},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Stage *t = stage_new(0);
+        SnapshotGuest s = {.distress = rows[i].distress,
+                           .current_bytes = rows[i].current * MIB,
+                           .standing_bytes = rows[i].standing * MIB};
+
+        t->guest->distress_cause = DISTRESS_PSI;
+        guest_charge(t->guest, &s, rows[i].target * MIB, t->now);
+        ck_assert_msg(t->guest->claim.given_bytes == rows[i].given * MIB, "row %zu", i);
+        ck_assert_msg(t->guest->claim.open == (rows[i].given > 0), "row %zu", i);
+        stage_free(t);
+    }
+}
+END_TEST
+
+/* Nothing was seen of RSS, and its balloon gives nothing back: what was sent again and again isn't promised
+ * as often. */
+START_TEST(test_promised)
+{
+    Stage *t = stage_new(0);
+
+    move(t, 2 * GIB);
+    for (unsigned i = 0; i < 10; i++) {
+        manager_move(&t->manager, t->guest, 4 * GIB, "");
+        for (unsigned k = 0; k < 6; k++) {
+            t->now += SEC;
+            guest_balloon_seen(t->guest, 2 * GIB, t->now);
+        }
+        guest_settle(t->guest, t->now);
+        ck_assert_uint_le(seen(t).promised_bytes, 4 * GIB);
+    }
+    rss(t, 2 * GIB);
+    guest_settle(t->guest, t->now);
+    ck_assert_uint_lt(seen(t).promised_bytes, 64 * MIB);
+    stage_free(t);
+}
+END_TEST
+
+/* A balloon that is drawn out, a little at a time, isn't counted on for long. */
+START_TEST(test_late)
+{
+    Stage *t = stage_new(0);
+
+    manager_move(&t->manager, t->guest, 2 * GIB, "");
+    for (unsigned i = 1; i <= 5; i++) {
+        t->now += SEC;
+        guest_balloon_seen(t->guest, 4 * GIB - i * 2 * MIB, t->now);
+        ck_assert(!seen(t).late);
+    }
+    t->now += SEC;
+    guest_balloon_seen(t->guest, 4 * GIB - 12 * MIB, t->now);
+    ck_assert(seen(t).moving && seen(t).late);
+    t->manager.config->guard.step_usec = 60 * SEC; /* the administrator is patient */
+    ck_assert(!seen(t).late);
+    stage_free(t);
+}
+END_TEST
+
+/* A move that had to wait for another is decided anew as soon as that was sent. */
+START_TEST(test_put_off)
+{
+    Stage *t = stage_new(0);
+
+    guest_sent(t->guest, 3 * GIB, t->now);
+    t->guest->put_off = true;
+    guest_set_done(t->guest, 0, t->now);
+    ck_assert_uint_eq(t->wakes, 1);
+    move(t, 3 * GIB);
+    ck_assert_uint_eq(t->wakes, 2); /* as it got there */
+    stage_free(t);
+}
+END_TEST
+
+/* A guest whose balloon frees nothing isn't asked for more, but gets back what it lacks. */
+START_TEST(test_barren)
+{
+    Stage *t = stage_new(0);
+    GuestBounds b;
+    Snapshot s = {.host = t->manager.host, .n_guests = 1};
+    SnapshotGuest g;
+
+    move(t, 3 * GIB);
+    reports(t, 8, AT_EASE);
+    t->guest->barren_usec = t->now;
+    g = seen(t);
+    s.guests = &g;
+    guard_bounds(&s, &t->manager.config->guard, &b);
+    ck_assert_int_eq(b.hold, GUARD_RULE_NONE);
+    ck_assert_int_eq(b.least_rule, GUARD_RULE_PINNED);
+    ck_assert_uint_eq(b.least_bytes, 3 * GIB);
+    ck_assert_uint_eq(b.most_bytes, 4 * GIB);
+    stage_free(t);
+}
+END_TEST
+
+/* A guest that may be shutting down is left alone; one that only says so, time and again, isn't. */
+START_TEST(test_goodbye)
+{
+    Stage *t = stage_new(0);
+
+    report(t, SEC, AT_EASE);
+    ck_assert_ptr_null(seen(t).busy);
+    for (unsigned minute = 0; minute < 30; minute++) {
+        t->guest->leaving = false; /* it says Hello */
+        guest_leaves(t->guest, t->now);
+        ck_assert_int_eq(seen(t).source, GUEST_SOURCE_NONE);
+        ck_assert(!!seen(t).busy == (minute % 10 == 0));
+        t->now += 60 * SEC;
+        ck_assert_ptr_null(seen(t).busy);
+    }
+    stage_free(t);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("guest");
+    TCase *t = tcase_create("guest");
+    SRunner *r;
+    int failed;
+
+    log_open(LOG_ERR);
+    tcase_add_test(t, test_rolled_back_once);
+    tcase_add_test(t, test_growth_is_no_shrink);
+    tcase_add_test(t, test_policy_cannot_forbid_rolling_back);
+    tcase_add_test(t, test_need_above_full);
+    tcase_add_test(t, test_wakes);
+    tcase_add_test(t, test_distress_is_told_once_a_minute);
+    tcase_add_test(t, test_charged);
+    tcase_add_test(t, test_promised);
+    tcase_add_test(t, test_late);
+    tcase_add_test(t, test_put_off);
+    tcase_add_test(t, test_barren);
+    tcase_add_test(t, test_goodbye);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed > 0;
+}
