@@ -271,6 +271,7 @@ START_TEST(test_promised)
     move(t, 2 * GIB);
     for (unsigned i = 0; i < 10; i++) {
         manager_move(&t->manager, t->guest, 4 * GIB, "");
+        ck_assert(t->guest->retried == (i > 0)); /* that it is stuck is told once */
         for (unsigned k = 0; k < 6; k++) {
             t->now += SEC;
             guest_balloon_seen(t->guest, 2 * GIB, t->now);
