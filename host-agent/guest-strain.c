@@ -190,11 +190,17 @@ const char *guest_claim_refused(const Guest *g, usec_t now_usec)
 void guest_settle(Guest *g, usec_t now_usec)
 {
     uint64_t used = g->stats.has_rss ? LESS_BY(g->stats.rss_bytes, yield_overhead(&g->yield)) : 0;
+    uint64_t reach = balloon_standing(&g->balloon);
 
+    /* A growth that is stuck may still come: QEMU goes on pursuing it. */
+    if (g->balloon.stalled && g->balloon.stalled_growing) {
+        reach = MAX(reach, g->balloon.target_bytes);
+        g->promised_usec = now_usec;
+    }
     if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
         g->promised_bytes = 0;
     else
-        g->promised_bytes = MIN(g->promised_bytes, LESS_BY(balloon_standing(&g->balloon), used));
+        g->promised_bytes = MIN(g->promised_bytes, LESS_BY(reach, used));
 
     if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
                     now_usec))

@@ -7,12 +7,11 @@
 
 uint64_t need_bytes(const Need *n, usec_t now_usec)
 {
-    usec_t fade = NEED_FADE * n->hold_usec, faded;
+    usec_t fade = MAX(NEED_FADE * n->hold_usec, (usec_t) 1);
+    usec_t left = LESS_BY(fade, LESS_BY(usec_since(n->found_usec, now_usec), n->hold_usec));
+    usec_t steps = (left * NEED_STEPS + fade - 1) / fade;
 
-    faded = LESS_BY(usec_since(n->found_usec, now_usec), n->hold_usec);
-    if (faded == 0)
-        return n->bytes;
-    return (uint64_t) ((unsigned __int128) n->bytes * LESS_BY(fade, faded) / MAX(fade, (usec_t) 1));
+    return n->bytes / NEED_STEPS * steps + n->bytes % NEED_STEPS * steps / NEED_STEPS;
 }
 
 bool need_spares(const Need *n, usec_t now_usec)

@@ -15,6 +15,8 @@
 #define NEED_HOLD_MIN_USEC (30 * USEC_PER_SEC)
 #define NEED_HOLD_MAX_USEC (3600 * USEC_PER_SEC)
 #define NEED_FADE          4U
+/* It fades in so many steps: each may bring a move, and many small ones cost more than they bring. */
+#define NEED_STEPS         16U
 
 typedef struct Need {
     uint64_t bytes;    /* 0: nothing was found */

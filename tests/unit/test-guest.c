@@ -279,7 +279,14 @@ START_TEST(test_promised)
         guest_settle(t->guest, t->now);
         ck_assert_uint_le(seen(t).promised_bytes, 4 * GIB);
     }
+    /* But once it is, for as long as it is stuck: QEMU may still come to give it. */
     rss(t, 2 * GIB);
+    t->now += 3 * GUEST_PROMISE_USEC;
+    guest_settle(t->guest, t->now);
+    ck_assert_uint_ge(seen(t).promised_bytes, 2 * GIB);
+    ck_assert_uint_lt(seen(t).promised_bytes, 2 * GIB + 64 * MIB);
+    guest_balloon_seen(t->guest, 4 * GIB, t->now);
+    rss(t, 4 * GIB);
     guest_settle(t->guest, t->now);
     ck_assert_uint_lt(seen(t).promised_bytes, 64 * MIB);
     stage_free(t);
