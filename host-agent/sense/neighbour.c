@@ -85,10 +85,11 @@ static Neighbour neighbour_by_script(int proc_fd, const char *pid)
 {
     char line[COMMAND_LINE_MAX];
     ssize_t n = read_of(proc_fd, pid, "cmdline", line, sizeof(line));
-    const char *end = line + n, *slash;
+    const char *end, *slash;
 
     if (n <= 0)
         return NEIGHBOUR_INVALID;
+    end = line + n;
     for (const char *p = line + strlen(line) + 1; p < end; p += strlen(p) + 1)
         if (*p != '-') {
             slash = strrchr(p, '/');
