@@ -204,25 +204,24 @@ static void sense_host(Ballast *b)
 }
 
 /* Returns whether memory is on its way to the host. */
-static bool apply(Ballast *b, const Snapshot *s, const size_t *index)
+static bool apply(Ballast *b, const Snapshot *s, const size_t *index, bool lacked)
 {
     Manager *m = &b->manager;
-    bool coming = m->plan.pending_bytes > 0;
+    bool on_account = lacked || m->plan.pressure != HOST_PRESSURE_NONE, coming = false;
     double given = checks_given(b->world);
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const Decision *d = &m->plan.decisions[i];
         Guest *g = b->guests[index[i]].guest;
 
+        coming = coming || (!s->guests[i].late && s->guests[i].current_bytes > s->guests[i].standing_bytes);
         if (!d->send)
             continue;
         if (manager_move(m, g, d->target_bytes, d->reason) < 0)
             continue;
         coming = coming || d->target_bytes < s->guests[i].standing_bytes;
-        if (s->guests[i].distress && m->plan.pressure != HOST_PRESSURE_NONE &&
-            d->target_bytes > s->guests[i].standing_bytes)
-            claim_given(&g->claim, d->target_bytes - s->guests[i].standing_bytes, g->stats.rss_bytes,
-                        s->now_usec);
+        if (on_account)
+            guest_charge(g, &s->guests[i], d->target_bytes, s->now_usec);
     }
     checks_gifts(&b->checks, b->world, given);
     return coming;
@@ -234,6 +233,7 @@ static void cycle(Ballast *b)
     SnapshotGuest guests[SIM_GUESTS_MAX];
     size_t index[SIM_GUESTS_MAX];
     Snapshot s = {.now_usec = b->world->now_usec, .guests = guests};
+    bool lacked;
 
     sense_host(b);
     s.host = m->host;
@@ -243,12 +243,13 @@ static void cycle(Ballast *b)
             guest_settle(b->guests[i].guest, s.now_usec);
             guest_snapshot(b->guests[i].guest, s.now_usec, &guests[s.n_guests++]);
         }
+    lacked = m->plan.lacking_bytes > 0;
     plan_done(&m->plan);
     b->next_usec = s.now_usec + USEC_PER_SEC;
     if (plan_make(&s, m->policy, &m->config->guard, &m->plan) < 0)
         abort();
     checks_plan(&b->checks, b->world, &m->config->guard, &s, &m->plan, index);
-    if (apply(b, &s, index) && m->plan.lacking_bytes > 0)
+    if (apply(b, &s, index, lacked) && m->plan.lacking_bytes > 0)
         b->next_usec = s.now_usec + CYCLE_FEED_USEC;
 }
 
