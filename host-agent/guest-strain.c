@@ -92,12 +92,45 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
     manager_wake(g->manager);
 }
 
+/* Since when its stalls are its own, and not the balloon's reclaim. */
+static usec_t stall_window(const Guest *g, usec_t now_usec)
+{
+    usec_t window = USEC_INFINITY;
+
+    if (g->reclaimed_usec > 0)
+        window = LESS_BY(usec_since(g->reclaimed_usec, now_usec), GUEST_SETTLE_USEC);
+    return MIN(window, STRAIN_WINDOW_USEC);
+}
+
+/* A guest's agent told of stalls while its balloon was taking memory, and the guest shows no other sign of
+ * want: nothing comes back that was taken, and it has memory left. */
+static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_usec)
+{
+    const StrainConfig *c = &g->manager->config->strain;
+    const Sample *s = guest_sample(g, now_usec);
+    double left = s ? (double) report_get(&s->report, REPORT_MEM_AVAILABLE) : 0;
+
+    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) && g->reclaimed_usec > 0 &&
+           usec_since(g->reclaimed_usec, now_usec) < GUEST_TOLD_LATE_USEC &&
+           g->strain.refault <= c->hurt_ratio * c->refault_rate &&
+           !(g->strain.swap_in > c->hurt_ratio * c->swap_in_rate) &&
+           left >= GUEST_LEFT_RATIO * (double) guest_current(g);
+}
+
+void guest_told_distress(Guest *g, DistressCause cause, usec_t now_usec)
+{
+    if (is_of_the_balloon(g, cause, now_usec))
+        log_debug("%s: it waits for its own balloon, not for memory that it lacks", g->info.name);
+    else
+        guest_distressed(g, cause, true, now_usec);
+}
+
 void guest_judge(Guest *g, usec_t now_usec)
 {
     const StrainConfig *c = &g->manager->config->strain;
     DistressCause cause;
 
-    strain_read(&g->history, STRAIN_WINDOW_USEC, &g->strain);
+    strain_read(&g->history, STRAIN_WINDOW_USEC, stall_window(g, now_usec), &g->strain);
     cause = strain_judge(&g->strain, c);
     if (cause != 0)
         guest_distressed(g, cause, false, now_usec);
@@ -141,7 +174,7 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         g->strain_before = g->strain;
     if (!host_swaps(g->manager, now_usec) && yield_look(g, now_usec, &look))
         yield_begin(&g->yield, &look);
-    g->shrunk_usec = now_usec;
+    g->shrunk_usec = g->reclaimed_usec = now_usec;
     g->shrunk_from = MAX(guest_current(g), balloon_standing(&g->balloon));
 }
 
@@ -210,7 +243,9 @@ void guest_settle(Guest *g, usec_t now_usec)
 /* What it has while a shrink is on its way isn't given to it when that is taken back. */
 void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec)
 {
-    uint64_t given = LESS_BY(target_bytes, MAX(s->standing_bytes, s->current_bytes));
+    /* What was taken from it just now is given back at nobody's cost. */
+    uint64_t own = usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC ? g->shrunk_from : 0;
+    uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->standing_bytes, s->current_bytes), own));
     bool was_open = g->claim.open;
 
     if (!s->distress)

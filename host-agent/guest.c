@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-agent/guest.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -52,7 +53,7 @@ static void on_distress(void *userdata, DistressCause cause, const Report *r)
 
     if (r->present)
         guest_report(g, r, now);
-    guest_distressed(g, cause, true, now);
+    guest_told_distress(g, cause, now);
 }
 
 static void on_goodbye(void *userdata, const char *reason)
@@ -158,7 +159,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     g->boot_usec = now_usec;
     g->reboot = true;
     g->reboot_asked = g->took_cache = g->cancel = g->leaving = false;
-    g->distress_usec = g->hurting_usec = g->shrunk_usec = g->goodbye_usec = 0;
+    g->distress_usec = g->hurting_usec = g->shrunk_usec = g->reclaimed_usec = g->goodbye_usec = 0;
     g->strain = g->strain_before = STRAIN_NONE;
     g->need = (Need){};
     yield_reset(&g->yield);
@@ -214,6 +215,8 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
     if (g->busy[0] || is_booting(g, now_usec))
         g->balloon.progress_usec = now_usec;
 
+    if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
+        g->reclaimed_usec = now_usec;
     switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
     case BALLOON_EVENT_NONE:
     case BALLOON_EVENT_PROGRESS:
@@ -525,4 +528,6 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                       .balloon_in_total = g->balloon_in_total,
                   },
                   &ret->fields);
+    if (!isnan(g->strain.stall))
+        guest_set(&ret->fields, GUEST_FIELD_STALL, g->strain.stall);
 }

@@ -39,6 +39,10 @@ typedef struct Manager Manager;
 /* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
  * than it has. */
 #define GUEST_BLAME_USEC         (60 * USEC_PER_SEC)
+/* What a guest's agent tells of the last second, or two, includes what its balloon did then. */
+#define GUEST_TOLD_LATE_USEC     (1200 * USEC_PER_MSEC)
+/* A guest with less than this share of its size available has nothing more to give. */
+#define GUEST_LEFT_RATIO         0.05
 /* A guest that began to hurt is given this long to get back what was taken. */
 #define GUEST_HURTING_USEC       (10 * USEC_PER_SEC)
 /* A guest that is in distress time and again is told this often at the most. */
@@ -88,6 +92,7 @@ typedef struct Guest {
     Strain strain, strain_before; /* now, and before it was shrunk */
     usec_t shrunk_usec;           /* when a shrink was last sent; 0: never … */
     uint64_t shrunk_from;         /* … and from what size */
+    usec_t reclaimed_usec;        /* when its balloon was last seen to take memory; 0: never */
     usec_t hurting_usec;          /* since when it hurts and is to go back to comfort_bytes; 0: doesn't */
     uint64_t comfort_bytes;
     Need need;
@@ -150,6 +155,8 @@ void guest_released(Guest *g, usec_t now_usec);
 void guest_settle(Guest *g, usec_t now_usec);
 /* A sample came, and is the newest in use: does it hurt? (guest-strain.c, as are the following.) */
 void guest_judge(Guest *g, usec_t now_usec);
+/* Its agent says that it is in distress. */
+void guest_told_distress(Guest *g, DistressCause cause, usec_t now_usec);
 /* It is in distress. told: it said so itself, rather than that it is seen in what it reports. */
 void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec);
 /* A shrink, or a growth, was sent: what it does is looked at. */

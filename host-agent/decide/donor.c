@@ -86,7 +86,7 @@ static uint64_t has_free(const SnapshotGuest *g, const Spare *s)
 /* Page cache that it can give, behind all its free memory. */
 static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
 {
-    double stalls = guest_get(&g->fields, GUEST_FIELD_PSI_MEMORY_SOME);
+    double stalls = guest_get(&g->fields, GUEST_FIELD_STALL);
 
     return stalls < DONOR_STALL_RATIO ? MIN(s->cache_bytes, LESS_BY(s->give_bytes, s->free_bytes)) : 0;
 }

@@ -27,13 +27,14 @@ static double sum(double a, double b)
     return isnan(a) ? b : isnan(b) ? a : a + b;
 }
 
-static double stall(const History *h, usec_t window_usec)
+/* cut: a part of the usual window is left out, so the average of 10 s won't do. */
+static double stall(const History *h, usec_t window_usec, bool cut)
 {
     const Report *r = &history_get(h, 0)->report;
 
     if (report_has(r, REPORT_PSI_MEMORY_SOME_TOTAL))
         return rate(h, REPORT_PSI_MEMORY_SOME_TOTAL, window_usec) / (double) USEC_PER_SEC;
-    if (report_has(r, REPORT_PSI_MEMORY_SOME_AVG10))
+    if (report_has(r, REPORT_PSI_MEMORY_SOME_AVG10) && !cut)
         return (double) r->value[REPORT_PSI_MEMORY_SOME_AVG10] * 1e-4;
     return NAN;
 }
@@ -53,21 +54,26 @@ static double at_most(double value, double limit)
     return value > limit ? limit : value;
 }
 
-void strain_read(const History *h, usec_t window_usec, Strain *ret)
+void strain_read(const History *h, usec_t window_usec, usec_t stall_window_usec, Strain *ret)
 {
     const Sample *newest = history_get(h, 0), *previous = history_get(h, 1);
 
     *ret = STRAIN_NONE;
     if (!newest)
         return;
-    if (previous)
-        window_usec = MAX(window_usec, usec_since(previous->at_usec, newest->at_usec));
+    if (previous) {
+        usec_t between = usec_since(previous->at_usec, newest->at_usec);
+
+        if (stall_window_usec >= window_usec)
+            stall_window_usec = MAX(stall_window_usec, between);
+        window_usec = MAX(window_usec, between);
+    }
 
     *ret = (Strain){
-        .stall = at_most(stall(h, window_usec), 1),
+        .stall = at_most(stall(h, stall_window_usec, stall_window_usec < window_usec), 1),
         .swap_in = rate(h, REPORT_SWAP_IN, window_usec),
         .refault = at_most(refault(h, window_usec), (double) GUEST_MEMORY_MAX_BYTES),
-        .alloc_stalls = rate(h, REPORT_ALLOC_STALLS, window_usec),
+        .alloc_stalls = rate(h, REPORT_ALLOC_STALLS, stall_window_usec),
         .oom_kills = rate(h, REPORT_OOM_KILLS, window_usec),
     };
 }

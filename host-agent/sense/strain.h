@@ -35,8 +35,13 @@ typedef struct Strain {
 #define STRAIN_WINDOW_USEC (2 * USEC_PER_SEC)
 
 /* Over at most window_usec. Where reports come slower than that, over the last two. Values are finite and
- * held within what is possible (a ratio is at most 1), whatever the guest says. */
-void strain_read(const History *h, usec_t window_usec, Strain *ret);
+ * held within what is possible (a ratio is at most 1), whatever the guest says.
+ *
+ * Stalls (PSI's, and of allocations) count over stall_window_usec only, where that is less. To take page
+ * cache a balloon has the kernel reclaim it, and the kernel counts that as waiting for memory, like
+ * anybody's; so what counts is how it was since the balloon rests. What is read back or swapped in tells at
+ * any time. 0: stalls aren't known. */
+void strain_read(const History *h, usec_t window_usec, usec_t stall_window_usec, Strain *ret);
 /* The cause of distress, the worst first (OOM, PSI, stalls, swap-in, refaults); 0: none. Where PSI is known,
  * stalls, swap-in and refaults aren't distress unless stall, too, reaches hurt_ratio of its threshold. */
 DistressCause strain_judge(const Strain *s, const StrainConfig *c);

@@ -64,7 +64,7 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
         guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
         guest_set(&g->fields, GUEST_FIELD_CACHE, 500.0 * MIB);
         guest_set(&g->fields, GUEST_FIELD_AVAILABLE, free_bytes + 450.0 * MIB);
-        guest_set(&g->fields, GUEST_FIELD_PSI_MEMORY_SOME, 0);
+        guest_set(&g->fields, GUEST_FIELD_STALL, 0);
         if (distress_every > 0 && i % distress_every == 0) {
             fixture_size(g, standing_bytes - 512 * MIB);
             g->distress = true;

@@ -99,7 +99,7 @@ static void fill(World *w)
         guest_set(f, GUEST_FIELD_CACHE, 2.5 * GIB - free_bytes);
         guest_set(f, GUEST_FIELD_AVAILABLE, 2.5 * GIB);
         guest_set(f, GUEST_FIELD_LOW_WATERMARK, 16.0 * MIB);
-        guest_set(f, GUEST_FIELD_PSI_MEMORY_SOME, 0);
+        guest_set(f, GUEST_FIELD_STALL, 0);
         (void) snprintf(w->uuids[i], sizeof(w->uuids[i]), "00000000-0000-4000-8000-%012u", i);
         w->guests[i] = (PolicyGuest){.uuid = w->uuids[i], .fields = f};
     }

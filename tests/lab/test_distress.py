@@ -154,11 +154,10 @@ class Hurt(LabTest):
         back = [m for m in daemon.moves(since) if m.guest == 'reader' and m.to_bytes > m.from_bytes]
         self.assertTrue(back, daemon.describe())
         figure(f'cache that is missed: noticed → setMemory of what was taken {1000 * (back[0].at - hurt.at):.0f} ms')
-        row = daemon.list()['reader']
-        self.assertIn(row['rule'], ('spared', 'needed', 'hurting'), daemon.describe())
         # And it is left alone for a while, though the host is still under pressure.
         rolled = daemon.mark()
-        time.sleep(10)
+        time.sleep(12)
+        self.assertIn(daemon.list()['reader']['rule'], ('spared', 'needed'), daemon.describe())
         self.assertEqual([m for m in daemon.moves(rolled) if m.guest == 'reader' and m.to_bytes < m.from_bytes], [],
                          daemon.describe())
 

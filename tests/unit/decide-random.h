@@ -107,7 +107,7 @@ static inline SnapshotGuest random_guest(Random *r)
     random_stat(r, &g, GUEST_FIELD_FREE);
     random_stat(r, &g, GUEST_FIELD_CACHE);
     random_stat(r, &g, GUEST_FIELD_RESIDENT_FREE);
-    random_stat(r, &g, GUEST_FIELD_PSI_MEMORY_SOME);
+    random_stat(r, &g, GUEST_FIELD_STALL);
     random_stat(r, &g, GUEST_FIELD_SWAP_TOTAL);
     random_stat(r, &g, GUEST_FIELD_SWAP_FREE);
     if (one_in(r, 3))

@@ -60,7 +60,7 @@ static void guest_fields(const TestGuest *t, GuestFields *f)
     if (t->cache != MISSING)
         guest_set(f, GUEST_FIELD_CACHE, (t->cache + t->used_cache) * GIB);
     if (t->psi != MISSING)
-        guest_set(f, GUEST_FIELD_PSI_MEMORY_SOME, t->psi);
+        guest_set(f, GUEST_FIELD_STALL, t->psi);
 }
 
 #define FREE   "gives free memory"

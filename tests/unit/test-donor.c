@@ -98,7 +98,7 @@ static SnapshotGuest guest_of(const Spec *spec)
     g.shrink_rate = traits & T_SLOW ? 0 : 10.0 * (double) GIB;
     if (traits & T_SWAPLESS)
         guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
-    guest_set(&g.fields, GUEST_FIELD_PSI_MEMORY_SOME, traits & T_STALLING ? 0.02 : 0.001);
+    guest_set(&g.fields, GUEST_FIELD_STALL, traits & T_STALLING ? 0.02 : 0.001);
     return g;
 }
 

@@ -18,6 +18,9 @@ typedef struct Stage {
     Guest *guest;
     usec_t now;
     unsigned wakes;
+    bool refaults;       /* its reports tell of refaults … */
+    double refault_rate; /* … so many bytes per second */
+    uint64_t left_bytes; /* available */
 } Stage;
 
 void manager_wake(Manager *m)
@@ -45,6 +48,7 @@ static Stage *stage_new(uint64_t growth_bytes)
 
     ck_assert_ptr_nonnull(t);
     t->now = 1000 * SEC;
+    t->left_bytes = GIB;
     t->manager.mode = GUEST_MODE_AUTO;
     ck_assert_int_eq(config_new(&t->manager.config), 0);
     host_set(&t->manager.host, HOST_FIELD_TOTAL, (double) (100 * GIB));
@@ -75,8 +79,13 @@ static void report(Stage *t, usec_t after, double stall)
     t->now += after;
     report_set(&r, REPORT_MEM_TOTAL, guest_current(t->guest));
     report_set(&r, REPORT_MEM_FREE, GIB);
-    report_set(&r, REPORT_MEM_AVAILABLE, GIB);
+    report_set(&r, REPORT_MEM_AVAILABLE, t->left_bytes);
     report_set(&r, REPORT_PSI_MEMORY_SOME_TOTAL, total + (uint64_t) (stall * (double) after));
+    if (t->refaults)
+        report_set(&r, REPORT_REFAULT_FILE,
+                   last ? last->report.value[REPORT_REFAULT_FILE] +
+                              (uint64_t) (t->refault_rate * (double) after / (double) SEC)
+                        : 0);
     guest_report(t->guest, &r, t->now);
 }
 
@@ -369,6 +378,92 @@ START_TEST(test_goodbye)
 }
 END_TEST
 
+/* To take page cache a balloon has the kernel reclaim it, which counts as waiting for memory. That isn't the
+ * guest's want: what it does once the balloon rests tells. */
+START_TEST(test_balloons_own_stalls)
+{
+    Stage *t = stage_new(0);
+    SnapshotGuest s;
+
+    t->refaults = true;
+    reports(t, 8, AT_EASE);
+    manager_move(&t->manager, t->guest, 3 * GIB, "");
+    for (unsigned i = 1; i <= 10; i++) {
+        report(t, 250 * MSEC, SUFFERS);
+        guest_balloon_seen(t->guest, 4 * GIB - i * 100 * MIB, t->now);
+        guest_told_distress(t->guest, DISTRESS_PSI, t->now);
+        ck_assert(!seen(t).hurting && !seen(t).distress);
+        s = seen(t);
+        ck_assert(!guest_has(&s.fields, GUEST_FIELD_STALL));
+    }
+    guest_balloon_seen(t->guest, 3 * GIB, t->now);
+    report(t, 100 * MSEC, SUFFERS);
+    reports(t, 12, AT_EASE);
+    ck_assert(!seen(t).hurting && !seen(t).distress);
+    s = seen(t);
+    ck_assert(guest_has(&s.fields, GUEST_FIELD_STALL));
+    ck_assert_uint_eq(seen(t).needed_bytes, 0);
+
+    /* But what it suffers at rest is its own. */
+    reports(t, 8, HURTS);
+    ck_assert(seen(t).hurting);
+    guest_told_distress(t->guest, DISTRESS_PSI, t->now);
+    ck_assert(seen(t).distress);
+    stage_free(t);
+}
+END_TEST
+
+/* Signs that it is the guest that suffers while its balloon takes memory. */
+START_TEST(test_suffers_while_it_shrinks)
+{
+    static const struct {
+        DistressCause cause;
+        double refault_rate;
+        uint64_t left_bytes;
+        bool refaults, distress;
+    } rows[] = {
+        {DISTRESS_PSI, 0, GIB, true, false},        {DISTRESS_STALL, 0, GIB, true, false},
+        {DISTRESS_OOM, 0, GIB, true, true},         {DISTRESS_SWAP_IN, 0, GIB, true, true},
+        {DISTRESS_PSI, 8.0 * MIB, GIB, true, true}, /* what was taken comes back */
+        {DISTRESS_PSI, 0, 32 * MIB, true, true},    /* it has nothing left */
+        {DISTRESS_PSI, 0, GIB, false, true},        /* nobody knows */
+    };
+    Stage *t = stage_new(0);
+
+    t->refaults = rows[_i].refaults;
+    t->refault_rate = rows[_i].refault_rate;
+    t->left_bytes = rows[_i].left_bytes;
+    reports(t, 8, 0);
+    manager_move(&t->manager, t->guest, 3 * GIB, "");
+    reports(t, 2, 0);
+    guest_told_distress(t->guest, rows[_i].cause, t->now);
+    ck_assert(seen(t).distress == rows[_i].distress);
+    stage_free(t);
+}
+END_TEST
+
+/* What was taken just now and is given back is no gift of others. */
+START_TEST(test_own_back_is_no_claim)
+{
+    Stage *t = stage_new(0);
+    SnapshotGuest s;
+
+    move(t, 3 * GIB);
+    guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
+    s = seen(t);
+    guest_charge(t->guest, &s, 4 * GIB, t->now);
+    ck_assert(!t->guest->claim.open);
+    /* Long after it is. */
+    t->now += 2 * GUEST_BLAME_USEC;
+    guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
+    s = seen(t);
+    guest_charge(t->guest, &s, 4 * GIB, t->now);
+    ck_assert(t->guest->claim.open);
+    ck_assert_uint_eq(t->guest->claim.given_bytes, GIB);
+    stage_free(t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("guest");
@@ -385,6 +480,9 @@ int main(void)
     tcase_add_test(t, test_distress_is_told_once_a_minute);
     tcase_add_test(t, test_charged);
     tcase_add_test(t, test_promised);
+    tcase_add_test(t, test_balloons_own_stalls);
+    tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
+    tcase_add_test(t, test_own_back_is_no_claim);
     tcase_add_test(t, test_late);
     tcase_add_test(t, test_put_off);
     tcase_add_test(t, test_barren);

@@ -115,7 +115,7 @@ START_TEST(test_read)
 
         add(&h, rows[i].source, 10 * SEC, 0, rows[i].old);
         add(&h, rows[i].source, 11 * SEC, 0, rows[i].new);
-        strain_read(&h, STRAIN_WINDOW_USEC, &s);
+        strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
         ASSERT_STRAIN(s, rows[i].expected);
     }
 }
@@ -130,32 +130,32 @@ START_TEST(test_window)
     History h = {0};
     Strain s;
 
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ASSERT_STRAIN(s, STRAIN_NONE);
 
     /* One report makes no rate. */
     add(&h, GUEST_SOURCE_AGENT, 100 * SEC, 10 * SEC, SWAPPED(7));
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ASSERT_STRAIN(s, STRAIN_NONE);
 
     /* What lies before the window doesn't count. */
     add(&h, GUEST_SOURCE_AGENT, 101 * SEC, 11 * SEC, SWAPPED(700));
     for (unsigned i = 2; i < 5; i++)
         add(&h, GUEST_SOURCE_AGENT, (100 + i) * SEC, (10 + i) * SEC, SWAPPED(700 + i));
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ck_assert_double_eq_tol(s.swap_in, 1.0 * MIB, 1e-3);
 
     /* A guest that reports each 10 s: the last two. */
     add(&h, GUEST_SOURCE_AGENT, 114 * SEC, 24 * SEC, SWAPPED(804));
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ck_assert_double_eq_tol(s.swap_in, 10.0 * MIB, 1e-3);
 
     /* Another source counts from elsewhere. */
     add(&h, GUEST_SOURCE_LIBVIRT, 115 * SEC, 0, SWAPPED(9000));
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ASSERT_STRAIN(s, STRAIN_NONE);
     add(&h, GUEST_SOURCE_LIBVIRT, 117 * SEC, 0, none);
-    strain_read(&h, STRAIN_WINDOW_USEC, &s);
+    strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
     ASSERT_STRAIN(s, STRAIN_NONE);
 }
 END_TEST
@@ -185,7 +185,7 @@ START_TEST(test_short_span)
             (Value[VALUES_MAX]){{REPORT_PSI_MEMORY_SOME_TOTAL, 0}});
         add(&h, GUEST_SOURCE_AGENT, 11 * SEC, 5 * SEC + rows[i].usec,
             (Value[VALUES_MAX]){{REPORT_PSI_MEMORY_SOME_TOTAL, rows[i].stalled}});
-        strain_read(&h, STRAIN_WINDOW_USEC, &s);
+        strain_read(&h, STRAIN_WINDOW_USEC, STRAIN_WINDOW_USEC, &s);
         ck_assert_msg(same(s.stall, rows[i].stall), "row %zu: %f", i, s.stall);
         ck_assert_int_eq(strain_judge(&s, &config), rows[i].cause);
     }
