@@ -65,8 +65,7 @@ class Host:
         total = 0
         for guest in self.lab.guests:
             try:
-                with open(f'/proc/{guest.pid()}/statm') as f:
-                    total += int(f.read().split()[1]) * 4096
+                total += guest.resident()
             except (OSError, ValueError):  # not running
                 pass
         return total

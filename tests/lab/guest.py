@@ -17,10 +17,7 @@ XML = '''<domain type='{type}'>
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
-    <kernel>{kernel}</kernel>
-    <initrd>{initramfs}</initrd>
-    <cmdline>{cmdline}</cmdline>
-  </os>
+{boot}  </os>
   <features><acpi/></features>
   <cpu mode='maximum'/>
   <on_reboot>restart</on_reboot>
@@ -33,6 +30,10 @@ XML = '''<domain type='{type}'>
   </devices>
 </domain>
 '''
+BOOT = '''    <kernel>{kernel}</kernel>
+    <initrd>{initramfs}</initrd>
+    <cmdline>{cmdline}</cmdline>
+'''
 DISK = '''    <disk type='file' device='disk'>
       <driver name='qemu' type='raw' cache='unsafe'/>
       <source file='{path}'/><target dev='{dev}' bus='virtio'/>{flags}
@@ -43,28 +44,32 @@ DISK = '''    <disk type='file' device='disk'>
 class Guest:
     """memory, current (default: memory) and swap in MiB. agent: 'yes', 'no' (a channel, but nothing that speaks on
     it), 'hostile:MODE', or None (no channel either). load: done before the guest counts as ready, for example
-    'free:200,cache:100,hold:50' (see load.c). stats: the balloon's stats period in seconds, 0 for none."""
+    'free:200,cache:100,hold:50' (see load.c). stats: the balloon's stats period in seconds, 0 for none. kernel: False
+    for one that runs and never gets beyond its BIOS."""
 
     def __init__(self, lab, name, memory=512, current=None, swap=0, agent='yes', load='', stats=0,
-                 free_page_reporting=False, autodeflate=False, persistent=True):
+                 free_page_reporting=False, autodeflate=False, persistent=True, kernel=True):
         self.lab = lab
         self.short = name
         self.name = f'ballast-lab-{os.getpid()}-{name}'
         self.memory, self.current, self.swap = memory, current or memory, swap
         self.agent, self.load, self.stats = agent, load, stats
         self.free_page_reporting, self.autodeflate = free_page_reporting, autodeflate
-        self.persistent = persistent
+        self.persistent, self.kernel = persistent, kernel
         self.console = lab.path('guests', name + '.log')
         self.command = lab.path('guests', name + '.sock')
         self.socket = None
         self.boots = 0
+        self.loaded = 0  # what was resident of it when its load was done
         self._id = 0
 
     def xml(self):
         lab = self.lab
         disks = DISK.format(path=lab.path('guests', 'cache.img'), dev='vda', flags='<readonly/><shareable/>')
         words = ['console=ttyS0', 'quiet', 'panic=1', 'mitigations=off', 'nokaslr', 'random.trust_cpu=on', 'no_timer_check',
-                 'cryptomgr.notests', f'ballast.agent={self.agent or "no"}']
+                 'cryptomgr.notests',
+                 'clearcpuid=erms,fsrm',  # which make clearing and copying a page slow under TCG
+                 f'ballast.agent={self.agent or "no"}']
         if self.swap:
             path = lab.path('guests', self.short + '.swap')
             disks += DISK.format(path=lab.make_disk(path, self.swap), dev='vdb', flags='')
@@ -74,9 +79,10 @@ class Guest:
         channel = f"    <channel type='unix'><target type='virtio' name='{CHANNEL}'/></channel>\n"
         balloon = (" freePageReporting='on'" if self.free_page_reporting else '') + \
                   (" autodeflate='on'" if self.autodeflate else '')
+        boot = BOOT.format(kernel=lab.kernel_image, initramfs=lab.initramfs, cmdline=' '.join(words))
         return XML.format(type='kvm' if lab.kvm else 'qemu', name=self.name, memory=self.memory,
-                          current=self.current, kernel=lab.kernel_image, initramfs=lab.initramfs,
-                          cmdline=' '.join(words), console=self.console, command=self.command, disks=disks,
+                          current=self.current, boot=boot if self.kernel else '', console=self.console,
+                          command=self.command, disks=disks,
                           channel=channel if self.agent else '', balloon=balloon,
                           stats=f"<stats period='{self.stats}'/>" if self.stats else '')
 
@@ -142,6 +148,11 @@ class Guest:
         self.lab = peer
         self.command += '.moved'
         self.console += '.moved'
+
+    def resident(self):
+        """Bytes of its QEMU."""
+        with open(f'/proc/{self.pid()}/statm') as f:
+            return int(f.read().split()[1]) * 4096
 
     # Commands inside
 

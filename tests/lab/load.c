@@ -3,7 +3,7 @@
  *
  *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and goes on rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
- *   load free MIB                 writes to MIB and lets go of it: free in the guest, resident on the host
+ *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
  *
  * hold and "cache … again" return when everything was touched once, print the pid of what goes on in the
  * background, and count the pages touched since in /run/load/PID. */
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,33 @@ static int hold(unsigned long mib, unsigned long pace)
     }
 }
 
+static int touch_and_free(unsigned long mib)
+{
+    /* A fault for each page would cost seconds under TCG. */
+    void *p =
+        mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    return p == MAP_FAILED ? fail("mmap") : 0;
+}
+
+/* Into page cache alone. */
+static int fetch_once(int fd, unsigned long mib)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    off_t at = 0;
+
+    if (null < 0)
+        return -errno;
+    while (at < (off_t) (mib * MIB)) {
+        (void) readahead(fd, at, 2 * MIB);
+        ssize_t n = sendfile(null, fd, &at, 2 * MIB);
+        if (n <= 0)
+            return n < 0 ? -errno : -ENOSPC;
+    }
+    close(null);
+    return 0;
+}
+
 static int read_once(int fd, char *buf, unsigned long mib)
 {
     for (unsigned long at = 0; at < mib * MIB; at += CHUNK) {
@@ -149,7 +177,7 @@ static int cache(unsigned long mib, bool again)
     if (fd < 0)
         return fail(DISK);
     int ready = again ? background() : -1;
-    int r = read_once(fd, buf, mib);
+    int r = again ? read_once(fd, buf, mib) : fetch_once(fd, mib);
     if (r < 0) {
         errno = -r;
         return fail(DISK);
@@ -174,10 +202,8 @@ int main(int argc, char *argv[])
         return hold(number(argv[2]), argc > 3 ? number(argv[3]) : PACE_MIBS);
     if (argc >= 3 && strcmp(argv[1], "cache") == 0)
         return cache(number(argv[2]), argc > 3 && strcmp(argv[3], "again") == 0);
-    if (argc >= 3 && strcmp(argv[1], "free") == 0) {
-        take(number(argv[2]));
-        return 0;
-    }
+    if (argc >= 3 && strcmp(argv[1], "free") == 0)
+        return touch_and_free(number(argv[2]));
     fprintf(stderr, "usage: load hold|cache|free MIB …\n");
     return 2;
 }

@@ -135,7 +135,8 @@ class Faults(LabTest):
 
         def churn(n):
             for first in range(0, n, 8):
-                batch = [Guest(self.lab, f'churn{i}', memory=192, persistent=False, agent='yes' if i % 3 else None)
+                batch = [Guest(self.lab, f'churn{i}', memory=192, persistent=False, kernel=False,
+                               agent='yes' if i % 3 else None)
                          for i in range(first, first + 8)]
                 for guest in batch:
                     guest.start()
