@@ -53,6 +53,10 @@ class Scope(LabTest):
         now = [cgroup.faults_and_swapped(pid) for pid in pids]
         return grower.pages_touched(), sum(major for major, _ in now) - before, max(most, sum(s for _, s in now))
 
+    def tearDown(self):
+        # Nothing is given back in a cgroup that is to stay under pressure.
+        self.end()
+
     def end(self):
         for daemon in self.daemons:
             daemon.stop()
@@ -79,7 +83,9 @@ class Scope(LabTest):
             if managed:
                 given = self.full('idle') - self.actual('idle')
                 self.assertGreater(given, 100 * MIB, daemon.describe())
-                self.assertEqual(self.actual('grower'), self.full('grower'), daemon.describe())
+                # It may have given memory that was free at first, and has what it needs.
+                info = self.guests['grower'].meminfo()
+                self.assertLess(info['SwapTotal'] - info['SwapFree'], 16 * MIB, daemon.describe())
                 said = daemon.describe()
             self.end()
         self.assertGreater(result[False][2], 64 * MIB, 'the load is too small to show anything')
