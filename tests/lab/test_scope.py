@@ -9,9 +9,9 @@ from case import LabTest, figure
 from guest import MIB
 from kernel import Unavailable
 
-LIMIT_MIB = 1024
+LIMIT_MIB = 960
 # More than the limit leaves beside an idle guest that holds what it once touched.
-STEPS, STEP_MIB = 8, 75
+STEPS, STEP_MIB = 7, 75
 
 
 class Scope(LabTest):
@@ -29,7 +29,7 @@ class Scope(LabTest):
 
     def boot(self):
         self.guests = {
-            'idle': self.lab.guest('idle', memory=512, load='free:350'),
+            'idle': self.lab.guest('idle', memory=512, load='free:420'),
             'grower': self.lab.guest('grower', memory=768, swap=256),
         }
         for guest in self.guests.values():
@@ -83,9 +83,11 @@ class Scope(LabTest):
             if managed:
                 given = self.full('idle') - self.actual('idle')
                 self.assertGreater(given, 100 * MIB, daemon.describe())
-                # It may have given memory that was free at first, and has what it needs.
+                # It may have given what was free before it grew, but it isn't the one that swaps now.
                 info = self.guests['grower'].meminfo()
-                self.assertLess(info['SwapTotal'] - info['SwapFree'], 16 * MIB, daemon.describe())
+                own = info['SwapTotal'] - info['SwapFree']
+                figure(f'the guest that grew has {own >> 20} MiB in its own swap')
+                self.assertLess(own, STEP_MIB * MIB, daemon.describe())
                 said = daemon.describe()
             self.end()
         self.assertGreater(result[False][2], 64 * MIB, 'the load is too small to show anything')
