@@ -92,14 +92,12 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
     manager_wake(g->manager);
 }
 
-/* Since when its stalls are its own, and not the balloon's reclaim. */
-static usec_t stall_window(const Guest *g, usec_t now_usec)
+/* For how long its balloon has taken no memory. */
+static usec_t reclaim_age(const Guest *g, usec_t now_usec)
 {
-    usec_t window = USEC_INFINITY;
-
-    if (g->reclaimed_usec > 0)
-        window = LESS_BY(usec_since(g->reclaimed_usec, now_usec), GUEST_SETTLE_USEC);
-    return MIN(window, STRAIN_WINDOW_USEC);
+    if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
+        return 0;
+    return g->reclaimed_usec > 0 ? usec_since(g->reclaimed_usec, now_usec) : USEC_INFINITY;
 }
 
 /* A guest's agent told of stalls while its balloon was taking memory, and the guest shows no other sign of
@@ -110,8 +108,8 @@ static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_us
     const Sample *s = guest_sample(g, now_usec);
     double left = s ? (double) report_get(&s->report, REPORT_MEM_AVAILABLE) : 0;
 
-    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) && g->reclaimed_usec > 0 &&
-           usec_since(g->reclaimed_usec, now_usec) < GUEST_TOLD_LATE_USEC &&
+    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) &&
+           reclaim_age(g, now_usec) < GUEST_TOLD_LATE_USEC &&
            g->strain.refault <= c->hurt_ratio * c->refault_rate &&
            !(g->strain.swap_in > c->hurt_ratio * c->swap_in_rate) &&
            left >= GUEST_LEFT_RATIO * (double) guest_current(g);
@@ -128,9 +126,10 @@ void guest_told_distress(Guest *g, DistressCause cause, usec_t now_usec)
 void guest_judge(Guest *g, usec_t now_usec)
 {
     const StrainConfig *c = &g->manager->config->strain;
+    usec_t own = LESS_BY(reclaim_age(g, now_usec), GUEST_SETTLE_USEC); /* since then its stalls are its own */
     DistressCause cause;
 
-    strain_read(&g->history, STRAIN_WINDOW_USEC, stall_window(g, now_usec), &g->strain);
+    strain_read(&g->history, STRAIN_WINDOW_USEC, MIN(own, STRAIN_WINDOW_USEC), &g->strain);
     cause = strain_judge(&g->strain, c);
     if (cause != 0)
         guest_distressed(g, cause, false, now_usec);
