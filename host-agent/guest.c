@@ -377,7 +377,10 @@ void guest_set_done(Guest *g, int error, usec_t now_usec)
 {
     g->setting = false;
     if (error < 0 && error != -ENOTCONN) {
-        balloon_refused(&g->balloon, now_usec);
+        if (error == -EBUSY)
+            balloon_withdrawn(&g->balloon);
+        else
+            balloon_refused(&g->balloon, now_usec);
         g->promised_bytes = LESS_BY(g->promised_bytes, g->setting_grows);
     }
     g->setting_grows = 0;

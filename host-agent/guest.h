@@ -147,7 +147,8 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec);
 bool guest_leaves(Guest *g, usec_t now_usec);
 /* A move was handed to libvirt. */
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
-/* libvirt took it (error 0), or refused it; -ENOTCONN: nobody knows. */
+/* libvirt took it (error 0), or refused it; -EBUSY: for it is being migrated or saved; -ENOTCONN: nobody
+ * knows. */
 void guest_set_done(Guest *g, int error, usec_t now_usec);
 /* The administrator wants its memory back. */
 void guest_released(Guest *g, usec_t now_usec);

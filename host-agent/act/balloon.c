@@ -118,6 +118,13 @@ void balloon_refused(Balloon *b, usec_t now_usec)
     back_off(b, growing, now_usec);
 }
 
+void balloon_withdrawn(Balloon *b)
+{
+    if (b->moving)
+        give_up(b);
+    b->moving = false;
+}
+
 void balloon_reset(Balloon *b)
 {
     /* What QEMU holds the balloon to: our last target, else the size at which it rested. */

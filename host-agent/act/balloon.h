@@ -74,6 +74,9 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec);
 void balloon_adopt(Balloon *b, uint64_t target_bytes);
 /* libvirt refused the move or it failed: nothing is on its way; counts as a stall (back-off). */
 void balloon_refused(Balloon *b, usec_t now_usec);
+/* libvirt didn't take the move for a reason that isn't the balloon's (the domain is being saved): nothing is
+ * on its way, and nothing is held against it. */
+void balloon_withdrawn(Balloon *b);
 /* The balloon's size was read. */
 BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec);
 /* The guest rebooted or its device was reset: rates and back-off no longer say anything. The guest's driver

@@ -195,10 +195,14 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
     return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
 }
 
-/* Libvirt's stats tell nothing of how a guest fares, so it is left a good part of what it has available. */
+/* Libvirt's stats tell nothing of how a guest fares, so it is left a good part of what it has available at
+ * its full size, however often it is asked. */
 static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
-    return LESS_BY(g->current_bytes, bytes_from_double(c->agentless_ratio * (double) unused(g)));
+    double at_full = (double) unused(g) + (double) LESS_BY(guard_full(g), g->current_bytes);
+
+    return LESS_BY(g->current_bytes,
+                   LESS_BY(unused(g), bytes_from_double((1 - c->agentless_ratio) * at_full)));
 }
 
 /* The largest move is what the balloon does in a step. Where that is next to nothing, it still is as much as

@@ -383,6 +383,23 @@ START_TEST(test_foreign_from)
 }
 END_TEST
 
+/* Libvirt takes no move of a domain that is being saved: that isn't held against its balloon. */
+START_TEST(test_withdrawn)
+{
+    Balloon b = {};
+
+    balloon_seen(&b, 2048 * MIB, 0);
+    balloon_sent(&b, 1024 * MIB, 0);
+    balloon_withdrawn(&b);
+    ck_assert(!b.moving);
+    ck_assert(!balloon_is_stalled(&b, 0));
+    ck_assert_uint_eq(balloon_standing(&b), 2048 * MIB);
+    ck_assert_int_eq(balloon_seen(&b, 2048 * MIB, 6000000), BALLOON_EVENT_NONE);
+    ck_assert(!balloon_is_suspect(&b));
+    ck_assert_uint_eq(b.stalls, 0);
+}
+END_TEST
+
 START_TEST(test_counters)
 {
     Balloon b = {};
@@ -408,6 +425,7 @@ int main(void)
     tcase_add_loop_test(t, test_sequences, 0, (int) ELEMENTSOF(sequences));
     tcase_add_test(t, test_rates);
     tcase_add_test(t, test_foreign_from);
+    tcase_add_test(t, test_withdrawn);
     tcase_add_test(t, test_counters);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);

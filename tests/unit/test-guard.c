@@ -271,6 +271,8 @@ static const struct {
 
     {"no agent: half of what it has available", T_LIBVIRT | T_FAST, 2048, 1536, R(AGENTLESS), 2048,
      R(CEILING), R(NONE)},
+    {"no agent: half of what it had at its full size", T_LIBVIRT | T_FAST, 1500, 1262, R(AGENTLESS), 2048,
+     R(CEILING), R(NONE)},
     {"no agent, a step", T_LIBVIRT, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"no agent, no swap, much available: the stricter", T_LIBVIRT | T_SWAPLESS | T_FAST, 2048, 1536,
      R(AGENTLESS), 2048, R(CEILING), R(NONE)},

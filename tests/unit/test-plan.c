@@ -208,7 +208,7 @@ static const Case cases[] = {
      .rule = R(NEEDED), .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
     {"below what it was found to need", ASK("600MiB"), 10, .needed_mib = 1600, .target_mib = 1536,
      .rule = R(NEEDED), .words = {"not shrunk: it was found to need 1.56 GiB (needed)"}},
-    {"without agent", ASK("600MiB"), 10, .libvirt = true, .fast = true, .target_mib = 1024, .send = true,
+    {"without agent", ASK("600MiB"), 10, .libvirt = true, .fast = true, .target_mib = 1280, .send = true,
      .rule = R(AGENTLESS),
      .words = {", clipped to a part of what it has available, for it has no agent (agentless)"}},
     {"without agent, with nothing available", ASK("600MiB"), 10, .libvirt = true, .no_available = true,
