@@ -375,14 +375,15 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
 
 void guest_set_done(Guest *g, int error, usec_t now_usec)
 {
+    bool outstanding = g->setting;
+
     g->setting = false;
-    if (error < 0 && error != -ENOTCONN) {
-        if (error == -EBUSY)
-            balloon_withdrawn(&g->balloon);
-        else
-            balloon_refused(&g->balloon, now_usec);
+    if (error == -EBUSY || (error == -ENOTCONN && outstanding))
+        balloon_withdrawn(&g->balloon);
+    else if (error < 0 && error != -ENOTCONN)
+        balloon_refused(&g->balloon, now_usec);
+    if (error < 0 && error != -ENOTCONN)
         g->promised_bytes = LESS_BY(g->promised_bytes, g->setting_grows);
-    }
     g->setting_grows = 0;
     if (g->put_off)
         manager_wake(g->manager);
@@ -483,7 +484,9 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
 {
     uint64_t current = guest_current(g),
              standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
-    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0;
+    /* One that was grown above its full size comes down to it again, also when what allowed that is gone. */
+    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 ||
+                    g->balloon.target_bytes > g->full.bytes + BALLOON_TOLERANCE_BYTES;
     const Sample *s = guest_sample(g, now_usec);
 
     *ret = (SnapshotGuest){

@@ -33,10 +33,19 @@ static bool has_vanished(void)
     return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
 }
 
+/* Whether libvirt is gone: then whatever failed says nothing of the domain. Asks nobody, and forgets
+ * libvirt's last error. */
+static bool is_lost(const Call *call)
+{
+    return virConnectIsAlive(call->conn->ptr) != 1;
+}
+
 static void call_failed(Call *call)
 {
     call->vanished = has_vanished();
     call->error = virt_last_error(&call->text);
+    if (!call->vanished && is_lost(call))
+        call->error = -ENOTCONN;
 }
 
 static void call_refuse(Call *call, int error, const char *text)
@@ -99,7 +108,7 @@ static void set_remembered(Call *call, virDomainPtr domain, const DomainState *s
     }
     call->remembered = virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, STATE_KEY, STATE_URI,
                                             VIR_DOMAIN_AFFECT_LIVE) >= 0;
-    call->forgetful = !call->remembered && !has_vanished();
+    call->forgetful = !call->remembered && !has_vanished() && !is_lost(call);
 }
 
 /* libvirt would let a change wait for the job's end, half a minute at most, and then refuse it. */

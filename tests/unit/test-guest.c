@@ -464,6 +464,44 @@ START_TEST(test_own_back_is_no_claim)
 }
 END_TEST
 
+/* What libvirt didn't take because the domain is being saved, or because libvirt went, isn't held against the
+ * balloon; what it refused is. */
+START_TEST(test_set_done)
+{
+    static const struct {
+        int error;
+        bool stalled, moving;
+    } rows[] = {{0, false, true}, {-EBUSY, false, false}, {-ENOTCONN, false, false}, {-EIO, true, false}};
+    Stage *t = stage_new(0);
+
+    t->guest->setting = true;
+    balloon_sent(&t->guest->balloon, 3 * GIB, t->now);
+    guest_set_done(t->guest, rows[_i].error, t->now);
+    ck_assert(balloon_is_stalled(&t->guest->balloon, t->now) == rows[_i].stalled);
+    ck_assert(t->guest->balloon.moving == rows[_i].moving);
+    /* That libvirt goes says nothing of a move that it took. */
+    guest_set_done(t->guest, -ENOTCONN, t->now);
+    ck_assert(t->guest->balloon.moving == rows[_i].moving);
+    stage_free(t);
+}
+END_TEST
+
+/* Grown above its full size, it comes down to it also when nobody allows that any more. */
+START_TEST(test_growth_taken_back)
+{
+    Stage *t = stage_new(6 * GIB);
+    DomainInfo info = t->guest->info;
+
+    move(t, 5 * GIB);
+    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
+    info.entitlement = ENTITLEMENT_NONE;
+    guest_update_info(t->guest, &info);
+    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
+    ck_assert(seen(t).entitled_full);
+    stage_free(t);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("guest");
@@ -483,6 +521,8 @@ int main(void)
     tcase_add_test(t, test_balloons_own_stalls);
     tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
     tcase_add_test(t, test_own_back_is_no_claim);
+    tcase_add_loop_test(t, test_set_done, 0, 4);
+    tcase_add_test(t, test_growth_taken_back);
     tcase_add_test(t, test_late);
     tcase_add_test(t, test_put_off);
     tcase_add_test(t, test_barren);
