@@ -245,6 +245,12 @@ class Daemon:
     def status(self):
         return json.loads(self.ctl('status', '--json').stdout)
 
+    def reserve_for(self, below_mib):
+        """The reserve that leaves the host that much below the policy's pressure mark, whatever the machine has."""
+        host = self.status()['host']
+        return max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_mark_bytes']
+                          + below_mib * MIB))
+
     def list(self):
         """{short name of the guest: its row}"""
         return {self._short(row['name']): row for row in json.loads(self.ctl('list', '--json').stdout)}

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from daemon import CRITICAL, PRESSURE, RELAX, Daemon
+from daemon import RELAX, Daemon
 from guest import MIB
 from lab import SKIP, Failed, lab_or_skip
 
@@ -121,13 +121,6 @@ class Demo:
         found = self.daemon.list()
         return {name: found[name] for name in GUESTS if name in found}
 
-    def reserve(self, below_mib):
-        """The reserve that leaves the budget that much below the pressure mark, whatever the machine has."""
-        info = meminfo()
-        mark = min(PRESSURE * info['MemTotal'], 32 << 30)
-        assert below_mib * MIB < mark - min(CRITICAL * info['MemTotal'], 8 << 30)
-        return max(0, int(info['MemAvailable'] - mark + below_mib * MIB))
-
     def phase(self, least, most, until=lambda rows: True):
         """Shows the table until it is as said and nothing has moved for a while."""
         began = moved = time.monotonic()
@@ -143,13 +136,15 @@ class Demo:
             time.sleep(0.3)
 
     def squeeze(self, below_mib):
-        self.daemon.write_config(Host_Reserve=self.reserve(below_mib))
+        self.daemon.write_config(Host_Reserve=self.daemon.reserve_for(below_mib))
         self.daemon.reload()
 
     def run(self):
         say, headline = self.screen.say, self.screen.headline
         info = meminfo()
-        needed = min(RELAX * info['MemTotal'], 40 << 30) + (len(GUESTS) + 1) * SIZE * MIB
+        # A host without swap is twice as cautious.
+        caution = 1 if info['SwapTotal'] else 2
+        needed = caution * min(RELAX * info['MemTotal'], 40 << 30) + (len(GUESTS) + 1) * SIZE * MIB
         if info['MemAvailable'] < needed:
             say(f'SKIP: this machine has {mib(info["MemAvailable"])} MiB available, and the demo needs {mib(needed)}.')
             return SKIP

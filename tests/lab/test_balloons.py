@@ -255,17 +255,11 @@ class Balloons(LabTest):
 
     # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 
-    def reserve(self, below_mib):
-        with open('/proc/meminfo') as f:
-            info = {k: int(v.split()[0]) << 10 for k, v in (line.split(':') for line in f)}
-        mark = min(PRESSURE * info['MemTotal'], 32 << 30)
-        return int(info['MemAvailable'] - mark + below_mib * MIB)
-
     def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
         daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so it isn't the next cycle that notices
         daemon.wait_rest(cycles=3)
         # Far below the mark and far above the critical one: other processes' memory makes no difference.
-        daemon.write_config(Host_Reserve=self.reserve(250))
+        daemon.write_config(Host_Reserve=daemon.reserve_for(250))
         since = daemon.mark()
         asked = time.monotonic()
         daemon.reload()
