@@ -368,6 +368,7 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
         guest_watch(g, target_bytes < standing, now_usec);
     g->retried = g->setting_grows > 0 && balloon_is_stalled_growing(&g->balloon, now_usec);
     g->took_cache = target_bytes < standing && takes_cache(g, target_bytes, now_usec);
+    g->grown = target_bytes > g->full.bytes;
     balloon_sent(&g->balloon, target_bytes, now_usec);
     g->setting = true;
     g->cancel = false;
@@ -485,8 +486,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
     uint64_t current = guest_current(g),
              standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
     /* One that was grown above its full size comes down to it again, also when what allowed that is gone. */
-    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 ||
-                    g->balloon.target_bytes > g->full.bytes + BALLOON_TOLERANCE_BYTES;
+    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 || g->grown;
     const Sample *s = guest_sample(g, now_usec);
 
     *ret = (SnapshotGuest){

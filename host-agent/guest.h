@@ -105,6 +105,7 @@ typedef struct Guest {
     usec_t promised_usec;
 
     Balloon balloon;
+    bool grown;             /* the last target was above its full size */
     bool setting;           /* a setMemory is outstanding … */
     uint64_t setting_grows; /* … which gives this much more than stood before */
     bool retried;           /* its growth stalled, and was tried again before its wait is over */

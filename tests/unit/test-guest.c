@@ -499,6 +499,18 @@ START_TEST(test_growth_taken_back)
     ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
     ck_assert(seen(t).entitled_full);
     stage_free(t);
+
+    /* But a definition that is made smaller, for the next start, doesn't cut down what runs. */
+    t = stage_new(0);
+    info = t->guest->info;
+    move(t, 3 * GIB);
+    move(t, 4 * GIB);
+    info.configured_current_bytes = 2 * GIB;
+    guest_update_info(t->guest, &info);
+    ck_assert_uint_eq(t->guest->full.bytes, 2 * GIB);
+    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
+    ck_assert(!seen(t).entitled_full);
+    stage_free(t);
 }
 END_TEST
 
