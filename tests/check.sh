@@ -28,7 +28,7 @@ run_suites() { # folder, suites
     for suite in "$@"; do args+=(--suite "$suite"); done
     say "test $dir: $*"
     # The lab's guests mostly wait.
-    [[ " $* " != *" lab "* ]] || args+=(--num-processes 5)
+    [[ " $* " != *" lab "* ]] || args+=(--num-processes 4)
     meson test -C "$dir" --no-rebuild --print-errorlogs "${args[@]}" || r=$?
     log=$dir/meson-logs/testlog.json
     count "$log"

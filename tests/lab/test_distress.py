@@ -132,27 +132,31 @@ class Hurt(LabTest):
     }
 
     def pace(self, guest, seconds=8):
-        """Pages read in a second."""
-        before, began = guest.pages_touched(), time.monotonic()
+        """Pages read in a second, and the share of them that were in page cache. (The first depends on what else the
+        machine does.)"""
+        def count():
+            sectors = int(guest.run('cat /sys/block/vda/stat').split()[2])
+            return guest.pages_touched(), sectors * 512 // 4096
+        (touched, missed), began = count(), time.monotonic()
         time.sleep(seconds)
-        return (guest.pages_touched() - before) / (time.monotonic() - began)
+        took, (touched_then, missed_then) = time.monotonic() - began, count()
+        return (touched_then - touched) / took, 1 - (missed_then - missed) / (touched_then - touched)
 
     def test_a_guest_that_rereads_its_files_keeps_its_cache(self):
         daemon = self.daemon()
         reader = self.guests['reader']
         self.addCleanup(reader.stop_load)
         reader.load_now('cache', 300, 'again')
-        before = self.pace(reader)
-        since = daemon.mark()
+        before, hits_before = self.pace(reader)
         # More than all that is free: page cache goes, too.
         self.host.moderate(400)
         daemon.wait('idle gives page cache', lambda rows: rows['idle']['cache_bytes'] < 300 * MIB, 60)
         time.sleep(5)
-        after = self.pace(reader)
+        after, hits = self.pace(reader)
         figure(f're-reading 300 MiB beside an idle guest under pressure: {before:.0f} → {after:.0f} pages/s '
-               f'({after / before:.2f} ×)')
-        self.assertGreaterEqual(after, 0.95 * before, daemon.describe())
-        return since
+               f'({after / before:.2f} ×), of which {100 * hits_before:.1f} → {100 * hits:.1f} % were in its page cache')
+        # What isn't there costs far more than what is: a guest that misses one page of twenty has lost its cache.
+        self.assertGreaterEqual(hits, 0.99 * hits_before, daemon.describe())
 
     def test_what_hurts_is_rolled_back_and_remembered(self):
         daemon = self.daemon(config={'Guest *-idle.Mode': 'off'})

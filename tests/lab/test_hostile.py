@@ -97,9 +97,11 @@ class Boast(LabTest):
         seen = self.watch(daemon, 10, self.GRANTED)
         figure(f'a guest that is always in distress, by its own word, had at most {seen >> 20} MiB of '
                f'{self.GRANTED >> 20} granted; another gave {(self.full("spare") - self.actual("spare")) >> 20} MiB')
-        self.host.calm()
         boast.run('kill $(pidof hostile)')
-        daemon.wait('it is brought back to its full size', lambda rows: rows['boast']['current_bytes'] <= self.FULL)
+        daemon.wait('its distress is over', lambda rows: not rows['boast']['distress'], 60)
+        self.host.calm()
+        daemon.wait('it is brought back to its full size', lambda rows: not rows['boast']['moving'] and
+                    max(rows['boast']['current_bytes'], rows['boast']['target_bytes']) <= self.FULL)
         self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--remove')
 
 

@@ -258,7 +258,7 @@ class Migration(LabTest):
         since = daemon.mark()
         self.host.severe()
         self.assertEqual(job.wait(120), 0, daemon.describe())
-        daemon.wait_line('one: gone: migrated away', since)
+        daemon.wait_line('one: gone', since)
         self.assertEqual(self.sent(daemon, 'one', since), [], daemon.describe())
         self.host.calm()
 
