@@ -161,7 +161,6 @@ static bool tend_guests(Manager *m, usec_t now)
             tend_channel(m, g, now);
         }
         set_interval(m, g, now);
-        guest_settle(g, now);
         cancel_move(m, g);
         moving = moving || is_watched(g, now);
     }

@@ -39,7 +39,7 @@ typedef struct Manager Manager;
 /* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
  * than it has. */
 #define GUEST_BLAME_USEC         (60 * USEC_PER_SEC)
-/* What a guest's agent tells of the last second, or two, includes what its balloon did then. */
+/* What a guest's agent tells of the last second includes what its balloon did then. */
 #define GUEST_TOLD_LATE_USEC     (1200 * USEC_PER_MSEC)
 /* A guest with less than this share of its size available has nothing more to give. */
 #define GUEST_LEFT_RATIO         0.05

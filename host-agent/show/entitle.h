@@ -6,8 +6,8 @@
 
 #include "host-agent/manager.h"
 
-/* Answers a SetGuest or Set whose next argument is its a{ss}: at once where a value isn't taken, where
- * nothing changes or where it can't be done now, else by entitle_done(). To be returned by the method's
+/* Answers a SetGuest or Set whose next argument is its a{ss}: at once where a value isn't taken or
+ * it can't be done now, else by entitle_done(). To be returned by the method's
  * handler. */
 int entitle_begin(sd_bus_message *message, Guest *g, sd_bus_error *error);
 /* libvirt wrote it (error 0), or didn't: text says why, or NULL. Also to be told where the guest or libvirt

@@ -31,6 +31,15 @@ static int check_caller(sd_bus_message *message, sd_bus_error *error)
     return 0;
 }
 
+/* The first argument of a method that changes something, where its caller may. */
+static int begin_change(sd_bus_message *message, sd_bus_error *error, const char **ret)
+{
+    int r;
+
+    r = check_caller(message, error);
+    return r < 0 ? r : sd_bus_message_read(message, "s", ret);
+}
+
 char *bus_guest_path(char *buf, const Guest *g)
 {
     snprintf(buf, BUS_PATH_MAX, "%s/%s", BUS_GUEST_PATH, g->info.uuid);
@@ -176,10 +185,7 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
     GuestMode mode;
     int r;
 
-    r = check_caller(message, error);
-    if (r < 0)
-        return r;
-    r = sd_bus_message_read(message, "s", &text);
+    r = begin_change(message, error, &text);
     if (r < 0)
         return r;
     mode = guest_mode_from_string(text);
@@ -291,10 +297,7 @@ static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *err
     Guest *g;
     int r;
 
-    r = check_caller(message, error);
-    if (r < 0)
-        return r;
-    r = sd_bus_message_read(message, "s", &pattern);
+    r = begin_change(message, error, &pattern);
     if (r < 0)
         return r;
     if (pattern[0] == '\0')
@@ -312,10 +315,7 @@ static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *e
     Guest *g;
     int r;
 
-    r = check_caller(message, error);
-    if (r < 0)
-        return r;
-    r = sd_bus_message_read(message, "s", &pattern);
+    r = begin_change(message, error, &pattern);
     if (r < 0)
         return r;
     r = find_guest(m, pattern, error, &g);

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/sense/claim.h"
+#include "tests/unit/run.h"
 
 #define SEC USEC_PER_SEC
 
@@ -229,10 +230,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("claim");
     TCase *t = tcase_create("claim");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_judged);
     tcase_add_test(t, test_extremes);
@@ -242,10 +240,5 @@ int main(void)
     tcase_add_test(t, test_no_endless_claim);
     tcase_add_test(t, test_waits);
     tcase_add_test(t, test_waits_on);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

@@ -9,6 +9,7 @@
 
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-fixture.h"
+#include "tests/unit/run.h"
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
@@ -472,19 +473,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("donor");
     TCase *t = tcase_create("donor");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
     tcase_add_loop_test(t, test_served_within_two_cycles, 0, 2);
     tcase_add_test(t, test_unknown_host);
     tcase_add_test(t, test_odd_numbers);
     tcase_add_test(t, test_long_names);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

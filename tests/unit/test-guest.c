@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/manager.h"
+#include "tests/unit/run.h"
 
 #define SEC  USEC_PER_SEC
 #define MSEC USEC_PER_MSEC
@@ -516,12 +517,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guest");
     TCase *t = tcase_create("guest");
-    SRunner *r;
-    int failed;
 
-    log_open(LOG_ERR);
     tcase_add_test(t, test_rolled_back_once);
     tcase_add_test(t, test_growth_is_no_shrink);
     tcase_add_test(t, test_policy_cannot_forbid_rolling_back);
@@ -539,10 +536,5 @@ int main(void)
     tcase_add_test(t, test_put_off);
     tcase_add_test(t, test_barren);
     tcase_add_test(t, test_goodbye);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed > 0;
+    return run_tests(t);
 }

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/sense/need.h"
+#include "tests/unit/run.h"
 
 #define SEC USEC_PER_SEC
 
@@ -118,10 +119,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("need");
     TCase *t = tcase_create("need");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_nothing);
     tcase_add_test(t, test_hold_and_fade);
@@ -129,10 +127,5 @@ int main(void)
     tcase_add_test(t, test_doubling);
     tcase_add_test(t, test_smaller);
     tcase_add_test(t, test_extremes);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

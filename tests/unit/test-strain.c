@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/sense/strain.h"
+#include "tests/unit/run.h"
 
 #define SEC USEC_PER_SEC
 
@@ -283,10 +284,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("strain");
     TCase *t = tcase_create("strain");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_read);
     tcase_add_test(t, test_window);
@@ -294,10 +292,5 @@ int main(void)
     tcase_add_test(t, test_judge);
     tcase_add_test(t, test_switched_off);
     tcase_add_test(t, test_hurts);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

@@ -7,6 +7,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/sense/yield.h"
+#include "tests/unit/run.h"
 
 /* MiB. */
 static YieldLook look(uint64_t current, uint64_t free, uint64_t rss)
@@ -169,10 +170,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("yield");
     TCase *t = tcase_create("yield");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_one_shrink);
     tcase_add_test(t, test_converges);
@@ -180,10 +178,5 @@ int main(void)
     tcase_add_test(t, test_not_barren);
     tcase_add_test(t, test_look);
     tcase_add_test(t, test_extremes);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }
