@@ -3,6 +3,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "host-agent/sense/yield.h"
 
 void history_add(History *h, const Sample *s)
 {
@@ -174,15 +175,12 @@ static void swap_fields(const Report *r, GuestFields *ret)
         guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) MIN(r->value[REPORT_SWAP_FREE], total));
 }
 
-/* Free memory is resident on the host where the guest once touched it and hasn't given it back: what QEMU
- * holds beyond what the guest uses and beyond its own. */
+/* Where RSS isn't known, all of it may be resident. */
 static uint64_t resident_free(uint64_t free, const SampleHost *host)
 {
-    uint64_t in_use = LESS_BY(host->current_bytes, free);
+    const YieldLook look = {host->current_bytes, free, host->rss_bytes};
 
-    if (host->rss_bytes == 0)
-        return free;
-    return MIN(LESS_BY(LESS_BY(host->rss_bytes, host->overhead_bytes), in_use), free);
+    return host->rss_bytes == 0 ? free : yield_resident_free(&look, host->overhead_bytes);
 }
 
 void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)

@@ -40,19 +40,18 @@ static YieldLook bounded(const YieldLook *l)
 
 static uint64_t in_use(const YieldLook *l)
 {
-    return l->current_bytes - l->free_bytes;
+    return LESS_BY(l->current_bytes, l->free_bytes);
 }
 
-/* What of the free memory the host holds. */
-static uint64_t resident_free(const YieldLook *l, uint64_t overhead)
+uint64_t yield_resident_free(const YieldLook *l, uint64_t overhead_bytes)
 {
-    return MIN(LESS_BY(l->rss_bytes, overhead + in_use(l)), l->free_bytes);
+    return MIN(LESS_BY(LESS_BY(l->rss_bytes, overhead_bytes), in_use(l)), l->free_bytes);
 }
 
 void yield_end(Yield *y, const YieldLook *after)
 {
     YieldLook a = bounded(&y->before), b = bounded(after);
-    uint64_t overhead = yield_overhead(y), resident = resident_free(&a, overhead);
+    uint64_t overhead = yield_overhead(y), resident = yield_resident_free(&a, overhead);
     uint64_t taken = LESS_BY(a.current_bytes, b.current_bytes), expected = MIN(taken, resident), brought;
 
     if (!y->open)

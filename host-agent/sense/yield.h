@@ -26,6 +26,10 @@ typedef struct YieldLook {
     uint64_t rss_bytes;     /* of its QEMU */
 } YieldLook;
 
+/* Free memory is resident on the host where the guest once touched it and hasn't given it back: of what is
+ * free, what QEMU holds beyond what the guest uses and beyond its own. */
+uint64_t yield_resident_free(const YieldLook *l, uint64_t overhead_bytes);
+
 typedef struct Yield {
     uint64_t overhead_bytes; /* at most 1 GiB; 0: nothing learnt, then YIELD_OVERHEAD_BYTES */
     bool open;               /* a shrink is being looked at, which began at before */

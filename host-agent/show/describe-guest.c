@@ -429,13 +429,13 @@ static void describe_claim(Dict *d, const Guest *g, usec_t now_usec)
 }
 
 /* What a shrink of it brings the host. */
-static void describe_yield(Dict *d, const Guest *g)
+static void describe_yield(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "yield");
     dict_count(d, "overhead_bytes", yield_overhead(&g->yield));
     dict_bool(d, "overhead_learnt", g->yield.overhead_bytes > 0);
     dict_count(d, "barren_shrinks", g->yield.barren);
-    dict_bool(d, "barren", yield_is_barren(&g->yield));
+    dict_bool(d, "barren", guest_is_barren(g, now_usec));
     dict_close(d);
 }
 
@@ -469,7 +469,7 @@ void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
     describe_suffering(d, g, now_usec);
     describe_need(d, g, now_usec);
     describe_claim(d, g, now_usec);
-    describe_yield(d, g);
+    describe_yield(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);
     describe_report(d, g, now_usec);
