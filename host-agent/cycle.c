@@ -302,7 +302,7 @@ static void tell_notes(Manager *m, const Snapshot *s)
         for (size_t i = 0; i < p->n_notes; i++) {
             const PolicyNote *n = &p->notes[i];
 
-            log_warning("%s:%u:%u: %s%s%s", policy_origin(m->policy), n->line, n->column,
+            log_warning("%s:%u:%u: %s%s%s", policy_file(m->policy, n->file).origin, n->line, n->column,
                         n->guest < s->n_guests ? s->guests[n->guest].name : "",
                         n->guest < s->n_guests ? " left out in this cycle: " : "", n->text);
         }

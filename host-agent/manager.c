@@ -63,7 +63,7 @@ static int load_policy(const ManagerOptions *o, const Config *c, Policy **ret)
     PolicyDiagnostics d = {};
     int r;
 
-    r = policy_load_file(path, &d, ret);
+    r = policy_load_files(&path, 1, &d, ret, NULL);
     if (r == -EINVAL && d.text) {
         char *line, *rest = d.text;
 
@@ -120,7 +120,7 @@ int manager_check(const ManagerOptions *options)
     r = load_policy(options, c, &p);
     if (r < 0)
         return r;
-    printf("configuration %s: good\npolicy %s: good\n", path ? path : "(defaults)", policy_origin(p));
+    printf("configuration %s: good\npolicy %s: good\n", path ? path : "(defaults)", policy_name(p));
     return 0;
 }
 
@@ -374,7 +374,7 @@ Manager *manager_free(Manager *m)
 int manager_run(Manager *m)
 {
     log_info("ballastd %s, mode %s, libvirt %s, policy %s", BALLAST_VERSION, guest_mode_to_string(m->mode),
-             m->uri, policy_origin(m->policy));
+             m->uri, policy_name(m->policy));
     (void) sd_notifyf(0, "READY=1\nSTATUS=mode %s", guest_mode_to_string(m->mode));
     return sd_event_loop(m->event);
 }
@@ -435,7 +435,7 @@ int manager_reload(Manager *m)
     if (m->options.log_level < 0)
         log_set_level(m->config->log_level);
     log_info("Reloaded: configuration %s, policy %s", m->config_path ? m->config_path : "(defaults)",
-             policy_origin(m->policy));
+             policy_name(m->policy));
     neighbours_look(m);
     manager_wake(m);
     return 0;

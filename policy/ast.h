@@ -8,13 +8,15 @@
 #include "policy/diagnostics.h"
 #include "policy/fields.h"
 
-/* What a value is. Numbers are ratios and counts; the other three carry their unit. */
+/* What a value is. Numbers are ratios and counts; the next four carry their unit. */
 typedef enum Kind {
     KIND_ANY, /* not known: an error was told, or a function is looked at without a call. Fits everything */
     KIND_NUMBER,
     KIND_BYTES,
     KIND_DURATION,
+    KIND_RATE, /* bytes per second */
     KIND_BOOLEAN,
+    KIND_TEXT,
     KIND_GUEST, /* a loop's guest, only to be handed to a function */
 } Kind;
 
@@ -23,6 +25,7 @@ typedef struct Symbol Symbol;
 typedef struct Function Function;
 typedef struct Expr Expr;
 typedef struct Statement Statement;
+typedef struct GuestState GuestState;
 
 /* A word of the text. Each different word is one object, so what it means is found without a search. */
 struct Name {
@@ -40,6 +43,7 @@ typedef enum SymbolType {
     SYMBOL_PARAMETER,
     SYMBOL_GUEST,
     SYMBOL_FUNCTION,
+    SYMBOL_STATE, /* of the host: a variable that is kept from cycle to cycle */
 } SymbolType;
 
 struct Symbol {
@@ -52,6 +56,17 @@ struct Symbol {
     uint32_t slot;      /* where its value is; a parameter: its number */
     uint32_t loop;      /* number of the loop that it is declared in; 0: none */
     uint32_t saved_by;  /* number of the last loop that saves it before each turn */
+};
+
+/* "state guest.NAME = …": a variable that each guest has, read and assigned as g.NAME. Its name is none of a
+ * guest's stats. Known below its declaration. */
+struct GuestState {
+    GuestState *next; /* in the order of declarations */
+    Name *name;
+    Kind kind;
+    Position at;
+    Expr *initial;  /* constant */
+    uint32_t index; /* 0, 1, … among those of this file */
 };
 
 /* The kinds that a function was checked with, and what it returns then. */
@@ -74,6 +89,7 @@ struct Function {
     uint32_t entry;   /* its first instruction */
     uint32_t n_stack; /* values that it puts on the stack at once */
     uint64_t cost;    /* operations of a call, at most */
+    bool aggregates;  /* it goes over all guests itself, so it isn't called in a loop */
 };
 
 typedef enum Builtin {
@@ -83,6 +99,13 @@ typedef enum Builtin {
     BUILTIN_CLAMP,
     BUILTIN_ABS,
     BUILTIN_ROUND,
+    BUILTIN_MATCHES, /* matches(g.name, "web*"): text, literal text (a pattern as of fnmatch(3)) */
+    BUILTIN_AVG,     /* of a window, or over guests, as MIN and MAX can be, too */
+    BUILTIN_RATE,    /* of a window only */
+    BUILTIN_SUM,     /* over guests only, as the rest */
+    BUILTIN_COUNT,
+    BUILTIN_ANY,
+    BUILTIN_ALL,
 } Builtin;
 
 typedef enum ExprType {
@@ -94,7 +117,9 @@ typedef enum ExprType {
     EXPR_UNARY,
     EXPR_BINARY,
     EXPR_IF,
-    EXPR_DEFAULT, /* stat ?? default */
+    EXPR_DEFAULT,   /* value ?? default: the default where a stat that the value needs is missing */
+    EXPR_TEXT,      /* "auto" */
+    EXPR_AGGREGATE, /* sum(g.free for g in guests where g.free > 0B) */
 } ExprType;
 
 typedef enum Operator {
@@ -121,13 +146,21 @@ struct Expr {
     unsigned height;
     Expr *next; /* among the arguments of a call */
 
-    Operator op;          /* UNARY, BINARY */
-    Expr *a, *b, *c;      /* operands; IF: condition, then, else; CALL: a is the first argument */
-    Name *name;           /* NAME, CALL; FIELD: the object */
-    Name *field;          /* FIELD */
-    Position field_at;    /* FIELD */
-    Symbol *symbol;       /* NAME, CALL of a function, FIELD of a guest: once looked up */
-    Builtin builtin;      /* CALL */
+    Operator op;       /* UNARY, BINARY */
+    Expr *a, *b, *c;   /* operands; IF: condition, then, else; CALL: a is the first argument; AGGREGATE:
+                          a what is gathered, b the filter or NULL */
+    Name *name;        /* NAME, CALL; FIELD: the object; AGGREGATE: the guest */
+    Position name_at;  /* AGGREGATE: of that name; at is that of the function */
+    Name *field;       /* FIELD */
+    Position field_at; /* FIELD */
+    Symbol *symbol; /* NAME, CALL of a function, FIELD of a guest: once looked up; AGGREGATE: the guest's */
+    GuestState *state; /* FIELD of a guest that is a state variable: once looked up; index is -1 then */
+    Builtin builtin;   /* CALL, AGGREGATE */
+    bool window;       /* CALL of AVG, MIN, MAX, RATE: a is a FIELD (no text, boolean or state), its next the
+                          window: a LITERAL, or the NAME of a const, of KIND_DURATION */
+    bool counted;      /* AGGREGATE of COUNT whose a is the guest itself */
+    const char *text;  /* TEXT, in the source */
+    size_t text_length;
     unsigned n_arguments; /* CALL */
     int index;            /* FIELD: HostField or GuestField once looked up; -1 before */
     bool host;            /* FIELD: of the host */
@@ -150,6 +183,8 @@ typedef enum StatementType {
     STATEMENT_ASSIGN,
     STATEMENT_IF,
     STATEMENT_FOR,
+    STATEMENT_STATE, /* "state NAME = expr", "state guest.NAME = expr": constant, top level only */
+    STATEMENT_LOG,   /* log("free is", host.free): expr is the first value, its next the others */
 } StatementType;
 
 struct Statement {
@@ -159,9 +194,11 @@ struct Statement {
 
     Name *name; /* declared or assigned to; the object of a control; FOR: the guest; IF: NULL */
     Position name_at;
-    Name *field; /* ASSIGN to a control */
+    Name *field; /* ASSIGN to a control or to a guest's state; STATE of guests: its name, and name is NULL */
     Position field_at;
-    int index;           /* ASSIGN to a control: the GuestField */
+    bool host;           /* ASSIGN to a control: one of the host */
+    int index;           /* ASSIGN to a control: the HostField or GuestField */
+    GuestState *state;   /* STATE of guests, ASSIGN to one */
     Symbol *symbol;      /* of name */
     Expr *expr;          /* value, condition, function's body */
     const char *because; /* in the source, or NULL */
@@ -183,7 +220,9 @@ typedef struct Unit {
     Name **buckets;
     uint32_t n_buckets, n_names;
     Statement *statements;
-    uint32_t n_slots; /* variables and constants */
+    GuestState *guest_states; /* in the order of declarations */
+    uint32_t n_guest_states;
+    uint32_t n_slots; /* variables, constants, state variables of the host */
 } Unit;
 
 /* The one object of that word. NULL: out of memory. */

@@ -425,6 +425,9 @@ static Kind check_expr(Checker *c, Expr *e)
         a = check_expr(c, e->a);
         b = check_expr(c, e->b);
         return check_either(c, e, a, b, "a stat and its default");
+    case EXPR_TEXT:
+    case EXPR_AGGREGATE:
+        break;
     }
     assert(false);
     return KIND_ANY;
@@ -621,6 +624,9 @@ static void check_statements(Checker *c, Statement *s, bool top)
             break;
         case STATEMENT_FOR:
             check_for(c, s);
+            break;
+        case STATEMENT_STATE:
+        case STATEMENT_LOG:
             break;
         }
     }

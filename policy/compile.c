@@ -8,7 +8,7 @@
 
 typedef struct Compiler {
     Unit *unit;
-    Policy *policy;
+    Program *program;
     size_t allocated_code, allocated_positions, allocated_constants, allocated_texts, allocated_loops,
         allocated_saved;
     uint32_t depth, deepest; /* of the stack, here and so far in this function */
@@ -97,7 +97,7 @@ static int stack_effect(Operation op, uint8_t field)
 /* Adds an instruction. Returns its number, to patch a jump later. */
 static uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Position at)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
 
     if (!RESERVE(c, p->code, allocated_code, p->n_code) ||
         !RESERVE(c, p->positions, allocated_positions, p->n_code))
@@ -115,7 +115,7 @@ static uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Pos
 static void land(Compiler *c, uint32_t jump)
 {
     if (c->error >= 0)
-        c->policy->code[jump].arg = c->policy->n_code;
+        c->program->code[jump].arg = c->program->n_code;
 }
 
 static void check_cost(Compiler *c, Position at)
@@ -130,7 +130,7 @@ static void check_cost(Compiler *c, Position at)
 
 static void compile_constant(Compiler *c, double value, Position at)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
 
     if (!RESERVE(c, p->constants, allocated_constants, p->n_constants))
         return;
@@ -265,6 +265,8 @@ static void compile_expr(Compiler *c, const Expr *e)
         compile_default(c, e);
         return;
     case EXPR_ERROR:
+    case EXPR_TEXT:
+    case EXPR_AGGREGATE:
         break;
     }
     assert(false);
@@ -285,7 +287,7 @@ static void compile_function(Compiler *c, const Statement *s)
     c->deepest = 0;
     c->cost = 0;
     c->n_parameters = f->n_parameters;
-    f->entry = c->policy->n_code;
+    f->entry = c->program->n_code;
     compile_expr(c, f->body);
     emit(c, OP_RETURN, (uint8_t) f->n_parameters, 0, s->at);
     f->n_stack = c->deepest;
@@ -302,7 +304,7 @@ static void compile_function(Compiler *c, const Statement *s)
 /* A turn that fails gives back what it took: a variable of outside that it assigns to has to be saved. */
 static void save_slot(Compiler *c, Symbol *y)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
 
     if (!c->loop || y->loop != 0 || y->saved_by == c->loop_number)
         return;
@@ -315,7 +317,7 @@ static void save_slot(Compiler *c, Symbol *y)
 
 static uint32_t compile_because(Compiler *c, const Statement *s)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
 
     if (!s->because)
         return NO_TEXT;
@@ -332,9 +334,10 @@ static uint32_t compile_because(Compiler *c, const Statement *s)
 static void compile_assignment(Compiler *c, const Statement *s)
 {
     compile_expr(c, s->expr);
-    if (s->field)
+    if (s->field) {
+        c->program->guest_controls |= UINT64_C(1) << s->index;
         emit(c, OP_ASSIGN, (uint8_t) s->index, compile_because(c, s), s->at);
-    else {
+    } else {
         emit(c, OP_SET, 0, s->symbol->slot, s->at);
         save_slot(c, s->symbol);
     }
@@ -360,7 +363,7 @@ static void compile_if(Compiler *c, const Statement *s)
 /* The loop's segments that select and order guests; what they leave on the stack is taken by the loop. */
 static void compile_selection(Compiler *c, const Statement *s, Loop *loop)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
     uint32_t depth = c->depth;
 
     loop->where = s->where ? p->n_code : NO_CODE;
@@ -383,7 +386,7 @@ static void compile_selection(Compiler *c, const Statement *s, Loop *loop)
 
 static void compile_for(Compiler *c, const Statement *s)
 {
-    Policy *p = c->policy;
+    Program *p = c->program;
     Loop loop = {.saved = p->n_saved_slots};
 
     if (!RESERVE(c, p->loops, allocated_loops, p->n_loops))
@@ -425,12 +428,15 @@ static void compile_statements(Compiler *c, const Statement *s)
         case STATEMENT_FOR:
             compile_for(c, s);
             break;
+        case STATEMENT_STATE:
+        case STATEMENT_LOG:
+            break;
         }
         check_cost(c, s->at);
     }
 }
 
-static void find_marks(const Unit *u, Policy *p)
+static void find_marks(const Unit *u, Program *p)
 {
     static const char *const names[POLICY_MARK_MAX] = {
         [POLICY_MARK_PRESSURE] = "pressure_mark",
@@ -446,9 +452,9 @@ static void find_marks(const Unit *u, Policy *p)
     }
 }
 
-int policy_compile(Unit *u, Policy *p)
+int policy_compile(Unit *u, Program *p)
 {
-    Compiler c = {.unit = u, .policy = p};
+    Compiler c = {.unit = u, .program = p};
 
     for (const Statement *s = u->statements; s; s = s->next)
         if (s->type == STATEMENT_CONST) {

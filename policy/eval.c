@@ -31,7 +31,7 @@ typedef struct Place {
 } Place;
 
 typedef struct Machine {
-    const Policy *policy;
+    const Program *program;
     const PolicyInput *input;
     PolicyOutput *output;
     double *slots, *stack, *saved;
@@ -70,7 +70,7 @@ static double read_control(const Machine *m, uint8_t field)
     const PolicyAssignment *a = &m->output->assignments[m->guest];
 
     assert(field == GUEST_FIELD_TARGET);
-    return a->line > 0 ? a->target_bytes : read_guest(m, field);
+    return a->line > 0 ? a->value : read_guest(m, field);
 }
 
 static Failure assign(Machine *m, const Instruction *i, uint32_t line, double value)
@@ -82,9 +82,10 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
         return FAILURE_NEGATIVE;
     if (value > TARGET_MAX)
         return FAILURE_TARGET;
-    a->target_bytes = value;
+    a->value = value;
+    a->file = m->program->file;
     a->line = line;
-    a->because = i->arg == NO_TEXT ? NULL : m->policy->texts[i->arg];
+    a->because = i->arg == NO_TEXT ? NULL : m->program->texts[i->arg];
     if (a->order == 0)
         a->order = ++m->order;
     return FAILURE_NONE;
@@ -106,7 +107,7 @@ static void run_loop(Machine *m, const Loop *l);
  * bottom of the stack given. */
 static bool run(Machine *m, uint32_t at, double *stack)
 {
-    const Policy *p = m->policy;
+    const Program *p = m->program;
     Frame frames[POLICY_DEPTH_MAX];
     unsigned depth = 0;
     double *top = stack - 1, v;
@@ -266,11 +267,11 @@ static bool run(Machine *m, uint32_t at, double *stack)
 /* Tells why a turn was undone. */
 static void describe(const Machine *m, size_t guest, PolicyNote *ret)
 {
-    const Instruction *i = &m->policy->code[m->failed];
-    Position at = m->policy->positions[m->failed];
+    const Instruction *i = &m->program->code[m->failed];
+    Position at = m->program->positions[m->failed];
     const char *text = NULL;
 
-    *ret = (PolicyNote){.guest = guest, .line = at.line, .column = at.column};
+    *ret = (PolicyNote){.guest = guest, .file = m->program->file, .line = at.line, .column = at.column};
     switch (m->failure) {
     case FAILURE_MISSING:
         (void) snprintf(ret->text, sizeof(ret->text), "%s.%s is missing", i->op == OP_HOST ? "host" : "g",
@@ -362,7 +363,7 @@ static size_t select_guests(Machine *m, const Loop *l)
 /* A loop is a statement: the stack is empty when it begins. */
 static void run_loop(Machine *m, const Loop *l)
 {
-    const uint32_t *saved = m->policy->saved_slots;
+    const uint32_t *saved = m->program->saved_slots;
     size_t n = select_guests(m, l);
 
     for (size_t i = 0; i < n; i++) {
@@ -403,7 +404,7 @@ static bool sorted_by_uuid(const PolicyInput *input)
 /* All the memory that an evaluation needs, in one piece. */
 static int machine_init(Machine *m, double **ret_memory)
 {
-    const Policy *p = m->policy;
+    const Program *p = m->program;
     size_t n = m->input->n_guests, n_keys = n * (p->n_keys_max > 0 ? p->n_keys_max - 1 : 0);
     size_t n_doubles = (size_t) p->n_slots + p->n_stack + p->n_saved_max + n_keys + 1;
     double *memory = malloc(n_doubles * sizeof(double) + n * (sizeof(Place) + sizeof(uint32_t)));
@@ -426,40 +427,73 @@ static int machine_init(Machine *m, double **ret_memory)
     return 0;
 }
 
+/* Nothing that this program assigned stands, as it failed outside of its loops. */
+static void undo_program(Machine *m)
+{
+    PolicyOutput *o = m->output;
+
+    for (size_t i = 0; i < m->input->n_guests; i++)
+        if (o->assignments[i].line > 0 && o->assignments[i].file == m->program->file)
+            o->assignments[i] = (PolicyAssignment){};
+}
+
+static int run_program(const Program *p, const PolicyInput *input, unsigned *order, PolicyOutput *output)
+{
+    size_t n_notes = output->n_notes, notes_total = output->notes_total;
+    Machine m = {.program = p, .input = input, .output = output, .order = *order};
+    _cleanup_free_ double *memory = NULL;
+    int r = machine_init(&m, &memory);
+
+    if (r < 0)
+        return r;
+    if (!run(&m, p->main, m.stack)) {
+        undo_program(&m);
+        output->n_notes = n_notes;
+        output->notes_total = notes_total;
+        note(&m, SIZE_MAX);
+        output->failed++;
+        return 0;
+    }
+    *order = m.order;
+    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
+        if (p->marks[i] != NO_SLOT && isnan(output->marks[i]))
+            output->marks[i] = m.slots[p->marks[i]];
+    return 0;
+}
+
 int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output)
 {
-    Machine m = {.policy = p, .input = input, .output = output};
-    _cleanup_free_ double *memory = NULL;
-    int r;
+    unsigned order = 0;
 
     assert(input->n_guests < UINT32_MAX);
-    output->n_notes = output->notes_total = 0;
+    output->n_notes = output->notes_total = output->n_logs = output->logs_total = 0;
+    output->failed = 0;
+    memset(output->host, 0, sizeof(output->host));
     for (size_t i = 0; i < POLICY_MARK_MAX; i++)
         output->marks[i] = NAN;
     if (input->n_guests > 0)
         memset(output->assignments, 0, input->n_guests * sizeof(output->assignments[0]));
 
-    r = machine_init(&m, &memory);
-    if (r < 0)
-        return r;
-    if (!run(&m, p->main, m.stack)) {
-        if (input->n_guests > 0)
-            memset(output->assignments, 0, input->n_guests * sizeof(output->assignments[0]));
-        output->n_notes = output->notes_total = 0;
-        note(&m, SIZE_MAX);
-        return -ECANCELED;
+    for (size_t i = 0; i < p->n_programs; i++) {
+        int r = run_program(&p->programs[i], input, &order, output);
+
+        if (r < 0)
+            return r;
     }
-    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
-        if (p->marks[i] != NO_SLOT)
-            output->marks[i] = m.slots[p->marks[i]];
+    return output->failed == p->n_programs ? -ECANCELED : 0;
+}
+
+size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
+                    PolicyRead *ret, size_t max)
+{
     return 0;
 }
 
-int policy_init_constants(Policy *p, PolicyNote *ret)
+int program_init_constants(Program *p, PolicyNote *ret)
 {
     const PolicyInput input = {};
     PolicyOutput output = {};
-    Machine m = {.policy = p, .input = &input, .output = &output};
+    Machine m = {.program = p, .input = &input, .output = &output};
     _cleanup_free_ double *memory = NULL;
     int r = machine_init(&m, &memory);
 

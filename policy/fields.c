@@ -37,10 +37,9 @@ const FieldInfo *guest_field_info(GuestField f)
 const char *field_unit_to_string(FieldUnit u)
 {
     static const char *const names[FIELD_UNIT_MAX] = {
-        [FIELD_UNIT_NUMBER] = "number",
-        [FIELD_UNIT_BYTES] = "bytes",
-        [FIELD_UNIT_DURATION] = "duration",
-        [FIELD_UNIT_BOOLEAN] = "boolean",
+        [FIELD_UNIT_NUMBER] = "number",         [FIELD_UNIT_BYTES] = "bytes",
+        [FIELD_UNIT_RATE] = "bytes per second", [FIELD_UNIT_DURATION] = "duration",
+        [FIELD_UNIT_BOOLEAN] = "boolean",       [FIELD_UNIT_TEXT] = "text",
     };
 
     return u >= 0 && u < FIELD_UNIT_MAX ? names[u] : NULL;

@@ -2,17 +2,20 @@
 #pragma once
 
 /* The stats and controls of fields.def as C. Values are doubles: bytes are exact up to 2^53 (8 PiB),
- * durations are microseconds, booleans 0 or 1. */
+ * durations are microseconds, booleans 0 or 1. Only guests have texts, which are borrowed. */
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum FieldUnit {
     FIELD_UNIT_NUMBER,
     FIELD_UNIT_BYTES,
+    FIELD_UNIT_RATE, /* bytes per second; no field has it, but a rate() of one */
     FIELD_UNIT_DURATION,
     FIELD_UNIT_BOOLEAN,
+    FIELD_UNIT_TEXT,
     FIELD_UNIT_MAX,
     FIELD_UNIT_INVALID = -EINVAL,
 } FieldUnit;
@@ -39,6 +42,21 @@ typedef enum GuestField {
     GUEST_FIELD_INVALID = -EINVAL,
 } GuestField;
 
+/* Fields that are texts; fields.def has them first. */
+enum {
+#define HOST(ID, name, unit, kind, help)
+#define GUEST(ID, name, unit, kind, help) _GUEST_TEXTS_##ID = FIELD_UNIT_##unit == FIELD_UNIT_TEXT,
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+    GUEST_TEXTS_MAX = 0
+#define HOST(ID, name, unit, kind, help)
+#define GUEST(ID, name, unit, kind, help) +_GUEST_TEXTS_##ID
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+};
+
 /* A value is valid where its bit (1 << field) is set in present. */
 typedef struct HostFields {
     uint64_t present;
@@ -48,6 +66,7 @@ typedef struct HostFields {
 typedef struct GuestFields {
     uint64_t present;
     double value[GUEST_FIELD_MAX];
+    const char *text[GUEST_TEXTS_MAX]; /* of the first fields, which are texts and have no value */
 } GuestFields;
 
 _Static_assert((int) HOST_FIELD_MAX <= 64 && (int) GUEST_FIELD_MAX <= 64, "present has 64 bits");
@@ -94,4 +113,18 @@ static inline void guest_set(GuestFields *g, GuestField f, double value)
 static inline double guest_get(const GuestFields *g, GuestField f)
 {
     return guest_has(g, f) ? g->value[f] : 0;
+}
+
+/* text is borrowed; NULL: it isn't there. */
+static inline void guest_set_text(GuestFields *g, GuestField f, const char *text)
+{
+    if (!text || (int) f >= (int) GUEST_TEXTS_MAX)
+        return;
+    g->present |= UINT64_C(1) << f;
+    g->text[f] = text;
+}
+
+static inline const char *guest_text(const GuestFields *g, GuestField f)
+{
+    return (int) f < (int) GUEST_TEXTS_MAX && guest_has(g, f) ? g->text[f] : NULL;
 }

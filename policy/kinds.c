@@ -9,8 +9,9 @@
 const char *kind_describe(Kind k)
 {
     static const char *const names[] = {
-        [KIND_ANY] = "anything",        [KIND_NUMBER] = "a number",   [KIND_BYTES] = "bytes",
-        [KIND_DURATION] = "a duration", [KIND_BOOLEAN] = "a boolean", [KIND_GUEST] = "a guest",
+        [KIND_ANY] = "anything",          [KIND_NUMBER] = "a number",   [KIND_BYTES] = "bytes",
+        [KIND_DURATION] = "a duration",   [KIND_BOOLEAN] = "a boolean", [KIND_GUEST] = "a guest",
+        [KIND_RATE] = "bytes per second", [KIND_TEXT] = "text",
     };
 
     return names[k];
@@ -25,8 +26,12 @@ Kind kind_from_unit(FieldUnit u)
         return KIND_BYTES;
     case FIELD_UNIT_DURATION:
         return KIND_DURATION;
+    case FIELD_UNIT_RATE:
+        return KIND_RATE;
     case FIELD_UNIT_BOOLEAN:
         return KIND_BOOLEAN;
+    case FIELD_UNIT_TEXT:
+        return KIND_TEXT;
     case FIELD_UNIT_MAX:
     case FIELD_UNIT_INVALID:
         break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/policy.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -8,31 +9,95 @@
 #include "policy/compile.h"
 #include "policy/parser.h"
 
-Policy *policy_free(Policy *p)
+static void program_done(Program *p)
 {
-    if (!p)
-        return NULL;
     for (uint32_t i = 0; i < p->n_texts; i++)
         free(p->texts[i]);
     free(p->texts);
     free(p->origin);
+    free(p->text);
     free(p->code);
     free(p->positions);
     free(p->constants);
     free(p->loops);
     free(p->saved_slots);
     free(p->slots);
+}
+
+Policy *policy_free(Policy *p)
+{
+    if (!p)
+        return NULL;
+    for (size_t i = 0; i < p->n_programs; i++)
+        program_done(&p->programs[i]);
+    free(p->programs);
+    free(p->name);
+    free(p->needs);
+    free(p->host_states);
+    free(p->guest_states);
     free(p);
     return NULL;
 }
 
-const char *policy_origin(const Policy *p)
+size_t policy_n_files(const Policy *p)
 {
-    return p->origin;
+    return p->n_programs;
+}
+
+PolicyFile policy_file(const Policy *p, size_t i)
+{
+    const Program *g = &p->programs[i];
+
+    assert(i < p->n_programs);
+    return (PolicyFile){.origin = g->origin,
+                        .text = g->text,
+                        .length = g->length,
+                        .host_controls = g->host_controls,
+                        .guest_controls = g->guest_controls};
+}
+
+const char *policy_name(const Policy *p)
+{
+    return p->name;
+}
+
+const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n)
+{
+    *ret_n = p->n_needs;
+    return p->needs;
+}
+
+const PolicyState *policy_states(const Policy *p, bool host, size_t *ret_n)
+{
+    *ret_n = host ? p->n_host_states : p->n_guest_states;
+    return host ? p->host_states : p->guest_states;
+}
+
+static const PolicyState *find_state(const PolicyState *states, size_t n, const PolicyState *wanted)
+{
+    for (size_t i = 0; i < n; i++)
+        if (states[i].unit == wanted->unit && strcmp(states[i].name, wanted->name) == 0 &&
+            strcmp(states[i].file, wanted->file) == 0)
+            return &states[i];
+    return NULL;
+}
+
+void policy_states_carry(const Policy *p, bool host, const Policy *old, const double *old_values,
+                         double *values)
+{
+    size_t n, n_old = 0;
+    const PolicyState *states = policy_states(p, host, &n),
+                      *before = old && old_values ? policy_states(old, host, &n_old) : NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const PolicyState *kept = find_state(before, n_old, &states[i]);
+
+        values[i] = kept ? old_values[kept - before] : states[i].initial;
+    }
 }
 
 /* Reads, checks and compiles. -EINVAL where there are diagnostics. */
-static int build(Unit *u, Policy *p)
+static int build(Unit *u, Program *p)
 {
     PolicyNote failed;
     int r = policy_parse(u);
@@ -47,52 +112,137 @@ static int build(Unit *u, Policy *p)
     r = policy_compile(u, p);
     if (r < 0)
         return r;
-    r = policy_init_constants(p, &failed);
+    r = program_init_constants(p, &failed);
     if (r == -EINVAL)
         diagnostics_add(u->diagnostics, (Position){failed.line, failed.column}, NULL, "%s", failed.text);
     return r;
 }
 
-int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
-                Policy **ret)
+static Position find_assignment(const Program *p, Operation op, int field)
 {
-    Source source = {.text = text, .length = length, .origin = origin};
-    _cleanup_free_ Diagnostics *found = NULL;
-    _cleanup_(policy_freep) Policy *p = NULL;
+    for (uint32_t i = 0; i < p->n_code; i++)
+        if (p->code[i].op == op && p->code[i].field == field)
+            return p->positions[i];
+    return (Position){1, 1};
+}
+
+/* A control has one file that assigns to it: else which of them counts would be a matter of their order. */
+static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
+{
+    for (size_t i = 0; i < p->n_programs; i++) {
+        const Program *other = &p->programs[i];
+
+        if (strcmp(other->origin, new->origin) == 0)
+            diagnostics_add(d, (Position){1, 1}, NULL, "this file is there twice");
+        for (int f = 0; f < GUEST_FIELD_MAX; f++)
+            if (new->guest_controls & other->guest_controls &(UINT64_C(1) << f))
+                diagnostics_add(d, find_assignment(new, OP_ASSIGN, f),
+                                "of several policies that run together one assigns to a control",
+                                "'%s' is assigned in %s, too (line %u)",
+                                guest_field_info((GuestField) f)->name, other->origin,
+                                find_assignment(other, OP_ASSIGN, f).line);
+    }
+}
+
+/* Loads one more file. */
+static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics *diagnostics)
+{
+    Source s = {.text = source->text, .length = source->length, .origin = source->origin};
+    _cleanup_free_ Diagnostics *found = calloc(1, sizeof(*found));
+    Program g = {.file = (uint32_t) p->n_programs};
     Unit unit;
     int r;
 
-    if (length > POLICY_SIZE_MAX)
+    if (source->length > POLICY_SIZE_MAX)
         return -EFBIG;
-    found = calloc(1, sizeof(*found));
-    p = calloc(1, sizeof(*p));
-    if (!found || !p)
-        return -ENOMEM;
-    p->origin = strdup(origin);
-    if (!p->origin)
-        return -ENOMEM;
-
-    found->source = &source;
-    unit = (Unit){.source = &source, .diagnostics = found};
-    r = build(&unit, p);
-    unit_done(&unit);
+    g.origin = strdup(source->origin);
+    g.text = strndup(source->text, source->length);
+    g.length = source->length;
+    if (!found || !g.origin || !g.text)
+        r = -ENOMEM;
+    else {
+        found->source = &s;
+        unit = (Unit){.source = &s, .diagnostics = found};
+        r = build(&unit, &g);
+        unit_done(&unit);
+    }
+    if (r >= 0) {
+        check_apart(p, &g, found);
+        if (found->n > 0)
+            r = -EINVAL;
+    }
     if (r == -EINVAL && diagnostics && diagnostics_render(found, diagnostics) < 0)
+        r = -ENOMEM;
+    if (r < 0) {
+        program_done(&g);
+        return r;
+    }
+    p->programs[p->n_programs++] = g;
+    return 0;
+}
+
+/* "balloon.policy, ksm.policy" */
+static int set_name(Policy *p)
+{
+    size_t length = 0;
+    FILE *f = open_memstream(&p->name, &length);
+
+    if (!f)
         return -ENOMEM;
+    for (size_t i = 0; i < p->n_programs; i++) {
+        const char *origin = p->programs[i].origin, *slash = strrchr(origin, '/');
+
+        fprintf(f, "%s%s", i > 0 ? ", " : "", slash ? slash + 1 : origin);
+    }
+    return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret)
+{
+    _cleanup_(policy_freep) Policy *p = calloc(1, sizeof(*p));
+    bool bad = false;
+    int r;
+
+    assert(n > 0 && n <= POLICY_FILES_MAX);
+    if (!p)
+        return -ENOMEM;
+    p->programs = calloc(n, sizeof(*p->programs));
+    if (!p->programs)
+        return -ENOMEM;
+    /* All are read, so that all their mistakes are told in one go. */
+    for (size_t i = 0; i < n; i++) {
+        r = add_program(p, &sources[i], diagnostics);
+        if (r < 0 && r != -EINVAL)
+            return r;
+        bad = bad || r < 0;
+    }
+    if (bad)
+        return -EINVAL;
+    r = set_name(p);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(p);
     return 0;
 }
 
-int policy_load_file(const char *path, PolicyDiagnostics *diagnostics, Policy **ret)
+int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
+                Policy **ret)
+{
+    const PolicySource source = {.text = text, .length = length, .origin = origin};
+
+    return policy_load_sources(&source, 1, diagnostics, ret);
+}
+
+/* *ret is the caller's to free, also on failure. */
+static int read_file(const char *path, char **ret, size_t *ret_length)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    _cleanup_free_ char *text = NULL;
     size_t length = 0;
+    char *text;
 
     if (fd < 0)
         return -errno;
-    text = malloc(POLICY_SIZE_MAX + 1);
+    *ret = text = malloc(POLICY_SIZE_MAX + 1);
     if (!text)
         return -ENOMEM;
     while (length <= POLICY_SIZE_MAX) {
@@ -106,5 +256,28 @@ int policy_load_file(const char *path, PolicyDiagnostics *diagnostics, Policy **
             break;
         length += (size_t) n;
     }
-    return policy_load(text, length, path, diagnostics, ret);
+    *ret_length = length;
+    return length > POLICY_SIZE_MAX ? -EFBIG : 0;
+}
+
+int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
+                      const char **ret_failed)
+{
+    PolicySource sources[POLICY_FILES_MAX] = {};
+    char *texts[POLICY_FILES_MAX] = {};
+    int r = 0;
+
+    assert(n > 0 && n <= POLICY_FILES_MAX);
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        sources[i].origin = paths[i];
+        r = read_file(paths[i], &texts[i], &sources[i].length);
+        sources[i].text = texts[i];
+        if (r < 0 && ret_failed)
+            *ret_failed = paths[i];
+    }
+    if (r >= 0)
+        r = policy_load_sources(sources, n, diagnostics, ret);
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    return r;
 }

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A policy: loaded from text, checked whole before it may run, then evaluated as a pure function of its
- * input. */
+/* A policy: one or several files that run together, loaded from text, checked whole before they may run, then
+ * evaluated as a pure function of their input. */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/macro.h"
 #include "policy/fields.h"
+#include "policy/series.h"
 
 typedef struct Policy Policy;
 
-/* Limits on a policy file, so that loading one is bounded too. */
-#define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text */
+/* Limits on a policy, so that loading and running one is bounded too. */
+#define POLICY_FILES_MAX       16U
+#define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text of one file */
 #define POLICY_DEPTH_MAX       64U            /* nesting of expressions and blocks, depth of calls */
 #define POLICY_KEYS_MAX        8U             /* values that a loop's guests are ordered by */
-#define POLICY_DIAGNOSTICS_MAX 20U            /* errors told in one run */
-#define POLICY_NOTES_MAX       16U            /* undone turns told in one evaluation; the rest is counted */
+#define POLICY_STATE_MAX       64U /* state variables of one file, of the host and of a guest each */
+#define POLICY_WINDOW_MIN      (USEC_PER_SEC) /* of history: avg(g.free, 30s) */
+#define POLICY_WINDOW_MAX      (600 * USEC_PER_SEC)
+#define POLICY_VALUES_MAX      8U  /* of one log(); and variables that an assignment is told with */
+#define POLICY_DIAGNOSTICS_MAX 20U /* errors told in one run */
+#define POLICY_NOTES_MAX       16U /* undone turns told in one evaluation; the rest is counted */
 #define POLICY_NOTE_MAX        160U
+#define POLICY_LOGS_MAX        16U /* lines of log() in one evaluation; the rest is counted */
+#define POLICY_LOG_MAX         200U
 
-/* What is wrong with a file, as lines of text: "file:line:column: error: …", the line, a caret below it, and
+/* What is wrong with files, as lines of text: "file:line:column: error: …", the line, a caret below it, and
  * where one is near enough "did you mean 'available'?". */
 typedef struct PolicyDiagnostics {
     char *text;    /* NUL-terminated, owned; NULL while there are none */
@@ -30,50 +38,112 @@ typedef struct PolicyDiagnostics {
 
 void policy_diagnostics_done(PolicyDiagnostics *d);
 
-/* Loads and checks a policy from text (need not be NUL-terminated). origin: the file's name for messages,
- * copied. Returns 0; -EINVAL with diagnostics where the text can't be a policy; -EFBIG; -ENOMEM. diagnostics
- * may be NULL. */
+/* ---- Loading ---- */
+
+typedef struct PolicySource {
+    const char *text; /* need not be NUL-terminated */
+    size_t length;
+    const char *origin; /* the file's name, for messages */
+} PolicySource;
+
+/* Loads and checks n files (1 … POLICY_FILES_MAX) that run together, in this order; all is copied. Refused
+ * whole where one is bad: -EINVAL with diagnostics (each file has up to POLICY_DIAGNOSTICS_MAX), also where
+ * two assign to one control, or have one origin; -EFBIG; -ENOMEM. diagnostics may be NULL; a caller gives one
+ * that is {} or adds to. */
+int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret);
+/* The same of one text. */
 int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
                 Policy **ret);
-/* Reads the file and loads it. Also -errno of reading. */
-int policy_load_file(const char *path, PolicyDiagnostics *diagnostics, Policy **ret);
+/* Reads the files and loads them. Also -errno of reading; then *ret_failed (may be NULL) is the file's path.
+ */
+int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
+                      const char **ret_failed);
 Policy *policy_free(Policy *p);
 DEFINE_CLEANUP_FUNC(Policy, policy_free);
 
-/* As it was given to policy_load(); of a file, its path. */
-const char *policy_origin(const Policy *p);
+/* What was loaded; texts are owned by the policy. */
+typedef struct PolicyFile {
+    const char *origin; /* as it was given; of a file, its path */
+    const char *text;   /* NUL-terminated */
+    size_t length;
+    uint64_t host_controls, guest_controls; /* bits (1 << field) of those that it assigns to */
+} PolicyFile;
 
-/* A guest as the evaluation sees it. uuid decides the order among equals. */
+size_t policy_n_files(const Policy *p);
+PolicyFile policy_file(const Policy *p, size_t i);
+/* "balloon.policy, ksm.policy": the files without their folders. Owned by the policy. */
+const char *policy_name(const Policy *p);
+
+/* ---- What a policy needs to be kept for it from one evaluation to the next ---- */
+
+/* The stats whose history it looks at; owned by the policy. */
+const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n);
+
+/* A state variable. Its value is kept in arrays, by its number, in the unit of its kind. */
+typedef struct PolicyState {
+    const char *file; /* origin */
+    const char *name;
+    FieldUnit unit; /* any but TEXT */
+    double initial;
+} PolicyState;
+
+/* All of them, those of the host or those that each guest has; owned by the policy. */
+const PolicyState *policy_states(const Policy *p, bool host, size_t *ret_n);
+/* Fills values with the initial ones, and where old isn't NULL with those of variables that have the same
+ * file, name and unit there: so a policy that is loaded again goes on where it was. */
+void policy_states_carry(const Policy *p, bool host, const Policy *old, const double *old_values,
+                         double *values);
+
+/* ---- Evaluating ---- */
+
+/* A guest as the evaluation sees it. */
 typedef struct PolicyGuest {
-    const char *uuid;
+    const char *uuid; /* decides the order among equals */
     const GuestFields *fields;
+    const SeriesSet *history; /* NULL: none; then a window holds the present value only */
+    const double *state;      /* NULL: initial */
 } PolicyGuest;
 
 typedef struct PolicyInput {
+    usec_t now_usec; /* on the clock of the histories */
     const HostFields *host;
+    const SeriesSet *history; /* of the host; as above */
+    const double *state;      /* of the host; as above */
     const PolicyGuest *guests;
     size_t n_guests;
 } PolicyInput;
 
-/* What was assigned to one guest. line is 0 where nothing was. */
+/* What was assigned to a control. line is 0 where nothing was. */
 typedef struct PolicyAssignment {
-    double target_bytes;
-    unsigned line;       /* of the assignment that stands last */
+    double value;        /* in the control's unit: bytes, count, µs, 0 or 1 */
+    unsigned file, line; /* of the assignment that stands last; file as in policy_file() */
     unsigned order;      /* 1, 2, …: in which order guests were first assigned to; 0: not at all */
     const char *because; /* the text of the assignment's because "…" clause, owned by the policy; or NULL */
+    /* What it read, for policy_reads(). */
+    uint32_t at;
+    uint64_t host_read, guest_read;
+    double variables[POLICY_VALUES_MAX];
 } PolicyAssignment;
 
-/* A guest's turn, or the host's part of a policy, that was undone. */
+/* A guest's turn, or the host's part of a policy file, that was undone. */
 typedef struct PolicyNote {
-    size_t guest; /* index, or SIZE_MAX: outside of a loop; the whole evaluation is void then */
+    size_t guest; /* index, or SIZE_MAX: outside of a loop; what this file assigned is void then */
+    unsigned file;
     unsigned line,
         column; /* of what couldn't be worked out; in a loop's where or by: the guest was left out */
     char text[POLICY_NOTE_MAX]; /* "g.psi_memory_some is missing", "division by zero" */
 } PolicyNote;
 
+/* A line of log(). */
+typedef struct PolicyLog {
+    size_t guest; /* in whose turn; SIZE_MAX: outside of a loop */
+    unsigned file, line;
+    char text[POLICY_LOG_MAX]; /* values with their units, one blank between two; cut where it is longer */
+} PolicyLog;
+
 /* A policy that works with marks says where they are by top-level lets (or consts) of these names, in bytes
- * of host.available: pressure_mark, critical_mark, relax_mark. They are for showing; NAN where the policy has
- * none of that name. */
+ * of host.available: pressure_mark, critical_mark, relax_mark. They are for showing; NAN where no file has
+ * one of that name; of several files the first that has it counts. */
 typedef enum PolicyMark {
     POLICY_MARK_PRESSURE,
     POLICY_MARK_CRITICAL,
@@ -82,14 +152,38 @@ typedef enum PolicyMark {
 } PolicyMark;
 
 typedef struct PolicyOutput {
-    PolicyAssignment *assignments; /* n_guests of them, owned by the caller of policy_run(), overwritten */
+    /* Owned by the caller of policy_run(), overwritten. */
+    PolicyAssignment *assignments; /* n_guests of them: g.target */
+    double *state;                 /* the host's, after; NULL: not wanted */
+    double *guest_state;           /* n_guests times the states of a guest, after; NULL: not wanted */
+
+    PolicyAssignment host[HOST_FIELD_MAX]; /* of the host's controls; others have line 0 */
     PolicyNote notes[POLICY_NOTES_MAX];
     size_t n_notes;     /* in notes */
     size_t notes_total; /* all */
+    PolicyLog logs[POLICY_LOGS_MAX];
+    size_t n_logs, logs_total; /* as with notes */
+    unsigned failed;           /* files whose part outside of loops failed */
     double marks[POLICY_MARK_MAX];
 } PolicyOutput;
 
-/* Evaluates p on input. Pure: no I/O, no clock, the same output for the same input. Returns 0, also where
- * turns were undone (see notes); -ENOMEM; -ECANCELED where the part outside of loops failed (one note; no
- * assignment stands). */
+/* Evaluates p on input, file by file; what one assigned another reads. Pure: no I/O, no clock, the same
+ * output for the same input. Where the part of a file outside of loops fails, nothing that this file assigned
+ * stands, its state is as before, and the others run. Returns 0, also where turns were undone (see notes);
+ * -ENOMEM; -ECANCELED where each file failed. */
 int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output);
+
+/* One value that an assignment was made from. */
+typedef struct PolicyRead {
+    const char *object; /* "g", "host"; NULL: a variable of the policy */
+    const char *name;
+    FieldUnit unit;
+    double value;
+} PolicyRead;
+
+/* The values that an assignment read: the variables of its own expression, then the stats that the turn (or,
+ * outside of loops, the file) had read by then; a control as it was when the evaluation began. guest: its
+ * index, or SIZE_MAX for a control of the host. Names are owned by the policy. Returns how many of ret were
+ * filled. */
+size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
+                    PolicyRead *ret, size_t max);

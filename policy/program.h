@@ -70,8 +70,12 @@ typedef struct Loop {
     uint32_t saved, n_saved; /* in saved_slots: the variables of outside that a turn may change */
 } Loop;
 
-struct Policy {
-    char *origin;
+/* One file. */
+typedef struct Program {
+    char *origin, *text;
+    size_t length;
+    uint64_t host_controls, guest_controls; /* bits of those that it assigns to */
+    uint32_t file;                          /* its number among the policy's */
     Instruction *code;
     Position *positions; /* one for each instruction */
     uint32_t n_code;
@@ -88,7 +92,17 @@ struct Policy {
     double *slots;                       /* as they are when it begins: constants worked out, variables 0 */
     uint32_t n_slots, n_stack;
     uint32_t marks[POLICY_MARK_MAX]; /* slot, or NO_SLOT */
+} Program;
+
+struct Policy {
+    Program *programs;
+    size_t n_programs;
+    char *name;
+    SeriesNeed *needs; /* of all programs, each stat once */
+    size_t n_needs;
+    PolicyState *host_states, *guest_states; /* of all programs */
+    size_t n_host_states, n_guest_states;
 };
 
 /* Works out the constants into p->slots. Where that fails, says why and where. 0, -EINVAL or -ENOMEM. */
-int policy_init_constants(Policy *p, PolicyNote *ret);
+int program_init_constants(Program *p, PolicyNote *ret);

@@ -23,6 +23,8 @@ const char *host_pressure_to_string(HostPressure p)
 void plan_done(Plan *p)
 {
     free(p->decisions);
+    free(p->state);
+    free(p->guest_state);
     *p = (Plan){};
 }
 
@@ -111,6 +113,7 @@ static void wish_policy(const SnapshotGuest *g, double asked, Decision *d, Wish 
 
 typedef struct Planning {
     const Snapshot *snapshot;
+    const char *const *files; /* of the policy */
     const GuardConfig *config;
     bool critical; /* the host: guard_is_critical() */
     bool pressed;  /* it is below its pressure mark */
@@ -169,11 +172,12 @@ static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignme
     d->wanted_bytes = d->target_bytes = standing;
     if (a && a->line > 0) {
         d->line = a->line;
+        d->file = x->files ? x->files[a->file] : NULL;
         d->because = a->because;
-        if (isnan(a->target_bytes))
+        if (isnan(a->value))
             w->no_number = true;
         else
-            wish_policy(g, a->target_bytes, d, w);
+            wish_policy(g, a->value, d, w);
     }
     if (d->bounds.hold == GUARD_RULE_NONE)
         wish_guard(x, g, &d->bounds, w);
@@ -343,14 +347,13 @@ static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *
     return donors_ask(s, x->config, wishes, p->decisions, ret);
 }
 
-int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
+int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
                int policy_error, Plan *ret)
 {
     _cleanup_(plan_done) Plan p = {.n_decisions = s->n_guests, .policy_error = policy_error};
     _cleanup_free_ Wish *wishes = calloc(s->n_guests + 1, sizeof *wishes);
-    Planning planning = {.snapshot = s, .config = c, .critical = guard_is_critical(s, c)};
-    const char *slash = origin ? strrchr(origin, '/') : NULL;
-    ReasonContext x = {.snapshot = s, .config = c, .file = slash ? slash + 1 : origin};
+    Planning planning = {.snapshot = s, .files = files, .config = c, .critical = guard_is_critical(s, c)};
+    ReasonContext x = {.snapshot = s, .config = c, .files = files};
     int r;
 
     p.decisions = calloc(s->n_guests + 1, sizeof *p.decisions);
@@ -365,6 +368,9 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, cons
         p.n_notes = MIN(output->n_notes, (size_t) POLICY_NOTES_MAX);
         p.notes_total = output->notes_total;
         memcpy(p.notes, output->notes, p.n_notes * sizeof *p.notes);
+        p.n_logs = MIN(output->n_logs, (size_t) POLICY_LOGS_MAX);
+        p.logs_total = output->logs_total;
+        memcpy(p.logs, output->logs, p.n_logs * sizeof *p.logs);
         x.own_marks =
             isfinite(output->marks[POLICY_MARK_PRESSURE]) && isfinite(output->marks[POLICY_MARK_RELAX]);
     }
@@ -382,7 +388,7 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, cons
     reason_summary(&x, &p);
 
     *ret = p;
-    p.decisions = NULL;
+    p = (Plan){};
     return 0;
 }
 
@@ -390,6 +396,10 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, cons
 static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold, GuestFields *ret)
 {
     *ret = g->fields;
+    guest_set_text(ret, GUEST_FIELD_NAME, g->name);
+    guest_set_text(ret, GUEST_FIELD_UUID, g->uuid);
+    guest_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
+    guest_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
     guest_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
     guest_set(ret, GUEST_FIELD_LEAST, (double) (hold ? g->standing_bytes : b->least_bytes));
     guest_set(ret, GUEST_FIELD_MOST, (double) (hold ? g->standing_bytes : b->most_bytes));
@@ -401,16 +411,21 @@ static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold,
     if (g->age_usec != USEC_INFINITY)
         guest_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
     guest_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
+    guest_set(ret, GUEST_FIELD_MOVING, g->moving);
     guest_set(ret, GUEST_FIELD_DISTRESS, g->distress);
     guest_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
 }
 
 typedef struct Evaluation {
+    const Policy *policy;
     HostFields host;
     GuestBounds *bounds;
     GuestFields *fields;
     PolicyGuest *guests;
+    PolicyInput input;
     PolicyAssignment *assignments;
+    double *state, *guest_state; /* after; NULL: the policy keeps none */
+    const char *files[POLICY_FILES_MAX];
 } Evaluation;
 
 static void evaluation_done(Evaluation *e)
@@ -419,49 +434,90 @@ static void evaluation_done(Evaluation *e)
     free(e->fields);
     free(e->guests);
     free(e->assignments);
+    free(e->state);
+    free(e->guest_state);
 }
 
-static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c)
+/* Room for what the policy keeps. */
+static int prepare_state(Evaluation *e, size_t n_guests)
 {
-    *e = (Evaluation){.host = s->host,
+    size_t n_host, n_guest;
+
+    (void) policy_states(e->policy, true, &n_host);
+    (void) policy_states(e->policy, false, &n_guest);
+    if (n_host > 0)
+        e->state = calloc(n_host, sizeof *e->state);
+    if (n_guest > 0)
+        e->guest_state = calloc(n_guests + 1, n_guest * sizeof *e->guest_state);
+    return (n_host > 0 && !e->state) || (n_guest > 0 && !e->guest_state) ? -ENOMEM : 0;
+}
+
+static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c, const Policy *policy)
+{
+    *e = (Evaluation){.policy = policy,
+                      .host = s->host,
                       .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
                       .fields = calloc(s->n_guests + 1, sizeof *e->fields),
                       .guests = calloc(s->n_guests + 1, sizeof *e->guests),
                       .assignments = calloc(s->n_guests + 1, sizeof *e->assignments)};
-    if (!e->bounds || !e->fields || !e->guests || !e->assignments)
+    if (!e->bounds || !e->fields || !e->guests || !e->assignments || prepare_state(e, s->n_guests) < 0)
         return -ENOMEM;
 
     host_set(&e->host, HOST_FIELD_PENDING, pending_bytes(s));
+    host_set(&e->host, HOST_FIELD_UPTIME, (double) s->now_usec);
     guard_bounds(s, c, e->bounds);
     for (size_t i = 0; i < s->n_guests; i++)
-        e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid, .fields = e->fields + i};
+        e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid,
+                                     .fields = e->fields + i,
+                                     .history = s->guests[i].history,
+                                     .state = s->guests[i].state};
+    for (size_t i = 0; i < policy_n_files(policy); i++) {
+        const char *origin = policy_file(policy, i).origin, *slash = strrchr(origin, '/');
+
+        e->files[i] = slash ? slash + 1 : origin;
+    }
+    e->input = (PolicyInput){.now_usec = s->now_usec,
+                             .host = &e->host,
+                             .history = s->history,
+                             .state = s->state,
+                             .guests = e->guests,
+                             .n_guests = s->n_guests};
     return 0;
 }
 
-static int evaluate(Evaluation *e, const Snapshot *s, const Policy *policy, bool hold_observed,
-                    PolicyAssignment *assignments, PolicyOutput *ret)
+/* ret has where the results are to go. */
+static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
 {
-    const PolicyInput input = {.host = &e->host, .guests = e->guests, .n_guests = s->n_guests};
-
     for (size_t i = 0; i < s->n_guests; i++)
         fill_fields(s->guests + i, e->bounds + i, hold_observed && s->guests[i].mode == GUEST_MODE_OBSERVE,
                     e->fields + i);
-    *ret = (PolicyOutput){.assignments = assignments, .marks = {NAN, NAN, NAN}};
-    return policy_run(policy, &input, ret);
+    return policy_run(e->policy, &e->input, ret);
+}
+
+/* What each assignment was made from. Those of guests that are only observed may come from an evaluation of
+ * their own; the fields are of the last one. */
+static void explain(const Evaluation *e, bool observed, const Snapshot *s, Plan *p)
+{
+    for (size_t i = 0; i < s->n_guests; i++) {
+        Decision *d = p->decisions + i;
+
+        if (d->line > 0 && (s->guests[i].mode == GUEST_MODE_OBSERVE) == observed)
+            d->n_reads =
+                policy_reads(e->policy, &e->input, i, e->assignments + i, d->reads, DECISION_READS_MAX);
+    }
 }
 
 /* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
  * that, they have nothing assigned. */
-static int evaluate_observed(Evaluation *e, const Snapshot *s, const Policy *policy,
-                             PolicyAssignment *assignments)
+static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
 {
     _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);
-    PolicyOutput output;
+    PolicyOutput output = {.assignments = all};
     int r;
 
     if (!all)
         return -ENOMEM;
-    r = evaluate(e, s, policy, false, all, &output);
+    r = evaluate(e, s, false, &output);
     if (r < 0 && r != -ECANCELED)
         return r;
     for (size_t i = 0; i < s->n_guests; i++)
@@ -488,17 +544,28 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     if (!policy)
         return plan_apply(s, c, NULL, NULL, 0, ret);
 
-    r = evaluation_init(&e, s, c);
+    r = evaluation_init(&e, s, c, policy);
     if (r < 0)
         return r;
+    output = (PolicyOutput){.assignments = e.assignments,
+                            .state = e.state,
+                            .guest_state = e.guest_state,
+                            .marks = {NAN, NAN, NAN}};
     mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
-    error = evaluate(&e, s, policy, mixed, e.assignments, &output);
+    error = evaluate(&e, s, mixed, &output);
     if (error < 0 && error != -ECANCELED)
         return error;
     if (error == 0 && mixed) {
-        r = evaluate_observed(&e, s, policy, e.assignments);
+        r = evaluate_observed(&e, s, e.assignments);
         if (r < 0)
             return r;
     }
-    return plan_apply(s, c, policy_origin(policy), &output, error, ret);
+    r = plan_apply(s, c, e.files, &output, error, ret);
+    if (r < 0)
+        return r;
+    explain(&e, false, s, ret);
+    explain(&e, true, s, ret);
+    ret->state = TAKE_PTR(e.state);
+    ret->guest_state = TAKE_PTR(e.guest_state);
+    return 0;
 }

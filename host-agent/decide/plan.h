@@ -7,6 +7,7 @@
 #include "policy/policy.h"
 
 #define DECISION_REASON_MAX 256
+#define DECISION_READS_MAX  16U
 
 typedef enum HostPressure {
     HOST_PRESSURE_NONE,
@@ -28,13 +29,31 @@ typedef struct Decision {
     GuardRule rule;
     bool send;           /* target differs from what stands, and may be sent */
     unsigned line;       /* of the policy's assignment; 0: none */
+    const char *file;    /* … in this file of the policy, without folders, borrowed from it; or NULL */
     const char *because; /* the policy's own words for it, borrowed from the policy; or NULL */
+    PolicyRead reads[DECISION_READS_MAX]; /* what the assignment was made from; names as above */
+    size_t n_reads;
     /* One sentence for people: why this target, or why nothing moves; the name of a rule in brackets. "gives
      * free memory (balloon.policy:41)", "nothing to do: the host has enough available", "not shrunk: stats
      * are 12s old (stale)", "would give 120 MiB: gives free memory (balloon.policy:41) (observe)". UTF-8 as
      * far as the policy's and domain's texts are. */
     char reason[DECISION_REASON_MAX];
 } Decision;
+
+/* What is decided of one of the host's controls. Only those that the policy assigned to have one. */
+typedef struct HostDecision {
+    HostField control;
+    double wanted; /* what the policy assigned */
+    double value;  /* within the bounds */
+    bool send;     /* differs from what stands, and may be changed */
+    unsigned line; /* as with guests */
+    const char *file, *because;
+    PolicyRead reads[DECISION_READS_MAX];
+    size_t n_reads;
+    char reason[DECISION_REASON_MAX];
+} HostDecision;
+
+#define PLAN_HOST_MAX 8U /* controls of the host */
 
 typedef struct Plan {
     Decision *decisions; /* one for each guest of the snapshot, in its order */
@@ -48,8 +67,14 @@ typedef struct Plan {
      * claim is refused, or that are only observed, don't count. */
     uint64_t lacking_bytes;
     char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
+    HostDecision host[PLAN_HOST_MAX];
+    size_t n_host;
     PolicyNote notes[POLICY_NOTES_MAX];
     size_t n_notes, notes_total;
+    PolicyLog logs[POLICY_LOGS_MAX];
+    size_t n_logs, logs_total;
+    double *state,
+        *guest_state; /* after this cycle, as in PolicyOutput; owned; NULL: no policy, or no state */
     int policy_error; /* 0, or what policy_run() returned: then only the guard's own moves are planned */
 } Plan;
 
@@ -64,7 +89,8 @@ void plan_done(Plan *p);
 int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret);
 
 /* The second half of it: fits what a policy asked for (output; NULL: no policy; not looked at where
- * policy_error says that the policy failed) to the rules, whatever that is. origin: the policy's file.
+ * policy_error says that the policy failed) to the rules, whatever that is. files: the policy's, by their
+ * numbers, without folders; NULL: not known.
  *
  * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
  * hurting, reboot, below the floor, those in distress whose claim is refused, then the policy's in the order
@@ -77,5 +103,5 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * A guest that is above its full size, which was said or which it may grow above, comes down to it by itself:
  * by what it has free, and keeping keep_ratio of its size available, unless the host is below its pressure
  * mark. */
-int plan_apply(const Snapshot *s, const GuardConfig *c, const char *origin, const PolicyOutput *output,
+int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
                int policy_error, Plan *ret);

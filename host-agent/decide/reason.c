@@ -23,10 +23,10 @@ static void add_rule(Text *t, GuardRule rule)
 }
 
 /* " (balloon.policy:41)" */
-static void add_line(Text *t, const ReasonContext *x, unsigned line)
+static void add_line(Text *t, const char *file, unsigned line)
 {
     text_add(t, " (");
-    text_add_some(t, x->file ?: "policy", FILE_MAX);
+    text_add_some(t, file ?: "policy", FILE_MAX);
     text_addf(t, ":%u)", line);
 }
 
@@ -236,7 +236,7 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
     if (w->asked != GUARD_RULE_NONE)
         add_rule(t, w->asked);
     else {
-        add_line(t, x, d->line);
+        add_line(t, d->file, d->line);
         if (w->limited != GUARD_RULE_ROOM)
             add_clipped(t, g, d, w->clipped);
     }
@@ -378,13 +378,13 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
     } else if (note) {
         text_add(&t, "not moved: the policy skipped it: ");
         text_add_some(&t, note->text, WORDS_MAX);
-        add_line(&t, x, note->line);
+        add_line(&t, x->files ? x->files[note->file] : NULL, note->line);
     } else if (w->no_number) {
         text_add(&t, "not moved: the policy's target is no number");
-        add_line(&t, x, d->line);
+        add_line(&t, d->file, d->line);
     } else if (d->line > 0) {
         text_addf(&t, "stays at %s", SIZE(g->standing_bytes));
-        add_line(&t, x, d->line);
+        add_line(&t, d->file, d->line);
     } else
         add_idle(&t, x, g, d);
 }
@@ -562,7 +562,7 @@ void reason_summary(const ReasonContext *x, Plan *p)
         if (p->n_notes > 0) {
             text_add(&t, ": ");
             text_add_some(&t, p->notes[0].text, WORDS_MAX);
-            add_line(&t, x, p->notes[0].line);
+            add_line(&t, x->files ? x->files[p->notes[0].file] : NULL, p->notes[0].line);
         }
         text_add(&t, "; only the guard acts: ");
     } else if (x->situation == SITUATION_NO_POLICY)

@@ -40,8 +40,8 @@ typedef struct ReasonContext {
     const GuardConfig *config;
     Situation situation;
     Claims claims;
-    bool own_marks;   /* the marks are the policy's, not the usual ones */
-    const char *file; /* the policy's, without folders; NULL: none */
+    bool own_marks;           /* the marks are the policy's, not the usual ones */
+    const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 
 /* Sets d->reason; the rest of d is complete. note: what undid the guest's turn, or NULL. */

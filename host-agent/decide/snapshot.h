@@ -10,6 +10,7 @@
 
 #include "base/time-util.h"
 #include "policy/fields.h"
+#include "policy/series.h"
 
 typedef enum GuestMode {
     GUEST_MODE_AUTO,    /* decided and moved */
@@ -33,7 +34,7 @@ typedef enum GuestSource {
 const char *guest_source_to_string(GuestSource s);
 
 /* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
- * MOST and TARGET, which plan_make() sets in a copy of its own. */
+ * MOST, TARGET and what the members below say, which plan_make() sets in a copy of its own. */
 typedef struct SnapshotGuest {
     const char *uuid;
     const char *name;
@@ -74,11 +75,18 @@ typedef struct SnapshotGuest {
     uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
     bool entitled_full;    /* full was said in so many words: a guest above it is brought down to it */
     double shares;         /* 0: as ENTITLEMENT_SHARES */
+
+    /* For the policy: what it looks back at, and what it keeps of this guest (policy_states()); NULL: none
+     * yet. */
+    const SeriesSet *history;
+    const double *state;
 } SnapshotGuest;
 
 typedef struct Snapshot {
-    usec_t now_usec; /* CLOCK_MONOTONIC */
-    HostFields host; /* all but PENDING, which plan_make() works out */
+    usec_t now_usec;          /* CLOCK_MONOTONIC */
+    HostFields host;          /* all but PENDING and UPTIME, which plan_make() works out */
+    const SeriesSet *history; /* as of a guest */
+    const double *state;
     SnapshotGuest *guests;
     size_t n_guests;
 } Snapshot;

@@ -22,6 +22,11 @@ void describe_field(Dict *d, const FieldInfo *info, double value)
     case FIELD_UNIT_NUMBER:
         dict_real(d, info->name, value);
         break;
+    case FIELD_UNIT_RATE:
+        snprintf(key, sizeof(key), "%s_bytes_per_sec", info->name);
+        dict_real(d, key, value);
+        break;
+    case FIELD_UNIT_TEXT: /* told by other keys */
     case FIELD_UNIT_MAX:
     case FIELD_UNIT_INVALID:
         break;
@@ -110,7 +115,7 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
 
     dict_open(d, "policy");
     if (m->policy)
-        dict_text(d, "file", policy_origin(m->policy));
+        dict_text(d, "file", policy_name(m->policy));
     if (m->plan.policy_error < 0)
         dict_text(d, "error", strerror(-m->plan.policy_error));
     describe_notes(d, m);

@@ -134,7 +134,7 @@ static Policy *load(void)
     int r;
 
     snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
-    r = policy_load_file(path, &d, &p);
+    r = policy_load_files((const char *[]){path}, 1, &d, &p, NULL);
     if (r < 0)
         fprintf(stderr, "%s: %s\n", path, d.text ?: strerror(-r));
     policy_diagnostics_done(&d);

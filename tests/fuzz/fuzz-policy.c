@@ -61,7 +61,7 @@ static void check_output(int r, const PolicyOutput *o)
             continue;
         }
         assert(r == 0);
-        assert(a->target_bytes >= 0 && a->target_bytes <= 0x1p53);
+        assert(a->value >= 0 && a->value <= 0x1p53);
         assert(!a->because || (a->because[0] && strlen(a->because) <= 60));
         assert(a->order >= 1 && a->order <= N_GUESTS && !orders[a->order - 1]);
         orders[a->order - 1] = true;
@@ -91,7 +91,7 @@ static void evaluate(const Policy *p, unsigned variant)
     assert(policy_run(p, &input, &again) == r);
     check_output(r, &again);
     for (size_t i = 0; i < N_GUESTS; i++) {
-        assert(assignments[0][i].target_bytes == assignments[1][i].target_bytes);
+        assert(assignments[0][i].value == assignments[1][i].value);
         assert(assignments[0][i].line == assignments[1][i].line);
         assert(assignments[0][i].order == assignments[1][i].order);
     }

@@ -261,7 +261,7 @@ int ballast_init(Ballast *b, SimWorld *w, const char *policy)
     r = config_new(&b->manager.config);
     if (r < 0)
         return r;
-    return policy_load_file(policy, NULL, &b->manager.policy);
+    return policy_load_files((const char *[]){policy}, 1, NULL, &b->manager.policy, NULL);
 }
 
 void ballast_done(Ballast *b)

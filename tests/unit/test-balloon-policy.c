@@ -22,7 +22,7 @@ static Policy *load_shipped(void)
     char path[4096];
 
     (void) snprintf(path, sizeof(path), "%s/policy/balloon.policy", getenv("BALLAST_SOURCE"));
-    ck_assert_msg(policy_load_file(path, &d, &p) == 0, "%s", d.text);
+    ck_assert_msg(policy_load_files((const char *[]){path}, 1, &d, &p, NULL) == 0, "%s", d.text);
     return p;
 }
 
@@ -360,13 +360,13 @@ START_TEST(test_case)
         const PolicyAssignment *a = &assignments[i];
 
         if (t->target == 0) {
-            ck_assert_msg(a->line == 0, "%s: guest %zu: %.3f GiB (%s)", cases[_i].what, i,
-                          a->target_bytes / GIB, a->because);
+            ck_assert_msg(a->line == 0, "%s: guest %zu: %.3f GiB (%s)", cases[_i].what, i, a->value / GIB,
+                          a->because);
             continue;
         }
         ck_assert_msg(a->line > 0, "%s: guest %zu: no target", cases[_i].what, i);
-        ck_assert_msg(fabs(a->target_bytes / GIB - t->target) < 1e-6, "%s: guest %zu: %.3f GiB (%s)",
-                      cases[_i].what, i, a->target_bytes / GIB, a->because);
+        ck_assert_msg(fabs(a->value / GIB - t->target) < 1e-6, "%s: guest %zu: %.3f GiB (%s)", cases[_i].what,
+                      i, a->value / GIB, a->because);
         ck_assert_msg(strcmp(a->because, t->because) == 0, "%s: guest %zu: %s", cases[_i].what, i,
                       a->because);
     }
@@ -460,7 +460,7 @@ START_TEST(test_rho)
             guest_set(&fields, GUEST_FIELD_SHARES, table[i].shares);
         ck_assert_int_eq(policy_run(p, &input, &output), 0);
         ck_assert_uint_eq(output.notes_total, 0);
-        ck_assert_double_eq_tol(GIB / assignment.target_bytes, table[i].rho, table[i].rho * 1e-12);
+        ck_assert_double_eq_tol(GIB / assignment.value, table[i].rho, table[i].rho * 1e-12);
     }
 }
 END_TEST
@@ -539,7 +539,7 @@ START_TEST(test_random_order)
 
         for (size_t i = 0; i < GUESTS_MAX; i++) {
             double can = can_give_free(&fields[i]);
-            double gave = assignments[i].line > 0 ? 10.0 * GIB - assignments[i].target_bytes : 0;
+            double gave = assignments[i].line > 0 ? 10.0 * GIB - assignments[i].value : 0;
 
             given += gave;
             any_left = any_left || (can >= smallest && gave < can - 1);
@@ -551,8 +551,7 @@ START_TEST(test_random_order)
                 double more = can_give_free(&fields[j]);
 
                 if (gives_before(&fields[j], &fields[i]) && more >= smallest)
-                    ck_assert_msg(assignments[j].line > 0 &&
-                                      10.0 * GIB - assignments[j].target_bytes > more - 1,
+                    ck_assert_msg(assignments[j].line > 0 && 10.0 * GIB - assignments[j].value > more - 1,
                                   "guest %zu gave, but guest %zu comes first", i, j);
             }
         }

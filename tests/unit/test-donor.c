@@ -388,7 +388,7 @@ static Policy *load_shipped(void)
     Policy *p = NULL;
 
     snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
-    ck_assert_int_eq(policy_load_file(path, NULL, &p), 0);
+    ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, NULL, &p, NULL), 0);
     return p;
 }
 

@@ -273,11 +273,11 @@ START_TEST(test_any_assignment)
         random_world(&r, &w);
         for (size_t i = 0; i < w.s.n_guests; i++)
             if (!one_in(&r, 5))
-                assignments[i] = (PolicyAssignment){.target_bytes = random_ask(&r, w.guests + i),
+                assignments[i] = (PolicyAssignment){.value = random_ask(&r, w.guests + i),
                                                     .line = 1 + (unsigned) random_below(&r, 99),
                                                     .order = (unsigned) random_below(&r, 14)};
-        if (plan_apply(&w.s, &config, "x", &output, 0, &p) < 0 ||
-            plan_apply(&w.s, &config, "x", &output, 0, &again) < 0)
+        if (plan_apply(&w.s, &config, (const char *[]){"x"}, &output, 0, &p) < 0 ||
+            plan_apply(&w.s, &config, (const char *[]){"x"}, &output, 0, &again) < 0)
             ck_abort_msg("no memory");
         check_plan(&w.s, &p, seed, "any assignment");
         if (!is_same(&p, &again))
@@ -304,7 +304,7 @@ static Policy *load_shipped(void)
     Policy *p = NULL;
 
     snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
-    if (policy_load_file(path, &d, &p) < 0)
+    if (policy_load_files((const char *[]){path}, 1, &d, &p, NULL) < 0)
         ck_abort_msg("%s: %s", path, d.text ?: "can't be read");
     policy_diagnostics_done(&d);
     return p;

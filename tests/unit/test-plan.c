@@ -624,11 +624,11 @@ START_TEST(test_odd_numbers)
     fixture_size(&g, 1536 * MIB);
     g.shrink_rate = 10.0 * (double) GIB;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        PolicyAssignment a = {.target_bytes = table[i].asked, .line = 7, .order = 1};
+        PolicyAssignment a = {.value = table[i].asked, .line = 7, .order = 1};
         PolicyOutput output = {.assignments = &a, .marks = {NAN, INFINITY, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
-        ck_assert_int_eq(plan_apply(&s, &config, "dir/x.policy", &output, 0, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x.policy"}, &output, 0, &p), 0);
         ck_assert_msg(p.decisions[0].target_bytes == table[i].target, "%g: %" PRIu64 " KiB", table[i].asked,
                       p.decisions[0].target_bytes / KIB);
         if (isnan(table[i].asked))
@@ -720,7 +720,7 @@ START_TEST(test_long_words)
 
     for (size_t n = 1; n < 400; n++) {
         char because[2048] = "", origin[2048] = "/etc/";
-        PolicyAssignment a = {.target_bytes = 1, .line = 4000000000U, .order = 1, .because = because};
+        PolicyAssignment a = {.value = 1, .line = 4000000000U, .order = 1, .because = because};
         PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
@@ -729,7 +729,7 @@ START_TEST(test_long_words)
             strcat(origin, i % 2 ? "😀" : "x");
         }
         g.mode = n % 2 ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
-        ck_assert_int_eq(plan_apply(&s, &config, origin, &output, 0, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){origin}, &output, 0, &p), 0);
         ck_assert(strlen(p.decisions[0].reason) < DECISION_REASON_MAX);
         ck_assert_msg(is_utf8(p.decisions[0].reason), "%s", p.decisions[0].reason);
         /* The rule survives whatever the policy's words are. */
@@ -740,7 +740,7 @@ START_TEST(test_long_words)
         output.n_notes = output.notes_total = 1;
         snprintf(output.notes[0].text, sizeof output.notes[0].text, "%.99s", because);
         plan_done(&p);
-        ck_assert_int_eq(plan_apply(&s, &config, origin, &output, -ECANCELED, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){origin}, &output, -ECANCELED, &p), 0);
         g.distress = false;
     }
 }
@@ -751,14 +751,14 @@ START_TEST(test_failed_assignments)
 {
     SnapshotGuest g = fixture_guest();
     Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
-    PolicyAssignment a = {.target_bytes = 1.9 * (double) GIB, .line = 1, .order = 1};
+    PolicyAssignment a = {.value = 1.9 * (double) GIB, .line = 1, .order = 1};
     PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
     _cleanup_(plan_done) Plan p = {};
 
-    ck_assert_int_eq(plan_apply(&s, &config, "x", &output, -ECANCELED, &p), 0);
+    ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, -ECANCELED, &p), 0);
     ck_assert(!p.decisions[0].send);
     plan_done(&p);
-    ck_assert_int_eq(plan_apply(&s, &config, "x", &output, 0, &p), 0);
+    ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, 0, &p), 0);
     ck_assert(p.decisions[0].send);
 }
 END_TEST

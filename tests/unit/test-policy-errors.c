@@ -308,19 +308,19 @@ START_TEST(test_file)
     char path[4096];
 
     fixture_path(path, sizeof(path), "nowhere.policy");
-    ck_assert_int_eq(policy_load_file(path, &d, &p), -ENOENT);
+    ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, &d, &p, NULL), -ENOENT);
     fixture_path(path, sizeof(path), ".");
-    ck_assert_int_eq(policy_load_file(path, &d, &p), -EISDIR);
-    ck_assert_int_eq(policy_load_file("/dev/zero", &d, &p), -EFBIG);
+    ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, &d, &p, NULL), -EISDIR);
+    ck_assert_int_eq(policy_load_files((const char *[]){"/dev/zero"}, 1, &d, &p, NULL), -EFBIG);
     ck_assert_ptr_null(d.text);
 
     /* messages of several files gather */
     fixture_path(path, sizeof(path), "division.policy");
-    ck_assert_int_eq(policy_load_file(path, &d, &p), -EINVAL);
+    ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, &d, &p, NULL), -EINVAL);
     ck_assert_uint_eq(d.count, 1);
     ck_assert(strncmp(d.text, path, strlen(path)) == 0);
     fixture_path(path, sizeof(path), "braces.policy");
-    ck_assert_int_eq(policy_load_file(path, &d, &p), -EINVAL);
+    ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, &d, &p, NULL), -EINVAL);
     ck_assert_uint_eq(d.count, 3);
     ck_assert_ptr_nonnull(strstr(d.text, "division by zero"));
     ck_assert_ptr_nonnull(strstr(d.text, "there is no '}' to this '{'"));

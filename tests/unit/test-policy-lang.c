@@ -77,7 +77,7 @@ static int world_run(World *w, const char *text)
 
 static double target(const World *w, size_t guest)
 {
-    return w->assignments[guest].line > 0 ? w->assignments[guest].target_bytes : NAN;
+    return w->assignments[guest].line > 0 ? w->assignments[guest].value : NAN;
 }
 
 /* Numbers and booleans are shown through a mark, which is bytes. */
@@ -284,7 +284,7 @@ START_TEST(test_assignment_tells_line_reason_and_order)
     world_init(&w);
     input = (PolicyInput){.host = &w.host, .guests = w.guests, .n_guests = N_GUESTS};
     ck_assert_int_eq(policy_run(p, &input, &w.output), 0);
-    ck_assert_str_eq(policy_origin(p), "test.policy");
+    ck_assert_str_eq(policy_name(p), "test.policy");
 
     ck_assert_double_eq(target(&w, A), 5.0 * GIB); /* reads what was assigned before */
     ck_assert_uint_eq(w.assignments[A].line, 8);
@@ -495,7 +495,7 @@ START_TEST(test_many_and_none)
     ck_assert_uint_eq(output.n_notes, POLICY_NOTES_MAX);
     for (size_t i = 0; i < POLICY_NOTES_MAX; i++)
         ck_assert_uint_eq(output.notes[i].guest, i);
-    ck_assert_double_eq(assignments[50].target_bytes, 5);
+    ck_assert_double_eq(assignments[50].value, 5);
 
     input = (PolicyInput){.host = &host};
     output.assignments = NULL;
@@ -539,7 +539,7 @@ START_TEST(test_mom)
     char path[4096];
 
     (void) snprintf(path, sizeof(path), "%s/tests/fixtures/mom.policy", getenv("BALLAST_SOURCE"));
-    ck_assert_msg(policy_load_file(path, &d, &p) == 0, "%s", d.text);
+    ck_assert_msg(policy_load_files((const char *[]){path}, 1, &d, &p, NULL) == 0, "%s", d.text);
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         PolicyAssignment assignment;
         PolicyOutput output = {.assignments = &assignment};
@@ -559,7 +559,7 @@ START_TEST(test_mom)
         if (isnan(table[i].target))
             ck_assert_uint_eq(assignment.line, 0);
         else
-            ck_assert_double_eq_tol(assignment.target_bytes / 1024, table[i].target, 0.1);
+            ck_assert_double_eq_tol(assignment.value / 1024, table[i].target, 0.1);
     }
 }
 END_TEST

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The history of a few stats, as a policy looks at it: avg(g.free, 30s). Kept only of the stats that the
+ * policy in force needs. Pure: time is an argument. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+#include "base/time-util.h"
+#include "policy/fields.h"
+
+/* A stat of which a policy needs history, and how much. */
+typedef struct SeriesNeed {
+    bool host;   /* else of each guest */
+    int field;   /* HostField or GuestField */
+    usec_t usec; /* the longest window */
+} SeriesNeed;
+
+/* Values kept of one stat. A value is added when so much of the window has passed since the one before that
+ * the longest window fits: 30 s are looked at in steps of a quarter of a second, 10 min in steps of 5 s. */
+#define SERIES_POINTS_MAX 128U
+
+typedef struct Point {
+    usec_t at_usec;
+    double value;
+} Point;
+
+typedef struct Series {
+    SeriesNeed need;
+    unsigned next, count; /* a ring */
+    Point points[SERIES_POINTS_MAX];
+} Series;
+
+/* Those of one guest, or of the host. */
+typedef struct SeriesSet {
+    Series *series;
+    size_t n;
+} SeriesSet;
+
+void series_set_done(SeriesSet *s);
+/* Keeps the series that are needed further and forgets the others. needs: of any kind, those of host (or not)
+ * count. 0 or -ENOMEM, then nothing changed. */
+int series_set_fit(SeriesSet *s, const SeriesNeed *needs, size_t n, bool host);
+/* The guest booted: counters begin anew. */
+void series_set_clear(SeriesSet *s);
+/* Adds the present values: a stat that is missing adds nothing. A clock that goes back begins anew. */
+void series_set_add_host(SeriesSet *s, usec_t now_usec, const HostFields *h);
+void series_set_add_guest(SeriesSet *s, usec_t now_usec, const GuestFields *g);
+/* The series of a stat; NULL: none is kept. */
+const Series *series_set_find(const SeriesSet *s, int field);
+
+typedef enum SeriesFunction { SERIES_AVG, SERIES_MIN, SERIES_MAX, SERIES_RATE } SeriesFunction;
+
+/* A function over the values at now − window … now, where a window that is longer than what is known works
+ * with what is. s may be NULL; present: the value now, NAN where the stat is missing, counts as one at now.
+ *   AVG   the mean of the values
+ *   RATE  (last − first) / seconds between; of a counter that went back, from where it last did so
+ * Returns NAN where there is no value; RATE also where there are not two that are 0.1 s apart. */
+double series_function(const Series *s, SeriesFunction f, usec_t now_usec, usec_t window_usec, double present,
+                       bool counter);
