@@ -8,13 +8,16 @@
 #include "policy/diagnostics.h"
 #include "policy/fields.h"
 
-/* What a value is. Numbers are ratios and counts; the next four carry their unit. */
+/* What a value is. Numbers are ratios and counts; the next three carry their unit. A rate is bytes per µs
+ * inside, as a duration is µs: so arithmetic needs no factor, whatever the kinds, and one code of a function
+ * does for all the kinds that it is called with. Only what makes a rate (rate()), shows or keeps one has to
+ * multiply or divide by 10^6. */
 typedef enum Kind {
     KIND_ANY, /* not known: an error was told, or a function is looked at without a call. Fits everything */
     KIND_NUMBER,
     KIND_BYTES,
     KIND_DURATION,
-    KIND_RATE, /* bytes per second */
+    KIND_RATE, /* "bytes per second" */
     KIND_BOOLEAN,
     KIND_TEXT,
     KIND_GUEST, /* a loop's guest, only to be handed to a function */
@@ -117,7 +120,8 @@ typedef enum ExprType {
     EXPR_UNARY,
     EXPR_BINARY,
     EXPR_IF,
-    EXPR_DEFAULT,   /* value ?? default: the default where a stat that the value needs is missing */
+    EXPR_DEFAULT,   /* a ?? b: b where a stat that a needs is missing. a is anything but a literal, a variable
+                       or a parameter, which are never missing */
     EXPR_TEXT,      /* "auto" */
     EXPR_AGGREGATE, /* sum(g.free for g in guests where g.free > 0B) */
 } ExprType;
@@ -165,7 +169,10 @@ struct Expr {
     int index;            /* FIELD: HostField or GuestField once looked up; -1 before */
     bool host;            /* FIELD: of the host */
     double value;         /* LITERAL */
-    Kind kind;            /* LITERAL */
+    Kind kind;     /* what it was found to be; in a function's body: in the last call that was checked */
+    Kind compares; /* BINARY EQ, NE: KIND_TEXT between texts, another kind between others; KIND_ANY in a
+                      function that is never called. One of a function doesn't compare texts in one call
+                      and numbers in another: that is an error */
 };
 
 /* One of the values that a loop's guests are ordered by. */
@@ -203,6 +210,7 @@ struct Statement {
     Expr *expr;          /* value, condition, function's body */
     const char *because; /* in the source, or NULL */
     size_t because_length;
+    Position because_at;
     Expr *where;                 /* FOR; may be NULL */
     Key *by;                     /* FOR; may be NULL */
     Statement *body, *otherwise; /* IF, FOR */
