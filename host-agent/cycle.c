@@ -230,7 +230,8 @@ static int take_snapshot(Manager *m, usec_t now, Snapshot *ret)
         guest_settle(m->guests[i], now);
         guest_snapshot(m->guests[i], now, &guests[i]);
     }
-    *ret = (Snapshot){.now_usec = now, .host = m->host, .guests = guests, .n_guests = m->n_guests};
+    *ret = (Snapshot){
+        .now_usec = now, .mode = m->mode, .host = m->host, .guests = guests, .n_guests = m->n_guests};
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/donor.h"
 #include "host-agent/decide/entitlement.h"
+#include "host-agent/decide/host.h"
 
 static const char *const pressure_names[HOST_PRESSURE_MAX] = {
     [HOST_PRESSURE_NONE] = "none",
@@ -386,6 +387,8 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
         reason_decision(&x, s->guests + i, wishes + i, note_for(&p, i), p.decisions + i);
     }
     reason_summary(&x, &p);
+    if (output && policy_error >= 0)
+        p.n_host = host_decide(&s->host, output, files, s->mode, p.host);
 
     *ret = p;
     p = (Plan){};
@@ -507,6 +510,16 @@ static void explain(const Evaluation *e, bool observed, const Snapshot *s, Plan 
     }
 }
 
+static void explain_host(const Evaluation *e, const PolicyOutput *output, Plan *p)
+{
+    for (size_t i = 0; i < p->n_host; i++) {
+        HostDecision *d = p->host + i;
+
+        d->n_reads = policy_reads(e->policy, &e->input, SIZE_MAX, output->host + d->control, d->reads,
+                                  DECISION_READS_MAX);
+    }
+}
+
 /* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
  * that, they have nothing assigned. */
 static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
@@ -565,6 +578,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
         return r;
     explain(&e, false, s, ret);
     explain(&e, true, s, ret);
+    explain_host(&e, &output, ret);
     ret->state = TAKE_PTR(e.state);
     ret->guest_state = TAKE_PTR(e.guest_state);
     return 0;

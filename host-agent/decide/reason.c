@@ -5,10 +5,8 @@
 
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
-#include "host-agent/decide/text.h"
 
-/* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */
-#define WORDS_MAX      100
+/* Of what others are called, in bytes; see REASON_WORDS_MAX. */
 #define FILE_MAX       40
 #define SHOWN_NAME_MAX 40
 
@@ -22,8 +20,7 @@ static void add_rule(Text *t, GuardRule rule)
     text_add(t, ")");
 }
 
-/* " (balloon.policy:41)" */
-static void add_line(Text *t, const char *file, unsigned line)
+void reason_add_line(Text *t, const char *file, unsigned line)
 {
     text_add(t, " (");
     text_add_some(t, file ?: "policy", FILE_MAX);
@@ -69,10 +66,10 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         break;
     case GUARD_RULE_PINNED:
         text_add(t, "a balloon would free nothing: ");
-        text_add_some(t, g->pinned ?: g->barren, WORDS_MAX);
+        text_add_some(t, g->pinned ?: g->barren, REASON_WORDS_MAX);
         break;
     case GUARD_RULE_BUSY:
-        text_add_some(t, g->busy, WORDS_MAX);
+        text_add_some(t, g->busy, REASON_WORDS_MAX);
         break;
     case GUARD_RULE_STALE:
         add_stale(t, g);
@@ -194,7 +191,7 @@ static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 
     if (g->claim_refused) {
         text_add(t, "nothing is taken from others: ");
-        text_add_some(t, g->claim_refused, WORDS_MAX);
+        text_add_some(t, g->claim_refused, REASON_WORDS_MAX);
     } else if (c->coming_bytes == 0)
         text_add(t, c->donors > 0 ? "what others give the host needs first"
                                   : "no other guest has any to spare now");
@@ -229,14 +226,14 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
     else if (w->asked == GUARD_RULE_CEILING)
         text_addf(t, "comes down to its full size of %s", SIZE(guard_full(g)));
     else if (d->because)
-        text_add_some(t, d->because, WORDS_MAX);
+        text_add_some(t, d->because, REASON_WORDS_MAX);
     else
         text_add(t, grows ? "grown by the policy" : "shrunk by the policy");
 
     if (w->asked != GUARD_RULE_NONE)
         add_rule(t, w->asked);
     else {
-        add_line(t, d->file, d->line);
+        reason_add_line(t, d->file, d->line);
         if (w->limited != GUARD_RULE_ROOM)
             add_clipped(t, g, d, w->clipped);
     }
@@ -377,14 +374,14 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         add_rule(&t, GUARD_RULE_CEILING);
     } else if (note) {
         text_add(&t, "not moved: the policy skipped it: ");
-        text_add_some(&t, note->text, WORDS_MAX);
-        add_line(&t, x->files ? x->files[note->file] : NULL, note->line);
+        text_add_some(&t, note->text, REASON_WORDS_MAX);
+        reason_add_line(&t, x->files ? x->files[note->file] : NULL, note->line);
     } else if (w->no_number) {
         text_add(&t, "not moved: the policy's target is no number");
-        add_line(&t, d->file, d->line);
+        reason_add_line(&t, d->file, d->line);
     } else if (d->line > 0) {
         text_addf(&t, "stays at %s", SIZE(g->standing_bytes));
-        add_line(&t, d->file, d->line);
+        reason_add_line(&t, d->file, d->line);
     } else
         add_idle(&t, x, g, d);
 }
@@ -561,8 +558,8 @@ void reason_summary(const ReasonContext *x, Plan *p)
         text_add(&t, "the policy failed");
         if (p->n_notes > 0) {
             text_add(&t, ": ");
-            text_add_some(&t, p->notes[0].text, WORDS_MAX);
-            add_line(&t, x->files ? x->files[p->notes[0].file] : NULL, p->notes[0].line);
+            text_add_some(&t, p->notes[0].text, REASON_WORDS_MAX);
+            reason_add_line(&t, x->files ? x->files[p->notes[0].file] : NULL, p->notes[0].line);
         }
         text_add(&t, "; only the guard acts: ");
     } else if (x->situation == SITUATION_NO_POLICY)

@@ -4,6 +4,10 @@
 /* The words for what was decided. Internal to decide/. */
 
 #include "host-agent/decide/plan.h"
+#include "host-agent/decide/text.h"
+
+/* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */
+#define REASON_WORDS_MAX 100
 
 /* What a decision came from. */
 typedef struct Wish {
@@ -47,5 +51,7 @@ typedef struct ReasonContext {
 /* Sets d->reason; the rest of d is complete. note: what undid the guest's turn, or NULL. */
 void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,
                      Decision *d);
+/* " (balloon.policy:41)" */
+void reason_add_line(Text *t, const char *file, unsigned line);
 /* Sets p->summary; the rest of p is complete. */
 void reason_summary(const ReasonContext *x, Plan *p);

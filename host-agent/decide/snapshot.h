@@ -84,6 +84,7 @@ typedef struct SnapshotGuest {
 
 typedef struct Snapshot {
     usec_t now_usec;          /* CLOCK_MONOTONIC */
+    GuestMode mode;           /* the daemon's, for what is the host's: AUTO or OBSERVE */
     HostFields host;          /* all but PENDING and UPTIME, which plan_make() works out */
     const SeriesSet *history; /* as of a guest */
     const double *state;
