@@ -84,9 +84,21 @@ static int parse_TEXT(const Setting *s, const char *text, void *member)
     return 0;
 }
 
-static int parse_PATH(const Setting *s, const char *text, void *member)
+/* A name alone, or an absolute path: what "my/x.policy" is relative to nobody would know. */
+static int parse_FILES(const Setting *s, const char *text, void *member)
 {
-    return *text && *text != '/' ? -EINVAL : parse_TEXT(s, text, member);
+    const char *p = text + strspn(text, " \t");
+
+    if (!*p)
+        return -EINVAL;
+    for (; *p; p += strspn(p, " \t")) {
+        size_t length = strcspn(p, " \t");
+
+        if (*p != '/' && memchr(p, '/', length))
+            return -EINVAL;
+        p += length;
+    }
+    return parse_TEXT(s, text, member);
 }
 
 /* "system" is a path, too, like any other to the parser. */
@@ -212,7 +224,7 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 #define MEMBER_ON_STOP       OnStop
 #define MEMBER_LOG_LEVEL     int
 #define MEMBER_TEXT          char *
-#define MEMBER_PATH          char *
+#define MEMBER_FILES         char *
 #define MEMBER_SCOPE         char *
 #define MEMBER_DURATION      usec_t
 #define MEMBER_SECONDS       usec_t
@@ -225,7 +237,7 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 #define TAKES_ON_STOP       "keep or release"
 #define TAKES_LOG_LEVEL     "error, warning, notice, info or debug"
 #define TAKES_TEXT          "text"
-#define TAKES_PATH          "an absolute path"
+#define TAKES_FILES         "absolute paths, or names of installed policies, separated by blanks"
 #define TAKES_SCOPE         "'system', or the path of a memory cgroup such as machine.slice"
 #define TAKES_DURATION      "a time"
 #define TAKES_SECONDS       "a time in whole seconds"

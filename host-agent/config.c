@@ -72,7 +72,7 @@ Config *config_free(Config *c)
     if (!c)
         return NULL;
     free(c->connect);
-    free(c->policy_file);
+    free(c->policy_files);
     free(c->scope);
     for (size_t i = 0; i < c->n_guests; i++)
         free(c->guests[i].pattern);

@@ -31,7 +31,7 @@ typedef struct Config {
     usec_t interval_usec;
     int log_level;
     SizeOrRatio reserve;
-    char *policy_file;
+    char *policy_files; /* names and paths, separated by blanks */
     OnStop on_stop;
     usec_t stats_period_usec;
     double floor_ratio;

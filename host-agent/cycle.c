@@ -230,8 +230,13 @@ static int take_snapshot(Manager *m, usec_t now, Snapshot *ret)
         guest_settle(m->guests[i], now);
         guest_snapshot(m->guests[i], now, &guests[i]);
     }
-    *ret = (Snapshot){
-        .now_usec = now, .mode = m->mode, .host = m->host, .guests = guests, .n_guests = m->n_guests};
+    *ret = (Snapshot){.now_usec = now,
+                      .mode = m->mode,
+                      .host = m->host,
+                      .history = &m->keep.history,
+                      .state = m->keep.state,
+                      .guests = guests,
+                      .n_guests = m->n_guests};
     return 0;
 }
 
@@ -310,6 +315,37 @@ static void tell_notes(Manager *m, const Snapshot *s)
     m->notes_told = p->notes_total;
 }
 
+/* The policy's log(). */
+static void tell_logs(const Manager *m, const Snapshot *s)
+{
+    const Plan *p = &m->plan;
+
+    for (size_t i = 0; i < p->n_logs; i++) {
+        const PolicyLog *l = &p->logs[i];
+        bool named = l->guest < s->n_guests;
+
+        log_info("%s:%u: %s%s%s", policy_file(m->policy, l->file).origin, l->line,
+                 named ? s->guests[l->guest].name : "", named ? ": " : "", l->text);
+    }
+    if (p->logs_total > p->n_logs)
+        log_info("%s: %zu more lines of log() in this cycle", policy_name(m->policy),
+                 p->logs_total - p->n_logs);
+}
+
+/* What the policy needs in the next cycle. */
+static void keep(Manager *m, const Snapshot *s)
+{
+    HostFields host;
+
+    if (!m->policy)
+        return;
+    policy_keep_state(&m->keep, true, m->policy, m->plan.state);
+    plan_host_fields(s, &host);
+    series_set_add_host(&m->keep.history, s->now_usec, &host);
+    for (size_t i = 0; i < s->n_guests; i++)
+        guest_keep(m->guests[i], m->policy, s, i, &m->plan);
+}
+
 void manager_cycle(Manager *m)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
@@ -329,6 +365,8 @@ void manager_cycle(Manager *m)
     m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     if (r >= 0) {
         tell_notes(m, &s);
+        tell_logs(m, &s);
+        keep(m, &s);
         /* What others release for a guest in distress is passed on as it comes. */
         if (apply(m, &s, lacked) && m->plan.lacking_bytes > 0)
             manager_wake_in(m, CYCLE_FEED_USEC);

@@ -101,6 +101,11 @@ int guest_new(Manager *m, const DomainInfo *info, usec_t now_usec, Guest **ret)
     g->manager = m;
     g->seen_usec = g->boot_usec = now_usec;
     g->strain = g->strain_before = STRAIN_NONE;
+    if (m->policy) {
+        r = policy_keep_copy(&g->keep, false, &(PolicyKeep){}, m->policy, NULL);
+        if (r < 0)
+            return r;
+    }
     r = link_new(&link_handlers, g, &g->link);
     if (r < 0)
         return r;
@@ -115,6 +120,7 @@ Guest *guest_free(Guest *g)
         return NULL;
     entitle_done(g, -ENOENT, "it is gone");
     link_free(g->link);
+    policy_keep_done(&g->keep);
     free(g);
     return NULL;
 }
@@ -166,6 +172,8 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     history_clear(&g->history);
     memset(g->newest, 0, sizeof(g->newest));
     balloon_reset(&g->balloon);
+    if (g->manager->policy)
+        policy_keep_reset(&g->keep, false, g->manager->policy);
     manager_wake(g->manager);
 }
 
@@ -524,6 +532,8 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .spared = need_spares(&g->need, now_usec),
         .needed_bytes = need_bytes(&g->need, now_usec),
         .claim_refused = guest_in_distress(g, now_usec) ? guest_claim_refused(g, now_usec) : NULL,
+        .history = &g->keep.history,
+        .state = g->keep.state,
     };
     sample_fields(s,
                   &(SampleHost){
@@ -536,4 +546,19 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                   &ret->fields);
     if (!isnan(g->strain.stall))
         guest_set(&ret->fields, GUEST_FIELD_STALL, g->strain.stall);
+}
+
+void guest_keep(Guest *g, const Policy *policy, const Snapshot *s, size_t i, const Plan *p)
+{
+    size_t n_states;
+
+    (void) policy_states(policy, false, &n_states);
+    if (p->guest_state)
+        policy_keep_state(&g->keep, false, policy, p->guest_state + i * n_states);
+    if (g->keep.history.n > 0) {
+        GuestFields fields;
+
+        plan_guest_fields(&s->guests[i], &p->decisions[i].bounds, &fields);
+        series_set_add_guest(&g->keep.history, s->now_usec, &fields);
+    }
 }

@@ -13,6 +13,7 @@
 #include "host-agent/sense/sample.h"
 #include "host-agent/sense/strain.h"
 #include "host-agent/sense/yield.h"
+#include "policy/keep.h"
 
 typedef struct Manager Manager;
 
@@ -120,6 +121,7 @@ typedef struct Guest {
     struct Entitling
         *entitling; /* a call on the bus that sets its entitlement (show/entitle.h); NULL: none */
 
+    PolicyKeep keep;   /* for the policy */
     Decision decision; /* of the last cycle */
     bool decided;      /* there was one */
     uint64_t told;     /* what was last logged of it, as a key */
@@ -187,3 +189,5 @@ bool guest_is_moving(const Guest *g, usec_t now_usec);
 GuestMode guest_mode(const Guest *g);
 /* The guest as a decision sees it. */
 void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret);
+/* After a cycle, in whose snapshot it was the i-th: keeps for the policy what that needs in the next. */
+void guest_keep(Guest *g, const Policy *policy, const Snapshot *s, size_t i, const Plan *p);

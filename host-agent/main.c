@@ -16,7 +16,8 @@ static void help(FILE *f)
         "  -c, --connect URI     libvirt to connect to (default: qemu:///system, or qemu:///session with\n"
         "                        --session)\n"
         "      --config FILE     configuration (default: " BALLAST_CONFIG_FILE ")\n"
-        "      --policy FILE     policy (default: as the configuration says, else " BALLAST_POLICY_FILE ")\n"
+        "      --policy FILE     policy (default: as the configuration says, else " BALLAST_POLICY_DIR "/\n"
+        "                        balloon.policy); several of these run together, in this order\n"
         "  -m, --mode MODE       observe: decide and tell, move nothing (the default); auto: move balloons\n"
         "      --session         use the session bus and qemu:///session (the default unless root)\n"
         "      --system          use the system bus and qemu:///system (the default for root)\n"
@@ -74,7 +75,9 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
             o->config_path = optarg;
             break;
         case ARG_POLICY:
-            o->policy_path = optarg;
+            if (o->n_policy_paths == POLICY_FILES_MAX)
+                return bad_usage("--policy", optarg, "there are too many of them");
+            o->policy_paths[o->n_policy_paths++] = optarg;
             break;
         case 'm':
             o->mode = guest_mode_from_string(optarg);

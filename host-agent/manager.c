@@ -55,27 +55,6 @@ static int load_config(const ManagerOptions *o, Config **ret, char **ret_path)
     return 0;
 }
 
-static int load_policy(const ManagerOptions *o, const Config *c, Policy **ret)
-{
-    const char *path = o->policy_path                        ? o->policy_path
-                       : c->policy_file && c->policy_file[0] ? c->policy_file
-                                                             : BALLAST_POLICY_FILE;
-    PolicyDiagnostics d = {};
-    int r;
-
-    r = policy_load_files(&path, 1, &d, ret, NULL);
-    if (r == -EINVAL && d.text) {
-        char *line, *rest = d.text;
-
-        while ((line = strsep(&rest, "\n")))
-            if (line[0])
-                log_error("%s", line);
-    } else if (r < 0)
-        log_error_errno(-r, "Cannot load the policy %s: %m", path);
-    policy_diagnostics_done(&d);
-    return r;
-}
-
 /* *ret is NULL for the whole host. */
 static int load_scope(const ManagerOptions *o, const Config *c, Cgroup **ret)
 {
@@ -109,7 +88,7 @@ int manager_check(const ManagerOptions *options)
     _cleanup_(config_freep) Config *c = NULL;
     _cleanup_(policy_freep) Policy *p = NULL;
     _cleanup_(cgroup_freep) Cgroup *scope = NULL;
-    _cleanup_free_ char *path = NULL;
+    _cleanup_free_ char *path = NULL, *origin = NULL;
     int r;
 
     r = load_config(options, &c, &path);
@@ -117,7 +96,7 @@ int manager_check(const ManagerOptions *options)
         r = load_scope(options, c, &scope);
     if (r < 0)
         return r;
-    r = load_policy(options, c, &p);
+    r = policies_read(options, c, path, &p, &origin);
     if (r < 0)
         return r;
     printf("configuration %s: good\npolicy %s: good\n", path ? path : "(defaults)", policy_name(p));
@@ -304,6 +283,8 @@ static const char *default_uri(const Manager *m)
 int manager_new(const ManagerOptions *options, Manager **ret)
 {
     _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(Manager));
+    _cleanup_(policy_freep) Policy *policy = NULL;
+    _cleanup_free_ char *origin = NULL;
     int r;
 
     if (!m)
@@ -319,7 +300,9 @@ int manager_new(const ManagerOptions *options, Manager **ret)
     log_set_level(options->log_level >= 0 ? options->log_level : m->config->log_level);
     r = load_scope(options, m->config, &m->scope);
     if (r >= 0)
-        r = load_policy(options, m->config, &m->policy);
+        r = policies_read(options, m->config, m->config_path, &policy, &origin);
+    if (r >= 0)
+        r = policies_replace(m, &policy, &origin);
     if (r < 0)
         return r;
     m->mode = mode_in_force(options, m->config);
@@ -362,6 +345,8 @@ Manager *manager_free(Manager *m)
     neighbours_done(&m->neighbours);
     cgroup_free(m->scope);
     policy_free(m->policy);
+    free(m->policy_origin);
+    policy_keep_done(&m->keep);
     config_free(m->config);
     free(m->config_path);
     free(m->disconnected_why);
@@ -394,7 +379,7 @@ int manager_reload(Manager *m)
     _cleanup_(config_freep) Config *c = NULL;
     _cleanup_(policy_freep) Policy *p = NULL;
     _cleanup_(cgroup_freep) Cgroup *scope = NULL;
-    _cleanup_free_ char *path = NULL;
+    _cleanup_free_ char *path = NULL, *origin = NULL;
     int r;
 
     (void) sd_notify(0, "RELOADING=1");
@@ -402,7 +387,9 @@ int manager_reload(Manager *m)
     if (r >= 0)
         r = load_scope(&m->options, c, &scope);
     if (r >= 0)
-        r = load_policy(&m->options, c, &p);
+        r = policies_read(&m->options, c, path, &p, &origin);
+    if (r >= 0)
+        r = policies_replace(m, &p, &origin);
     (void) sd_notify(0, "READY=1");
     if (r < 0) {
         log_error("Reload refused; configuration and policy as they were run on");
@@ -425,13 +412,8 @@ int manager_reload(Manager *m)
     m->config = TAKE_PTR(c);
     free(m->config_path);
     m->config_path = TAKE_PTR(path);
-    /* Decisions borrow their words from the policy that made them. */
-    for (size_t i = 0; i < m->n_guests; i++) {
-        m->guests[i]->decision.because = NULL;
+    for (size_t i = 0; i < m->n_guests; i++)
         guest_update_entitlement(m->guests[i]);
-    }
-    policy_free(m->policy);
-    m->policy = TAKE_PTR(p);
     if (m->options.log_level < 0)
         log_set_level(m->config->log_level);
     log_info("Reloaded: configuration %s, policy %s", m->config_path ? m->config_path : "(defaults)",

@@ -9,19 +9,21 @@
 #include "host-agent/config.h"
 #include "host-agent/guest.h"
 #include "host-agent/neighbours.h"
+#include "host-agent/policies.h"
 #include "host-agent/sense/host.h"
 
 #define GUESTS_MAX 10000U /* domains that one daemon takes care of; further ones are told and left alone */
 
-typedef struct ManagerOptions {
+struct ManagerOptions {
     const char *config_path; /* NULL: the default one, which may be missing */
-    const char *policy_path; /* NULL: as the configuration says */
-    const char *connect;     /* NULL: as the configuration says */
-    const char *proc_root;   /* "/proc" */
-    int log_level;           /* -1: as the configuration says */
-    GuestMode mode;          /* GUEST_MODE_INVALID: as the configuration says */
-    bool session;            /* the session bus and qemu:///session */
-} ManagerOptions;
+    const char *policy_paths[POLICY_FILES_MAX];
+    size_t n_policy_paths; /* 0: as the configuration says */
+    const char *connect;   /* NULL: as the configuration says */
+    const char *proc_root; /* "/proc" */
+    int log_level;         /* -1: as the configuration says */
+    GuestMode mode;        /* GUEST_MODE_INVALID: as the configuration says */
+    bool session;          /* the session bus and qemu:///session */
+};
 
 struct Manager {
     ManagerOptions options;
@@ -37,8 +39,11 @@ struct Manager {
     Config *config;
     char *config_path; /* that config came from; NULL: defaults */
     Policy *policy;
-    GuestMode mode; /* in force: AUTO or OBSERVE */
-    char *uri;      /* of libvirt */
+    char *policy_origin; /* for people: where it comes from */
+    usec_t policy_usec;  /* since when it runs */
+    PolicyKeep keep;     /* of the host */
+    GuestMode mode;      /* in force: AUTO or OBSERVE */
+    char *uri;           /* of libvirt */
 
     Virt *virt;
     bool connected;

@@ -22,29 +22,28 @@ const Series *series_set_find(const SeriesSet *s, int field)
     return NULL;
 }
 
-int series_set_fit(SeriesSet *s, const SeriesNeed *needs, size_t n, bool host)
+int series_set_copy(SeriesSet *ret, const SeriesSet *from, const SeriesNeed *needs, size_t n, bool host)
 {
-    SeriesSet fit = {};
+    SeriesSet copy = {};
 
     for (size_t i = 0; i < n; i++)
-        fit.n += needs[i].host == host;
-    if (fit.n > 0) {
-        fit.series = calloc(fit.n, sizeof(*fit.series));
-        if (!fit.series)
+        copy.n += needs[i].host == host;
+    if (copy.n > 0) {
+        copy.series = calloc(copy.n, sizeof(*copy.series));
+        if (!copy.series)
             return -ENOMEM;
-        fit.n = 0;
+        copy.n = 0;
         for (size_t i = 0; i < n; i++) {
-            const Series *kept = series_set_find(s, needs[i].field);
+            const Series *kept = series_set_find(from, needs[i].field);
 
             if (needs[i].host != host)
                 continue;
             if (kept)
-                fit.series[fit.n] = *kept;
-            fit.series[fit.n++].need = needs[i];
+                copy.series[copy.n] = *kept;
+            copy.series[copy.n++].need = needs[i];
         }
     }
-    series_set_done(s);
-    *s = fit;
+    *ret = copy;
     return 0;
 }
 

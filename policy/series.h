@@ -41,9 +41,9 @@ typedef struct SeriesSet {
 } SeriesSet;
 
 void series_set_done(SeriesSet *s);
-/* Keeps the series that are needed further and forgets the others. needs: of any kind, those of host (or not)
- * count. 0 or -ENOMEM, then nothing changed. */
-int series_set_fit(SeriesSet *s, const SeriesNeed *needs, size_t n, bool host);
+/* The series that are needed, with what is known of them in from. needs: of any kind, those of host (or not)
+ * count. *ret is set on success only. 0 or -ENOMEM. */
+int series_set_copy(SeriesSet *ret, const SeriesSet *from, const SeriesNeed *needs, size_t n, bool host);
 /* The guest booted: counters begin anew. */
 void series_set_clear(SeriesSet *s);
 /* Adds the present values: a stat that is missing adds nothing. A clock that goes back begins anew. */

@@ -395,8 +395,14 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
     return 0;
 }
 
-/* What a policy reads of a guest. hold: as if it couldn't be moved. */
-static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold, GuestFields *ret)
+void plan_host_fields(const Snapshot *s, HostFields *ret)
+{
+    *ret = s->host;
+    host_set(ret, HOST_FIELD_PENDING, pending_bytes(s));
+    host_set(ret, HOST_FIELD_UPTIME, (double) s->now_usec);
+}
+
+void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret)
 {
     *ret = g->fields;
     guest_set_text(ret, GUEST_FIELD_NAME, g->name);
@@ -404,8 +410,8 @@ static void fill_fields(const SnapshotGuest *g, const GuestBounds *b, bool hold,
     guest_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
     guest_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
     guest_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
-    guest_set(ret, GUEST_FIELD_LEAST, (double) (hold ? g->standing_bytes : b->least_bytes));
-    guest_set(ret, GUEST_FIELD_MOST, (double) (hold ? g->standing_bytes : b->most_bytes));
+    guest_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
+    guest_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
     guest_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
     guest_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
     guest_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
@@ -458,7 +464,6 @@ static int prepare_state(Evaluation *e, size_t n_guests)
 static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c, const Policy *policy)
 {
     *e = (Evaluation){.policy = policy,
-                      .host = s->host,
                       .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
                       .fields = calloc(s->n_guests + 1, sizeof *e->fields),
                       .guests = calloc(s->n_guests + 1, sizeof *e->guests),
@@ -466,8 +471,7 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
     if (!e->bounds || !e->fields || !e->guests || !e->assignments || prepare_state(e, s->n_guests) < 0)
         return -ENOMEM;
 
-    host_set(&e->host, HOST_FIELD_PENDING, pending_bytes(s));
-    host_set(&e->host, HOST_FIELD_UPTIME, (double) s->now_usec);
+    plan_host_fields(s, &e->host);
     guard_bounds(s, c, e->bounds);
     for (size_t i = 0; i < s->n_guests; i++)
         e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid,
@@ -488,12 +492,17 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
     return 0;
 }
 
-/* ret has where the results are to go. */
+/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to go.
+ */
 static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
 {
-    for (size_t i = 0; i < s->n_guests; i++)
-        fill_fields(s->guests + i, e->bounds + i, hold_observed && s->guests[i].mode == GUEST_MODE_OBSERVE,
-                    e->fields + i);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const GuestBounds held = {g->standing_bytes, g->standing_bytes};
+
+        plan_guest_fields(g, hold_observed && g->mode == GUEST_MODE_OBSERVE ? &held : e->bounds + i,
+                          e->fields + i);
+    }
     return policy_run(e->policy, &e->input, ret);
 }
 

@@ -105,3 +105,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * mark. */
 int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
                int policy_error, Plan *ret);
+
+/* What a policy reads of a guest, and of the host: the snapshot's stats, and what is worked out of it. */
+void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret);
+void plan_host_fields(const Snapshot *s, HostFields *ret);

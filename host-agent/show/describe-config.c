@@ -102,7 +102,7 @@ void describe_config(Dict *d, const Manager *m)
 #define SETTING_SIZE_OR_RATIO setting_size_or_ratio
 #define SETTING_LOG_LEVEL     setting_log_level
 #define SETTING_ON_STOP       setting_on_stop
-#define SETTING_PATH          SETTING_TEXT
+#define SETTING_FILES         SETTING_TEXT
 #define SETTING_SCOPE         SETTING_TEXT
 #define SETTING_SECONDS       SETTING_DURATION
 

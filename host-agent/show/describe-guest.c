@@ -326,8 +326,20 @@ static void describe_channel(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* Not its because: that belongs to the policy that decided, which a reload may have replaced. The reason has
- * its words. */
+/* "g.free_bytes", "give_bytes" */
+static void describe_reads(Dict *d, const PolicyRead *reads, size_t n)
+{
+    dict_open(d, "reads");
+    for (size_t i = 0; i < n; i++) {
+        char name[DESCRIBE_KEY_MAX];
+
+        snprintf(name, sizeof(name), "%s%s%s", reads[i].object ?: "", reads[i].object ? "." : "",
+                 reads[i].name);
+        describe_field(d, &(FieldInfo){.name = name, .unit = reads[i].unit}, reads[i].value);
+    }
+    dict_close(d);
+}
+
 static void describe_decision(Dict *d, const Guest *g)
 {
     const Decision *decision = &g->decision;
@@ -341,8 +353,12 @@ static void describe_decision(Dict *d, const Guest *g)
         dict_text(d, "rule", guard_rule_to_string(decision->rule));
         if (decision->rule != GUARD_RULE_NONE)
             dict_text(d, "rule_why", guard_rule_describe(decision->rule));
-        if (decision->line > 0)
+        if (decision->file && decision->line > 0) {
+            dict_text(d, "file", decision->file);
             dict_count(d, "line", decision->line);
+            dict_text(d, "because", decision->because);
+            describe_reads(d, decision->reads, decision->n_reads);
+        }
         dict_count(d, "least_bytes", b->least_bytes);
         dict_text(d, "least_rule", guard_rule_to_string(b->least_rule));
         dict_count(d, "most_bytes", b->most_bytes);

@@ -49,20 +49,42 @@ static void describe_host(Dict *d, const Manager *m)
     }
 }
 
+static const char *short_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* The files that run, and who said so. */
+static void describe_files(Dict *d, const Manager *m)
+{
+    char text[DICT_TEXT_MAX] = "";
+
+    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
+        size_t fill = strlen(text);
+
+        snprintf(text + fill, sizeof(text) - fill, "%s%s", i > 0 ? ", " : "",
+                 policy_file(m->policy, i).origin);
+    }
+    dict_text(d, "file", text);
+    dict_text(d, "origin", m->policy_origin);
+}
+
 /* "balloon.policy:41:5: web1: g.psi_memory_some is missing". The plan knows guests by their place: that of
  * now, unless some came or went since. */
 static void describe_notes(Dict *d, const Manager *m)
 {
     const Plan *p = &m->plan;
-    char text[POLICY_NOTE_MAX + DOMAIN_NAME_MAX + 64];
+    char text[DICT_TEXT_MAX];
 
     dict_list_open(d, "notes", "as");
     for (size_t i = 0; i < p->n_notes; i++) {
         const PolicyNote *n = &p->notes[i];
         bool named = p->n_decisions == m->n_guests && n->guest < m->n_guests;
 
-        snprintf(text, sizeof(text), "%u:%u: %s%s%s", n->line, n->column,
-                 named ? m->guests[n->guest]->info.name : "", named ? ": " : "", n->text);
+        snprintf(text, sizeof(text), "%s:%u:%u: %s%s%s", short_name(policy_file(m->policy, n->file).origin),
+                 n->line, n->column, named ? m->guests[n->guest]->info.name : "", named ? ": " : "", n->text);
         dict_item(d, text);
     }
     dict_list_close(d);
@@ -114,8 +136,7 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     describe_counts(d, m, now_usec);
 
     dict_open(d, "policy");
-    if (m->policy)
-        dict_text(d, "file", policy_name(m->policy));
+    describe_files(d, m);
     if (m->plan.policy_error < 0)
         dict_text(d, "error", strerror(-m->plan.policy_error));
     describe_notes(d, m);

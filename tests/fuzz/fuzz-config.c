@@ -50,7 +50,7 @@ static void check_config(const Config *c)
     assert(c->reserve.ratio >= 0 && c->reserve.ratio <= 1);
     assert(c->reserve.ratio == 0 || c->reserve.bytes == 0);
     assert(config_reserve(c, UINT64_C(1) << 40) <= MAX(c->reserve.bytes, UINT64_C(1) << 40));
-    assert(c->policy_file[0] == '\0' || c->policy_file[0] == '/');
+    assert(c->policy_files[strspn(c->policy_files, " \t")]);
     assert(c->connect);
     assert(c->scope[0] && !strstr(c->scope, "/../"));
     assert(c->stats_period_usec >= USEC_PER_SEC && c->stats_period_usec % USEC_PER_SEC == 0);

@@ -232,7 +232,11 @@ static void cycle(Ballast *b)
     Manager *m = &b->manager;
     SnapshotGuest guests[SIM_GUESTS_MAX];
     size_t index[SIM_GUESTS_MAX];
-    Snapshot s = {.now_usec = b->world->now_usec, .guests = guests};
+    Snapshot s = {.now_usec = b->world->now_usec,
+                  .guests = guests,
+                  .history = &m->keep.history,
+                  .state = m->keep.state};
+    HostFields host;
     bool lacked;
 
     sense_host(b);
@@ -249,6 +253,11 @@ static void cycle(Ballast *b)
     if (plan_make(&s, m->policy, &m->config->guard, &m->plan) < 0)
         abort();
     checks_plan(&b->checks, b->world, &m->config->guard, &s, &m->plan, index);
+    policy_keep_state(&m->keep, true, m->policy, m->plan.state);
+    plan_host_fields(&s, &host);
+    series_set_add_host(&m->keep.history, s.now_usec, &host);
+    for (size_t i = 0; i < s.n_guests; i++)
+        guest_keep(b->guests[index[i]].guest, m->policy, &s, i, &m->plan);
     if (apply(b, &s, index, lacked) && m->plan.lacking_bytes > 0)
         b->next_usec = s.now_usec + CYCLE_FEED_USEC;
 }
@@ -261,7 +270,8 @@ int ballast_init(Ballast *b, SimWorld *w, const char *policy)
     r = config_new(&b->manager.config);
     if (r < 0)
         return r;
-    return policy_load_files((const char *[]){policy}, 1, NULL, &b->manager.policy, NULL);
+    r = policy_load_files((const char *[]){policy}, 1, NULL, &b->manager.policy, NULL);
+    return r < 0 ? r : policy_keep_copy(&b->manager.keep, true, &(PolicyKeep){}, b->manager.policy, NULL);
 }
 
 void ballast_done(Ballast *b)
@@ -270,6 +280,7 @@ void ballast_done(Ballast *b)
         if (b->guests[i].guest)
             disappear(b, i);
     plan_done(&b->manager.plan);
+    policy_keep_done(&b->manager.keep);
     b->manager.config = config_free(b->manager.config);
     b->manager.policy = policy_free(b->manager.policy);
 }

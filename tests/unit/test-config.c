@@ -76,7 +76,7 @@ static void assert_defaults(const Config *c)
     ck_assert_str_eq(c->scope, "system");
     ck_assert_uint_eq(c->reserve.bytes, 0);
     ck_assert_double_eq(c->reserve.ratio, 0);
-    ck_assert_str_eq(c->policy_file, "");
+    ck_assert_str_eq(c->policy_files, "balloon.policy");
     ck_assert_int_eq(c->on_stop, ON_STOP_KEEP);
     ck_assert_uint_eq(c->stats_period_usec, 2 * USEC_PER_SEC);
     for (size_t i = 0; i < c->n_guests; i++)
@@ -133,7 +133,7 @@ START_TEST(test_every_setting)
                           "Scope=machine.slice\n"
                           "Reserve=1.5GiB\n"
                           "[Policy]\n"
-                          "File=/etc/ballast/my own.policy\n"
+                          "Files=/etc/ballast/my.policy  ksm.policy\n"
                           "[Balloon]\n"
                           "OnStop=release\n"
                           "StatsPeriod=5s\n"
@@ -167,7 +167,7 @@ START_TEST(test_every_setting)
     ck_assert_int_eq(c->log_level, LOG_DEBUG);
     ck_assert_str_eq(c->scope, "machine.slice");
     ck_assert_uint_eq(c->reserve.bytes, 3 * GIB / 2);
-    ck_assert_str_eq(c->policy_file, "/etc/ballast/my own.policy");
+    ck_assert_str_eq(c->policy_files, "/etc/ballast/my.policy  ksm.policy");
     ck_assert_int_eq(c->on_stop, ON_STOP_RELEASE);
     ck_assert_uint_eq(c->stats_period_usec, 5 * USEC_PER_SEC);
     ck_assert_uint_eq(c->n_guests, 1);
@@ -336,7 +336,11 @@ START_TEST(test_errors)
          "E:2: Reserve=0.2 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
         {"[Host]\nReserve=-1\n",
          "E:2: Reserve=-1 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
-        {"[Policy]\nFile=balloon.policy\n", "E:2: File=balloon.policy can't be: it takes an absolute path\n"},
+        {"[Policy]\nFiles=my/balloon.policy\n", "E:2: Files=my/balloon.policy can't be: it takes absolute "
+                                                "paths, or names of installed policies, separated by "
+                                                "blanks\n"},
+        {"[Policy]\nFiles=\n", "E:2: Files= can't be: it takes absolute paths, or names of installed "
+                               "policies, separated by blanks\n"},
         {"[Balloon]\nOnStop=give\n", "E:2: OnStop=give can't be: it takes keep or release\n"},
         {"[Balloon]\nStatsPeriod=1500ms\n",
          "E:2: StatsPeriod=1500ms can't be: it takes a time in whole seconds from 1s to 60s, such as 2s\n"},
