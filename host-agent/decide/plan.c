@@ -421,7 +421,12 @@ void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
         guest_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
     guest_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
     guest_set(ret, GUEST_FIELD_MOVING, g->moving);
+    guest_set(ret, GUEST_FIELD_STALLED, g->stalled);
+    guest_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
+    guest_set(ret, GUEST_FIELD_PINNED, g->pinned || g->barren);
+    guest_set(ret, GUEST_FIELD_HURTING, g->hurting);
     guest_set(ret, GUEST_FIELD_DISTRESS, g->distress);
+    guest_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);
     guest_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
 }
 

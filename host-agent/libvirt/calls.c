@@ -252,10 +252,12 @@ static void take_stat(VirtStats *s, int tag, uint64_t value)
         BYTES(DISK_CACHES, disk_caches);
         NUMBER(MAJOR_FAULT, major_faults, major_faults);
         NUMBER(MINOR_FAULT, minor_faults, minor_faults);
+        NUMBER(HUGETLB_PGALLOC, hugetlb_allocs, hugetlb_allocs);
+        NUMBER(HUGETLB_PGFAIL, hugetlb_failures, hugetlb_failures);
         NUMBER(LAST_UPDATE, last_update, last_update_sec);
 #undef BYTES
 #undef NUMBER
-    default: /* huge pages, and what newer versions add */
+    default: /* what newer versions add */
         break;
     }
 }

@@ -49,7 +49,7 @@ typedef enum VirtEventType {
 /* virDomainMemoryStats, made bytes. A field is valid where has_ says so. */
 typedef struct VirtStats {
     bool has_actual, has_rss, has_swap_in, has_swap_out, has_major_faults, has_minor_faults, has_unused,
-        has_available, has_usable, has_disk_caches, has_last_update;
+        has_available, has_usable, has_disk_caches, has_hugetlb_allocs, has_hugetlb_failures, has_last_update;
     uint64_t actual_bytes;                                              /* the balloon's size */
     uint64_t rss_bytes;                                                 /* of QEMU */
     uint64_t swap_in_bytes, swap_out_bytes, major_faults, minor_faults; /* cumulative */
@@ -57,7 +57,8 @@ typedef struct VirtStats {
     uint64_t available_bytes;                                           /* MemTotal (libvirt's name for it) */
     uint64_t usable_bytes;                                              /* MemAvailable */
     uint64_t disk_caches_bytes;
-    uint64_t last_update_sec; /* wall clock when the guest last answered; 0: never */
+    uint64_t hugetlb_allocs, hugetlb_failures; /* huge pages, cumulative */
+    uint64_t last_update_sec;                  /* wall clock when the guest last answered; 0: never */
 } VirtStats;
 
 typedef struct VirtEvent {

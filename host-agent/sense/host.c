@@ -1,17 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-agent/sense/host.h"
 
-static int read_psi(const char *root, const Cgroup *scope, HostSample *s)
+#include <stdio.h>
+#include <unistd.h>
+
+/* resource: "memory" or "io". */
+static int read_psi(const char *root, const Cgroup *scope, const char *resource, Psi *psi, bool *ret_has)
 {
+    char name[32];
     int r;
 
     if (scope && !scope->v2)
         return 0;
-    r = scope ? psi_read(scope->path, "memory.pressure", &s->psi_memory)
-              : psi_read(root, "pressure/memory", &s->psi_memory);
+    snprintf(name, sizeof(name), scope ? "%s.pressure" : "pressure/%s", resource);
+    r = psi_read(scope ? scope->path : root, name, psi);
     if (r < 0 && r != -ENOENT && r != -EOPNOTSUPP)
         return r;
-    s->has_psi = r >= 0;
+    *ret_has = r >= 0;
+    return 0;
+}
+
+/* What is only known of the whole host. */
+static int read_whole(const char *root, HostSample *s)
+{
+    int r = vmstat_read(root, &s->vmstat);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    s->has_vmstat = r >= 0;
+    r = arcstats_read(root, &s->arc_bytes);
+    s->arc_error = r == -ENOENT || r >= 0 ? 0 : r;
     return 0;
 }
 
@@ -19,19 +37,18 @@ int host_sample_read(const char *root, const Cgroup *scope, usec_t now_usec, Hos
 {
     HostSample s = {
         .at_usec = now_usec,
-        .cgroup = {CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT}};
+        .cgroup = {CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT, CGROUP_NO_LIMIT},
+        .scoped = scope};
     int r = meminfo_read(root, &s.meminfo);
 
-    if (r >= 0 && scope)
-        r = cgroup_read(scope, &s.cgroup);
     if (r >= 0)
-        r = read_psi(root, scope, &s);
+        r = scope ? cgroup_read(scope, &s.cgroup) : read_whole(root, &s);
+    if (r >= 0)
+        r = read_psi(root, scope, "memory", &s.psi_memory, &s.has_psi);
+    if (r >= 0)
+        r = read_psi(root, scope, "io", &s.psi_io, &s.has_psi_io);
     if (r < 0)
         return r;
-    if (!scope) {
-        r = arcstats_read(root, &s.arc_bytes);
-        s.arc_error = r == -ENOENT || r >= 0 ? 0 : r;
-    }
     *ret = s;
     return 0;
 }
@@ -50,6 +67,62 @@ static uint64_t available(const HostSample *s)
     return MIN(MIN(bytes, s->cgroup.available_bytes), host_sample_total(s));
 }
 
+static void set_psi(HostFields *h, HostField some, HostField full, HostField some_total, HostField full_total,
+                    const Psi *p)
+{
+    host_set(h, some, p->some.avg10);
+    host_set(h, some_total, (double) p->some.total_usec);
+    if (!p->has_full)
+        return;
+    host_set(h, full, p->full.avg10);
+    host_set(h, full_total, (double) p->full.total_usec);
+}
+
+static void set_meminfo(HostFields *h, const HostSample *s)
+{
+    const Meminfo *m = &s->meminfo;
+    uint64_t cache = MIN(LESS_BY(m->buffers + m->cached + m->sreclaimable, m->shmem), m->total);
+
+    host_set(h, HOST_FIELD_CACHE, (double) cache);
+    host_set(h, HOST_FIELD_BUFFERS, (double) m->buffers);
+    host_set(h, HOST_FIELD_CACHED, (double) m->cached);
+    host_set(h, HOST_FIELD_SRECLAIMABLE, (double) m->sreclaimable);
+    host_set(h, HOST_FIELD_ANON, (double) m->anon_pages);
+    host_set(h, HOST_FIELD_SHMEM, (double) m->shmem);
+    host_set(h, HOST_FIELD_DIRTY, (double) m->dirty);
+    host_set(h, HOST_FIELD_MLOCKED, (double) m->mlocked);
+    host_set(h, HOST_FIELD_HUGETLB, (double) m->hugetlb);
+    host_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(m->swap_total, m->swap_free));
+}
+
+/* The kernel counts memory in pages, and what happens in events. */
+static void set_vmstat(HostFields *h, const Vmstat *v)
+{
+    const double page = (double) sysconf(_SC_PAGESIZE);
+    const struct {
+        HostField field;
+        uint64_t count;
+        double unit;
+    } counters[] = {
+        {HOST_FIELD_SWAP_IN, v->pswpin, page},
+        {HOST_FIELD_SWAP_OUT, v->pswpout, page},
+        {HOST_FIELD_FAULTS, v->pgfault, 1},
+        {HOST_FIELD_MAJOR_FAULTS, v->pgmajfault, 1},
+        {HOST_FIELD_REFAULT_ANON, v->refault_anon, page},
+        {HOST_FIELD_REFAULT_FILE, v->refault_file, page},
+        {HOST_FIELD_SCAN_DIRECT, v->scan_direct, page},
+        {HOST_FIELD_SCAN_KSWAPD, v->scan_kswapd, page},
+        {HOST_FIELD_STEAL_DIRECT, v->steal_direct, page},
+        {HOST_FIELD_STEAL_KSWAPD, v->steal_kswapd, page},
+        {HOST_FIELD_ALLOC_STALLS, v->allocstall, 1},
+        {HOST_FIELD_OOM_KILLS, v->oom_kill, 1},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(counters); i++)
+        if (counters[i].count != VMSTAT_MISSING)
+            host_set(h, counters[i].field, (double) counters[i].count * counters[i].unit);
+}
+
 void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields *ret)
 {
     const Meminfo *m = &s->meminfo;
@@ -63,9 +136,17 @@ void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields 
     host_set(ret, HOST_FIELD_RESERVE, (double) reserve_bytes);
     host_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(m->swap_total, c->swap_limit_bytes));
     host_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(m->swap_free, c->swap_free_bytes));
-    if (s->has_psi) {
-        host_set(ret, HOST_FIELD_PSI_MEMORY_SOME, s->psi_memory.some.avg10);
-        if (s->psi_memory.has_full)
-            host_set(ret, HOST_FIELD_PSI_MEMORY_FULL, s->psi_memory.full.avg10);
+    if (!s->scoped) {
+        set_meminfo(ret, s);
+        if (s->has_vmstat)
+            set_vmstat(ret, &s->vmstat);
+        if (s->arc_error >= 0)
+            host_set(ret, HOST_FIELD_ARC, (double) s->arc_bytes);
     }
+    if (s->has_psi)
+        set_psi(ret, HOST_FIELD_PSI_MEMORY_SOME, HOST_FIELD_PSI_MEMORY_FULL, HOST_FIELD_PSI_MEMORY_SOME_TOTAL,
+                HOST_FIELD_PSI_MEMORY_FULL_TOTAL, &s->psi_memory);
+    if (s->has_psi_io)
+        set_psi(ret, HOST_FIELD_PSI_IO_SOME, HOST_FIELD_PSI_IO_FULL, HOST_FIELD_PSI_IO_SOME_TOTAL,
+                HOST_FIELD_PSI_IO_FULL_TOTAL, &s->psi_io);
 }

@@ -81,12 +81,23 @@ static const struct {
     {REPORT_SWAP_IN, GUEST_FIELD_SWAP_IN, 1},
     {REPORT_SWAP_OUT, GUEST_FIELD_SWAP_OUT, 1},
     {REPORT_MAJOR_FAULTS, GUEST_FIELD_MAJOR_FAULTS, 1},
+    {REPORT_FAULTS, GUEST_FIELD_FAULTS, 1},
     {REPORT_REFAULT_ANON, GUEST_FIELD_REFAULT_ANON, 1},
     {REPORT_REFAULT_FILE, GUEST_FIELD_REFAULT_FILE, 1},
+    {REPORT_SCAN_DIRECT, GUEST_FIELD_SCAN_DIRECT, 1},
+    {REPORT_SCAN_KSWAPD, GUEST_FIELD_SCAN_KSWAPD, 1},
+    {REPORT_STEAL_DIRECT, GUEST_FIELD_STEAL_DIRECT, 1},
+    {REPORT_STEAL_KSWAPD, GUEST_FIELD_STEAL_KSWAPD, 1},
+    {REPORT_ALLOC_STALLS, GUEST_FIELD_ALLOC_STALLS, 1},
+    {REPORT_OOM_KILLS, GUEST_FIELD_OOM_KILLS, 1},
     {REPORT_PSI_MEMORY_SOME_AVG10, GUEST_FIELD_PSI_MEMORY_SOME, 1e-4},
     {REPORT_PSI_MEMORY_FULL_AVG10, GUEST_FIELD_PSI_MEMORY_FULL, 1e-4},
     {REPORT_PSI_IO_SOME_AVG10, GUEST_FIELD_PSI_IO_SOME, 1e-4},
     {REPORT_PSI_IO_FULL_AVG10, GUEST_FIELD_PSI_IO_FULL, 1e-4},
+    {REPORT_PSI_MEMORY_SOME_TOTAL, GUEST_FIELD_PSI_MEMORY_SOME_TOTAL, 1},
+    {REPORT_PSI_MEMORY_FULL_TOTAL, GUEST_FIELD_PSI_MEMORY_FULL_TOTAL, 1},
+    {REPORT_PSI_IO_SOME_TOTAL, GUEST_FIELD_PSI_IO_SOME_TOTAL, 1},
+    {REPORT_PSI_IO_FULL_TOTAL, GUEST_FIELD_PSI_IO_FULL_TOTAL, 1},
 };
 
 /* Parts of the guest's memory, none of which can be larger than the whole. */
@@ -95,9 +106,13 @@ static const struct {
     GuestField to;
 } parts[] = {
     {REPORT_MEM_FREE, GUEST_FIELD_FREE},
+    {REPORT_BUFFERS, GUEST_FIELD_BUFFERS},
+    {REPORT_CACHED, GUEST_FIELD_CACHED},
+    {REPORT_SRECLAIMABLE, GUEST_FIELD_SRECLAIMABLE},
     {REPORT_ANON_PAGES, GUEST_FIELD_ANON},
     {REPORT_SHMEM, GUEST_FIELD_SHMEM},
     {REPORT_DIRTY, GUEST_FIELD_DIRTY},
+    {REPORT_MLOCKED, GUEST_FIELD_MLOCKED},
     {REPORT_LOW_WATERMARK, GUEST_FIELD_LOW_WATERMARK},
 };
 
@@ -166,13 +181,15 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
 
 static void swap_fields(const Report *r, GuestFields *ret)
 {
-    uint64_t total = report_get(r, REPORT_SWAP_TOTAL);
+    uint64_t total = report_get(r, REPORT_SWAP_TOTAL), free = part(r, REPORT_SWAP_FREE, total);
 
     if (!report_has(r, REPORT_SWAP_TOTAL))
         return;
     guest_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
-    if (report_has(r, REPORT_SWAP_FREE))
-        guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) MIN(r->value[REPORT_SWAP_FREE], total));
+    if (!report_has(r, REPORT_SWAP_FREE))
+        return;
+    guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) free);
+    guest_set(ret, GUEST_FIELD_SWAP_USED, (double) (total - free));
 }
 
 /* Where RSS isn't known, all of it may be resident. */

@@ -290,6 +290,8 @@ static void describe_virt_stats(Dict *d, const Guest *g, usec_t now_usec)
         {"swap_out_bytes", s->has_swap_out, s->swap_out_bytes},
         {"major_faults", s->has_major_faults, s->major_faults},
         {"minor_faults", s->has_minor_faults, s->minor_faults},
+        {"hugetlb_allocs", s->has_hugetlb_allocs, s->hugetlb_allocs},
+        {"hugetlb_failures", s->has_hugetlb_failures, s->hugetlb_failures},
         {"last_update_sec", s->has_last_update, s->last_update_sec},
     };
 

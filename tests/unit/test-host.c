@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/units.h"
 #include "host-agent/sense/host.h"
@@ -34,6 +35,93 @@ START_TEST(test_hugepages)
     ck_assert_double_eq_tol(host_get(&h, HOST_FIELD_PSI_MEMORY_SOME), 0.125, 1e-9);
     ck_assert_double_eq_tol(host_get(&h, HOST_FIELD_PSI_MEMORY_FULL), 0.0425, 1e-9);
     ck_assert(!host_has(&h, HOST_FIELD_PENDING)); /* the plan's to say */
+}
+END_TEST
+
+/* What is only of use to a policy, and of a cgroup isn't known. */
+static const struct {
+    HostField field;
+    double value;
+} whole[] = {
+    {HOST_FIELD_CACHE, (102400.0 + 8192000 + 409600 - 204800) * KIB},
+    {HOST_FIELD_BUFFERS, 102400.0 * KIB},
+    {HOST_FIELD_CACHED, 8192000.0 * KIB},
+    {HOST_FIELD_SRECLAIMABLE, 409600.0 * KIB},
+    {HOST_FIELD_ANON, 20480000.0 * KIB},
+    {HOST_FIELD_SHMEM, 204800.0 * KIB},
+    {HOST_FIELD_DIRTY, 512.0 * KIB},
+    {HOST_FIELD_MLOCKED, 0},
+    {HOST_FIELD_HUGETLB, 33554432.0 * KIB},
+    {HOST_FIELD_ARC, 0},
+    {HOST_FIELD_SWAP_USED, 2.0 * GIB},
+    {HOST_FIELD_FAULTS, 3934969},
+    {HOST_FIELD_MAJOR_FAULTS, 1893},
+    {HOST_FIELD_ALLOC_STALLS, 7}, /* of all zones */
+    {HOST_FIELD_OOM_KILLS, 3},
+};
+
+/* Of these the kernel counts pages. */
+static const struct {
+    HostField field;
+    double pages;
+} whole_pages[] = {
+    {HOST_FIELD_SWAP_IN, 22},          {HOST_FIELD_SWAP_OUT, 524288}, {HOST_FIELD_REFAULT_ANON, 11},
+    {HOST_FIELD_REFAULT_FILE, 347793}, {HOST_FIELD_SCAN_DIRECT, 99},  {HOST_FIELD_SCAN_KSWAPD, 88},
+    {HOST_FIELD_STEAL_DIRECT, 77},     {HOST_FIELD_STEAL_KSWAPD, 66},
+};
+
+static const struct {
+    HostField field;
+    double of_host, of_cgroup;
+} pressures[] = {
+    {HOST_FIELD_PSI_MEMORY_SOME, 0.125, 0.025},
+    {HOST_FIELD_PSI_MEMORY_FULL, 0.0425, 0.01},
+    {HOST_FIELD_PSI_MEMORY_SOME_TOTAL, 123456789, 812345},
+    {HOST_FIELD_PSI_MEMORY_FULL_TOTAL, 23456789, 412345},
+    {HOST_FIELD_PSI_IO_SOME, 0.2, 0.05},
+    {HOST_FIELD_PSI_IO_FULL, 0.085, 0.03},
+    {HOST_FIELD_PSI_IO_SOME_TOTAL, 223456789, 912345},
+    {HOST_FIELD_PSI_IO_FULL_TOTAL, 123456780, 512345},
+};
+
+START_TEST(test_counters_and_parts)
+{
+    const double page = (double) sysconf(_SC_PAGESIZE);
+    HostSample s;
+    HostFields h;
+
+    ck_assert_int_eq(sample("hugepages", &s), 0);
+    host_sample_fields(&s, GIB, &h);
+    for (size_t i = 0; i < ELEMENTSOF(whole); i++) {
+        ck_assert_msg(host_has(&h, whole[i].field), "%s is missing", host_field_info(whole[i].field)->name);
+        ck_assert_double_eq(host_get(&h, whole[i].field), whole[i].value);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(whole_pages); i++)
+        ck_assert_double_eq(host_get(&h, whole_pages[i].field), whole_pages[i].pages * page);
+    for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
+        ck_assert_double_eq_tol(host_get(&h, pressures[i].field), pressures[i].of_host, 1e-9);
+}
+END_TEST
+
+/* A policy that goes by what the host swaps mustn't take it for what the cgroup does. */
+START_TEST(test_cgroup_has_its_own_only)
+{
+    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
+    char proc[4096], path[4096];
+    HostSample s;
+    HostFields h;
+
+    snprintf(proc, sizeof(proc), "%s/tests/fixtures/host/hugepages", getenv("BALLAST_SOURCE"));
+    snprintf(path, sizeof(path), "%s/tests/fixtures/cgroup/v2/machine.slice", getenv("BALLAST_SOURCE"));
+    ck_assert_int_eq(cgroup_find(proc, path, &scope), 0);
+    ck_assert_int_eq(host_sample_read(proc, scope, 7, &s), 0);
+    host_sample_fields(&s, 0, &h);
+    for (size_t i = 0; i < ELEMENTSOF(whole); i++)
+        ck_assert_msg(!host_has(&h, whole[i].field), "%s", host_field_info(whole[i].field)->name);
+    for (size_t i = 0; i < ELEMENTSOF(whole_pages); i++)
+        ck_assert_msg(!host_has(&h, whole_pages[i].field), "%s", host_field_info(whole_pages[i].field)->name);
+    for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
+        ck_assert_double_eq_tol(host_get(&h, pressures[i].field), pressures[i].of_cgroup, 1e-9);
 }
 END_TEST
 
@@ -81,6 +169,8 @@ START_TEST(test_without_psi_and_swap)
     host_sample_fields(&s, 0, &h);
     ck_assert(!host_has(&h, HOST_FIELD_PSI_MEMORY_SOME));
     ck_assert(!host_has(&h, HOST_FIELD_PSI_MEMORY_FULL));
+    ck_assert(!host_has(&h, HOST_FIELD_PSI_IO_SOME));
+    ck_assert(!host_has(&h, HOST_FIELD_SWAP_IN)); /* nor has it a vmstat */
     ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), 65536000.0 * KIB);
     ck_assert(host_has(&h, HOST_FIELD_SWAP_TOTAL));
     ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_TOTAL), 0);
@@ -108,6 +198,8 @@ START_TEST(test_unreadable)
     ck_assert_int_eq(sample("bad-meminfo", &s), -EBADMSG);
     /* PSI that is there and can't be understood isn't taken for a kernel without PSI. */
     ck_assert_int_eq(sample("bad-psi", &s), -EBADMSG);
+    ck_assert_int_eq(sample("bad-psi-io", &s), -EBADMSG);
+    ck_assert_int_eq(sample("bad-vmstat", &s), -EBADMSG);
     ck_assert_uint_eq(s.at_usec, 1); /* untouched */
 }
 END_TEST
@@ -189,6 +281,7 @@ START_TEST(test_zfs)
     ck_assert_int_eq(s.arc_error, 0);
     ck_assert_uint_eq(s.arc_bytes, 18 * GIB);
     host_sample_fields(&s, 0, &h);
+    ck_assert_double_eq(host_get(&h, HOST_FIELD_ARC), 18.0 * GIB);
     ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB + 18.0 * GIB);
     /* Never more than there is; the reserve comes off what there is. */
     s.arc_bytes = 100 * GIB;
@@ -209,6 +302,8 @@ START_TEST(test_zfs)
     ck_assert_int_eq(sample("bad-zfs", &s), 0);
     ck_assert_int_eq(s.arc_error, -EBADMSG);
     ck_assert_uint_eq(s.arc_bytes, 0);
+    host_sample_fields(&s, 0, &h);
+    ck_assert(!host_has(&h, HOST_FIELD_ARC));
     ck_assert_int_eq(sample("hugepages", &s), 0);
     ck_assert_int_eq(s.arc_error, 0);
 }
@@ -222,6 +317,8 @@ int main(void)
     int failed;
 
     tcase_add_test(t, test_hugepages);
+    tcase_add_test(t, test_counters_and_parts);
+    tcase_add_test(t, test_cgroup_has_its_own_only);
     tcase_add_test(t, test_reserve);
     tcase_add_test(t, test_available_within_total);
     tcase_add_test(t, test_without_psi_and_swap);

@@ -3,6 +3,7 @@
 /* What a policy sees of a guest, and how fast its counters grow. */
 
 #include <check.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
@@ -22,18 +23,30 @@ static Sample agent_sample(void)
     report_set(r, REPORT_SHMEM, 50 * MIB);
     report_set(r, REPORT_ANON_PAGES, 200 * MIB);
     report_set(r, REPORT_DIRTY, MIB);
+    report_set(r, REPORT_MLOCKED, 4 * MIB);
     report_set(r, REPORT_LOW_WATERMARK, 8 * MIB);
     report_set(r, REPORT_SWAP_TOTAL, 500 * MIB);
     report_set(r, REPORT_SWAP_FREE, 400 * MIB);
     report_set(r, REPORT_SWAP_IN, 7 * MIB);
     report_set(r, REPORT_SWAP_OUT, 9 * MIB);
     report_set(r, REPORT_MAJOR_FAULTS, 1234);
+    report_set(r, REPORT_FAULTS, 123456);
     report_set(r, REPORT_REFAULT_ANON, 2 * MIB);
     report_set(r, REPORT_REFAULT_FILE, 3 * MIB);
+    report_set(r, REPORT_SCAN_DIRECT, 11 * MIB);
+    report_set(r, REPORT_SCAN_KSWAPD, 12 * MIB);
+    report_set(r, REPORT_STEAL_DIRECT, 13 * MIB);
+    report_set(r, REPORT_STEAL_KSWAPD, 14 * MIB);
+    report_set(r, REPORT_ALLOC_STALLS, 15);
+    report_set(r, REPORT_OOM_KILLS, 16);
     report_set(r, REPORT_PSI_MEMORY_SOME_AVG10, 1250);
     report_set(r, REPORT_PSI_MEMORY_FULL_AVG10, 1);
     report_set(r, REPORT_PSI_IO_SOME_AVG10, 10000);
     report_set(r, REPORT_PSI_IO_FULL_AVG10, 0);
+    report_set(r, REPORT_PSI_MEMORY_SOME_TOTAL, 17 * USEC_PER_SEC);
+    report_set(r, REPORT_PSI_MEMORY_FULL_TOTAL, 18 * USEC_PER_SEC);
+    report_set(r, REPORT_PSI_IO_SOME_TOTAL, 19 * USEC_PER_SEC);
+    report_set(r, REPORT_PSI_IO_FULL_TOTAL, 20 * USEC_PER_SEC);
     return s;
 }
 
@@ -46,18 +59,45 @@ START_TEST(test_agent_fields)
         GuestField field;
         double value;
     } expected[] = {
-        {GUEST_FIELD_CURRENT, 1024.0 * MIB},   {GUEST_FIELD_TOTAL, 1000.0 * MIB},
-        {GUEST_FIELD_FREE, 300.0 * MIB},       {GUEST_FIELD_AVAILABLE, 600.0 * MIB},
-        {GUEST_FIELD_CACHE, 330.0 * MIB},      {GUEST_FIELD_USED, 424.0 * MIB},
-        {GUEST_FIELD_ANON, 200.0 * MIB},       {GUEST_FIELD_SHMEM, 50.0 * MIB},
-        {GUEST_FIELD_DIRTY, 1.0 * MIB},        {GUEST_FIELD_LOW_WATERMARK, 8.0 * MIB},
-        {GUEST_FIELD_SWAP_TOTAL, 500.0 * MIB}, {GUEST_FIELD_SWAP_FREE, 400.0 * MIB},
-        {GUEST_FIELD_RSS, 900.0 * MIB},        {GUEST_FIELD_RESIDENT_FREE, 136.0 * MIB},
-        {GUEST_FIELD_SWAP_IN, 7.0 * MIB},      {GUEST_FIELD_SWAP_OUT, 9.0 * MIB},
-        {GUEST_FIELD_MAJOR_FAULTS, 1234},      {GUEST_FIELD_REFAULT_ANON, 2.0 * MIB},
-        {GUEST_FIELD_REFAULT_FILE, 3.0 * MIB}, {GUEST_FIELD_PSI_MEMORY_SOME, 0.125},
-        {GUEST_FIELD_PSI_MEMORY_FULL, 0.0001}, {GUEST_FIELD_PSI_IO_SOME, 1},
+        {GUEST_FIELD_CURRENT, 1024.0 * MIB},
+        {GUEST_FIELD_TOTAL, 1000.0 * MIB},
+        {GUEST_FIELD_FREE, 300.0 * MIB},
+        {GUEST_FIELD_AVAILABLE, 600.0 * MIB},
+        {GUEST_FIELD_CACHE, 330.0 * MIB},
+        {GUEST_FIELD_USED, 424.0 * MIB},
+        {GUEST_FIELD_ANON, 200.0 * MIB},
+        {GUEST_FIELD_SHMEM, 50.0 * MIB},
+        {GUEST_FIELD_DIRTY, 1.0 * MIB},
+        {GUEST_FIELD_LOW_WATERMARK, 8.0 * MIB},
+        {GUEST_FIELD_SWAP_TOTAL, 500.0 * MIB},
+        {GUEST_FIELD_SWAP_FREE, 400.0 * MIB},
+        {GUEST_FIELD_RSS, 900.0 * MIB},
+        {GUEST_FIELD_RESIDENT_FREE, 136.0 * MIB},
+        {GUEST_FIELD_SWAP_IN, 7.0 * MIB},
+        {GUEST_FIELD_SWAP_OUT, 9.0 * MIB},
+        {GUEST_FIELD_MAJOR_FAULTS, 1234},
+        {GUEST_FIELD_REFAULT_ANON, 2.0 * MIB},
+        {GUEST_FIELD_REFAULT_FILE, 3.0 * MIB},
+        {GUEST_FIELD_PSI_MEMORY_SOME, 0.125},
+        {GUEST_FIELD_PSI_MEMORY_FULL, 0.0001},
+        {GUEST_FIELD_PSI_IO_SOME, 1},
         {GUEST_FIELD_PSI_IO_FULL, 0},
+        {GUEST_FIELD_BUFFERS, 10.0 * MIB},
+        {GUEST_FIELD_CACHED, 350.0 * MIB},
+        {GUEST_FIELD_SRECLAIMABLE, 20.0 * MIB},
+        {GUEST_FIELD_MLOCKED, 4.0 * MIB},
+        {GUEST_FIELD_SWAP_USED, 100.0 * MIB},
+        {GUEST_FIELD_FAULTS, 123456},
+        {GUEST_FIELD_SCAN_DIRECT, 11.0 * MIB},
+        {GUEST_FIELD_SCAN_KSWAPD, 12.0 * MIB},
+        {GUEST_FIELD_STEAL_DIRECT, 13.0 * MIB},
+        {GUEST_FIELD_STEAL_KSWAPD, 14.0 * MIB},
+        {GUEST_FIELD_ALLOC_STALLS, 15},
+        {GUEST_FIELD_OOM_KILLS, 16},
+        {GUEST_FIELD_PSI_MEMORY_SOME_TOTAL, 17e6},
+        {GUEST_FIELD_PSI_MEMORY_FULL_TOTAL, 18e6},
+        {GUEST_FIELD_PSI_IO_SOME_TOTAL, 19e6},
+        {GUEST_FIELD_PSI_IO_FULL_TOTAL, 20e6},
     };
     const SampleHost host = {.current_bytes = 1024 * MIB,
                              .maximum_bytes = 2048 * MIB,
@@ -74,6 +114,25 @@ START_TEST(test_agent_fields)
         present |= UINT64_C(1) << expected[i].field;
     }
     ck_assert_uint_eq(g.present, present); /* and no others */
+}
+END_TEST
+
+/* A policy sees all that an agent tells: without one of its stats, what is made of the rest is another. */
+START_TEST(test_every_report_field_counts)
+{
+    Sample s = agent_sample();
+    GuestFields all = {0};
+
+    sample_fields(&s, &half_host, &all);
+    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
+        Sample less = s;
+        GuestFields g = {0};
+
+        ck_assert_msg(report_has(&s.report, f), "%s isn't in the sample", report_field_name(f));
+        less.report.present &= ~(UINT64_C(1) << f);
+        sample_fields(&less, &half_host, &g);
+        ck_assert_msg(memcmp(&g, &all, sizeof(g)) != 0, "%s counts for nothing", report_field_name(f));
+    }
 }
 END_TEST
 
@@ -421,6 +480,7 @@ int main(void)
     int failed;
 
     tcase_add_test(t, test_agent_fields);
+    tcase_add_test(t, test_every_report_field_counts);
     tcase_add_test(t, test_libvirt_fields);
     tcase_add_test(t, test_impossible_stats);
     tcase_add_test(t, test_no_sample);
