@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Fills ballast-policy(7) in with the tables and limits that the language itself works with.
- * Usage: gen-manual TEMPLATE, to stdout. */
+ * Usage: gen-manual TEMPLATE POLICYDIR, to stdout. */
 
 #include <string.h>
 
@@ -31,41 +31,52 @@ static bool print_table(const char *line)
     return true;
 }
 
-static void print_line(const char *line)
+static const struct {
+    const char *name;
+    unsigned value;
+} limits[] = {
+    {"@FILES@", POLICY_FILES_MAX},
+    {"@SIZE@", POLICY_SIZE_MAX / 1024},
+    {"@DEPTH@", POLICY_DEPTH_MAX},
+    {"@COST@", POLICY_COST_MAX},
+    {"@KEYS@", POLICY_KEYS_MAX},
+    {"@STATES@", POLICY_STATE_MAX},
+    {"@SHORTEST@", POLICY_WINDOW_MIN / USEC_PER_SEC},
+    {"@LONGEST@", POLICY_WINDOW_MAX / USEC_PER_SEC / 60},
+    {"@VALUES@", POLICY_VALUES_MAX},
+    {"@ERRORS@", POLICY_DIAGNOSTICS_MAX},
+    {"@NOTES@", POLICY_NOTES_MAX},
+    {"@LOGS@", POLICY_LOGS_MAX},
+};
+
+/* Returns whether all of the line's words are known. */
+static bool print_line(const char *line, const char *policydir)
 {
-    static const struct {
-        const char *name;
-        unsigned value;
-    } limits[] = {{"@SIZE@", POLICY_SIZE_MAX / 1024},
-                  {"@DEPTH@", POLICY_DEPTH_MAX},
-                  {"@COST@", POLICY_COST_MAX},
-                  {"@KEYS@", POLICY_KEYS_MAX}};
+    for (const char *at; (at = strchr(line, '@')); line = strchr(at + 1, '@') + 1) {
+        size_t length, i;
 
-    while (*line) {
-        const char *at = strchr(line, '@');
-        size_t i;
-
-        if (!at) {
-            fputs(line, stdout);
-            return;
-        }
+        if (!strchr(at + 1, '@'))
+            return false;
+        length = (size_t) (strchr(at + 1, '@') + 1 - at);
         printf("%.*s", (int) (at - line), line);
-        for (i = 0; i < ELEMENTSOF(limits); i++)
-            if (strncmp(at, limits[i].name, strlen(limits[i].name)) == 0)
-                break;
-        if (i < ELEMENTSOF(limits)) {
-            printf("%u", limits[i].value);
-            line = at + strlen(limits[i].name);
-        } else {
-            putchar('@');
-            line = at + 1;
+        if (strncmp(at, "@policydir@", length) == 0) {
+            fputs(policydir, stdout);
+            continue;
         }
+        for (i = 0; i < ELEMENTSOF(limits); i++)
+            if (strlen(limits[i].name) == length && strncmp(at, limits[i].name, length) == 0)
+                break;
+        if (i == ELEMENTSOF(limits))
+            return false;
+        printf("%u", limits[i].value);
     }
+    fputs(line, stdout);
+    return true;
 }
 
 int main(int argc, char *argv[])
 {
-    _cleanup_fclose_ FILE *f = argc == 2 ? fopen(argv[1], "re") : NULL;
+    _cleanup_fclose_ FILE *f = argc == 3 ? fopen(argv[1], "re") : NULL;
     char line[1024];
 
     if (!f) {
@@ -73,7 +84,9 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
     while (fgets(line, sizeof(line), f))
-        if (!print_table(line))
-            print_line(line);
+        if (!print_table(line) && !print_line(line, argv[2])) {
+            fprintf(stderr, "gen-manual: not known: %s", line);
+            return EXIT_FAILURE;
+        }
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
