@@ -2,61 +2,53 @@
 #include "policy/compile.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "policy/compiler.h"
 #include "policy/kinds.h"
 
-typedef struct Compiler {
-    Unit *unit;
-    Program *program;
-    size_t allocated_code, allocated_positions, allocated_constants, allocated_texts, allocated_loops,
-        allocated_saved;
-    uint32_t depth, deepest; /* of the stack, here and so far in this function */
-    uint64_t cost;           /* of this function so far */
-    unsigned n_parameters;   /* of the function that is being compiled */
-    Loop *loop;              /* that is being compiled; NULL: none */
-    uint32_t loop_number;
-    bool costly; /* told */
-    int error;
-} Compiler;
+/* ---- what is made ---- */
 
-static void compile_expr(Compiler *c, const Expr *e);
-
-/* Makes room for one more element. */
-static bool reserve(Compiler *c, void **array, size_t *allocated, size_t n, size_t size)
+/* An array is full where it has 16, 32, 64, ... elements. */
+bool compiler_reserve(Compiler *c, void **array, size_t n, size_t size)
 {
-    size_t want = *allocated ? *allocated * 2 : 16;
     void *p;
 
     if (c->error < 0)
         return false;
-    if (n < *allocated)
+    if (n > 0 && (n < 16 || (n & (n - 1)) != 0))
         return true;
-    p = reallocarray(*array, want, size);
+    p = reallocarray(*array, n > 0 ? n * 2 : 16, size);
     if (!p) {
         c->error = -ENOMEM;
         return false;
     }
     *array = p;
-    *allocated = want;
     return true;
 }
-
-#define RESERVE(c, array, allocated, n) reserve(c, (void **) &(array), &(c)->allocated, n, sizeof((array)[0]))
 
 /* How many values the operation leaves on the stack more than it finds. */
 static int stack_effect(Operation op, uint8_t field)
 {
     switch (op) {
     case OP_CONSTANT:
+    case OP_TEXT:
     case OP_SLOT:
     case OP_PARAMETER:
     case OP_HOST:
+    case OP_HOST_CONTROL:
     case OP_GUEST:
-    case OP_CONTROL:
+    case OP_GUEST_CONTROL:
+    case OP_GUEST_TEXT:
+    case OP_GUEST_STATE:
+    case OP_WINDOW:
+    case OP_AGGREGATE:
         return 1;
     case OP_SET:
-    case OP_ASSIGN:
+    case OP_SET_STATE:
+    case OP_ASSIGN_HOST:
+    case OP_ASSIGN_GUEST:
     case OP_ADD:
     case OP_SUB:
     case OP_MUL:
@@ -64,24 +56,26 @@ static int stack_effect(Operation op, uint8_t field)
     case OP_MIN:
     case OP_MAX:
     case OP_ROUND:
+    case OP_MATCHES:
     case OP_LT:
     case OP_LE:
     case OP_GT:
     case OP_GE:
     case OP_EQ:
     case OP_NE:
+    case OP_EQ_TEXT:
+    case OP_NE_TEXT:
     case OP_JUMP_UNLESS:
-    case OP_AND:
+    case OP_AND: /* where it doesn't jump; at its target the other value has been pushed, too */
     case OP_OR:
         return -1;
     case OP_CLAMP:
         return -2;
     case OP_CALL:
         return 1 - (int) field;
+    case OP_LOG:
+        return -(int) field;
     case OP_END:
-    case OP_HOST_OR: /* where it doesn't jump; at its target the default has been pushed, too */
-    case OP_GUEST_OR:
-    case OP_CONTROL_OR:
     case OP_NEG:
     case OP_NOT:
     case OP_ABS:
@@ -94,16 +88,15 @@ static int stack_effect(Operation op, uint8_t field)
     return 0;
 }
 
-/* Adds an instruction. Returns its number, to patch a jump later. */
-static uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Position at)
+uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Position at)
 {
     Program *p = c->program;
 
-    if (!RESERVE(c, p->code, allocated_code, p->n_code) ||
-        !RESERVE(c, p->positions, allocated_positions, p->n_code))
+    if (!compiler_reserve(c, (void **) &p->code, p->n_code, sizeof(*p->code)) ||
+        !compiler_reserve(c, (void **) &p->sites, p->n_code, sizeof(*p->sites)))
         return 0;
     p->code[p->n_code] = (Instruction){.op = (uint8_t) op, .field = field, .arg = arg};
-    p->positions[p->n_code] = at;
+    p->sites[p->n_code] = (Site){.at = at, .fallback = c->fallback};
 
     c->depth = (uint32_t) ((int) c->depth + stack_effect(op, field));
     c->deepest = MAX(c->deepest, c->depth);
@@ -111,14 +104,13 @@ static uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Pos
     return p->n_code++;
 }
 
-/* Lets the jump go to the next instruction. */
-static void land(Compiler *c, uint32_t jump)
+void land(Compiler *c, uint32_t jump)
 {
     if (c->error >= 0)
         c->program->code[jump].arg = c->program->n_code;
 }
 
-static void check_cost(Compiler *c, Position at)
+void check_cost(Compiler *c, Position at)
 {
     if (c->cost <= POLICY_COST_MAX || c->costly)
         return;
@@ -128,148 +120,20 @@ static void check_cost(Compiler *c, Position at)
     c->error = -EINVAL;
 }
 
-static void compile_constant(Compiler *c, double value, Position at)
+uint32_t compiler_text(Compiler *c, const char *text, size_t length)
 {
     Program *p = c->program;
+    char *copy;
 
-    if (!RESERVE(c, p->constants, allocated_constants, p->n_constants))
-        return;
-    p->constants[p->n_constants] = value;
-    emit(c, OP_CONSTANT, 0, p->n_constants++, at);
-}
-
-static void compile_name(Compiler *c, const Expr *e)
-{
-    const Symbol *y = e->symbol;
-
-    if (y->type == SYMBOL_PARAMETER)
-        emit(c, OP_PARAMETER, (uint8_t) c->n_parameters, y->slot, e->at);
-    else if (y->type == SYMBOL_GUEST)
-        compile_constant(c, 0, e->at); /* there is but one guest at a time: nothing needs to be handed over */
-    else
-        emit(c, OP_SLOT, 0, y->slot, e->at);
-}
-
-static bool is_control(const Expr *e)
-{
-    return !e->host && guest_field_info((GuestField) e->index)->kind == FIELD_KIND_CONTROL;
-}
-
-static void compile_default(Compiler *c, const Expr *e)
-{
-    const Expr *f = e->a;
-    uint32_t jump = emit(c,
-                         f->host         ? OP_HOST_OR
-                         : is_control(f) ? OP_CONTROL_OR
-                                         : OP_GUEST_OR,
-                         (uint8_t) f->index, 0, f->field_at);
-
-    compile_expr(c, e->b);
-    land(c, jump);
-}
-
-static void compile_call(Compiler *c, const Expr *e)
-{
-    static const Operation builtins[] = {[BUILTIN_MIN] = OP_MIN,
-                                         [BUILTIN_MAX] = OP_MAX,
-                                         [BUILTIN_CLAMP] = OP_CLAMP,
-                                         [BUILTIN_ABS] = OP_ABS,
-                                         [BUILTIN_ROUND] = OP_ROUND};
-    const Function *f;
-    bool fold = e->builtin == BUILTIN_MIN || e->builtin == BUILTIN_MAX;
-
-    for (const Expr *a = e->a; a; a = a->next) {
-        compile_expr(c, a);
-        if (fold && a != e->a)
-            emit(c, builtins[e->builtin], 0, 0, e->at);
+    if (!compiler_reserve(c, (void **) &p->texts, p->n_texts, sizeof(*p->texts)))
+        return NO_TEXT;
+    copy = strndup(text, length);
+    if (!copy) {
+        c->error = -ENOMEM;
+        return NO_TEXT;
     }
-    if (fold)
-        return;
-    if (e->builtin != BUILTIN_NONE) {
-        emit(c, builtins[e->builtin], 0, 0, e->at);
-        return;
-    }
-    f = e->symbol->function;
-    c->deepest = MAX(c->deepest, c->depth + f->n_stack);
-    c->cost += f->cost;
-    emit(c, OP_CALL, (uint8_t) f->n_parameters, f->entry, e->at);
-    check_cost(c, e->at);
-}
-
-static void compile_binary(Compiler *c, const Expr *e)
-{
-    static const Operation operations[] = {
-        [OPERATOR_EQ] = OP_EQ,   [OPERATOR_NE] = OP_NE,   [OPERATOR_LT] = OP_LT,   [OPERATOR_LE] = OP_LE,
-        [OPERATOR_GT] = OP_GT,   [OPERATOR_GE] = OP_GE,   [OPERATOR_ADD] = OP_ADD, [OPERATOR_SUB] = OP_SUB,
-        [OPERATOR_MUL] = OP_MUL, [OPERATOR_DIV] = OP_DIV,
-    };
-
-    compile_expr(c, e->a);
-    if (e->op == OPERATOR_AND || e->op == OPERATOR_OR) {
-        uint32_t jump = emit(c, e->op == OPERATOR_AND ? OP_AND : OP_OR, 0, 0, e->at);
-
-        compile_expr(c, e->b);
-        land(c, jump);
-        return;
-    }
-    compile_expr(c, e->b);
-    emit(c, operations[e->op], 0, 0, e->at);
-}
-
-static void compile_if_expr(Compiler *c, const Expr *e)
-{
-    uint32_t otherwise, end;
-
-    compile_expr(c, e->a);
-    otherwise = emit(c, OP_JUMP_UNLESS, 0, 0, e->at);
-    compile_expr(c, e->b);
-    end = emit(c, OP_JUMP, 0, 0, e->at);
-    land(c, otherwise);
-    c->depth--; /* only one of the two values is there */
-    compile_expr(c, e->c);
-    land(c, end);
-}
-
-static void compile_expr(Compiler *c, const Expr *e)
-{
-    if (c->error < 0)
-        return;
-    switch (e->type) {
-    case EXPR_LITERAL:
-        compile_constant(c, e->value, e->at);
-        return;
-    case EXPR_NAME:
-        compile_name(c, e);
-        return;
-    case EXPR_FIELD:
-        emit(c,
-             e->host         ? OP_HOST
-             : is_control(e) ? OP_CONTROL
-                             : OP_GUEST,
-             (uint8_t) e->index, 0, e->field_at);
-        return;
-    case EXPR_CALL:
-        compile_call(c, e);
-        return;
-    case EXPR_UNARY:
-        compile_expr(c, e->a);
-        emit(c, e->op == OPERATOR_NOT ? OP_NOT : OP_NEG, 0, 0, e->at);
-        return;
-    case EXPR_BINARY:
-        compile_binary(c, e);
-        return;
-    case EXPR_IF:
-        compile_if_expr(c, e);
-        return;
-    case EXPR_DEFAULT:
-        compile_default(c, e);
-        return;
-    case EXPR_ERROR:
-    case EXPR_TEXT:
-    case EXPR_AGGREGATE:
-        break;
-    }
-    assert(false);
+    p->texts[p->n_texts] = copy;
+    return p->n_texts++;
 }
 
 /* ---- statements ---- */
@@ -286,7 +150,6 @@ static void compile_function(Compiler *c, const Statement *s)
     c->depth = 0;
     c->deepest = 0;
     c->cost = 0;
-    c->n_parameters = f->n_parameters;
     f->entry = c->program->n_code;
     compile_expr(c, f->body);
     emit(c, OP_RETURN, (uint8_t) f->n_parameters, 0, s->at);
@@ -298,7 +161,6 @@ static void compile_function(Compiler *c, const Statement *s)
     c->depth = depth;
     c->deepest = deepest;
     c->cost = cost;
-    c->n_parameters = 0;
 }
 
 /* A turn that fails gives back what it took: a variable of outside that it assigns to has to be saved. */
@@ -308,39 +170,89 @@ static void save_slot(Compiler *c, Symbol *y)
 
     if (!c->loop || y->loop != 0 || y->saved_by == c->loop_number)
         return;
-    if (!RESERVE(c, p->saved_slots, allocated_saved, p->n_saved_slots))
-        return;
-    p->saved_slots[p->n_saved_slots++] = y->slot;
+    (void) APPEND(c, p->saved_slots, p->n_saved_slots, y->slot);
     y->saved_by = c->loop_number;
     c->loop->n_saved++;
 }
 
-static uint32_t compile_because(Compiler *c, const Statement *s)
+/* ---- the variables of an assignment's expression ---- */
+
+static void add_variable(Compiler *c, Assign *a, bool guest, uint32_t number, const Name *name, Kind kind)
 {
     Program *p = c->program;
+    Variable v = {.guest = guest, .number = number};
 
-    if (!s->because)
-        return NO_TEXT;
-    if (!RESERVE(c, p->texts, allocated_texts, p->n_texts))
-        return NO_TEXT;
-    p->texts[p->n_texts] = strndup(s->because, s->because_length);
-    if (!p->texts[p->n_texts]) {
-        c->error = -ENOMEM;
-        return NO_TEXT;
+    if (a->n_variables >= POLICY_VALUES_MAX || kind == KIND_TEXT)
+        return;
+    for (uint32_t i = a->variables; i < p->n_variables; i++)
+        if (p->variables[i].guest == guest && p->variables[i].number == number)
+            return;
+    v.unit = unit_from_kind(kind);
+    v.name = compiler_text(c, name->text, name->length);
+    (void) APPEND(c, p->variables, p->n_variables, v);
+    a->n_variables++;
+}
+
+/* Those of an aggregate's guests have no one value. */
+static void find_variables(Compiler *c, Assign *a, const Expr *e)
+{
+    if (!e || c->error < 0 || (e->type == EXPR_CALL && e->window))
+        return;
+    if (e->type == EXPR_NAME && (e->symbol->type == SYMBOL_LET || e->symbol->type == SYMBOL_STATE))
+        add_variable(c, a, false, e->symbol->slot, e->name, e->symbol->kind);
+    if (e->type == EXPR_FIELD && e->state && c->loop)
+        add_variable(c, a, true, e->state->index, e->field, e->state->kind);
+    for (const Expr *i = e->a; i; i = e->type == EXPR_CALL ? i->next : NULL)
+        find_variables(c, a, i);
+    find_variables(c, a, e->b);
+    find_variables(c, a, e->c);
+}
+
+static void compile_control(Compiler *c, const Statement *s)
+{
+    Program *p = c->program;
+    uint64_t bit = UINT64_C(1) << s->index;
+    Assign a = {.because = NO_TEXT, .variables = p->n_variables};
+
+    find_variables(c, &a, s->expr);
+    if (s->because)
+        a.because = compiler_text(c, s->because, s->because_length);
+    emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
+         APPEND(c, p->assigns, p->n_assigns, a), s->at);
+    if (!s->host)
+        p->guest_controls |= bit;
+    else {
+        p->host_controls |= bit;
+        if (c->loop)
+            c->loop->host_controls |= bit;
     }
-    return p->n_texts++;
 }
 
 static void compile_assignment(Compiler *c, const Statement *s)
 {
     compile_expr(c, s->expr);
-    if (s->field) {
-        c->program->guest_controls |= UINT64_C(1) << s->index;
-        emit(c, OP_ASSIGN, (uint8_t) s->index, compile_because(c, s), s->at);
-    } else {
+    if (s->state) {
+        emit(c, OP_SET_STATE, 0, s->state->index, s->at);
+        c->loop->guest_states = true;
+    } else if (s->field)
+        compile_control(c, s);
+    else {
         emit(c, OP_SET, 0, s->symbol->slot, s->at);
         save_slot(c, s->symbol);
     }
+}
+
+static void compile_log(Compiler *c, const Statement *s)
+{
+    Program *p = c->program;
+    LogLine l = {.text = compiler_text(c, s->expr->text, s->expr->text_length)};
+    unsigned n = 0;
+
+    for (const Expr *e = s->expr->next; e; e = e->next) {
+        compile_expr(c, e);
+        l.units[n++] = unit_from_kind(e->kind);
+    }
+    emit(c, OP_LOG, (uint8_t) n, APPEND(c, p->logs, p->n_logs, l), s->at);
 }
 
 static void compile_if(Compiler *c, const Statement *s)
@@ -388,12 +300,11 @@ static void compile_for(Compiler *c, const Statement *s)
 {
     Program *p = c->program;
     Loop loop = {.saved = p->n_saved_slots};
+    uint32_t number = APPEND(c, p->loops, p->n_loops, loop);
 
-    if (!RESERVE(c, p->loops, allocated_loops, p->n_loops))
-        return;
-    emit(c, OP_LOOP, 0, p->n_loops, s->at);
+    emit(c, OP_LOOP, 0, number, s->at);
     c->loop = &loop;
-    c->loop_number = p->n_loops + 1;
+    c->loop_number = number + 1;
     compile_selection(c, s, &loop);
     loop.body = p->n_code;
     compile_statements(c, s->body);
@@ -403,7 +314,8 @@ static void compile_for(Compiler *c, const Statement *s)
 
     p->n_saved_max = MAX(p->n_saved_max, loop.n_saved);
     p->n_keys_max = MAX(p->n_keys_max, loop.n_keys);
-    p->loops[p->n_loops++] = loop;
+    if (c->error >= 0)
+        p->loops[number] = loop;
 }
 
 static void compile_statements(Compiler *c, const Statement *s)
@@ -411,6 +323,7 @@ static void compile_statements(Compiler *c, const Statement *s)
     for (; s && c->error >= 0; s = s->next) {
         switch (s->type) {
         case STATEMENT_CONST: /* done before */
+        case STATEMENT_STATE:
             break;
         case STATEMENT_LET:
             compile_expr(c, s->expr);
@@ -428,8 +341,8 @@ static void compile_statements(Compiler *c, const Statement *s)
         case STATEMENT_FOR:
             compile_for(c, s);
             break;
-        case STATEMENT_STATE:
         case STATEMENT_LOG:
+            compile_log(c, s);
             break;
         }
         check_cost(c, s->at);
@@ -452,15 +365,40 @@ static void find_marks(const Unit *u, Program *p)
     }
 }
 
+/* What is worked out once, at load: constants and what states begin with. */
+static void compile_initial(Compiler *c, const Statement *s)
+{
+    Program *p = c->program;
+    State state;
+
+    if (s->type != STATEMENT_CONST && s->type != STATEMENT_STATE)
+        return;
+    compile_expr(c, s->expr);
+    if (s->type == STATEMENT_CONST) {
+        emit(c, OP_SET, 0, s->symbol->slot, s->expr->at);
+        return;
+    }
+    if (s->state)
+        state = (State){.name = compiler_text(c, s->field->text, s->field->length),
+                        .unit = unit_from_kind(s->state->kind),
+                        .slot = c->unit->n_slots + s->state->index};
+    else
+        state = (State){.name = compiler_text(c, s->name->text, s->name->length),
+                        .unit = unit_from_kind(s->symbol->kind),
+                        .slot = s->symbol->slot};
+    emit(c, OP_SET, 0, state.slot, s->expr->at);
+    if (s->state)
+        (void) APPEND(c, p->guest_states, p->n_guest_states, state);
+    else
+        (void) APPEND(c, p->host_states, p->n_host_states, state);
+}
+
 int policy_compile(Unit *u, Program *p)
 {
-    Compiler c = {.unit = u, .program = p};
+    Compiler c = {.unit = u, .program = p, .fallback = NO_FALLBACK};
 
     for (const Statement *s = u->statements; s; s = s->next)
-        if (s->type == STATEMENT_CONST) {
-            compile_expr(&c, s->expr);
-            emit(&c, OP_SET, 0, s->symbol->slot, s->expr->at);
-        }
+        compile_initial(&c, s);
     emit(&c, OP_END, 0, 0, (Position){1, 1});
     p->main = p->n_code;
     c.cost = 0;
@@ -470,7 +408,7 @@ int policy_compile(Unit *u, Program *p)
         return c.error;
 
     p->n_stack = c.deepest;
-    p->n_slots = u->n_slots;
+    p->n_slots = u->n_slots + p->n_guest_states;
     p->slots = calloc(MAX(p->n_slots, 1U), sizeof(*p->slots));
     if (!p->slots)
         return -ENOMEM;

@@ -17,10 +17,18 @@ static void program_done(Program *p)
     free(p->origin);
     free(p->text);
     free(p->code);
-    free(p->positions);
+    free(p->sites);
     free(p->constants);
+    free(p->fallbacks);
     free(p->loops);
     free(p->saved_slots);
+    free(p->aggregates);
+    free(p->windows);
+    free(p->assigns);
+    free(p->variables);
+    free(p->logs);
+    free(p->host_states);
+    free(p->guest_states);
     free(p->slots);
 }
 
@@ -96,6 +104,21 @@ void policy_states_carry(const Policy *p, bool host, const Policy *old, const do
     }
 }
 
+/* Windows of history are bounded, as history is. What a const says is known only now. */
+static int check_windows(const Program *p, Diagnostics *d)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; i < p->n_windows; i++)
+        if (!(p->windows[i].usec >= (double) POLICY_WINDOW_MIN &&
+              p->windows[i].usec <= (double) POLICY_WINDOW_MAX)) {
+            diagnostics_add(d, p->windows[i].at, NULL, "a window of history is 1s to %" PRIu64 "min",
+                            POLICY_WINDOW_MAX / (60 * USEC_PER_SEC));
+            r = -EINVAL;
+        }
+    return r;
+}
+
 /* Reads, checks and compiles. -EINVAL where there are diagnostics. */
 static int build(Unit *u, Program *p)
 {
@@ -115,32 +138,43 @@ static int build(Unit *u, Program *p)
     r = program_init_constants(p, &failed);
     if (r == -EINVAL)
         diagnostics_add(u->diagnostics, (Position){failed.line, failed.column}, NULL, "%s", failed.text);
-    return r;
+    if (r < 0)
+        return r;
+    return check_windows(p, u->diagnostics);
 }
 
 static Position find_assignment(const Program *p, Operation op, int field)
 {
     for (uint32_t i = 0; i < p->n_code; i++)
         if (p->code[i].op == op && p->code[i].field == field)
-            return p->positions[i];
+            return p->sites[i].at;
     return (Position){1, 1};
 }
 
 /* A control has one file that assigns to it: else which of them counts would be a matter of their order. */
+static void check_control(const Program *other, const Program *new, Operation op, int field, const char *name,
+                          Diagnostics *d)
+{
+    diagnostics_add(
+        d, find_assignment(new, op, field), "of several policies that run together one assigns to a control",
+        "'%s' is assigned in %s, too (line %u)", name, other->origin, find_assignment(other, op, field).line);
+}
+
 static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
 {
     for (size_t i = 0; i < p->n_programs; i++) {
         const Program *other = &p->programs[i];
+        uint64_t host = new->host_controls & other->host_controls,
+                 guest = new->guest_controls & other->guest_controls;
 
         if (strcmp(other->origin, new->origin) == 0)
             diagnostics_add(d, (Position){1, 1}, NULL, "this file is there twice");
+        for (int f = 0; f < HOST_FIELD_MAX; f++)
+            if (host & (UINT64_C(1) << f))
+                check_control(other, new, OP_ASSIGN_HOST, f, host_field_info((HostField) f)->name, d);
         for (int f = 0; f < GUEST_FIELD_MAX; f++)
-            if (new->guest_controls & other->guest_controls &(UINT64_C(1) << f))
-                diagnostics_add(d, find_assignment(new, OP_ASSIGN, f),
-                                "of several policies that run together one assigns to a control",
-                                "'%s' is assigned in %s, too (line %u)",
-                                guest_field_info((GuestField) f)->name, other->origin,
-                                find_assignment(other, OP_ASSIGN, f).line);
+            if (guest & (UINT64_C(1) << f))
+                check_control(other, new, OP_ASSIGN_GUEST, f, guest_field_info((GuestField) f)->name, d);
     }
 }
 
@@ -197,6 +231,63 @@ static int set_name(Policy *p)
     return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 
+/* Each stat once, with the longest window. */
+static void add_need(Policy *p, const Window *w)
+{
+    usec_t usec = (usec_t) w->usec;
+    size_t i;
+
+    for (i = 0; i < p->n_needs; i++)
+        if (p->needs[i].host == w->host && p->needs[i].field == w->field)
+            break;
+    if (i == p->n_needs)
+        p->needs[p->n_needs++] = (SeriesNeed){.host = w->host, .field = w->field};
+    p->needs[i].usec = MAX(p->needs[i].usec, usec);
+}
+
+static int gather_needs(Policy *p)
+{
+    p->needs = calloc((size_t) HOST_FIELD_MAX + GUEST_FIELD_MAX, sizeof(*p->needs));
+    if (!p->needs)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_programs; i++)
+        for (uint32_t w = 0; w < p->programs[i].n_windows; w++)
+            add_need(p, &p->programs[i].windows[w]);
+    return 0;
+}
+
+static void add_states(const Program *g, const State *from, uint32_t n, PolicyState *to)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = (PolicyState){.file = g->origin,
+                              .name = g->texts[from[i].name],
+                              .unit = from[i].unit,
+                              .initial = value_to_unit(g->slots[from[i].slot], from[i].unit)};
+}
+
+static int gather_states(Policy *p)
+{
+    for (size_t i = 0; i < p->n_programs; i++) {
+        Program *g = &p->programs[i];
+
+        g->first_host_state = (uint32_t) p->n_host_states;
+        g->first_guest_state = (uint32_t) p->n_guest_states;
+        p->n_host_states += g->n_host_states;
+        p->n_guest_states += g->n_guest_states;
+    }
+    p->host_states = calloc(p->n_host_states + 1, sizeof(*p->host_states));
+    p->guest_states = calloc(p->n_guest_states + 1, sizeof(*p->guest_states));
+    if (!p->host_states || !p->guest_states)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_programs; i++) {
+        const Program *g = &p->programs[i];
+
+        add_states(g, g->host_states, g->n_host_states, p->host_states + g->first_host_state);
+        add_states(g, g->guest_states, g->n_guest_states, p->guest_states + g->first_guest_state);
+    }
+    return 0;
+}
+
 int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret)
 {
     _cleanup_(policy_freep) Policy *p = calloc(1, sizeof(*p));
@@ -219,6 +310,10 @@ int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics
     if (bad)
         return -EINVAL;
     r = set_name(p);
+    if (r >= 0)
+        r = gather_needs(p);
+    if (r >= 0)
+        r = gather_states(p);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(p);

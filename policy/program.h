@@ -3,7 +3,11 @@
 
 /* A checked policy as code for a small stack machine. All values are doubles; what kind each is was settled
  * by the checker. Constants, variables and the guest's fields are found by number, so a turn allocates
- * nothing and searches nothing, and the deepest stack that can be needed is known before it runs. */
+ * nothing and searches nothing, and the deepest stack that can be needed is known before it runs.
+ *
+ * Durations are µs, and bytes per second are bytes per µs in here: so arithmetic needs no factor, whatever
+ * kinds it is done with, and one code of a function does for all of them. A text is its number: first those
+ * of the program, then the fields of each guest. */
 
 #include "policy/diagnostics.h"
 #include "policy/policy.h"
@@ -13,18 +17,22 @@
 #define POLICY_COST_MAX 100000U
 
 typedef enum Operation {
-    OP_END,        /* of a segment */
-    OP_CONSTANT,   /* push constants[arg] */
-    OP_SLOT,       /* push slots[arg] */
-    OP_SET,        /* slots[arg] = pop */
-    OP_PARAMETER,  /* push the arg-th of the field parameters of the function */
-    OP_HOST,       /* push host.<field> */
-    OP_GUEST,      /* push g.<field> */
-    OP_CONTROL,    /* push g.<field>, a control */
-    OP_HOST_OR,    /* where host.<field> is there: push it and jump to arg */
-    OP_GUEST_OR,   /* where g.<field> is there: push it and jump to arg */
-    OP_CONTROL_OR, /* the same with a control */
-    OP_ASSIGN,     /* g.<field> = pop, because texts[arg] (NO_TEXT: none) */
+    OP_END,           /* of a segment */
+    OP_CONSTANT,      /* push constants[arg] */
+    OP_TEXT,          /* push texts[arg] */
+    OP_SLOT,          /* push slots[arg] */
+    OP_SET,           /* slots[arg] = pop */
+    OP_PARAMETER,     /* push the arg-th parameter of the function */
+    OP_HOST,          /* push host.<field> */
+    OP_HOST_CONTROL,  /* the same of a control */
+    OP_GUEST,         /* push g.<field> */
+    OP_GUEST_CONTROL, /* the same of a control */
+    OP_GUEST_TEXT,    /* the same of a text */
+    OP_GUEST_STATE,   /* push guest_states[arg] of the guest */
+    OP_SET_STATE,     /* guest_states[arg] of the guest = pop */
+    OP_WINDOW,        /* push windows[arg] */
+    OP_ASSIGN_HOST,   /* host.<field> = pop, by assigns[arg] */
+    OP_ASSIGN_GUEST,  /* g.<field> = pop, by assigns[arg] */
     OP_ADD,
     OP_SUB,
     OP_MUL,
@@ -37,23 +45,29 @@ typedef enum Operation {
     OP_GE,
     OP_EQ,
     OP_NE,
+    OP_EQ_TEXT,
+    OP_NE_TEXT,
     OP_NEG,
     OP_NOT,
     OP_ABS,
     OP_CLAMP,
     OP_ROUND,
+    OP_MATCHES,
     OP_JUMP,        /* to arg */
     OP_JUMP_UNLESS, /* pop; to arg where it is false */
     OP_AND,         /* where the top is false: jump to arg and keep it; else pop */
     OP_OR,          /* where the top is true: jump to arg and keep it; else pop */
     OP_CALL,        /* the function at arg, with field arguments on the stack */
     OP_RETURN,      /* replaces field arguments by the top */
-    OP_LOOP,        /* loops[arg] */
+    OP_AGGREGATE,   /* push aggregates[arg], and go on behind it */
+    OP_LOOP,        /* loops[arg], and go on behind it */
+    OP_LOG,         /* logs[arg], with field values on the stack */
 } Operation;
 
-#define NO_TEXT UINT32_MAX
-#define NO_CODE UINT32_MAX
-#define NO_SLOT UINT32_MAX
+#define NO_TEXT     UINT32_MAX
+#define NO_CODE     UINT32_MAX
+#define NO_SLOT     UINT32_MAX
+#define NO_FALLBACK UINT32_MAX
 
 typedef struct Instruction {
     uint8_t op; /* Operation */
@@ -61,14 +75,82 @@ typedef struct Instruction {
     uint32_t arg;
 } Instruction;
 
+/* Where an instruction comes from, and what to do where it finds a stat missing. */
+typedef struct Site {
+    Position at;
+    uint32_t fallback; /* the innermost ?? around it, in the same function or segment; or NO_FALLBACK */
+} Site;
+
+/* x ?? d. Costs nothing but a jump where x is there: only who fails looks for it. */
+typedef struct Fallback {
+    uint32_t target; /* the code of d */
+    uint32_t depth;  /* of the stack there, above the function's parameters */
+} Fallback;
+
 /* Three segments of code, each up to its OP_END; where and by may be NO_CODE. by leaves n_keys values, the
  * smallest of which go first: where the order is descending, they have been negated. */
 typedef struct Loop {
     uint32_t where, by, body;
     uint32_t next; /* the code behind the loop */
     uint32_t n_keys;
-    uint32_t saved, n_saved; /* in saved_slots: the variables of outside that a turn may change */
+    /* What a turn may change: */
+    uint32_t saved, n_saved; /* in saved_slots: variables of outside */
+    uint64_t host_controls;
+    bool guest_states;
 } Loop;
+
+typedef enum AggregateFunction {
+    AGGREGATE_SUM,
+    AGGREGATE_COUNT,
+    AGGREGATE_ANY,
+    AGGREGATE_ALL,
+    AGGREGATE_MIN,
+    AGGREGATE_MAX,
+    AGGREGATE_AVG,
+} AggregateFunction;
+
+/* Two segments of code; where may be NO_CODE, and value, too: guests are counted. */
+typedef struct Aggregate {
+    AggregateFunction function;
+    uint32_t where, value;
+    uint32_t next; /* the code behind it */
+} Aggregate;
+
+/* avg(g.free, 30s) */
+typedef struct Window {
+    SeriesFunction function;
+    bool host;
+    int field;
+    Position at;   /* of the window */
+    uint32_t slot; /* of the constant that says it, or NO_SLOT */
+    double usec;   /* else here; once constants are worked out, in any case */
+} Window;
+
+/* A variable of an assignment's expression. */
+typedef struct Variable {
+    bool guest;      /* a guest's state */
+    uint32_t number; /* slot, or which state */
+    uint32_t name;   /* in texts */
+    FieldUnit unit;
+} Variable;
+
+/* An assignment to a control. */
+typedef struct Assign {
+    uint32_t because; /* in texts; NO_TEXT: none */
+    uint32_t variables, n_variables;
+} Assign;
+
+typedef struct LogLine {
+    uint32_t text;
+    FieldUnit units[POLICY_VALUES_MAX]; /* of the values behind it */
+} LogLine;
+
+/* A variable that is kept from cycle to cycle. */
+typedef struct State {
+    uint32_t name; /* in texts */
+    FieldUnit unit;
+    uint32_t slot; /* its own (of the host); that of its initial value (of guests) */
+} State;
 
 /* One file. */
 typedef struct Program {
@@ -77,19 +159,34 @@ typedef struct Program {
     uint64_t host_controls, guest_controls; /* bits of those that it assigns to */
     uint32_t file;                          /* its number among the policy's */
     Instruction *code;
-    Position *positions; /* one for each instruction */
+    Site *sites; /* one for each instruction */
     uint32_t n_code;
     uint32_t main; /* where the policy begins; from 0 to there the constants are worked out */
     double *constants;
     uint32_t n_constants;
     char **texts;
     uint32_t n_texts;
+    Fallback *fallbacks;
+    uint32_t n_fallbacks;
     Loop *loops;
     uint32_t n_loops;
     uint32_t n_keys_max; /* of one loop */
     uint32_t *saved_slots;
     uint32_t n_saved_slots, n_saved_max; /* all; of one loop */
-    double *slots;                       /* as they are when it begins: constants worked out, variables 0 */
+    Aggregate *aggregates;
+    uint32_t n_aggregates;
+    Window *windows;
+    uint32_t n_windows;
+    Assign *assigns;
+    uint32_t n_assigns;
+    Variable *variables;
+    uint32_t n_variables;
+    LogLine *logs;
+    uint32_t n_logs;
+    State *host_states, *guest_states;
+    uint32_t n_host_states, n_guest_states;
+    uint32_t first_host_state, first_guest_state; /* among the policy's */
+    double *slots; /* as they are when it begins: constants worked out, variables 0 */
     uint32_t n_slots, n_stack;
     uint32_t marks[POLICY_MARK_MAX]; /* slot, or NO_SLOT */
 } Program;
@@ -106,3 +203,14 @@ struct Policy {
 
 /* Works out the constants into p->slots. Where that fails, says why and where. 0, -EINVAL or -ENOMEM. */
 int program_init_constants(Program *p, PolicyNote *ret);
+
+/* A value as the world outside knows it, and back. */
+static inline double value_to_unit(double value, FieldUnit unit)
+{
+    return unit == FIELD_UNIT_RATE ? value * USEC_PER_SEC : value;
+}
+
+static inline double value_from_unit(double value, FieldUnit unit)
+{
+    return unit == FIELD_UNIT_RATE ? value / USEC_PER_SEC : value;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
+#include "policy/compiler.h"
+#include "policy/kinds.h"
+
+FieldUnit unit_from_kind(Kind k)
+{
+    switch (k) {
+    case KIND_NUMBER:
+        return FIELD_UNIT_NUMBER;
+    case KIND_BYTES:
+        return FIELD_UNIT_BYTES;
+    case KIND_DURATION:
+        return FIELD_UNIT_DURATION;
+    case KIND_RATE:
+        return FIELD_UNIT_RATE;
+    case KIND_BOOLEAN:
+        return FIELD_UNIT_BOOLEAN;
+    case KIND_TEXT:
+        return FIELD_UNIT_TEXT;
+    case KIND_ANY:
+    case KIND_GUEST:
+        break;
+    }
+    assert(false);
+    return FIELD_UNIT_INVALID;
+}
+
+static void compile_constant(Compiler *c, double value, Position at)
+{
+    Program *p = c->program;
+
+    emit(c, OP_CONSTANT, 0, APPEND(c, p->constants, p->n_constants, value), at);
+}
+
+static void compile_name(Compiler *c, const Expr *e)
+{
+    const Symbol *y = e->symbol;
+
+    if (y->type == SYMBOL_PARAMETER)
+        emit(c, OP_PARAMETER, 0, y->slot, e->at);
+    else if (y->type == SYMBOL_GUEST)
+        compile_constant(c, 0, e->at); /* there is but one guest at a time: nothing needs to be handed over */
+    else
+        emit(c, OP_SLOT, 0, y->slot, e->at);
+}
+
+static void compile_field(Compiler *c, const Expr *e)
+{
+    const FieldInfo *info;
+    Operation op;
+
+    if (e->state) {
+        emit(c, OP_GUEST_STATE, 0, e->state->index, e->field_at);
+        return;
+    }
+    info = e->host ? host_field_info((HostField) e->index) : guest_field_info((GuestField) e->index);
+    if (e->host)
+        op = info->kind == FIELD_KIND_CONTROL ? OP_HOST_CONTROL : OP_HOST;
+    else
+        op = info->unit == FIELD_UNIT_TEXT      ? OP_GUEST_TEXT
+             : info->kind == FIELD_KIND_CONTROL ? OP_GUEST_CONTROL
+                                                : OP_GUEST;
+    emit(c, op, (uint8_t) e->index, 0, e->field_at);
+}
+
+/* The code of the default goes behind a jump; who misses a stat within the value finds it by the
+ * instruction's site. */
+static void compile_default(Compiler *c, const Expr *e)
+{
+    Program *p = c->program;
+    uint32_t outer = c->fallback, jump,
+             number = APPEND(c, p->fallbacks, p->n_fallbacks, (Fallback){.depth = c->depth});
+
+    c->fallback = number;
+    compile_expr(c, e->a);
+    c->fallback = outer;
+    jump = emit(c, OP_JUMP, 0, 0, e->at);
+    c->depth--; /* only one of the two values is there */
+    if (c->error < 0)
+        return;
+    p->fallbacks[number].target = p->n_code;
+    compile_expr(c, e->b);
+    land(c, jump);
+}
+
+static void compile_window(Compiler *c, const Expr *e)
+{
+    static const SeriesFunction functions[] = {[BUILTIN_AVG] = SERIES_AVG,
+                                               [BUILTIN_MIN] = SERIES_MIN,
+                                               [BUILTIN_MAX] = SERIES_MAX,
+                                               [BUILTIN_RATE] = SERIES_RATE};
+    Program *p = c->program;
+    const Expr *window = e->a->next;
+    Window w = {.function = functions[e->builtin],
+                .host = e->a->host,
+                .field = e->a->index,
+                .at = window->at,
+                .slot = NO_SLOT};
+
+    if (window->type == EXPR_LITERAL)
+        w.usec = window->value;
+    else
+        w.slot = window->symbol->slot;
+    emit(c, OP_WINDOW, 0, APPEND(c, p->windows, p->n_windows, w), e->at);
+}
+
+static void compile_builtin(Compiler *c, const Expr *e)
+{
+    static const Operation builtins[] = {
+        [BUILTIN_MIN] = OP_MIN, [BUILTIN_MAX] = OP_MAX,     [BUILTIN_CLAMP] = OP_CLAMP,
+        [BUILTIN_ABS] = OP_ABS, [BUILTIN_ROUND] = OP_ROUND, [BUILTIN_MATCHES] = OP_MATCHES};
+    bool fold = e->builtin == BUILTIN_MIN || e->builtin == BUILTIN_MAX;
+
+    for (const Expr *a = e->a; a; a = a->next) {
+        compile_expr(c, a);
+        if (fold && a != e->a)
+            emit(c, builtins[e->builtin], 0, 0, e->at);
+    }
+    if (!fold)
+        emit(c, builtins[e->builtin], 0, 0, e->at);
+}
+
+static void compile_call(Compiler *c, const Expr *e)
+{
+    const Function *f;
+
+    if (e->window) {
+        compile_window(c, e);
+        return;
+    }
+    if (e->builtin != BUILTIN_NONE) {
+        compile_builtin(c, e);
+        return;
+    }
+    for (const Expr *a = e->a; a; a = a->next)
+        compile_expr(c, a);
+    f = e->symbol->function;
+    c->deepest = MAX(c->deepest, c->depth + f->n_stack);
+    c->cost += f->cost;
+    emit(c, OP_CALL, (uint8_t) f->n_parameters, f->entry, e->at);
+    check_cost(c, e->at);
+}
+
+/* A segment of code for each guest, whose stack is above what is there now. NO_CODE for no expression. */
+static uint32_t compile_segment(Compiler *c, const Expr *e)
+{
+    uint32_t begin = c->program->n_code;
+
+    if (!e)
+        return NO_CODE;
+    compile_expr(c, e);
+    emit(c, OP_END, 0, 0, e->at);
+    c->depth = 0;
+    return begin;
+}
+
+static void compile_aggregate(Compiler *c, const Expr *e)
+{
+    static const AggregateFunction functions[] = {
+        [BUILTIN_SUM] = AGGREGATE_SUM, [BUILTIN_COUNT] = AGGREGATE_COUNT, [BUILTIN_ANY] = AGGREGATE_ANY,
+        [BUILTIN_ALL] = AGGREGATE_ALL, [BUILTIN_MIN] = AGGREGATE_MIN,     [BUILTIN_MAX] = AGGREGATE_MAX,
+        [BUILTIN_AVG] = AGGREGATE_AVG};
+    Program *p = c->program;
+    uint32_t depth = c->depth, deepest, fallback = c->fallback, number;
+    Aggregate a = {.function = functions[e->builtin]};
+
+    number = APPEND(c, p->aggregates, p->n_aggregates, a);
+    emit(c, OP_AGGREGATE, 0, number, e->at);
+    deepest = c->deepest;
+
+    c->depth = c->deepest = 0;
+    c->fallback = NO_FALLBACK; /* a guest that misses a stat is left out, whatever is around */
+    a.where = compile_segment(c, e->b);
+    a.value = compile_segment(c, e->counted ? NULL : e->a);
+    a.next = p->n_code;
+
+    c->deepest = MAX(deepest, depth + c->deepest);
+    c->depth = depth + 1;
+    c->fallback = fallback;
+    if (c->error >= 0)
+        p->aggregates[number] = a;
+    check_cost(c, e->at);
+}
+
+static void compile_binary(Compiler *c, const Expr *e)
+{
+    static const Operation operations[] = {
+        [OPERATOR_EQ] = OP_EQ,   [OPERATOR_NE] = OP_NE,   [OPERATOR_LT] = OP_LT,   [OPERATOR_LE] = OP_LE,
+        [OPERATOR_GT] = OP_GT,   [OPERATOR_GE] = OP_GE,   [OPERATOR_ADD] = OP_ADD, [OPERATOR_SUB] = OP_SUB,
+        [OPERATOR_MUL] = OP_MUL, [OPERATOR_DIV] = OP_DIV,
+    };
+    Operation op = operations[e->op];
+
+    compile_expr(c, e->a);
+    if (e->op == OPERATOR_AND || e->op == OPERATOR_OR) {
+        uint32_t jump = emit(c, e->op == OPERATOR_AND ? OP_AND : OP_OR, 0, 0, e->at);
+
+        compile_expr(c, e->b);
+        land(c, jump);
+        return;
+    }
+    compile_expr(c, e->b);
+    if (e->compares == KIND_TEXT)
+        op = op == OP_EQ ? OP_EQ_TEXT : OP_NE_TEXT;
+    emit(c, op, 0, 0, e->at);
+}
+
+static void compile_if_expr(Compiler *c, const Expr *e)
+{
+    uint32_t otherwise, end;
+
+    compile_expr(c, e->a);
+    otherwise = emit(c, OP_JUMP_UNLESS, 0, 0, e->at);
+    compile_expr(c, e->b);
+    end = emit(c, OP_JUMP, 0, 0, e->at);
+    land(c, otherwise);
+    c->depth--; /* only one of the two values is there */
+    compile_expr(c, e->c);
+    land(c, end);
+}
+
+void compile_expr(Compiler *c, const Expr *e)
+{
+    if (c->error < 0)
+        return;
+    switch (e->type) {
+    case EXPR_LITERAL:
+        compile_constant(c, e->value, e->at);
+        return;
+    case EXPR_TEXT:
+        emit(c, OP_TEXT, 0, compiler_text(c, e->text, e->text_length), e->at);
+        return;
+    case EXPR_NAME:
+        compile_name(c, e);
+        return;
+    case EXPR_FIELD:
+        compile_field(c, e);
+        return;
+    case EXPR_CALL:
+        compile_call(c, e);
+        return;
+    case EXPR_UNARY:
+        compile_expr(c, e->a);
+        emit(c, e->op == OPERATOR_NOT ? OP_NOT : OP_NEG, 0, 0, e->at);
+        return;
+    case EXPR_BINARY:
+        compile_binary(c, e);
+        return;
+    case EXPR_IF:
+        compile_if_expr(c, e);
+        return;
+    case EXPR_DEFAULT:
+        compile_default(c, e);
+        return;
+    case EXPR_AGGREGATE:
+        compile_aggregate(c, e);
+        return;
+    case EXPR_ERROR:
+        break;
+    }
+    assert(false);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The machine that runs programs: what eval.c (instructions), turn.c (loops and aggregates), tell.c (notes
+ * and logs) and run.c (files) share. */
+
+#include "policy/program.h"
+
+typedef enum Failure {
+    FAILURE_NONE,
+    FAILURE_MISSING, /* a stat */
+    FAILURE_ZERO,    /* division */
+    FAILURE_STEP,    /* to round to */
+    FAILURE_RANGE,   /* not finite */
+    FAILURE_NEGATIVE,
+    FAILURE_LARGE, /* above what a control can be */
+} Failure;
+
+/* One guest's place in a loop: by its keys, then by UUID. */
+typedef struct Place {
+    double key;    /* the first; the others are in Machine.keys */
+    uint32_t rank; /* in the order of UUIDs */
+    uint32_t guest;
+} Place;
+
+/* What has to be put back where a turn fails, besides its variables and states. */
+typedef struct Turn {
+    PolicyAssignment target;
+    PolicyAssignment host[HOST_FIELD_MAX];
+    unsigned order;
+    size_t n_logs, logs_total;
+} Turn;
+
+typedef struct Machine {
+    const Program *program;
+    const PolicyInput *input;
+    PolicyOutput *output;
+    double *slots, *stack;
+    double *guest_state; /* of all guests, of all files: n_guest_states for each */
+    size_t n_guest_states;
+    uint64_t host_read, guest_read; /* stats, in this turn or file so far */
+    uint32_t guest;                 /* whose turn it is, or who is looked at */
+    bool in_turn;                   /* in a loop's body */
+    unsigned order;                 /* given out so far */
+    Failure failure;
+    uint32_t failed; /* the instruction */
+
+    double *saved, *saved_state; /* the variables and the guest's states before this turn */
+    Turn turn;                   /* the rest of what was before it */
+    double *keys;                /* the n_more further keys of each guest, by rank */
+    uint32_t n_more;
+    Place *places;
+    uint32_t *by_uuid; /* guests in the order of their UUIDs; NULL: as they are */
+} Machine;
+
+/* Runs from the instruction to the end of its segment; parameters are those of the function that the segment
+ * is in. Returns whether it got there; else m->failure says why not. A value that the segment leaves is at
+ * the bottom of the stack given. */
+bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameters);
+
+void machine_loop(Machine *m, const Loop *l);
+/* FAILURE_NONE with *ret, FAILURE_MISSING where there is no guest to take a value from, or FAILURE_RANGE. */
+Failure machine_aggregate(Machine *m, const Aggregate *a, double *stack, const double *parameters,
+                          double *ret);
+
+/* The text that a value stands for. */
+const char *machine_text(const Machine *m, double value);
+
+/* Tells why m->failed did. guest: whose turn it was, or SIZE_MAX. */
+void machine_describe(const Machine *m, size_t guest, PolicyNote *ret);
+/* Adds that to the output's notes. */
+void machine_note(Machine *m, size_t guest);
+/* Adds a line of log() to the output, with its n values. */
+void machine_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n);
+
+/* This file's part of the guest's states. */
+static inline double *machine_guest_states(const Machine *m, size_t guest)
+{
+    return m->guest_state + guest * m->n_guest_states + m->program->first_guest_state;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* An evaluation: file by file, each undone whole where its part outside of loops fails. */
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "policy/machine.h"
+
+static int uuid_compare(const void *a, const void *b, void *guests)
+{
+    const PolicyGuest *g = guests;
+    uint32_t x = *(const uint32_t *) a, y = *(const uint32_t *) b;
+    int r = strcmp(g[x].uuid, g[y].uuid);
+
+    return r != 0 ? r : x < y ? -1 : x > y;
+}
+
+static bool sorted_by_uuid(const PolicyInput *input)
+{
+    for (size_t i = 1; i < input->n_guests; i++)
+        if (strcmp(input->guests[i - 1].uuid, input->guests[i].uuid) > 0)
+            return false;
+    return true;
+}
+
+/* What one evaluation needs, in three pieces. The stack is one of them, so that AddressSanitizer sees whether
+ * its bound is right. */
+typedef struct Memory {
+    double *values, *stack;
+    void *guests;
+} Memory;
+
+static void memory_done(Memory *m)
+{
+    free(m->values);
+    free(m->stack);
+    free(m->guests);
+}
+
+/* Enough for each of the programs. */
+static int machine_init(Machine *m, const Program *programs, size_t n_programs, Memory *ret)
+{
+    size_t n = m->input->n_guests, n_slots = 0, n_stack = 0, n_saved = 0, n_keys = 0, n_state = 0;
+    bool own_state = !m->output->guest_state;
+
+    for (size_t i = 0; i < n_programs; i++) {
+        const Program *p = &programs[i];
+
+        n_slots = MAX(n_slots, p->n_slots);
+        n_stack = MAX(n_stack, p->n_stack);
+        n_saved = MAX(n_saved, p->n_saved_max);
+        n_keys = MAX(n_keys, p->n_keys_max);
+        n_state = MAX(n_state, p->n_guest_states);
+    }
+    n_keys = n * (n_keys > 0 ? n_keys - 1 : 0);
+    ret->values = malloc((n_slots + n_saved + n_state + n_keys + (own_state ? n * m->n_guest_states : 0)) *
+                             sizeof(double) +
+                         1);
+    ret->stack = malloc(n_stack * sizeof(double) + 1);
+    ret->guests = malloc(n * (sizeof(Place) + sizeof(uint32_t)) + 1);
+    if (!ret->values || !ret->stack || !ret->guests)
+        return -ENOMEM;
+
+    m->stack = ret->stack;
+    m->slots = ret->values;
+    m->saved = m->slots + n_slots;
+    m->saved_state = m->saved + n_saved;
+    m->keys = m->saved_state + n_state;
+    m->guest_state = own_state ? m->keys + n_keys : m->output->guest_state;
+    m->places = ret->guests;
+    if (!sorted_by_uuid(m->input)) {
+        m->by_uuid = (uint32_t *) (m->places + n);
+        for (uint32_t i = 0; i < n; i++)
+            m->by_uuid[i] = i;
+        qsort_r(m->by_uuid, n, sizeof(uint32_t), uuid_compare, (void *) m->input->guests);
+    }
+    return 0;
+}
+
+/* ---- what is kept ---- */
+
+/* The value of the i-th state as it came in; where none did, its initial one. */
+static double state_before(const Program *p, const State *s, const double *values, size_t i)
+{
+    return values && isfinite(values[i]) ? value_from_unit(values[i], s->unit) : p->slots[s->slot];
+}
+
+static void read_guest_states(Machine *m)
+{
+    const Program *p = m->program;
+
+    for (size_t g = 0; p->n_guest_states > 0 && g < m->input->n_guests; g++)
+        for (uint32_t i = 0; i < p->n_guest_states; i++)
+            machine_guest_states(m, g)[i] = state_before(p, &p->guest_states[i], m->input->guests[g].state,
+                                                         (size_t) p->first_guest_state + i);
+}
+
+static void read_host_states(Machine *m)
+{
+    const Program *p = m->program;
+
+    for (uint32_t i = 0; i < p->n_host_states; i++)
+        m->slots[p->host_states[i].slot] =
+            state_before(p, &p->host_states[i], m->input->state, (size_t) p->first_host_state + i);
+}
+
+static void write_states(Machine *m)
+{
+    const Program *p = m->program;
+
+    for (uint32_t i = 0; m->output->state && i < p->n_host_states; i++)
+        m->output->state[p->first_host_state + i] =
+            value_to_unit(m->slots[p->host_states[i].slot], p->host_states[i].unit);
+    for (uint32_t i = 0; m->output->guest_state && i < p->n_guest_states; i++)
+        for (size_t g = 0; p->guest_states[i].unit == FIELD_UNIT_RATE && g < m->input->n_guests; g++) {
+            double *v = &machine_guest_states(m, g)[i];
+
+            *v = value_to_unit(*v, FIELD_UNIT_RATE);
+        }
+}
+
+/* ---- files ---- */
+
+/* Nothing that this program did stands, as it failed outside of its loops. */
+static void undo_program(Machine *m)
+{
+    PolicyOutput *o = m->output;
+    uint32_t file = m->program->file;
+
+    for (size_t i = 0; i < m->input->n_guests; i++)
+        if (o->assignments[i].line > 0 && o->assignments[i].file == file)
+            o->assignments[i] = (PolicyAssignment){};
+    for (size_t f = 0; f < HOST_FIELD_MAX; f++)
+        if (o->host[f].line > 0 && o->host[f].file == file)
+            o->host[f] = (PolicyAssignment){};
+    read_host_states(m);
+    read_guest_states(m);
+}
+
+static void run_program(Machine *m, const Program *p)
+{
+    PolicyOutput *o = m->output;
+    size_t n_notes = o->n_notes, notes_total = o->notes_total, n_logs = o->n_logs, logs_total = o->logs_total;
+    unsigned order = m->order;
+
+    m->program = p;
+    m->host_read = m->guest_read = 0;
+    memcpy(m->slots, p->slots, p->n_slots * sizeof(double));
+    read_host_states(m);
+    read_guest_states(m);
+    if (machine_run(m, p->main, m->stack, NULL)) {
+        for (size_t i = 0; i < POLICY_MARK_MAX; i++)
+            if (p->marks[i] != NO_SLOT && isnan(o->marks[i]))
+                o->marks[i] = m->slots[p->marks[i]];
+    } else {
+        undo_program(m);
+        m->order = order;
+        o->n_logs = n_logs;
+        o->logs_total = logs_total;
+        o->n_notes = n_notes;
+        o->notes_total = notes_total;
+        machine_note(m, SIZE_MAX);
+        o->failed++;
+    }
+    write_states(m);
+}
+
+int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output)
+{
+    Machine m = {.input = input, .output = output, .n_guest_states = p->n_guest_states};
+    _cleanup_(memory_done) Memory memory = {};
+    int r;
+
+    assert(input->n_guests < UINT32_MAX);
+    r = machine_init(&m, p->programs, p->n_programs, &memory);
+    if (r < 0)
+        return r;
+    output->n_notes = output->notes_total = output->n_logs = output->logs_total = 0;
+    output->failed = 0;
+    memset(output->host, 0, sizeof(output->host));
+    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
+        output->marks[i] = NAN;
+    if (input->n_guests > 0)
+        memset(output->assignments, 0, input->n_guests * sizeof(output->assignments[0]));
+
+    for (size_t i = 0; i < p->n_programs; i++)
+        run_program(&m, &p->programs[i]);
+    return output->failed == p->n_programs ? -ECANCELED : 0;
+}
+
+int program_init_constants(Program *p, PolicyNote *ret)
+{
+    const PolicyInput input = {};
+    PolicyOutput output = {};
+    Machine m = {.input = &input, .output = &output};
+    _cleanup_(memory_done) Memory memory = {};
+    int r = machine_init(&m, p, 1, &memory);
+
+    if (r < 0)
+        return r;
+    m.program = p;
+    memset(m.slots, 0, p->n_slots * sizeof(double));
+    if (!machine_run(&m, 0, m.stack, NULL)) {
+        machine_describe(&m, SIZE_MAX, ret);
+        return -EINVAL;
+    }
+    memcpy(p->slots, m.slots, p->n_slots * sizeof(double));
+    for (uint32_t i = 0; i < p->n_windows; i++)
+        if (p->windows[i].slot != NO_SLOT)
+            p->windows[i].usec = p->slots[p->windows[i].slot];
+    return 0;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What an evaluation says in words: why a turn was undone, what log() writes, what an assignment read. */
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "policy/machine.h"
+
+/* ---- notes ---- */
+
+static const char *field_label(const Instruction *i)
+{
+    bool host = i->op == OP_HOST || i->op == OP_HOST_CONTROL || i->op == OP_ASSIGN_HOST;
+
+    return host ? host_field_info((HostField) i->field)->name : guest_field_info((GuestField) i->field)->name;
+}
+
+static void describe_missing(const Program *p, const Instruction *i, char *ret)
+{
+    static const char *const windows[] = {
+        [SERIES_AVG] = "avg", [SERIES_MIN] = "min", [SERIES_MAX] = "max", [SERIES_RATE] = "rate"};
+    const Window *w;
+    char buf[UNITS_FORMAT_MAX];
+
+    switch ((Operation) i->op) {
+    case OP_AGGREGATE:
+        (void) snprintf(ret, POLICY_NOTE_MAX, "there is no guest whose values could be compared");
+        return;
+    case OP_WINDOW:
+        w = &p->windows[i->arg];
+        (void) snprintf(ret, POLICY_NOTE_MAX, "%s(%s.%s, %s) is missing", windows[w->function],
+                        w->host ? "host" : "g",
+                        w->host ? host_field_info((HostField) w->field)->name
+                                : guest_field_info((GuestField) w->field)->name,
+                        format_duration(buf, (usec_t) w->usec));
+        return;
+    case OP_HOST:
+    case OP_HOST_CONTROL:
+        (void) snprintf(ret, POLICY_NOTE_MAX, "host.%s is missing", field_label(i));
+        return;
+    default:
+        (void) snprintf(ret, POLICY_NOTE_MAX, "g.%s is missing", field_label(i));
+        return;
+    }
+}
+
+void machine_describe(const Machine *m, size_t guest, PolicyNote *ret)
+{
+    const Program *p = m->program;
+    const Instruction *i = &p->code[m->failed];
+    Position at = p->sites[m->failed].at;
+
+    *ret = (PolicyNote){.guest = guest, .file = p->file, .line = at.line, .column = at.column};
+    switch (m->failure) {
+    case FAILURE_MISSING:
+        describe_missing(p, i, ret->text);
+        return;
+    case FAILURE_ZERO:
+        (void) snprintf(ret->text, sizeof(ret->text), "division by zero");
+        return;
+    case FAILURE_STEP:
+        (void) snprintf(ret->text, sizeof(ret->text), "rounded to a step that isn't above 0");
+        return;
+    case FAILURE_RANGE:
+        (void) snprintf(ret->text, sizeof(ret->text), "the result is too large");
+        return;
+    case FAILURE_NEGATIVE:
+        if (i->op == OP_ASSIGN_GUEST)
+            (void) snprintf(ret->text, sizeof(ret->text), "a %s below 0", field_label(i));
+        else
+            (void) snprintf(ret->text, sizeof(ret->text), "host.%s below 0", field_label(i));
+        return;
+    case FAILURE_LARGE:
+        if (i->op == OP_ASSIGN_GUEST)
+            (void) snprintf(ret->text, sizeof(ret->text), "a %s above 8 PiB", field_label(i));
+        else
+            (void) snprintf(ret->text, sizeof(ret->text), "host.%s is too large", field_label(i));
+        return;
+    case FAILURE_NONE:
+        break;
+    }
+    assert(false);
+}
+
+void machine_note(Machine *m, size_t guest)
+{
+    PolicyOutput *o = m->output;
+
+    o->notes_total++;
+    if (o->n_notes < POLICY_NOTES_MAX)
+        machine_describe(m, guest, &o->notes[o->n_notes++]);
+}
+
+/* ---- logs ---- */
+
+/* Bytes of the printable character that s begins with; 0: it doesn't. */
+static size_t printable(const char *s)
+{
+    unsigned char c = (unsigned char) s[0], next = c ? (unsigned char) s[1] : 0;
+
+    return c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0) ? 0 : utf8_length(s);
+}
+
+/* A line being written; what doesn't fit is cut off between two characters. */
+typedef struct Line {
+    char *text;
+    size_t length;
+    bool full;
+} Line;
+
+static void append(Line *l, const char *text)
+{
+    while (*text && !l->full) {
+        size_t n = printable(text);
+
+        if (l->length + MAX(n, 1U) >= POLICY_LOG_MAX) {
+            l->full = true;
+            return;
+        }
+        if (n > 0)
+            memcpy(l->text + l->length, text, n);
+        else
+            l->text[l->length] = '?';
+        l->length += MAX(n, 1U);
+        text += MAX(n, 1U);
+    }
+}
+
+static void append_value(Line *l, const Machine *m, FieldUnit unit, double v)
+{
+    char number[UNITS_FORMAT_MAX], buf[UNITS_FORMAT_MAX + 8];
+    double outside = value_to_unit(v, unit), size = round(fabs(outside));
+    const char *sign = outside < 0 && size > 0 ? "-" : "";
+
+    switch (unit) {
+    case FIELD_UNIT_TEXT:
+        append(l, machine_text(m, v));
+        return;
+    case FIELD_UNIT_BOOLEAN:
+        append(l, v != 0 ? "true" : "false");
+        return;
+    case FIELD_UNIT_BYTES:
+    case FIELD_UNIT_RATE:
+        if (size < 0x1p63)
+            (void) format_size(number, (uint64_t) size);
+        else
+            (void) snprintf(number, sizeof(number), "%g B", size);
+        (void) snprintf(buf, sizeof(buf), "%s%s%s", sign, number, unit == FIELD_UNIT_RATE ? "/s" : "");
+        append(l, buf);
+        return;
+    case FIELD_UNIT_DURATION:
+        if (size < 0x1p63)
+            (void) format_duration(number, (usec_t) size);
+        else
+            (void) snprintf(number, sizeof(number), "%gs", size / USEC_PER_SEC);
+        (void) snprintf(buf, sizeof(buf), "%s%s", sign, number);
+        append(l, buf);
+        return;
+    case FIELD_UNIT_NUMBER:
+        (void) snprintf(buf, sizeof(buf), "%g", v);
+        append(l, buf);
+        return;
+    case FIELD_UNIT_MAX:
+    case FIELD_UNIT_INVALID:
+        break;
+    }
+    assert(false);
+}
+
+void machine_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n)
+{
+    PolicyOutput *o = m->output;
+    PolicyLog *log;
+    Line text;
+
+    o->logs_total++;
+    if (o->n_logs >= POLICY_LOGS_MAX)
+        return;
+    log = &o->logs[o->n_logs++];
+    *log = (PolicyLog){.guest = m->in_turn ? m->guest : SIZE_MAX, .file = m->program->file, .line = line};
+    text = (Line){.text = log->text};
+    append(&text, m->program->texts[l->text]);
+    for (unsigned i = 0; i < n; i++) {
+        append(&text, " ");
+        append_value(&text, m, l->units[i], values[i]);
+    }
+}
+
+/* ---- what an assignment read ---- */
+
+typedef struct Reads {
+    PolicyRead *list;
+    size_t n, max;
+} Reads;
+
+static void add_read(Reads *r, const char *object, const FieldInfo *info, double value)
+{
+    if (r->n < r->max && isfinite(value))
+        r->list[r->n++] =
+            (PolicyRead){.object = object, .name = info->name, .unit = info->unit, .value = value};
+}
+
+size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
+                    PolicyRead *ret, size_t max)
+{
+    const GuestFields *g = guest == SIZE_MAX ? NULL : input->guests[guest].fields;
+    Reads r = {.list = ret, .max = max};
+    const Program *program;
+    const Assign *assign;
+
+    if (a->line == 0)
+        return 0;
+    program = &p->programs[a->file];
+    assign = &program->assigns[a->at];
+    for (uint32_t i = 0; i < assign->n_variables; i++) {
+        const Variable *v = &program->variables[assign->variables + i];
+
+        add_read(&r, v->guest ? "g" : NULL, &(FieldInfo){.name = program->texts[v->name], .unit = v->unit},
+                 value_to_unit(a->variables[i], v->unit));
+    }
+    for (int f = 0; input->host && f < HOST_FIELD_MAX; f++)
+        if (a->host_read & input->host->present & (UINT64_C(1) << f))
+            add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
+    for (int f = GUEST_TEXTS_MAX; g && f < GUEST_FIELD_MAX; f++)
+        if (a->guest_read & g->present & (UINT64_C(1) << f))
+            add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
+    return r.n;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "policy/machine.h"
+
+/* ---- whose turn it is ---- */
+
+/* The guest at that place in the order of UUIDs. */
+static uint32_t guest_at(const Machine *m, uint32_t rank)
+{
+    return m->by_uuid ? m->by_uuid[rank] : rank;
+}
+
+static int place_compare(const void *a, const void *b, void *machine)
+{
+    const Place *x = a, *y = b;
+    const Machine *m = machine;
+
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    for (uint32_t i = 0; i < m->n_more; i++) {
+        double k = m->keys[(size_t) x->rank * m->n_more + i], l = m->keys[(size_t) y->rank * m->n_more + i];
+
+        if (k != l)
+            return k < l ? -1 : 1;
+    }
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* Fills m->places with the loop's guests in the order of their turns. Filter and keys of all are worked out
+ * before the first turn; a guest for which that fails is left out. */
+static size_t select_guests(Machine *m, const Loop *l)
+{
+    double *result = m->stack;
+    size_t n = 0;
+
+    m->n_more = l->n_keys > 0 ? l->n_keys - 1 : 0;
+    for (uint32_t rank = 0; rank < m->input->n_guests; rank++) {
+        Place p = {.rank = rank, .guest = guest_at(m, rank)};
+
+        m->guest = p.guest;
+        if (l->where != NO_CODE) {
+            if (!machine_run(m, l->where, result, NULL)) {
+                machine_note(m, p.guest);
+                continue;
+            }
+            if (*result == 0)
+                continue;
+        }
+        if (l->by != NO_CODE) {
+            if (!machine_run(m, l->by, result, NULL)) {
+                machine_note(m, p.guest);
+                continue;
+            }
+            p.key = result[0];
+            for (uint32_t i = 0; i < m->n_more; i++)
+                m->keys[(size_t) rank * m->n_more + i] = result[1 + i];
+        }
+        m->places[n++] = p;
+    }
+    if (l->by != NO_CODE && n > 1)
+        qsort_r(m->places, n, sizeof(m->places[0]), place_compare, m);
+    return n;
+}
+
+/* ---- turns ---- */
+
+static void turn_begin(Machine *m, const Loop *l)
+{
+    const uint32_t *saved = m->program->saved_slots + l->saved;
+    const PolicyOutput *o = m->output;
+
+    m->host_read = m->guest_read = 0;
+    for (uint32_t i = 0; i < l->n_saved; i++)
+        m->saved[i] = m->slots[saved[i]];
+    if (l->guest_states)
+        memcpy(m->saved_state, machine_guest_states(m, m->guest),
+               m->program->n_guest_states * sizeof(double));
+    for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        m->turn.host[f] = o->host[f];
+    }
+    m->turn.target = o->assignments[m->guest];
+    m->turn.order = m->order;
+    m->turn.n_logs = o->n_logs;
+    m->turn.logs_total = o->logs_total;
+}
+
+static void turn_undo(Machine *m, const Loop *l)
+{
+    const uint32_t *saved = m->program->saved_slots + l->saved;
+    PolicyOutput *o = m->output;
+
+    for (uint32_t i = 0; i < l->n_saved; i++)
+        m->slots[saved[i]] = m->saved[i];
+    if (l->guest_states)
+        memcpy(machine_guest_states(m, m->guest), m->saved_state,
+               m->program->n_guest_states * sizeof(double));
+    for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        o->host[f] = m->turn.host[f];
+    }
+    o->assignments[m->guest] = m->turn.target;
+    m->order = m->turn.order;
+    o->n_logs = m->turn.n_logs;
+    o->logs_total = m->turn.logs_total;
+}
+
+/* A loop is a statement: the stack is empty when it begins. */
+void machine_loop(Machine *m, const Loop *l)
+{
+    uint64_t host_read = m->host_read, guest_read = m->guest_read;
+    size_t n = select_guests(m, l);
+
+    m->in_turn = true;
+    for (size_t i = 0; i < n; i++) {
+        m->guest = m->places[i].guest;
+        turn_begin(m, l);
+        if (machine_run(m, l->body, m->stack, NULL))
+            continue;
+        turn_undo(m, l);
+        machine_note(m, m->guest);
+    }
+    m->in_turn = false;
+    m->host_read = host_read;
+    m->guest_read = guest_read;
+}
+
+/* ---- aggregates ---- */
+
+/* What has been gathered so far. */
+typedef struct Gathered {
+    size_t n; /* guests; of COUNT and ANY those for which it is true, of ALL those for which it isn't */
+    double sum, least, most;
+} Gathered;
+
+static void gather(Gathered *g, AggregateFunction function, double v)
+{
+    switch (function) {
+    case AGGREGATE_COUNT:
+    case AGGREGATE_ANY:
+        g->n += v != 0;
+        return;
+    case AGGREGATE_ALL:
+        g->n += v == 0;
+        return;
+    case AGGREGATE_SUM:
+    case AGGREGATE_AVG:
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
+        g->sum += v;
+        g->least = g->n > 0 ? MIN(g->least, v) : v;
+        g->most = g->n > 0 ? MAX(g->most, v) : v;
+        g->n++;
+        return;
+    }
+    assert(false);
+}
+
+static Failure gathered(const Gathered *g, AggregateFunction function, double *ret)
+{
+    *ret = 0;
+    switch (function) {
+    case AGGREGATE_COUNT:
+        *ret = (double) g->n;
+        return FAILURE_NONE;
+    case AGGREGATE_ANY:
+        *ret = g->n > 0;
+        return FAILURE_NONE;
+    case AGGREGATE_ALL:
+        *ret = g->n == 0;
+        return FAILURE_NONE;
+    case AGGREGATE_SUM:
+        *ret = g->sum;
+        return isfinite(g->sum) ? FAILURE_NONE : FAILURE_RANGE;
+    case AGGREGATE_AVG:
+        if (g->n == 0)
+            return FAILURE_MISSING;
+        *ret = g->sum / (double) g->n;
+        return isfinite(g->sum) ? FAILURE_NONE : FAILURE_RANGE;
+    case AGGREGATE_MIN:
+    case AGGREGATE_MAX:
+        *ret = function == AGGREGATE_MIN ? g->least : g->most;
+        return g->n > 0 ? FAILURE_NONE : FAILURE_MISSING;
+    }
+    assert(false);
+    return FAILURE_NONE;
+}
+
+/* Runs the segment for a guest. A guest without a stat that it needs is left out, which is what an aggregate
+ * is for; what else goes wrong is told. */
+static bool look(Machine *m, uint32_t segment, double *stack, const double *parameters)
+{
+    if (machine_run(m, segment, stack, parameters))
+        return true;
+    if (m->failure != FAILURE_MISSING)
+        machine_note(m, m->guest);
+    return false;
+}
+
+/* In the order of UUIDs, so that a sum is the same in whichever order guests are handed over. */
+Failure machine_aggregate(Machine *m, const Aggregate *a, double *stack, const double *parameters,
+                          double *ret)
+{
+    uint32_t guest = m->guest;
+    Gathered g = {};
+
+    for (uint32_t rank = 0; rank < m->input->n_guests; rank++) {
+        m->guest = guest_at(m, rank);
+        if (a->where != NO_CODE && (!look(m, a->where, stack, parameters) || *stack == 0))
+            continue;
+        if (a->value == NO_CODE)
+            gather(&g, a->function, 1);
+        else if (look(m, a->value, stack, parameters))
+            gather(&g, a->function, *stack);
+    }
+    m->guest = guest;
+    return gathered(&g, a->function, ret);
+}
