@@ -1,451 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "policy/check.h"
 
-#include <assert.h>
-#include <stdarg.h>
-#include <string.h>
-
-#include "policy/kinds.h"
-
-/* A function's parameters have no declared kind. Its body is checked once where it is defined, with
- * parameters that fit everything, which finds wrong names; and once more for each combination of kinds that
- * it is called with. Functions are known only below their definition, so there is no recursion, and depth is
- * bounded by the chain of definitions. */
-
-#define INSTANCES_MAX 32U /* combinations of kinds that a function is checked with */
-
-typedef struct Checker {
-    Unit *unit;
-    Symbol *scope;          /* the newest that is visible */
-    uint32_t n_loops, loop; /* loops seen; the one that is being read (0: none) */
-    const Expr *call;       /* whose function is being checked for its arguments; NULL: none */
-    bool constant;          /* reading the value of a const */
-    unsigned call_depth;    /* the deepest chain of calls below the function being defined */
-    int error;
-} Checker;
-
-static Kind check_expr(Checker *c, Expr *e);
-
-static void error_at(Checker *c, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
-
-/* Adds an error. In the body of a function that is right in itself, it depends on the call. */
-static void error_at(Checker *c, Position at, const char *hint, const char *format, ...)
-{
-    char message[160];
-    va_list ap;
-
-    va_start(ap, format);
-    (void) vsnprintf(message, sizeof(message), format, ap);
-    va_end(ap);
-    if (c->call)
-        diagnostics_add(c->unit->diagnostics, at, hint, "%s (%s as called in line %u)", message,
-                        c->call->name->text, c->call->at.line);
-    else
-        diagnostics_add(c->unit->diagnostics, at, hint, "%s", message);
-}
-
-/* ---- names ---- */
-
-/* Where in the statements the name is declared: to say that it stands too low, or in a block that has ended.
- */
-static const Statement *find_declaration(const Statement *s, const Name *name)
-{
-    for (; s; s = s->next) {
-        const Statement *found;
-
-        if (s->name == name && s->type != STATEMENT_ASSIGN && s->type != STATEMENT_IF)
-            return s;
-        found = find_declaration(s->body, name);
-        if (!found)
-            found = find_declaration(s->otherwise, name);
-        if (found)
-            return found;
-    }
-    return NULL;
-}
-
-/* "did you mean 'x'?" in buf, or NULL. */
-static const char *suggestion(const Nearest *n, char *buf, size_t size)
-{
-    if (!n->best)
-        return NULL;
-    (void) snprintf(buf, size, "did you mean '%s'?", n->best);
-    return buf;
-}
-
-static const char *suggest_name(Checker *c, const Name *name, bool call, char *buf, size_t size)
-{
-    Nearest n;
-
-    nearest_init(&n, name->text, name->length);
-    for (const Symbol *y = c->scope; y; y = y->outer)
-        nearest_offer(&n, y->name->text);
-    if (call)
-        builtin_suggest(&n);
-    else {
-        static const char *const words[] = {"host", "true", "false"};
-
-        for (size_t i = 0; i < ELEMENTSOF(words); i++)
-            nearest_offer(&n, words[i]);
-    }
-    return suggestion(&n, buf, size);
-}
-
-static void unknown_name(Checker *c, Name *name, Position at, bool call)
-{
-    const Statement *d;
-    char hint[128];
-
-    if (name->told)
-        return;
-    name->told = true;
-
-    if (name_is(name, "host")) {
-        error_at(c, at, "host.available", "'host' is read with the name of a stat");
-        return;
-    }
-    if (builtin_from_name(name) != BUILTIN_NONE) {
-        error_at(c, at, NULL, "'%s' is a function: its arguments go in parentheses", name->text);
-        return;
-    }
-    d = find_declaration(c->unit->statements, name);
-    if (d && d->type == STATEMENT_FUNCTION && d->name_at.line <= at.line)
-        error_at(c, at, "there is no recursion, so every policy ends", "function '%s' calls itself",
-                 name->text);
-    else if (d &&
-             (d->name_at.line > at.line || (d->name_at.line == at.line && d->name_at.column > at.column)))
-        error_at(c, at, "a name is known below its declaration only",
-                 "'%s' is declared further down, in line %u", name->text, d->name_at.line);
-    else if (d && d->type != STATEMENT_FUNCTION && d->name_at.line != at.line)
-        error_at(c, at, "a name is known up to the end of its block",
-                 "'%s' is declared in a block that has ended (line %u)", name->text, d->name_at.line);
-    else
-        error_at(c, at, suggest_name(c, name, call, hint, sizeof(hint)), "unknown %s '%s'",
-                 call ? "function" : "name", name->text);
-}
-
-/* Makes the name known from here on to the end of its block. NULL where it can't be. */
-static Symbol *declare(Checker *c, SymbolType type, Name *name, Position at)
-{
-    Symbol *y;
-
-    if (!name)
-        return NULL;
-    if (name->symbol) {
-        error_at(c, at, "each name has one meaning", "'%s' is declared already, in line %u", name->text,
-                 name->symbol->at.line);
-        return NULL;
-    }
-    if (name_is_reserved(name)) {
-        error_at(c, at, NULL, "'%s' is a word of the language: choose another name", name->text);
-        return NULL;
-    }
-    y = arena_alloc(&c->unit->arena, sizeof(*y));
-    if (!y) {
-        c->error = -ENOMEM;
-        return NULL;
-    }
-    *y = (Symbol){.type = type, .name = name, .at = at, .outer = c->scope, .loop = c->loop};
-    name->symbol = y;
-    c->scope = y;
-    return y;
-}
-
-static void leave_scope(Checker *c, Symbol *outer)
-{
-    while (c->scope != outer) {
-        c->scope->name->symbol = NULL;
-        c->scope = c->scope->outer;
-    }
-}
-
-/* ---- expressions ---- */
-
-static Kind check_name(Checker *c, Expr *e)
-{
-    if (!e->symbol)
-        e->symbol = e->name->symbol;
-    if (!e->symbol) {
-        unknown_name(c, e->name, e->at, false);
-        return KIND_ANY;
-    }
-    if (e->symbol->type == SYMBOL_FUNCTION) {
-        error_at(c, e->at, NULL, "'%s' is a function: its arguments go in parentheses", e->name->text);
-        return KIND_ANY;
-    }
-    if (c->constant && e->symbol->type != SYMBOL_CONST) {
-        error_at(c, e->at, "declare it with let", "a const can't depend on '%s', which is no const",
-                 e->name->text);
-        return KIND_ANY;
-    }
-    return e->symbol->kind;
-}
-
-static void unknown_field(Checker *c, const Name *field, Position at, bool host)
-{
-    int other = field_from_name(!host, field);
-    char hint[128];
-    const char *h = hint;
-    Nearest n;
-
-    nearest_init(&n, field->text, field->length);
-    for (int f = 0; f < (host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX); f++)
-        nearest_offer(&n, field_name(host, f));
-    if (other >= 0)
-        (void) snprintf(hint, sizeof(hint), "%s has it: %s.%s", host ? "a guest" : "the host",
-                        host ? "g" : "host", field_name(!host, other));
-    else
-        h = suggestion(&n, hint, sizeof(hint));
-    error_at(c, at, h, "%s has no stat '%s'", host ? "the host" : "a guest", field->text);
-}
-
-static Kind check_field(Checker *c, Expr *e)
-{
-    const FieldInfo *info;
-
-    if (name_is(e->name, "host"))
-        e->host = true;
-    else {
-        if (!e->symbol)
-            e->symbol = e->name->symbol;
-        if (!e->symbol) {
-            unknown_name(c, e->name, e->at, false);
-            return KIND_ANY;
-        }
-        if (e->symbol->kind != KIND_GUEST && e->symbol->kind != KIND_ANY) {
-            error_at(c, e->at, "only host and a loop's guest have stats", "'%s' is %s: it has no stats",
-                     e->name->text, kind_describe(e->symbol->kind));
-            return KIND_ANY;
-        }
-        if (e->symbol->type != SYMBOL_GUEST && e->symbol->type != SYMBOL_PARAMETER)
-            return KIND_ANY; /* its declaration was in error */
-    }
-    if (c->constant) {
-        error_at(c, e->at, "declare it with let", "a const can't depend on a stat");
-        return KIND_ANY;
-    }
-    e->index = field_from_name(e->host, e->field);
-    if (e->index < 0) {
-        unknown_field(c, e->field, e->field_at, e->host);
-        return KIND_ANY;
-    }
-    info = e->host ? host_field_info((HostField) e->index) : guest_field_info((GuestField) e->index);
-    return kind_from_unit(info->unit);
-}
-
-static Kind check_builtin(Checker *c, Expr *e)
-{
-    Kind kind = KIND_ANY;
-    unsigned least, most;
-
-    builtin_arity(e->builtin, &least, &most);
-    if (e->n_arguments < least || e->n_arguments > most) {
-        error_at(c, e->at, builtin_usage(e->builtin), "'%s' can't have %u argument%s", e->name->text,
-                 e->n_arguments, e->n_arguments == 1 ? "" : "s");
-        kind = KIND_INVALID;
-    }
-    for (Expr *a = e->a; a; a = a->next) {
-        Kind k = check_expr(c, a);
-
-        if (k == KIND_BOOLEAN || k == KIND_GUEST) {
-            error_at(c, a->at, NULL, "'%s' works on numbers, bytes and durations, and this is %s",
-                     e->name->text, kind_describe(k));
-            kind = KIND_INVALID;
-        } else if (kind == KIND_ANY)
-            kind = k;
-        else if (kind != KIND_INVALID && k != KIND_ANY && k != kind) {
-            error_at(c, a->at, kind_hint(kind, k),
-                     "the arguments of '%s' are of one kind, but this is %s beside %s", e->name->text,
-                     kind_describe(k), kind_describe(kind));
-            kind = KIND_INVALID;
-        }
-    }
-    return kind == KIND_INVALID ? KIND_ANY : kind;
-}
-
-/* Checks the body of the function for these kinds of arguments, unless that was done. */
-static Kind check_instance(Checker *c, const Expr *call, Function *f, const Kind *kinds)
-{
-    Kind saved[FUNCTION_PARAMETERS_MAX], result;
-    const Expr *outer = c->call;
-    uint32_t signature = 0;
-    Instance *i;
-
-    for (unsigned n = 0; n < f->n_parameters; n++)
-        signature = signature * 8 + (uint32_t) kinds[n];
-    for (i = f->instances; i; i = i->next)
-        if (i->signature == signature)
-            return i->result;
-
-    if (f->n_instances >= INSTANCES_MAX) {
-        error_at(c, call->at, NULL, "'%s' is called with more than %u combinations of kinds",
-                 call->name->text, INSTANCES_MAX);
-        return KIND_ANY;
-    }
-    f->n_instances++;
-
-    for (unsigned n = 0; n < f->n_parameters; n++) {
-        saved[n] = f->parameters[n]->kind;
-        f->parameters[n]->kind = kinds[n];
-    }
-    if (!outer)
-        c->call = call;
-    result = check_expr(c, f->body);
-    c->call = outer;
-    for (unsigned n = 0; n < f->n_parameters; n++)
-        f->parameters[n]->kind = saved[n];
-
-    i = arena_alloc(&c->unit->arena, sizeof(*i));
-    if (!i) {
-        c->error = -ENOMEM;
-        return KIND_ANY;
-    }
-    *i = (Instance){.next = f->instances, .signature = signature, .result = result};
-    f->instances = i;
-    return result;
-}
-
-static Kind check_call(Checker *c, Expr *e)
-{
-    Kind kinds[FUNCTION_PARAMETERS_MAX] = {};
-    Function *f;
-    unsigned n = 0;
-
-    if (!e->symbol)
-        e->symbol = e->name->symbol;
-    if (!e->symbol) {
-        e->builtin = builtin_from_name(e->name);
-        if (e->builtin != BUILTIN_NONE)
-            return check_builtin(c, e);
-        unknown_name(c, e->name, e->at, true);
-    } else if (e->symbol->type != SYMBOL_FUNCTION)
-        error_at(c, e->at, NULL, "'%s' is no function", e->name->text);
-    else if (c->constant)
-        error_at(c, e->at, "declare it with let", "a const can't depend on a function of the policy");
-
-    for (Expr *a = e->a; a; a = a->next) {
-        Kind k = check_expr(c, a);
-
-        if (n < FUNCTION_PARAMETERS_MAX)
-            kinds[n] = k;
-        n++;
-    }
-    f = e->symbol ? e->symbol->function : NULL;
-    if (!f || c->constant)
-        return KIND_ANY;
-    if (n != f->n_parameters) {
-        error_at(c, e->at, NULL, "'%s' has %u parameter%s, but %u argument%s given", e->name->text,
-                 f->n_parameters, f->n_parameters == 1 ? "" : "s", n, n == 1 ? " is" : "s are");
-        return KIND_ANY;
-    }
-    c->call_depth = MAX(c->call_depth, f->depth);
-    return check_instance(c, e, f, kinds);
-}
-
-static Kind check_unary(Checker *c, Expr *e)
-{
-    Kind k = check_expr(c, e->a);
-
-    if (k == KIND_ANY)
-        return e->op == OPERATOR_NOT ? KIND_BOOLEAN : KIND_ANY;
-    if (e->op == OPERATOR_NOT) {
-        if (k != KIND_BOOLEAN)
-            error_at(c, e->at, NULL, "'not' goes before a boolean, and this is %s", kind_describe(k));
-        return KIND_BOOLEAN;
-    }
-    if (k == KIND_BOOLEAN || k == KIND_GUEST) {
-        error_at(c, e->at, NULL, "'-' can't go before %s", kind_describe(k));
-        return KIND_ANY;
-    }
-    return k;
-}
-
-static Kind check_binary(Checker *c, Expr *e)
-{
-    Kind a = check_expr(c, e->a), b = check_expr(c, e->b);
-    Kind result = kind_of_operation(e->op, a, b);
-
-    if (result != KIND_INVALID)
-        return result;
-    if (e->op == OPERATOR_AND || e->op == OPERATOR_OR)
-        error_at(c, e->at, NULL, "'%s' goes between booleans, and this is %s", operator_to_string(e->op),
-                 kind_describe(a != KIND_BOOLEAN && a != KIND_ANY ? a : b));
-    else
-        error_at(c, e->at, kind_hint(a, b), "'%s' doesn't go between %s and %s", operator_to_string(e->op),
-                 kind_describe(a), kind_describe(b));
-    return kind_of_operation(e->op, KIND_ANY, KIND_ANY);
-}
-
-/* Two values of which one is taken: they are of one kind. */
-static Kind check_either(Checker *c, const Expr *e, Kind a, Kind b, const char *what)
-{
-    if (a == KIND_GUEST || b == KIND_GUEST || (a != b && a != KIND_ANY && b != KIND_ANY)) {
-        error_at(c, e->at, kind_hint(a, b), "%s are of one kind, but these are %s and %s", what,
-                 kind_describe(a), kind_describe(b));
-        return KIND_ANY;
-    }
-    return a == KIND_ANY ? b : a;
-}
-
-static void check_condition(Checker *c, Expr *e)
-{
-    Kind k = e ? check_expr(c, e) : KIND_ANY;
-
-    if (k != KIND_BOOLEAN && k != KIND_ANY)
-        error_at(c, e->at, NULL, "a condition is a boolean, and this is %s", kind_describe(k));
-}
-
-static Kind check_expr(Checker *c, Expr *e)
-{
-    Kind a, b;
-
-    if (!e || c->error < 0 || diagnostics_full(c->unit->diagnostics))
-        return KIND_ANY;
-    switch (e->type) {
-    case EXPR_ERROR:
-        return KIND_ANY;
-    case EXPR_LITERAL:
-        return e->kind;
-    case EXPR_NAME:
-        return check_name(c, e);
-    case EXPR_FIELD:
-        return check_field(c, e);
-    case EXPR_CALL:
-        return check_call(c, e);
-    case EXPR_UNARY:
-        return check_unary(c, e);
-    case EXPR_BINARY:
-        return check_binary(c, e);
-    case EXPR_IF:
-        check_condition(c, e->a);
-        a = check_expr(c, e->b);
-        b = check_expr(c, e->c);
-        return check_either(c, e, a, b, "the values behind 'then' and 'else'");
-    case EXPR_DEFAULT:
-        a = check_expr(c, e->a);
-        b = check_expr(c, e->b);
-        return check_either(c, e, a, b, "a stat and its default");
-    case EXPR_TEXT:
-    case EXPR_AGGREGATE:
-        break;
-    }
-    assert(false);
-    return KIND_ANY;
-}
-
-/* A value that a variable, a control or an order takes. */
-static Kind check_value(Checker *c, Expr *e)
-{
-    Kind k = check_expr(c, e);
-
-    if (k == KIND_GUEST) {
-        error_at(c, e->at, "take one of its stats", "a guest is no value");
-        return KIND_ANY;
-    }
-    return k;
-}
-
-/* ---- statements ---- */
+#include "policy/checking.h"
 
 static void check_statements(Checker *c, Statement *s, bool top);
 
@@ -455,12 +11,12 @@ static void check_declaration(Checker *c, Statement *s, bool top)
     Kind kind;
 
     if (s->type == STATEMENT_CONST && !top)
-        error_at(c, s->at, "use let here", "const goes to the top level of the policy");
-    c->constant = s->type == STATEMENT_CONST;
+        check_error(c, s->at, "use let here", "const goes to the top level of the policy");
+    c->constant = s->type == STATEMENT_CONST ? s : NULL;
     kind = check_value(c, s->expr);
-    c->constant = false;
+    c->constant = NULL;
 
-    s->symbol = declare(c, s->type == STATEMENT_CONST ? SYMBOL_CONST : SYMBOL_LET, s->name, s->name_at);
+    s->symbol = check_declare(c, s->type == STATEMENT_CONST ? SYMBOL_CONST : SYMBOL_LET, s->name, s->name_at);
     if (!s->symbol)
         return;
     s->symbol->kind = kind;
@@ -469,9 +25,73 @@ static void check_declaration(Checker *c, Statement *s, bool top)
         return;
     for (size_t i = 0; i < ELEMENTSOF(marks); i++)
         if (name_is(s->name, marks[i]))
-            error_at(c, s->name_at, NULL,
-                     "'%s' is shown as a mark of the host's memory: it is bytes, and this is %s", marks[i],
-                     kind_describe(kind));
+            check_error(c, s->name_at, NULL,
+                        "'%s' is shown as a mark of the host's memory: it is bytes, and this is %s", marks[i],
+                        kind_describe(kind));
+}
+
+static void declare_host_state(Checker *c, Statement *s, Kind kind)
+{
+    s->symbol = check_declare(c, SYMBOL_STATE, s->name, s->name_at);
+    if (!s->symbol)
+        return;
+    if (++c->n_host_states > POLICY_STATE_MAX)
+        check_error(c, s->name_at, NULL, "a policy has at most %u state variables", POLICY_STATE_MAX);
+    s->symbol->kind = kind;
+    s->symbol->slot = c->unit->n_slots++;
+}
+
+static void declare_guest_state(Checker *c, Statement *s, Kind kind)
+{
+    const GuestState *known = check_find_guest_state(c, s->field);
+    GuestState *g, **tail = &c->unit->guest_states;
+
+    if (field_from_name(false, s->field) >= 0) {
+        check_error(c, s->field_at, "choose another name", "'%s' is a stat of guests", s->field->text);
+        return;
+    }
+    if (known) {
+        check_error(c, s->field_at, "each name has one meaning", "'guest.%s' is declared already, in line %u",
+                    s->field->text, known->at.line);
+        return;
+    }
+    if (c->unit->n_guest_states >= POLICY_STATE_MAX) {
+        check_error(c, s->field_at, NULL, "a guest has at most %u state variables", POLICY_STATE_MAX);
+        return;
+    }
+    g = s->state = arena_alloc(&c->unit->arena, sizeof(*g));
+    if (!g) {
+        c->error = -ENOMEM;
+        return;
+    }
+    *g = (GuestState){.name = s->field,
+                      .kind = kind,
+                      .at = s->field_at,
+                      .initial = s->expr,
+                      .index = c->unit->n_guest_states++};
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = g;
+}
+
+static void check_state(Checker *c, Statement *s, bool top)
+{
+    Kind kind;
+
+    if (!top)
+        check_error(c, s->at, NULL, "state goes to the top level of the policy");
+    c->constant = s;
+    kind = check_value(c, s->expr);
+    c->constant = NULL;
+    if (kind == KIND_TEXT) {
+        check_error(c, s->expr->at, NULL,
+                    "a state variable is a number, bytes, a duration, a rate or a boolean, and this is text");
+        kind = KIND_ANY;
+    }
+    if (s->name)
+        declare_host_state(c, s, kind);
+    else if (s->field)
+        declare_guest_state(c, s, kind);
 }
 
 static void check_function(Checker *c, Statement *s, bool top)
@@ -485,9 +105,9 @@ static void check_function(Checker *c, Statement *s, bool top)
         return;
     }
     if (!top)
-        error_at(c, s->at, NULL, "fn goes to the top level of the policy");
+        check_error(c, s->at, NULL, "fn goes to the top level of the policy");
     for (unsigned i = 0; i < s->n_parameters; i++) {
-        Symbol *y = declare(c, SYMBOL_PARAMETER, s->parameters[i], s->parameters_at[i]);
+        Symbol *y = check_declare(c, SYMBOL_PARAMETER, s->parameters[i], s->parameters_at[i]);
 
         if (y)
             y->slot = i;
@@ -497,16 +117,26 @@ static void check_function(Checker *c, Statement *s, bool top)
     f->n_parameters = s->n_parameters;
     f->body = s->expr;
     c->call_depth = 0;
+    c->aggregates = false;
     check_value(c, s->expr); /* parameters are of KIND_ANY here */
     f->depth = c->call_depth + 1;
+    f->aggregates = c->aggregates;
     if (f->depth > POLICY_DEPTH_MAX)
-        error_at(c, s->name_at, NULL, "functions call each other more than %u deep", POLICY_DEPTH_MAX);
-    leave_scope(c, outer);
+        check_error(c, s->name_at, NULL, "functions call each other more than %u deep", POLICY_DEPTH_MAX);
+    check_leave_scope(c, outer);
 
-    s->symbol = declare(c, SYMBOL_FUNCTION, s->name, s->name_at);
+    s->symbol = check_declare(c, SYMBOL_FUNCTION, s->name, s->name_at);
     s->function = f;
     if (s->symbol && good && f->depth <= POLICY_DEPTH_MAX)
         s->symbol->function = f; /* else calls of it are not looked into */
+}
+
+/* What is assigned is of the kind that it is assigned to. */
+static void check_assigned(Checker *c, const Statement *s, const Name *name, Kind to, Kind kind)
+{
+    if (kind != KIND_ANY && to != KIND_ANY && kind != to)
+        check_error(c, s->expr->at, kind_hint(to, kind), "'%s' is %s, and this is %s", name->text,
+                    kind_describe(to), kind_describe(kind));
 }
 
 static void assign_variable(Checker *c, Statement *s, Kind kind)
@@ -516,59 +146,73 @@ static void assign_variable(Checker *c, Statement *s, Kind kind)
                                        [SYMBOL_GUEST] = "a guest",
                                        [SYMBOL_FUNCTION] = "a function"};
     Symbol *y = s->symbol = s->name->symbol;
-    char hint[128];
 
     if (name_is(s->name, "host")) {
-        error_at(c, s->name_at, NULL, "'host' can't be assigned to");
+        check_error(c, s->name_at, NULL, "'host' can't be assigned to");
         return;
     }
     if (!y) {
-        if (!s->name->told && !find_declaration(c->unit->statements, s->name)) {
-            const char *near = suggest_name(c, s->name, false, hint, sizeof(hint));
-
-            error_at(c, s->name_at, near ? near : "a variable is declared with let", "unknown name '%s'",
-                     s->name->text);
-            s->name->told = true;
-        } else
-            unknown_name(c, s->name, s->name_at, false);
+        check_unknown_name(c, s->name, s->name_at, UNKNOWN_VARIABLE);
         return;
     }
-    if (y->type != SYMBOL_LET) {
-        error_at(c, s->name_at, y->type == SYMBOL_CONST ? "declare it with let" : NULL,
-                 "'%s' is %s: it can't be assigned to", s->name->text, what[y->type]);
+    if (y->type != SYMBOL_LET && y->type != SYMBOL_STATE) {
+        check_error(c, s->name_at, y->type == SYMBOL_CONST ? "declare it with let" : NULL,
+                    "'%s' is %s: it can't be assigned to", s->name->text, what[y->type]);
         return;
     }
-    if (kind != KIND_ANY && y->kind != KIND_ANY && kind != y->kind)
-        error_at(c, s->expr->at, kind_hint(y->kind, kind), "'%s' is %s, and this is %s", s->name->text,
-                 kind_describe(y->kind), kind_describe(kind));
+    check_assigned(c, s, s->name, y->kind, kind);
 }
 
-static void assign_control(Checker *c, Statement *s, Kind kind)
+/* To what follows "g." or "host.". */
+static void assign_member(Checker *c, Statement *s, Kind kind)
 {
     bool host = name_is(s->name, "host");
     const FieldInfo *info;
+    char hint[128];
 
+    s->host = host;
     s->symbol = s->name->symbol;
     if (!host && !s->symbol) {
-        unknown_name(c, s->name, s->name_at, false);
+        check_unknown_name(c, s->name, s->name_at, UNKNOWN_VALUE);
         return;
     }
     if (!host && s->symbol->type != SYMBOL_GUEST) {
-        error_at(c, s->name_at, NULL, "'%s' is no guest of a loop: it has no controls", s->name->text);
+        check_error(c, s->name_at, NULL, "'%s' is no guest of a loop: nothing of it can be assigned to",
+                    s->name->text);
+        return;
+    }
+    s->state = host ? NULL : check_find_guest_state(c, s->field);
+    if (s->state) {
+        if (s->because)
+            check_error(c, s->because_at, NULL, "only what is assigned to a control has a 'because'");
+        check_assigned(c, s, s->field, s->state->kind, kind);
         return;
     }
     s->index = field_from_name(host, s->field);
     if (s->index < 0) {
-        unknown_field(c, s->field, s->field_at, host);
+        check_unknown_field(c, s->field, s->field_at, host, true);
         return;
     }
     info = host ? host_field_info((HostField) s->index) : guest_field_info((GuestField) s->index);
     if (info->kind != FIELD_KIND_CONTROL)
-        error_at(c, s->field_at, host ? NULL : "a guest's control is g.target",
-                 "'%s' is a stat: it is read, and can't be assigned to", info->name);
-    else if (kind != KIND_ANY && kind != kind_from_unit(info->unit))
-        error_at(c, s->expr->at, kind_hint(kind_from_unit(info->unit), kind), "'%s' is %s, and this is %s",
-                 info->name, kind_describe(kind_from_unit(info->unit)), kind_describe(kind));
+        check_error(c, s->field_at, check_list_controls(host, hint, sizeof(hint)),
+                    "'%s' is a stat: it is read, and can't be assigned to", info->name);
+    else
+        check_assigned(c, s, s->field, kind_from_unit(info->unit), kind);
+}
+
+static void check_log(Checker *c, Statement *s)
+{
+    Expr *e = s->expr;
+    unsigned n = 0;
+
+    if (e && e->type != EXPR_TEXT && e->type != EXPR_ERROR)
+        check_error(c, e->at, "log(\"free is\", host.free)", "log begins with text in double quotes");
+    for (; e; e = e->next) {
+        check_value(c, e);
+        if (++n == POLICY_VALUES_MAX + 1)
+            check_error(c, e->at, NULL, "log has at most %u values", POLICY_VALUES_MAX);
+    }
 }
 
 static void check_for(Checker *c, Statement *s)
@@ -577,19 +221,22 @@ static void check_for(Checker *c, Statement *s)
     uint32_t loop = c->loop;
 
     if (loop)
-        error_at(c, s->at, "so a policy's time grows with the guests, not with their square",
-                 "a loop over guests can't be inside of another one");
+        check_error(c, s->at, HINT_SQUARE, "a loop over guests can't be inside of another one");
     c->loop = ++c->n_loops;
-    s->symbol = declare(c, SYMBOL_GUEST, s->name, s->name_at);
+    s->symbol = check_declare(c, SYMBOL_GUEST, s->name, s->name_at);
     if (s->symbol)
         s->symbol->kind = KIND_GUEST;
     check_condition(c, s->where);
-    for (const Key *k = s->by; k; k = k->next)
-        if (check_value(c, k->expr) == KIND_BOOLEAN)
-            error_at(c, k->expr->at, "'where' selects guests",
-                     "guests are ordered by a number, bytes or a duration");
+    for (const Key *k = s->by; k; k = k->next) {
+        Kind kind = check_value(c, k->expr);
+
+        if (!kind_is_quantity(kind))
+            check_error(c, k->expr->at, kind == KIND_BOOLEAN ? "'where' selects guests" : NULL,
+                        "guests are ordered by a number, bytes, a duration or a rate, and this is %s",
+                        kind_describe(kind));
+    }
     check_statements(c, s->body, false);
-    leave_scope(c, outer);
+    check_leave_scope(c, outer);
     c->loop = loop;
 }
 
@@ -613,7 +260,7 @@ static void check_statements(Checker *c, Statement *s, bool top)
             if (!s->name)
                 break;
             if (s->field)
-                assign_control(c, s, kind);
+                assign_member(c, s, kind);
             else
                 assign_variable(c, s, kind);
             break;
@@ -626,11 +273,14 @@ static void check_statements(Checker *c, Statement *s, bool top)
             check_for(c, s);
             break;
         case STATEMENT_STATE:
+            check_state(c, s, top);
+            break;
         case STATEMENT_LOG:
+            check_log(c, s);
             break;
         }
     }
-    leave_scope(c, outer);
+    check_leave_scope(c, outer);
 }
 
 int policy_check(Unit *u)

@@ -40,14 +40,38 @@ Kind kind_from_unit(FieldUnit u)
     return KIND_INVALID;
 }
 
-static bool is_quantity(Kind k)
+bool kind_is_quantity(Kind k)
 {
-    return k == KIND_ANY || k == KIND_NUMBER || k == KIND_BYTES || k == KIND_DURATION;
+    return k == KIND_ANY || k == KIND_NUMBER || k == KIND_BYTES || k == KIND_DURATION || k == KIND_RATE;
+}
+
+static bool are(Kind a, Kind b, Kind one, Kind other)
+{
+    return (a == one && b == other) || (a == other && b == one);
+}
+
+static Kind kind_of_product(Kind a, Kind b)
+{
+    if (a == KIND_ANY || b == KIND_ANY)
+        return KIND_ANY;
+    if (are(a, b, KIND_RATE, KIND_DURATION))
+        return KIND_BYTES;
+    return a == KIND_NUMBER ? b : b == KIND_NUMBER ? a : KIND_INVALID;
+}
+
+static Kind kind_of_quotient(Kind a, Kind b)
+{
+    if (a == KIND_ANY || b == KIND_ANY)
+        return KIND_ANY;
+    if (a == KIND_BYTES && (b == KIND_DURATION || b == KIND_RATE))
+        return b == KIND_DURATION ? KIND_RATE : KIND_DURATION;
+    return b == KIND_NUMBER ? a : a == b ? KIND_NUMBER : KIND_INVALID;
 }
 
 Kind kind_of_operation(Operator op, Kind a, Kind b)
 {
-    bool same = a == b || a == KIND_ANY || b == KIND_ANY;
+    bool same = a == b || a == KIND_ANY || b == KIND_ANY,
+         quantities = kind_is_quantity(a) && kind_is_quantity(b);
 
     switch (op) {
     case OPERATOR_OR:
@@ -61,24 +85,14 @@ Kind kind_of_operation(Operator op, Kind a, Kind b)
     case OPERATOR_LE:
     case OPERATOR_GT:
     case OPERATOR_GE:
-        return same && is_quantity(a) && is_quantity(b) ? KIND_BOOLEAN : KIND_INVALID;
+        return same && quantities ? KIND_BOOLEAN : KIND_INVALID;
     case OPERATOR_ADD:
     case OPERATOR_SUB:
-        if (!same || !is_quantity(a) || !is_quantity(b))
-            return KIND_INVALID;
-        return a == KIND_ANY ? b : a;
+        return !same || !quantities ? KIND_INVALID : a == KIND_ANY ? b : a;
     case OPERATOR_MUL:
-        if (!is_quantity(a) || !is_quantity(b))
-            return KIND_INVALID;
-        if (a == KIND_ANY || b == KIND_ANY)
-            return KIND_ANY;
-        return a == KIND_NUMBER ? b : b == KIND_NUMBER ? a : KIND_INVALID;
+        return quantities ? kind_of_product(a, b) : KIND_INVALID;
     case OPERATOR_DIV:
-        if (!is_quantity(a) || !is_quantity(b))
-            return KIND_INVALID;
-        if (a == KIND_ANY || b == KIND_ANY)
-            return KIND_ANY;
-        return b == KIND_NUMBER ? a : a == b ? KIND_NUMBER : KIND_INVALID;
+        return quantities ? kind_of_quotient(a, b) : KIND_INVALID;
     case OPERATOR_NONE:
     case OPERATOR_NOT:
     case OPERATOR_NEG:
@@ -90,10 +104,16 @@ Kind kind_of_operation(Operator op, Kind a, Kind b)
 
 const char *kind_hint(Kind a, Kind b)
 {
-    if ((a == KIND_BYTES && b == KIND_NUMBER) || (a == KIND_NUMBER && b == KIND_BYTES))
+    if (are(a, b, KIND_BYTES, KIND_NUMBER))
         return "a size has a unit (0B, 64MiB); a part of a size is a product (20% * host.total)";
-    if ((a == KIND_DURATION && b == KIND_NUMBER) || (a == KIND_NUMBER && b == KIND_DURATION))
+    if (are(a, b, KIND_DURATION, KIND_NUMBER))
         return "a duration has a unit: 0s, 10s, 5min";
+    if (are(a, b, KIND_RATE, KIND_NUMBER))
+        return "a rate is bytes by a duration: 0B / 1s, 10MiB / 1s";
+    if (are(a, b, KIND_RATE, KIND_BYTES))
+        return "bytes by a duration are a rate (10MiB / 1s); a rate times a duration is bytes";
+    if (a == KIND_TEXT && b == KIND_TEXT)
+        return "text is compared, with == and !=, and nothing else";
     return NULL;
 }
 
@@ -111,15 +131,24 @@ const char *operator_to_string(Operator op)
 
 static const struct {
     const char *name;
-    unsigned least, most; /* arguments */
+    unsigned least, most; /* arguments of a call; none where it only goes over guests */
+    bool aggregates;
     const char *usage;
 } builtins[] = {
     [BUILTIN_NONE] = {},
-    [BUILTIN_MIN] = {"min", 2, ARGUMENTS_MAX, "min(a, b, ...): the smallest of 2 to 16 values"},
-    [BUILTIN_MAX] = {"max", 2, ARGUMENTS_MAX, "max(a, b, ...): the largest of 2 to 16 values"},
-    [BUILTIN_CLAMP] = {"clamp", 3, 3, "clamp(x, low, high): x, but not below low nor above high"},
-    [BUILTIN_ABS] = {"abs", 1, 1, "abs(x): x without its sign"},
-    [BUILTIN_ROUND] = {"round", 2, 2, "round(x, step): the multiple of step that is nearest to x"},
+    [BUILTIN_MIN] = {"min", 2, ARGUMENTS_MAX, true, "min(a, b, ...): the smallest of 2 to 16 values"},
+    [BUILTIN_MAX] = {"max", 2, ARGUMENTS_MAX, true, "max(a, b, ...): the largest of 2 to 16 values"},
+    [BUILTIN_CLAMP] = {"clamp", 3, 3, false, "clamp(x, low, high): x, but not below low nor above high"},
+    [BUILTIN_ABS] = {"abs", 1, 1, false, "abs(x): x without its sign"},
+    [BUILTIN_ROUND] = {"round", 2, 2, false, "round(x, step): the multiple of step that is nearest to x"},
+    [BUILTIN_MATCHES] = {"matches", 2, 2, false, "matches(g.name, \"web*\"): whether text fits a pattern"},
+    [BUILTIN_AVG] = {"avg", 2, 2, true,
+                     "over time avg(g.free, 30s), over guests avg(g.free for g in guests)"},
+    [BUILTIN_RATE] = {"rate", 2, 2, false, "rate(g.swap_in, 30s): how much it grew, per second"},
+    [BUILTIN_SUM] = {"sum", 0, 0, true, "sum(g.free for g in guests)"},
+    [BUILTIN_COUNT] = {"count", 0, 0, true, "count(g for g in guests where g.free > 64MiB)"},
+    [BUILTIN_ANY] = {"any", 0, 0, true, "any(g.distress for g in guests)"},
+    [BUILTIN_ALL] = {"all", 0, 0, true, "all(g.moving for g in guests)"},
 };
 
 Builtin builtin_from_name(const Name *name)
@@ -130,10 +159,20 @@ Builtin builtin_from_name(const Name *name)
     return BUILTIN_NONE;
 }
 
+const char *builtin_to_string(Builtin b)
+{
+    return builtins[b].name;
+}
+
 void builtin_arity(Builtin b, unsigned *ret_least, unsigned *ret_most)
 {
     *ret_least = builtins[b].least;
     *ret_most = builtins[b].most;
+}
+
+bool builtin_aggregates(Builtin b)
+{
+    return builtins[b].aggregates;
 }
 
 const char *builtin_usage(Builtin b)
@@ -154,12 +193,7 @@ bool name_is(const Name *name, const char *word)
 
 bool name_is_reserved(const Name *name)
 {
-    static const char *const words[] = {"host", "state", "avg", "rate", "sum", "count", "any", "all", "log"};
-
-    for (size_t i = 0; i < ELEMENTSOF(words); i++)
-        if (name_is(name, words[i]))
-            return true;
-    return builtin_from_name(name) != BUILTIN_NONE;
+    return name_is(name, "host") || name_is(name, "guest") || builtin_from_name(name) != BUILTIN_NONE;
 }
 
 const char *field_name(bool host, int f)

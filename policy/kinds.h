@@ -15,14 +15,18 @@ Kind kind_of_operation(Operator op, Kind a, Kind b);
 /* How to write what two kinds beside each other were probably meant to be; or NULL. */
 const char *kind_hint(Kind a, Kind b);
 const char *operator_to_string(Operator op);
+bool kind_is_quantity(Kind k); /* can be added up and put in order; KIND_ANY is */
 
 Builtin builtin_from_name(const Name *name);
+const char *builtin_to_string(Builtin b);
+/* Arguments of a call; 0 and 0 where it only goes over guests. */
 void builtin_arity(Builtin b, unsigned *ret_least, unsigned *ret_most);
+bool builtin_aggregates(Builtin b); /* can go over guests */
 const char *builtin_usage(Builtin b);
 void builtin_suggest(Nearest *n);
 
 bool name_is(const Name *name, const char *word);
-/* Words that can't be declared: those in use, and those that the language will need. */
+/* Words that have a meaning and can't be declared; the lexer's own are no names at all. */
 bool name_is_reserved(const Name *name);
 
 const char *field_name(bool host, int f);

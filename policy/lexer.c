@@ -7,11 +7,12 @@ static const struct {
     const char *text;
     TokenType type;
 } keywords[] = {
-    {"const", TOKEN_CONST},   {"let", TOKEN_LET},         {"fn", TOKEN_FN},         {"if", TOKEN_IF},
-    {"then", TOKEN_THEN},     {"else", TOKEN_ELSE},       {"for", TOKEN_FOR},       {"in", TOKEN_IN},
-    {"guests", TOKEN_GUESTS}, {"where", TOKEN_WHERE},     {"by", TOKEN_BY},         {"asc", TOKEN_ASC},
-    {"desc", TOKEN_DESC},     {"because", TOKEN_BECAUSE}, {"and", TOKEN_AND},       {"or", TOKEN_OR},
-    {"not", TOKEN_NOT},       {"true", TOKEN_LITERAL},    {"false", TOKEN_LITERAL},
+    {"const", TOKEN_CONST},   {"let", TOKEN_LET},         {"fn", TOKEN_FN},   {"if", TOKEN_IF},
+    {"then", TOKEN_THEN},     {"else", TOKEN_ELSE},       {"for", TOKEN_FOR}, {"in", TOKEN_IN},
+    {"guests", TOKEN_GUESTS}, {"where", TOKEN_WHERE},     {"by", TOKEN_BY},   {"asc", TOKEN_ASC},
+    {"desc", TOKEN_DESC},     {"because", TOKEN_BECAUSE}, {"and", TOKEN_AND}, {"or", TOKEN_OR},
+    {"not", TOKEN_NOT},       {"state", TOKEN_STATE},     {"log", TOKEN_LOG}, {"true", TOKEN_LITERAL},
+    {"false", TOKEN_LITERAL},
 };
 
 static const struct {

@@ -18,6 +18,8 @@ typedef enum TokenType {
     TOKEN_CONST,
     TOKEN_LET,
     TOKEN_FN,
+    TOKEN_STATE,
+    TOKEN_LOG,
     TOKEN_IF,
     TOKEN_THEN,
     TOKEN_ELSE,

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
+
+#include "policy/checking.h"
+
+void check_not_constant(Checker *c, Position at, const char *what)
+{
+    if (c->constant->type == STATEMENT_CONST)
+        check_error(c, at, "declare it with let", "a const can't depend on %s", what);
+    else
+        check_error(c, at, "begin with a constant, and assign to it further down",
+                    "the first value of a state variable can't depend on %s", what);
+}
+
+static Kind check_name(Checker *c, Expr *e)
+{
+    char what[100]; /* a name has 64 letters */
+
+    if (!e->symbol)
+        e->symbol = e->name->symbol;
+    if (!e->symbol) {
+        check_unknown_name(c, e->name, e->at, UNKNOWN_VALUE);
+        return KIND_ANY;
+    }
+    if (e->symbol->type == SYMBOL_FUNCTION) {
+        check_error(c, e->at, NULL, "'%s' is a function: its arguments go in parentheses", e->name->text);
+        return KIND_ANY;
+    }
+    if (c->constant && e->symbol->type != SYMBOL_CONST) {
+        (void) snprintf(what, sizeof(what), "'%s', which is no const", e->name->text);
+        check_not_constant(c, e->at, what);
+        return KIND_ANY;
+    }
+    return e->symbol->kind;
+}
+
+/* What is behind "g.", once it is known that g is a guest; "host." likewise. */
+static Kind check_member(Checker *c, Expr *e)
+{
+    const FieldInfo *info;
+
+    if (!e->state && !e->host)
+        e->state = check_find_guest_state(c, e->field);
+    if (e->state)
+        return e->state->kind;
+    e->index = field_from_name(e->host, e->field);
+    if (e->index < 0) {
+        check_unknown_field(c, e->field, e->field_at, e->host, false);
+        return KIND_ANY;
+    }
+    info = e->host ? host_field_info((HostField) e->index) : guest_field_info((GuestField) e->index);
+    return kind_from_unit(info->unit);
+}
+
+static Kind check_field(Checker *c, Expr *e)
+{
+    e->host = name_is(e->name, "host");
+    if (!e->host) {
+        if (!e->symbol)
+            e->symbol = e->name->symbol;
+        if (!e->symbol) {
+            check_unknown_name(c, e->name, e->at, UNKNOWN_VALUE);
+            return KIND_ANY;
+        }
+        if (e->symbol->kind != KIND_GUEST && e->symbol->kind != KIND_ANY) {
+            check_error(c, e->at, "only host and a loop's guest have stats", "'%s' is %s: it has no stats",
+                        e->name->text, kind_describe(e->symbol->kind));
+            return KIND_ANY;
+        }
+        if (e->symbol->type != SYMBOL_GUEST && e->symbol->type != SYMBOL_PARAMETER)
+            return KIND_ANY; /* its declaration was in error */
+    }
+    if (c->constant) {
+        check_not_constant(c, e->at, "a stat");
+        return KIND_ANY;
+    }
+    return check_member(c, e);
+}
+
+static Kind check_unary(Checker *c, Expr *e)
+{
+    Kind k = check_expr(c, e->a);
+
+    if (e->op == OPERATOR_NOT) {
+        if (k != KIND_BOOLEAN && k != KIND_ANY)
+            check_error(c, e->at, NULL, "'not' goes before a boolean, and this is %s", kind_describe(k));
+        return KIND_BOOLEAN;
+    }
+    if (!kind_is_quantity(k)) {
+        check_error(c, e->at, NULL, "'-' can't go before %s", kind_describe(k));
+        return KIND_ANY;
+    }
+    return k;
+}
+
+/* g.mode == auto: a word beside text was meant as text. */
+static void check_bare_word(Checker *c, const Expr *text, Expr *word)
+{
+    char hint[128];
+
+    if (text->kind != KIND_TEXT || word->type != EXPR_NAME || word->symbol || word->name->symbol ||
+        word->name->told)
+        return;
+    (void) snprintf(hint, sizeof(hint), "text stands in double quotes: \"%s\"", word->name->text);
+    check_error(c, word->at, hint, "unknown name '%s'", word->name->text);
+    word->name->told = true;
+}
+
+/* Text is compared by other code than the rest, and a function has but one code for all its calls. */
+static void check_comparison(Checker *c, Expr *e, Kind k)
+{
+    if (k == KIND_ANY)
+        return;
+    if (e->compares == KIND_ANY)
+        e->compares = k;
+    else if ((e->compares == KIND_TEXT) != (k == KIND_TEXT))
+        check_error(c, e->at, "write one function for text and one for the rest",
+                    "'%s' compares text in one call and something else in another",
+                    operator_to_string(e->op));
+}
+
+static Kind check_binary(Checker *c, Expr *e)
+{
+    bool equality = e->op == OPERATOR_EQ || e->op == OPERATOR_NE;
+    Kind a = check_expr(c, e->a), b, result;
+
+    if (equality)
+        check_bare_word(c, e->a, e->b);
+    b = check_expr(c, e->b);
+    result = kind_of_operation(e->op, a, b);
+    if (equality && result != KIND_INVALID)
+        check_comparison(c, e, a == KIND_ANY ? b : a);
+    if (result != KIND_INVALID)
+        return result;
+    if (e->op == OPERATOR_AND || e->op == OPERATOR_OR)
+        check_error(c, e->at, NULL, "'%s' goes between booleans, and this is %s", operator_to_string(e->op),
+                    kind_describe(a != KIND_BOOLEAN && a != KIND_ANY ? a : b));
+    else
+        check_error(c, e->at, kind_hint(a, b), "'%s' doesn't go between %s and %s", operator_to_string(e->op),
+                    kind_describe(a), kind_describe(b));
+    return kind_of_operation(e->op, KIND_ANY, KIND_ANY);
+}
+
+/* Two values of which one is taken: they are of one kind. */
+static Kind check_either(Checker *c, const Expr *e, Kind a, Kind b, const char *what)
+{
+    if (a == KIND_GUEST || b == KIND_GUEST || (a != b && a != KIND_ANY && b != KIND_ANY)) {
+        check_error(c, e->at, kind_hint(a, b), "%s are of one kind, but these are %s and %s", what,
+                    kind_describe(a), kind_describe(b));
+        return KIND_ANY;
+    }
+    return a == KIND_ANY ? b : a;
+}
+
+/* A default behind what is never missing does nothing: whoever wrote it means something else. */
+static void check_may_be_missing(Checker *c, const Expr *e)
+{
+    const Expr *a = e->a;
+
+    if (a->type == EXPR_LITERAL || a->type == EXPR_TEXT)
+        check_error(c, e->at, NULL, "a literal is never missing: it needs no '\?\?'");
+    else if (a->type == EXPR_FIELD && a->state)
+        check_error(c, e->at, NULL, "a state variable is never missing: it needs no '\?\?'");
+    else if (a->type == EXPR_NAME && a->symbol)
+        check_error(c, e->at, "put it behind the stat itself: host.swap_free ?? 0B",
+                    "'%s' has been worked out already: '\?\?' comes too late", a->name->text);
+}
+
+static Kind check_default(Checker *c, Expr *e)
+{
+    Kind a = check_expr(c, e->a), b = check_expr(c, e->b);
+
+    check_may_be_missing(c, e);
+    return check_either(c, e, a, b, "a value and its default");
+}
+
+static Kind check_if(Checker *c, Expr *e)
+{
+    Kind a, b;
+
+    check_condition(c, e->a);
+    a = check_expr(c, e->b);
+    b = check_expr(c, e->c);
+    return check_either(c, e, a, b, "the values behind 'then' and 'else'");
+}
+
+static Kind find_kind(Checker *c, Expr *e)
+{
+    switch (e->type) {
+    case EXPR_ERROR:
+        return KIND_ANY;
+    case EXPR_LITERAL:
+        return e->kind;
+    case EXPR_TEXT:
+        return KIND_TEXT;
+    case EXPR_NAME:
+        return check_name(c, e);
+    case EXPR_FIELD:
+        return check_field(c, e);
+    case EXPR_CALL:
+        return check_call(c, e);
+    case EXPR_UNARY:
+        return check_unary(c, e);
+    case EXPR_BINARY:
+        return check_binary(c, e);
+    case EXPR_IF:
+        return check_if(c, e);
+    case EXPR_DEFAULT:
+        return check_default(c, e);
+    case EXPR_AGGREGATE:
+        return check_aggregate(c, e);
+    }
+    assert(false);
+    return KIND_ANY;
+}
+
+Kind check_expr(Checker *c, Expr *e)
+{
+    if (!e || c->error < 0 || diagnostics_full(c->unit->diagnostics))
+        return KIND_ANY;
+    return e->kind = find_kind(c, e);
+}
+
+Kind check_value(Checker *c, Expr *e)
+{
+    Kind k = check_expr(c, e);
+
+    if (k == KIND_GUEST) {
+        check_error(c, e->at, "take one of its stats", "a guest is no value");
+        return KIND_ANY;
+    }
+    return k;
+}
+
+void check_condition(Checker *c, Expr *e)
+{
+    Kind k = e ? check_expr(c, e) : KIND_ANY;
+
+    if (k != KIND_BOOLEAN && k != KIND_ANY)
+        check_error(c, e->at, NULL, "a condition is a boolean, and this is %s", kind_describe(k));
+}

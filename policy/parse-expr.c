@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "policy/kinds.h"
+#include "policy/parsing.h"
+
+/* The grammar stands in parser.c. Each function returns NULL where it can't go on and has told why. */
+
+Expr *parser_expr(Parser *p, ExprType type, Position at)
+{
+    Expr *e = arena_alloc(&p->unit->arena, sizeof(*e));
+
+    if (!e) {
+        p->error = -ENOMEM;
+        p->token.type = TOKEN_END;
+        return NULL;
+    }
+    *e = (Expr){.type = type, .at = at, .height = 1, .index = -1};
+    return e;
+}
+
+/* Sets the operands. A long chain (a + b + c + …) makes a tall tree, too. */
+static Expr *with_operands(Parser *p, Expr *e, Expr *a, Expr *b, Expr *c)
+{
+    if (!e)
+        return NULL;
+    e->a = a;
+    e->b = b;
+    e->c = c;
+    e->height = 1 + MAX(a->height, MAX(b ? b->height : 0, c ? c->height : 0));
+    if (e->height > POLICY_DEPTH_MAX) {
+        diagnostics_add(p->unit->diagnostics, e->at, "name a part of it with let",
+                        "this expression has more than %u operations in a row", POLICY_DEPTH_MAX);
+        return NULL;
+    }
+    return e;
+}
+
+static Expr *parse_if_expr(Parser *p)
+{
+    Position at = p->token.at;
+    Expr *a, *b, *c;
+
+    parser_advance(p);
+    a = parse_expr(p);
+    if (!a || !parser_expect(p, TOKEN_THEN, "'then'"))
+        return NULL;
+    b = parse_expr(p);
+    if (!b || !parser_expect(p, TOKEN_ELSE, "'else'"))
+        return NULL;
+    c = parse_expr(p);
+    return c ? with_operands(p, parser_expr(p, EXPR_IF, at), a, b, c) : NULL;
+}
+
+bool parse_in_guests(Parser *p)
+{
+    if (!parser_expect(p, TOKEN_IN, "'in'"))
+        return false;
+    if (parser_accept(p, TOKEN_GUESTS))
+        return true;
+    parser_expected(p, "'guests'", "the only loop is over guests: for g in guests { ... }");
+    return false;
+}
+
+/* Behind "function(value": "for g in guests where …)". */
+static Expr *parse_aggregate(Parser *p, Expr *e, Name *function)
+{
+    Expr *where = NULL;
+
+    e->type = EXPR_AGGREGATE;
+    e->n_arguments = 0;
+    e->builtin = builtin_from_name(function);
+    if (!builtin_aggregates(e->builtin)) {
+        diagnostics_add(p->unit->diagnostics, e->at, "sum count any all min max avg do",
+                        "'%s' doesn't go over guests", function->text);
+        e->type = EXPR_ERROR;
+    }
+    parser_advance(p);
+    e->name = p->token.name;
+    e->name_at = p->token.at;
+    if (!parser_expect(p, TOKEN_NAME, "a name for the guest") || !parse_in_guests(p))
+        return NULL;
+    if (parser_accept(p, TOKEN_WHERE)) {
+        where = parse_expr(p);
+        if (!where)
+            return NULL;
+    }
+    if (!parser_accept(p, TOKEN_RIGHT_PAREN)) {
+        parser_expected(p, where ? "')'" : "'where' or ')'",
+                        p->token.type == TOKEN_BY ? "only a loop's guests have an order" : NULL);
+        return NULL;
+    }
+    return with_operands(p, e, e->a, where, NULL);
+}
+
+static Expr *parse_call(Parser *p, Name *name, Position at)
+{
+    Expr *e = parser_expr(p, EXPR_CALL, at), **tail = e ? &e->a : NULL;
+
+    parser_advance(p);
+    if (!e)
+        return NULL;
+    e->name = name;
+    if (parser_accept(p, TOKEN_RIGHT_PAREN))
+        return e;
+    do {
+        *tail = parse_expr(p);
+        if (!*tail)
+            return NULL;
+        e->height = MAX(e->height, (*tail)->height + 1);
+        e->n_arguments++;
+        tail = &(*tail)->next;
+    } while (parser_accept(p, TOKEN_COMMA));
+    if (p->token.type == TOKEN_FOR && e->n_arguments == 1)
+        return parse_aggregate(p, e, name);
+    return parser_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'") ? e : NULL;
+}
+
+static Expr *parse_field(Parser *p, Name *object, Position at)
+{
+    Expr *e;
+
+    parser_advance(p);
+    e = parser_expr(p, EXPR_FIELD, at);
+    if (!e)
+        return NULL;
+    e->name = object;
+    e->field = p->token.name;
+    e->field_at = p->token.at;
+    return parser_expect(p, TOKEN_NAME, "the name of a stat") ? e : NULL;
+}
+
+/* What to write in place of something that can't begin a value. */
+static const char *value_hint(TokenType found)
+{
+    switch (found) {
+    case TOKEN_IF:
+        return "put the 'if' and its values into parentheses";
+    case TOKEN_FOR:
+        return "count(g for g in guests): what is gathered comes first";
+    case TOKEN_LOG:
+        return "log(...) is a statement of its own";
+    default:
+        return NULL;
+    }
+}
+
+static Expr *parse_value(Parser *p)
+{
+    Token t = p->token;
+    Expr *e;
+
+    switch (t.type) {
+    case TOKEN_LITERAL:
+        parser_advance(p);
+        e = parser_expr(p, EXPR_LITERAL, t.at);
+        if (e) {
+            e->value = t.value;
+            e->kind = t.kind;
+        }
+        return e;
+    case TOKEN_TEXT:
+        parser_advance(p);
+        e = parser_expr(p, EXPR_TEXT, t.at);
+        if (e) {
+            e->text = t.text;
+            e->text_length = t.length;
+        }
+        return e;
+    case TOKEN_NAME:
+        parser_advance(p);
+        if (p->token.type == TOKEN_LEFT_PAREN && !p->token.newline)
+            return parse_call(p, t.name, t.at);
+        if (p->token.type == TOKEN_DOT)
+            return parse_field(p, t.name, t.at);
+        e = parser_expr(p, EXPR_NAME, t.at);
+        if (e)
+            e->name = t.name;
+        return e;
+    case TOKEN_LEFT_PAREN:
+        parser_advance(p);
+        e = parse_expr(p);
+        return e && parser_expect(p, TOKEN_RIGHT_PAREN, "')'") ? e : NULL;
+    case TOKEN_GUESTS:
+        diagnostics_add(p->unit->diagnostics, t.at, "for g in guests { ... }, or sum(g.free for g in guests)",
+                        "'guests' stands behind 'in' only");
+        return NULL;
+    default:
+        parser_expected(p, "a value", value_hint(t.type));
+        return NULL;
+    }
+}
+
+static Expr *parse_prefix(Parser *p);
+
+/* A value, and what it is where a stat is missing. */
+static Expr *parse_operand(Parser *p)
+{
+    Expr *e = parse_value(p), *fallback;
+    Position at = p->token.at;
+
+    if (!e || !parser_accept(p, TOKEN_DEFAULT))
+        return e;
+    fallback = !parser_deeper(p) ? NULL : p->token.type == TOKEN_MINUS ? parse_prefix(p) : parse_operand(p);
+    if (!fallback)
+        return NULL;
+    p->depth--;
+    return with_operands(p, parser_expr(p, EXPR_DEFAULT, at), e, fallback, NULL);
+}
+
+static const struct {
+    TokenType token;
+    Operator op;
+    unsigned level; /* binds tighter the higher it is */
+} binary_operators[] = {
+    {TOKEN_OR, OPERATOR_OR, 1},     {TOKEN_AND, OPERATOR_AND, 2},  {TOKEN_EQ, OPERATOR_EQ, 4},
+    {TOKEN_NE, OPERATOR_NE, 4},     {TOKEN_LT, OPERATOR_LT, 4},    {TOKEN_LE, OPERATOR_LE, 4},
+    {TOKEN_GT, OPERATOR_GT, 4},     {TOKEN_GE, OPERATOR_GE, 4},    {TOKEN_PLUS, OPERATOR_ADD, 5},
+    {TOKEN_MINUS, OPERATOR_SUB, 5}, {TOKEN_STAR, OPERATOR_MUL, 6}, {TOKEN_SLASH, OPERATOR_DIV, 6},
+};
+#define LEVEL_NOT     3U
+#define LEVEL_COMPARE 4U
+#define LEVEL_NEGATE  7U
+
+static Expr *parse_operators(Parser *p, unsigned level);
+
+/* "not" and the sign, else an operand. */
+static Expr *parse_prefix(Parser *p)
+{
+    Position at = p->token.at;
+    Expr *e, *a;
+    bool negation;
+
+    if (p->token.type != TOKEN_NOT && p->token.type != TOKEN_MINUS)
+        return parse_operand(p);
+
+    negation = p->token.type == TOKEN_NOT;
+    parser_advance(p);
+    if (!parser_deeper(p))
+        return NULL;
+    a = parse_operators(p, negation ? LEVEL_NOT : LEVEL_NEGATE);
+    p->depth--;
+    if (!a)
+        return NULL;
+    e = parser_expr(p, EXPR_UNARY, at);
+    if (e)
+        e->op = negation ? OPERATOR_NOT : OPERATOR_NEG;
+    return with_operands(p, e, a, NULL, NULL);
+}
+
+/* Operators that bind at least as tightly as the level, from left to right. */
+static Expr *parse_operators(Parser *p, unsigned level)
+{
+    Expr *left = parse_prefix(p);
+    bool compared = false;
+
+    while (left) {
+        Position at = p->token.at;
+        Expr *e, *right;
+        size_t i;
+
+        for (i = 0; i < ELEMENTSOF(binary_operators); i++)
+            if (binary_operators[i].token == p->token.type)
+                break;
+        if (i == ELEMENTSOF(binary_operators) || binary_operators[i].level < level)
+            return left;
+        if (binary_operators[i].level == LEVEL_COMPARE) {
+            if (compared) {
+                diagnostics_add(p->unit->diagnostics, at, "a < b and b < c", "comparisons can't be chained");
+                return NULL;
+            }
+            compared = true;
+        } else
+            compared = false;
+
+        parser_advance(p);
+        right = parse_operators(p, binary_operators[i].level + 1);
+        if (!right)
+            return NULL;
+        e = parser_expr(p, EXPR_BINARY, at);
+        if (e)
+            e->op = binary_operators[i].op;
+        left = with_operands(p, e, left, right, NULL);
+    }
+    return NULL;
+}
+
+Expr *parse_expr(Parser *p)
+{
+    Expr *e;
+
+    if (!parser_deeper(p))
+        return NULL;
+    e = p->token.type == TOKEN_IF ? parse_if_expr(p) : parse_operators(p, 1);
+    p->depth--;
+    return e;
+}
