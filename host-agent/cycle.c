@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "host-agent/host-ksm.h"
 #include "host-agent/manager.h"
 #include "host-agent/show/journal.h"
 
@@ -45,6 +46,8 @@ static int sense_host(Manager *m, usec_t now)
                           "Cannot tell how large ZFS's cache is: %m; none of it counts as available");
     m->reserve_bytes = config_reserve(m->config, host_sample_total(&m->host_sample));
     host_sample_fields(&m->host_sample, m->reserve_bytes, &m->host);
+    /* KSM is the whole host's, also where the scope is a cgroup. */
+    host_ksm_sense(m);
     if (m->host_valid && host_get(&m->host, HOST_FIELD_SWAP_FREE) < swap_free)
         m->swapped_usec = now;
     m->host_valid = true;
@@ -367,6 +370,7 @@ void manager_cycle(Manager *m)
         tell_notes(m, &s);
         tell_logs(m, &s);
         keep(m, &s);
+        host_ksm_apply(m);
         /* What others release for a guest in distress is passed on as it comes. */
         if (apply(m, &s, lacked) && m->plan.lacking_bytes > 0)
             manager_wake_in(m, CYCLE_FEED_USEC);

@@ -24,6 +24,7 @@ static void help(FILE *f)
         "      --check           check configuration and policy, and exit\n"
         "      --log-level L     error, warning, notice, info or debug\n"
         "      --proc DIR        read the host's memory from DIR instead of /proc\n"
+        "      --sys DIR         read and set KSM below DIR instead of /sys\n"
         "  -h, --help            this help\n"
         "  -V, --version         the version\n"
         "\n"
@@ -38,7 +39,7 @@ static void help(FILE *f)
         "See ballastd(8), ballastd.conf(5), ballast-policy(7), ballastctl(1).\n");
 }
 
-enum { ARG_CONFIG = 256, ARG_POLICY, ARG_SESSION, ARG_SYSTEM, ARG_CHECK, ARG_LOG_LEVEL, ARG_PROC };
+enum { ARG_CONFIG = 256, ARG_POLICY, ARG_SESSION, ARG_SYSTEM, ARG_CHECK, ARG_LOG_LEVEL, ARG_PROC, ARG_SYS };
 
 static const struct option long_options[] = {
     {"connect", required_argument, NULL, 'c'},
@@ -50,6 +51,7 @@ static const struct option long_options[] = {
     {"check", no_argument, NULL, ARG_CHECK},
     {"log-level", required_argument, NULL, ARG_LOG_LEVEL},
     {"proc", required_argument, NULL, ARG_PROC},
+    {"sys", required_argument, NULL, ARG_SYS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {},
@@ -102,6 +104,9 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
         case ARG_PROC:
             o->proc_root = optarg;
             break;
+        case ARG_SYS:
+            o->sys_root = optarg;
+            break;
         case 'h':
             help(stdout);
             return 0;
@@ -119,8 +124,11 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
 
 int main(int argc, char **argv)
 {
-    ManagerOptions options = {
-        .proc_root = "/proc", .mode = GUEST_MODE_INVALID, .log_level = -1, .session = geteuid() != 0};
+    ManagerOptions options = {.proc_root = "/proc",
+                              .sys_root = "/sys",
+                              .mode = GUEST_MODE_INVALID,
+                              .log_level = -1,
+                              .session = geteuid() != 0};
     _cleanup_(manager_freep) Manager *m = NULL;
     bool check = false;
     int r;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/psi-trigger.h"
 #include "base/units.h"
+#include "host-agent/host-ksm.h"
 #include "host-agent/show/bus.h"
 
 /* Cycles that are asked for are never nearer to each other than this, whatever guests and clients do. */
@@ -233,6 +234,7 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
     m->stopping = true;
     (void) sd_notify(0, "STOPPING=1");
     m->cycle_timer = sd_event_source_disable_unref(m->cycle_timer);
+    host_ksm_stop(m);
     if (m->config->on_stop == ON_STOP_KEEP) {
         log_info("Stopping; balloons stay as they are");
         return sd_event_exit(m->event, 0);
@@ -311,6 +313,8 @@ int manager_new(const ManagerOptions *options, Manager **ret)
         return log_oom();
     m->disconnected_why = strdup("not connected yet");
 
+    if (host_ksm_start(m) < 0)
+        return log_oom();
     r = add_sources(m);
     if (r < 0)
         return log_error_errno(-r, "Cannot set up the event loop: %m");
@@ -343,6 +347,7 @@ Manager *manager_free(Manager *m)
     sd_event_source_disable_unref(m->psi_source);
     closep(&m->psi_fd);
     neighbours_done(&m->neighbours);
+    ksm_free(m->ksm);
     cgroup_free(m->scope);
     policy_free(m->policy);
     free(m->policy_origin);
@@ -419,6 +424,7 @@ int manager_reload(Manager *m)
     log_info("Reloaded: configuration %s, policy %s", m->config_path ? m->config_path : "(defaults)",
              policy_name(m->policy));
     neighbours_look(m);
+    ksm_retry(m->ksm);
     manager_wake(m);
     return 0;
 }

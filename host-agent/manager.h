@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "host-agent/act/ksm.h"
 #include "host-agent/config.h"
 #include "host-agent/guest.h"
 #include "host-agent/neighbours.h"
@@ -20,6 +21,7 @@ struct ManagerOptions {
     size_t n_policy_paths; /* 0: as the configuration says */
     const char *connect;   /* NULL: as the configuration says */
     const char *proc_root; /* "/proc" */
+    const char *sys_root;  /* "/sys" */
     int log_level;         /* -1: as the configuration says */
     GuestMode mode;        /* GUEST_MODE_INVALID: as the configuration says */
     bool session;          /* the session bus and qemu:///session */
@@ -57,6 +59,10 @@ struct Manager {
     uint64_t reserve_bytes;
     usec_t swapped_usec; /* when the host was last seen to have swapped out; 0: never */
     bool host_valid;
+
+    Ksm *ksm;
+    int ksm_error;                     /* of reading its state; told */
+    unsigned ksm_told[HOST_FIELD_MAX]; /* in mode observe: which decision */
 
     Neighbours neighbours;
 

@@ -240,6 +240,43 @@ static int put_lacking(const Screen *screen, json_object *status)
     return put_line(screen, "Lacking", STYLE_YELLOW, text);
 }
 
+/* "run, sleep" */
+static void add_names(char *text, size_t size, const char *before, json_object *names)
+{
+    size_t n = names ? json_object_array_length(names) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t fill = strlen(text);
+
+        snprintf(text + fill, size - fill, "%s%s", i == 0 ? before : ", ",
+                 json_object_get_string(json_object_array_get_idx(names, i)));
+    }
+}
+
+/* Where it runs, was changed, or should have been; what it saves. */
+static int put_ksm(const Screen *screen, json_object *status)
+{
+    json_object *changed = json_find(status, "ksm.changed"), *refused = json_find(status, "ksm.refused");
+    bool runs = json_flag(status, "host.ksm_run"),
+         any_refused = refused && json_object_array_length(refused) > 0;
+    char sleep[UNITS_FORMAT_MAX], saved[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    size_t fill;
+
+    if (!runs && !any_refused && (!changed || json_object_array_length(changed) == 0))
+        return 0;
+    if (runs)
+        fill = (size_t) snprintf(text, sizeof(text), "on, %.0f pages every %s",
+                                 json_real(status, "host.ksm_pages_to_scan"),
+                                 format_duration(sleep, json_count(status, "host.ksm_sleep_usec")));
+    else
+        fill = (size_t) snprintf(text, sizeof(text), "off");
+    snprintf(text + fill, sizeof(text) - fill, "; saves %s",
+             format_size(saved, json_count(status, "host.ksm_sharing_bytes")));
+    add_names(text, sizeof(text), "; set by the policy: ", changed);
+    add_names(text, sizeof(text), "; refused by the kernel (see the log): ", refused);
+    return put_line(screen, "KSM", any_refused ? STYLE_YELLOW : STYLE_PLAIN, text);
+}
+
 static int put_policy(const Screen *screen, json_object *status)
 {
     json_object *notes = json_find(status, "policy.notes");
@@ -316,8 +353,8 @@ static int put_neighbours(const Screen *screen, json_object *status)
 int view_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why,     put_neighbours, put_scope,   put_host,   put_pressure,
-        put_pending, put_lacking, put_guests,     put_libvirt, put_policy, put_cycle,
+        put_mode,    put_why, put_neighbours, put_scope,   put_host,   put_pressure, put_pending,
+        put_lacking, put_ksm, put_guests,     put_libvirt, put_policy, put_cycle,
     };
     int r = 0;
 

@@ -328,8 +328,7 @@ static void describe_channel(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* "g.free_bytes", "give_bytes" */
-static void describe_reads(Dict *d, const PolicyRead *reads, size_t n)
+void describe_reads(Dict *d, const PolicyRead *reads, size_t n)
 {
     dict_open(d, "reads");
     for (size_t i = 0; i < n; i++) {

@@ -22,5 +22,9 @@ void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
 /* For describe*.c. A stat with its unit behind its name. */
 #define DESCRIBE_KEY_MAX 64U
 void describe_field(Dict *d, const FieldInfo *info, double value);
+/* What an assignment was made from: "g.free_bytes", "give_bytes". */
+void describe_reads(Dict *d, const PolicyRead *reads, size_t n);
+/* What was decided of KSM's controls, and which were changed. Its state is among the host's stats. */
+void describe_ksm(Dict *d, const Manager *m);
 /* The settings in force, as in ballastd.conf. */
 void describe_config(Dict *d, const Manager *m);

@@ -16,6 +16,7 @@
 #define MESSAGE_HURTING    "02f130e5f1374e328a09bec4ece977ea"
 #define MESSAGE_CLAIM      "8eeea7c9aa04450196d6593eb2f0e001"
 #define MESSAGE_FALSE      "b46078ead6ce47439cf4b95784511779"
+#define MESSAGE_KSM        "84af8a8e431747efa3afccf232099617"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 
@@ -169,4 +170,56 @@ void journal_false_claim(const Manager *m, const Guest *g)
                "%s until others give for it again (false claims so far: %s)",
                g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->claim.wait_usec),
                times);
+}
+
+static void tell_ksm_failure(const KsmChange *c)
+{
+    const char *hint = c->hint ?: "", *dot = c->hint ? "; " : "";
+
+    if (c->outcome == KSM_UNREMEMBERED)
+        log_warning_errno(c->error,
+                          "Cannot write down what KSM's controls were before Ballast: %m; should ballastd "
+                          "be killed, they stay as it set them");
+    else if (c->outcome == KSM_REFUSED)
+        log_warning_errno(c->error, "KSM: %s isn't set: %m%s%s (wanted: %s)", c->name, dot, hint,
+                          c->decision->reason);
+    else
+        log_warning_errno(c->error, "KSM: %s can't be put back to %" PRId64 ": %m%s%s", c->name, c->to, dot,
+                          hint);
+}
+
+void journal_ksm(const Manager *m, const KsmChange *c)
+{
+    char from[NUMBER_MAX], to[NUMBER_MAX], available[UNITS_FORMAT_MAX] = "unknown";
+    double total = host_get(&m->host, HOST_FIELD_TOTAL);
+    const char *reason = c->outcome == KSM_CHANGED    ? c->decision->reason
+                         : c->outcome == KSM_RESTORED ? "restored"
+                                                      : "changed by somebody else, and left so";
+    const LogField fields[] = {
+        {"BALLAST_KSM", c->name}, {"BALLAST_FROM", from}, {"BALLAST_TO", to}, {"BALLAST_REASON", reason}};
+
+    snprintf(from, sizeof(from), "%" PRId64, c->from);
+    snprintf(to, sizeof(to), "%" PRId64, c->outcome == KSM_FOREIGN ? c->from : c->to);
+    switch (c->outcome) {
+    case KSM_CHANGED:
+        if (total > 0)
+            format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
+        log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields), "KSM: %s; host available %s", reason,
+                   available);
+        return;
+    case KSM_RESTORED:
+        log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields),
+                   "KSM: %s %s → %s: put back to what it was before Ballast", c->name, from, to);
+        return;
+    case KSM_FOREIGN:
+        log_fields(LOG_NOTICE, MESSAGE_KSM, fields, ELEMENTSOF(fields),
+                   "KSM: %s is %s, which somebody else set: left so (before Ballast it was %" PRId64 ")",
+                   c->name, from, c->to);
+        return;
+    case KSM_REFUSED:
+    case KSM_STUCK:
+    case KSM_UNREMEMBERED:
+        tell_ksm_failure(c);
+        return;
+    }
 }

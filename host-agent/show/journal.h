@@ -20,5 +20,7 @@ void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t r
 void journal_hurting(const Manager *m, const Guest *g, DistressCause cause);
 /* The first that a guest in distress gets on the account of others (a claim opens). */
 void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes);
+/* Of one of KSM's controls: "KSM: pages_to_scan 100 → 400: more is … (ksm.policy:31)". */
+void journal_ksm(const Manager *m, const KsmChange *c);
 /* Its claim was just judged. */
 void journal_false_claim(const Manager *m, const Guest *g);

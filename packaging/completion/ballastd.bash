@@ -11,9 +11,9 @@ _ballastd()
     --log-level) COMPREPLY=($(compgen -W 'error warning notice info debug' -- "$cur")) ;;
     --connect | -c) COMPREPLY=($(compgen -W 'qemu:///system qemu:///session' -- "$cur")) ;;
     --config | --policy) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-    --proc) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    --proc | --sys) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     *)
-        COMPREPLY=($(compgen -W '--connect --config --policy --mode --session --system --check --log-level --proc
+        COMPREPLY=($(compgen -W '--connect --config --policy --mode --session --system --check --log-level --proc --sys
                                  --help --version' -- "$cur"))
         ;;
     esac

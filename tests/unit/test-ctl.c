@@ -483,7 +483,10 @@ START_TEST(a_status_says_why)
         "  \"pressure\": \"moderate\", \"pressure_mark_bytes\": 3221225472, \"critical_mark_bytes\": "
         "1073741824,"
         "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"lacking_bytes\": 1048576, "
-        "\"swap_total_bytes\": 0},"
+        "\"swap_total_bytes\": 0, \"ksm_run\": true, \"ksm_pages_to_scan\": 400.0, \"ksm_sleep_usec\": "
+        "10000, "
+        "\"ksm_sharing_bytes\": 314572800},"
+        " \"ksm\": {\"changed\": [\"ksm_run\", \"ksm_sleep\"], \"refused\": [\"ksm_pages_to_scan\"]},"
         " \"policy\": {\"file\": \"/p/balloon.policy\", \"notes\": [\"4:2: web1: g.psi is missing\"]},"
         " \"libvirt\": {\"uri\": \"qemu:///system\", \"connected\": false, \"why\": \"no such socket\"},"
         " \"cycle\": {\"count\": 7, \"age_usec\": 100000, \"took_usec\": 250, \"interval_usec\": 1000000}}");
@@ -497,6 +500,8 @@ START_TEST(a_status_says_why)
         "Pressure: moderate (guests give below 3.00 GiB",
         "guests may soon use 1.00 MiB more",
         "Lacking: guests in distress want 1.00 MiB more",
+        "KSM: on, 400 pages every 10ms; saves 300 MiB; set by the policy: ksm_run, ksm_sleep; refused by the "
+        "kernel (see the log): ksm_pages_to_scan\n",
         "Guests: 3; 2 by agent; 1 without stats\n",
         "qemu:///system, not connected: no such socket\n",
         "/p/balloon.policy\n",
@@ -515,6 +520,7 @@ START_TEST(a_status_says_why)
         "{\"mode\": \"auto\", \"host\": {}, \"policy\": {}, \"libvirt\": {}, \"cycle\": {}}");
     text = printed(view_status, o, false, 0);
     ck_assert_ptr_nonnull(strstr(text, "Host: its memory can't be read"));
+    ck_assert_ptr_null(strstr(text, "KSM"));
     free(text);
     json_object_put(o);
 }

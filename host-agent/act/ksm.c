@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/act/ksm.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/procfs.h"
+#include "base/time-util.h"
+
+/* In the order in which they are set: ksmd starts with its settings, and merge_across_nodes can only be
+ * changed before anything is merged. */
+enum { MERGE_ACROSS_NODES, PAGES_TO_SCAN, SLEEP, RUN, CONTROLS };
+
+static const struct {
+    const char *name; /* of the file */
+    HostField field;
+} controls[CONTROLS] = {
+    [MERGE_ACROSS_NODES] = {"merge_across_nodes", HOST_FIELD_KSM_MERGE_ACROSS_NODES},
+    [PAGES_TO_SCAN] = {"pages_to_scan", HOST_FIELD_KSM_PAGES_TO_SCAN},
+    [SLEEP] = {"sleep_millisecs", HOST_FIELD_KSM_SLEEP},
+    [RUN] = {"run", HOST_FIELD_KSM_RUN},
+};
+
+_Static_assert(KSM_CHANGES_MAX == CONTROLS + 1, "one for each control, and the file");
+
+/* What the kernel's answer to a write depends on, besides what is written. */
+typedef struct Circumstances {
+    mode_t mode; /* of the control's file */
+    uid_t uid;
+    gid_t gid;
+    bool advised; /* the kernel's own advisor has pages_to_scan */
+    bool shared;  /* some pages are merged */
+} Circumstances;
+
+typedef struct Control {
+    bool changed;
+    int64_t before; /* Ballast */
+    /* What was written last, and what is being written: who is killed between writing the file and the
+     * control can't tell which of them stands. */
+    int64_t last, next;
+    int refused; /* positive errno; 0: not */
+    Circumstances then;
+} Control;
+
+struct Ksm {
+    char *folder;
+    char *path;
+    Control controls[CONTROLS];
+    bool unremembered; /* told */
+};
+
+static int read_control(const Ksm *k, int c, int64_t *ret)
+{
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    int r = proc_file_slurp(&f, k->folder, controls[c].name);
+
+    if (r < 0)
+        return r;
+    return sscanf(f.buf, "%" SCNd64, ret) == 1 ? 0 : -EBADMSG;
+}
+
+static int write_control(const Ksm *k, int c, int64_t value)
+{
+    _cleanup_close_ int fd = -EBADF;
+    char path[PATH_MAX], text[24];
+    int n;
+
+    snprintf(path, sizeof(path), "%s/%s", k->folder, controls[c].name);
+    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    n = snprintf(text, sizeof(text), "%" PRId64 "\n", value);
+    return write(fd, text, (size_t) n) < 0 ? -errno : 0;
+}
+
+/* ---- What is remembered ---- */
+
+/* "pages_to_scan BEFORE LAST NEXT" */
+static int parse_line(Ksm *k, const char *line)
+{
+    Control r = {.changed = true};
+    char name[32];
+    int end = -1;
+
+    if (sscanf(line, "%31s %" SCNd64 " %" SCNd64 " %" SCNd64 "%n", name, &r.before, &r.last, &r.next, &end) !=
+            4 ||
+        line[end] != '\0')
+        return -EBADMSG;
+    for (int c = 0; c < CONTROLS; c++)
+        if (strcmp(name, controls[c].name) == 0) {
+            k->controls[c] = r;
+            return 0;
+        }
+    return -EBADMSG;
+}
+
+static int recall(Ksm *k)
+{
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    char *line, *rest;
+    int r;
+
+    r = proc_file_slurp(&f, "", k->path);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    rest = f.buf;
+    while (r >= 0 && (line = strsep(&rest, "\n")))
+        if (line[0])
+            r = parse_line(k, line);
+    if (r < 0)
+        memset(k->controls, 0, sizeof(k->controls));
+    return r;
+}
+
+static bool is_any_changed(const Ksm *k)
+{
+    for (int c = 0; c < CONTROLS; c++)
+        if (k->controls[c].changed)
+            return true;
+    return false;
+}
+
+static int write_all(const char *path, const Ksm *k)
+{
+    _cleanup_fclose_ FILE *f = fopen(path, "we");
+
+    if (!f)
+        return -errno;
+    for (int c = 0; c < CONTROLS; c++)
+        if (k->controls[c].changed)
+            fprintf(f, "%s %" PRId64 " %" PRId64 " %" PRId64 "\n", controls[c].name, k->controls[c].before,
+                    k->controls[c].last, k->controls[c].next);
+    return fflush(f) == 0 ? 0 : -errno;
+}
+
+static int remember(const Ksm *k)
+{
+    char temporary[PATH_MAX], folder[PATH_MAX], *slash;
+    int r;
+
+    if (!k->path)
+        return 0;
+    if (!is_any_changed(k))
+        return unlink(k->path) < 0 && errno != ENOENT ? -errno : 0;
+    if ((size_t) snprintf(temporary, sizeof(temporary), "%s.new", k->path) >= sizeof(temporary))
+        return -ENAMETOOLONG;
+    snprintf(folder, sizeof(folder), "%s", k->path);
+    slash = strrchr(folder, '/');
+    if (slash && slash != folder) {
+        *slash = '\0';
+        if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+            return -errno;
+    }
+    r = write_all(temporary, k);
+    if (r >= 0 && rename(temporary, k->path) < 0)
+        r = -errno;
+    if (r < 0)
+        (void) unlink(temporary);
+    return r;
+}
+
+/* ---- What is said ---- */
+
+typedef struct Told {
+    KsmChange *changes;
+    size_t n;
+} Told;
+
+static KsmChange *tell(Told *t, KsmOutcome outcome, int c, int64_t from, int64_t to)
+{
+    t->changes[t->n] = (KsmChange){
+        .outcome = outcome, .control = controls[c].field, .name = controls[c].name, .from = from, .to = to};
+    return &t->changes[t->n++];
+}
+
+/* Once, until it could be written again. */
+static void tell_remembered(Ksm *k, Told *t, int r)
+{
+    if (r < 0 && !k->unremembered)
+        t->changes[t->n++] = (KsmChange){.outcome = KSM_UNREMEMBERED, .error = -r};
+    k->unremembered = r < 0;
+}
+
+static const char *hint(int c, int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+        return "ballastd's user may not write it: `systemd-tmpfiles --create ballast.conf` as root gives it "
+               "to "
+               "group ballast, which the service runs as";
+    case EROFS:
+        return "sysfs is read-only here: is this a container?";
+    case EBUSY:
+        return c == MERGE_ACROSS_NODES ? "pages are merged already: it can be changed once `echo 2 > "
+                                         "/sys/kernel/mm/ksm/run` has taken "
+                                         "them apart, which needs the memory that they saved"
+                                       : NULL;
+    case EINVAL:
+        return c == PAGES_TO_SCAN ? "the kernel's own advisor sets it: `echo none > "
+                                    "/sys/kernel/mm/ksm/advisor_mode`, or have the policy leave it alone"
+                                  : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void look_around(const Ksm *k, int c, Circumstances *ret)
+{
+    _cleanup_(proc_file_done) ProcFile advisor = PROC_FILE_INIT, shared = PROC_FILE_INIT;
+    char path[PATH_MAX];
+    struct stat st = {};
+
+    snprintf(path, sizeof(path), "%s/%s", k->folder, controls[c].name);
+    (void) stat(path, &st);
+    *ret = (Circumstances){.mode = st.st_mode, .uid = st.st_uid, .gid = st.st_gid};
+    if (proc_file_slurp(&advisor, k->folder, "advisor_mode") >= 0)
+        ret->advised = !strstr(advisor.buf, "[none]");
+    if (proc_file_slurp(&shared, k->folder, "pages_shared") >= 0)
+        ret->shared = atoll(shared.buf) != 0;
+}
+
+/* What the kernel refused it would refuse again, as long as nothing has changed. */
+static bool is_in_vain(const Ksm *k, int c)
+{
+    const Circumstances *then = &k->controls[c].then;
+    Circumstances now;
+
+    if (k->controls[c].refused == 0)
+        return false;
+    look_around(k, c, &now);
+    return now.mode == then->mode && now.uid == then->uid && now.gid == then->gid &&
+           now.advised == then->advised && now.shared == then->shared;
+}
+
+/* The same refusal isn't told twice. */
+static void refuse(Ksm *k, Told *t, KsmOutcome outcome, int c, int64_t from, int64_t to, int error,
+                   const HostDecision *d)
+{
+    Control *x = &k->controls[c];
+    KsmChange *change;
+
+    look_around(k, c, &x->then);
+    if (x->refused == error)
+        return;
+    x->refused = error;
+    change = tell(t, outcome, c, from, to);
+    change->error = error;
+    change->hint = hint(c, error);
+    change->decision = d;
+}
+
+/* ---- What is done ---- */
+
+static void set(Ksm *k, Told *t, int c, int64_t to, const HostDecision *d)
+{
+    Control *x = &k->controls[c], old = *x;
+    int64_t from;
+    int r;
+
+    if (is_in_vain(k, c))
+        return;
+    r = read_control(k, c, &from);
+    if (r < 0) {
+        refuse(k, t, KSM_REFUSED, c, 0, to, -r, d);
+        return;
+    }
+    if (from == to)
+        return;
+    if (!x->changed)
+        *x = (Control){.changed = true, .before = from, .last = from, .refused = x->refused, .then = x->then};
+    x->next = to;
+    tell_remembered(k, t, remember(k));
+    r = write_control(k, c, to);
+    if (r < 0) {
+        *x = old;
+        (void) remember(k);
+        refuse(k, t, KSM_REFUSED, c, from, to, -r, d);
+        return;
+    }
+    x->last = to;
+    x->refused = 0;
+    tell(t, KSM_CHANGED, c, from, to)->decision = d;
+}
+
+/* As its file has it. */
+static int64_t raw(int c, double value)
+{
+    return (int64_t) (c == SLEEP ? value / (double) USEC_PER_MSEC : value);
+}
+
+size_t ksm_apply(Ksm *k, const HostDecision *decisions, size_t n, KsmChange *ret)
+{
+    Told t = {.changes = ret};
+
+    for (int c = 0; c < CONTROLS; c++)
+        for (size_t i = 0; i < n; i++)
+            if (decisions[i].control == controls[c].field && decisions[i].send)
+                set(k, &t, c, raw(c, decisions[i].value), decisions + i);
+    return t.n;
+}
+
+static void put_back(Ksm *k, Told *t, int c)
+{
+    Control *x = &k->controls[c];
+    int64_t now, to = c == RUN && x->before == 2 ? 0 : x->before;
+    int r;
+
+    if (is_in_vain(k, c))
+        return;
+    r = read_control(k, c, &now);
+    if (r >= 0 && now != x->last && now != x->next) {
+        /* One that was put back by hand isn't worth a word. */
+        if (now != x->before)
+            (void) tell(t, KSM_FOREIGN, c, now, x->before);
+        *x = (Control){};
+        return;
+    }
+    if (r >= 0 && now != to)
+        r = write_control(k, c, to);
+    if (r < 0) {
+        refuse(k, t, KSM_STUCK, c, x->last, to, -r, NULL);
+        return;
+    }
+    if (now != to)
+        (void) tell(t, KSM_RESTORED, c, now, to);
+    *x = (Control){};
+}
+
+size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret)
+{
+    Told t = {.changes = ret};
+    bool any = false;
+
+    for (int c = CONTROLS - 1; c >= 0; c--)
+        if (k->controls[c].changed && !(keep & UINT64_C(1) << controls[c].field)) {
+            put_back(k, &t, c);
+            any = any || !k->controls[c].changed;
+        }
+    if (any)
+        tell_remembered(k, &t, remember(k));
+    return t.n;
+}
+
+void ksm_retry(Ksm *k)
+{
+    for (int c = 0; c < CONTROLS; c++)
+        k->controls[c].refused = 0;
+}
+
+static const Control *find(const Ksm *k, HostField control)
+{
+    for (int c = 0; c < CONTROLS; c++)
+        if (controls[c].field == control)
+            return &k->controls[c];
+    return NULL;
+}
+
+bool ksm_changed(const Ksm *k, HostField control, int64_t *ret_before)
+{
+    const Control *c = find(k, control);
+
+    if (!c || !c->changed)
+        return false;
+    *ret_before = c->before;
+    return true;
+}
+
+int ksm_refused(const Ksm *k, HostField control)
+{
+    const Control *c = find(k, control);
+
+    return c ? c->refused : 0;
+}
+
+int ksm_new(const char *root, const char *path, int *ret_error, Ksm **ret)
+{
+    _cleanup_(ksm_freep) Ksm *k = calloc(1, sizeof(Ksm));
+    int r = 0;
+
+    if (!k)
+        return -ENOMEM;
+    if (asprintf(&k->folder, "%s/kernel/mm/ksm", root) < 0) {
+        k->folder = NULL;
+        return -ENOMEM;
+    }
+    if (path) {
+        k->path = strdup(path);
+        if (!k->path)
+            return -ENOMEM;
+        r = recall(k);
+    }
+    if (ret_error)
+        *ret_error = r;
+    *ret = TAKE_PTR(k);
+    return 0;
+}
+
+Ksm *ksm_free(Ksm *k)
+{
+    if (!k)
+        return NULL;
+    free(k->folder);
+    free(k->path);
+    free(k);
+    return NULL;
+}
