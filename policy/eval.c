@@ -102,13 +102,15 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
     const Assign *s = &p->assigns[i->arg];
     bool guest = i->op == OP_ASSIGN_GUEST;
     PolicyAssignment *a = guest ? &m->output->assignments[m->guest] : &m->output->host[i->field];
+    const FieldInfo *info =
+        guest ? guest_field_info((GuestField) i->field) : host_field_info((HostField) i->field);
 
     assert(!guest || i->field == GUEST_FIELD_TARGET);
     if (value < 0)
         return FAILURE_NEGATIVE;
     if (value > CONTROL_MAX)
         return FAILURE_LARGE;
-    a->value = value;
+    a->value = info->unit == FIELD_UNIT_BOOLEAN ? value != 0 : value;
     a->file = p->file;
     a->line = line;
     a->because = s->because == NO_TEXT ? NULL : p->texts[s->because];
@@ -165,7 +167,8 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
             failure = FAILURE_MISSING; \
     })
 
-/* One long switch: it is a table of what each operation does. */
+/* One long switch: it is a table of what each operation does. What can fail breaks out of it, the rest goes
+ * on at once. */
 bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameters)
 {
     const Program *p = m->program;
@@ -182,19 +185,19 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             return true;
         case OP_CONSTANT:
             *++top = p->constants[i->arg];
-            break;
+            continue;
         case OP_TEXT:
             *++top = i->arg;
-            break;
+            continue;
         case OP_SLOT:
             *++top = m->slots[i->arg];
-            break;
+            continue;
         case OP_SET:
             m->slots[i->arg] = *top--;
-            break;
+            continue;
         case OP_PARAMETER:
             *++top = parameters[i->arg];
-            break;
+            continue;
         case OP_HOST:
             PUSH_STAT(read_host(m, i->field));
             break;
@@ -212,10 +215,10 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             break;
         case OP_GUEST_STATE:
             *++top = machine_guest_states(m, m->guest)[i->arg];
-            break;
+            continue;
         case OP_SET_STATE:
             machine_guest_states(m, m->guest)[i->arg] = *top--;
-            break;
+            continue;
         case OP_WINDOW:
             PUSH_STAT(read_window(m, &p->windows[i->arg]));
             break;
@@ -245,56 +248,56 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
         case OP_MIN:
             top--;
             *top = MIN(top[0], top[1]);
-            break;
+            continue;
         case OP_MAX:
             top--;
             *top = MAX(top[0], top[1]);
-            break;
+            continue;
         case OP_LT:
             top--;
             *top = top[0] < top[1];
-            break;
+            continue;
         case OP_LE:
             top--;
             *top = top[0] <= top[1];
-            break;
+            continue;
         case OP_GT:
             top--;
             *top = top[0] > top[1];
-            break;
+            continue;
         case OP_GE:
             top--;
             *top = top[0] >= top[1];
-            break;
+            continue;
         case OP_EQ:
             top--;
             *top = top[0] == top[1];
-            break;
+            continue;
         case OP_NE:
             top--;
             *top = top[0] != top[1];
-            break;
+            continue;
         case OP_EQ_TEXT:
             top--;
             *top = same_text(m, top[0], top[1]);
-            break;
+            continue;
         case OP_NE_TEXT:
             top--;
             *top = !same_text(m, top[0], top[1]);
-            break;
+            continue;
         case OP_NEG:
             *top = -*top;
-            break;
+            continue;
         case OP_NOT:
             *top = *top == 0;
-            break;
+            continue;
         case OP_ABS:
             *top = fabs(*top);
-            break;
+            continue;
         case OP_CLAMP: /* where the bounds cross, the low one holds */
             top -= 2;
             *top = MAX(top[1], MIN(top[0], top[2]));
-            break;
+            continue;
         case OP_ROUND:
             top--;
             if (top[1] <= 0)
@@ -305,27 +308,27 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
         case OP_MATCHES:
             top--;
             *top = fnmatch(machine_text(m, top[1]), machine_text(m, top[0]), 0) == 0;
-            break;
+            continue;
         case OP_JUMP:
             at = i->arg - 1;
-            break;
+            continue;
         case OP_JUMP_UNLESS:
             if (*top-- == 0)
                 at = i->arg - 1;
-            break;
+            continue;
         case OP_AND:
         case OP_OR:
             if ((*top == 0) == (i->op == OP_AND))
                 at = i->arg - 1;
             else
                 top--;
-            break;
+            continue;
         case OP_CALL:
             assert(depth < POLICY_DEPTH_MAX);
             frames[depth++] = (Frame){.back = at, .parameters = parameters};
             parameters = top - i->field + 1;
             at = i->arg - 1;
-            break;
+            continue;
         case OP_RETURN:
             v = *top;
             top -= i->field;
@@ -333,7 +336,7 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             depth--;
             at = frames[depth].back;
             parameters = frames[depth].parameters;
-            break;
+            continue;
         case OP_AGGREGATE:
             failure = machine_aggregate(m, &p->aggregates[i->arg], top + 1, parameters, &v);
             *++top = v;
@@ -343,11 +346,11 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
         case OP_LOOP:
             machine_loop(m, &p->loops[i->arg]);
             at = p->loops[i->arg].next - 1;
-            break;
+            continue;
         case OP_LOG:
             top -= i->field;
             machine_log(m, &p->logs[i->arg], p->sites[at].at.line, top + 1, i->field);
-            break;
+            continue;
         }
         if (failure != FAILURE_NONE) {
             uint32_t failed = at;

@@ -104,21 +104,6 @@ void policy_states_carry(const Policy *p, bool host, const Policy *old, const do
     }
 }
 
-/* Windows of history are bounded, as history is. What a const says is known only now. */
-static int check_windows(const Program *p, Diagnostics *d)
-{
-    int r = 0;
-
-    for (uint32_t i = 0; i < p->n_windows; i++)
-        if (!(p->windows[i].usec >= (double) POLICY_WINDOW_MIN &&
-              p->windows[i].usec <= (double) POLICY_WINDOW_MAX)) {
-            diagnostics_add(d, p->windows[i].at, NULL, "a window of history is 1s to %" PRIu64 "min",
-                            POLICY_WINDOW_MAX / (60 * USEC_PER_SEC));
-            r = -EINVAL;
-        }
-    return r;
-}
-
 /* Reads, checks and compiles. -EINVAL where there are diagnostics. */
 static int build(Unit *u, Program *p)
 {
@@ -140,7 +125,10 @@ static int build(Unit *u, Program *p)
         diagnostics_add(u->diagnostics, (Position){failed.line, failed.column}, NULL, "%s", failed.text);
     if (r < 0)
         return r;
-    return check_windows(p, u->diagnostics);
+    /* What a const says is known only now. */
+    for (uint32_t i = 0; i < p->n_windows; i++)
+        policy_check_window(u->diagnostics, p->windows[i].at, p->windows[i].usec);
+    return u->diagnostics->n > 0 ? -EINVAL : 0;
 }
 
 static Position find_assignment(const Program *p, Operation op, int field)
