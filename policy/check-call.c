@@ -13,12 +13,12 @@
 
 void policy_check_window(Diagnostics *d, Position at, double usec)
 {
-    const char *what = usec < POLICY_WINDOW_MIN ? "shorter" : usec > POLICY_WINDOW_MAX ? "longer" : NULL;
+    bool shorter = usec < (double) POLICY_WINDOW_MIN;
 
-    if (what)
-        diagnostics_add(d, at, NULL, "a window is %us to %us long, and this one is %s",
+    if (shorter || usec > (double) POLICY_WINDOW_MAX)
+        diagnostics_add(d, at, NULL, "a window is %us to %umin long, and this one is %s",
                         (unsigned) (POLICY_WINDOW_MIN / USEC_PER_SEC),
-                        (unsigned) (POLICY_WINDOW_MAX / USEC_PER_SEC), what);
+                        (unsigned) (POLICY_WINDOW_MAX / (60 * USEC_PER_SEC)), shorter ? "shorter" : "longer");
 }
 
 /* The stat that is looked back at. */

@@ -171,6 +171,12 @@ static Kind check_default(Checker *c, Expr *e)
     Kind a = check_expr(c, e->a), b = check_expr(c, e->b);
 
     check_may_be_missing(c, e);
+    if (a == KIND_RATE && b == KIND_BYTES) { /* it binds tighter than the division by a duration */
+        check_error(c, e->at, "a rate behind it goes into parentheses: \?\? (0B / 1s)",
+                    "a value and its default are of one kind, but these are %s and %s", kind_describe(a),
+                    kind_describe(b));
+        return KIND_ANY;
+    }
     return check_either(c, e, a, b, "a value and its default");
 }
 

@@ -74,7 +74,7 @@ START_TEST(test_golden)
         ck_assert_ptr_null(d.text);
     }
     closedir(dir);
-    ck_assert_uint_ge(n, 15);
+    ck_assert_uint_ge(n, 27);
 }
 END_TEST
 
@@ -150,6 +150,19 @@ static const struct {
     {"let x = max(1", ", 1", ")", "", 15, 0, NULL},
     {"let x = max(1", ", 1", ")", "", 16, -EINVAL, "'max' can't have 17 arguments"},
     {"let x = max(1", ", 1", ")", "", 50000, -EINVAL, "'max' can't have 50001 arguments"},
+    {"let x = ", "sum(", "1", " for g in guests)", 2, -EINVAL, "inside of another aggregate"},
+    {"let x = ", "sum(", "1", " for g in guests)", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "min(avg(host.free, 30s), ", "1B", ")", 60, 0, NULL},
+    {"let x = ", "(rate(host.ksm_scanned, 30s) ?? ", "(1B / 1s)", ")", 31, 0, NULL},
+    {"let x = ", "(rate(host.ksm_scanned, 30s) ?? ", "(1B / 1s)", ")", 6000, -EINVAL,
+     "nested more than 64 deep"},
+    {"log(\"a\"", ", 1", ")", "", 7, 0, NULL},
+    {"log(\"a\"", ", 1", ")", "", 8, -EINVAL, "log has at most 8 values"},
+    {"log(\"a\"", ", 1", ")", "", 50000, -EINVAL, "log has at most 8 values"},
+    {"", "log(", "", "", 50000, -EINVAL, "expected a value"},
+    {"", "state ", "x = 1", "", 40000, -EINVAL, "expected a name"},
+    {"let x = \"", "a", "\"", "", 200000, 0, NULL},
+    {"let x = matches(\"a\", \"", "*", "\")", "", 200000, 0, NULL},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 7, 0, NULL},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 8, -EINVAL, "ordered by at most 8 values"},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 25000, -EINVAL, "ordered by at most 8 values"},
@@ -195,6 +208,64 @@ START_TEST(test_many_names)
     fputs("let need = 1B\n", t.f);
     for (unsigned i = 0; i < 5000; i++)
         fprintf(t.f, "for g in guests { need = need + g.free }\n");
+    text_close_and_load(&t, 0, NULL);
+}
+END_TEST
+
+/* State variables of the host and those of a guest are counted apart. */
+START_TEST(test_many_states)
+{
+    for (unsigned n = POLICY_STATE_MAX; n <= POLICY_STATE_MAX + 1; n++)
+        for (unsigned more = 0; more < 2; more++) {
+            Text t;
+
+            text_open(&t);
+            for (unsigned i = 0; i < n - more; i++)
+                fprintf(t.f, "state s%u = 0\n", i);
+            for (unsigned i = 0; i < n - 1 + more; i++)
+                fprintf(t.f, "state guest.s%u = 0\n", i);
+            if (n == POLICY_STATE_MAX)
+                text_close_and_load(&t, 0, NULL);
+            else
+                text_close_and_load(&t, -EINVAL, more ? "a guest has at most 64" : "a policy has at most 64");
+        }
+}
+END_TEST
+
+/* What looks like a mistake and is none. */
+static const char *const fine[] = {
+    /* a function's aggregate has names of its own, wherever it is called, and with whatever kinds */
+    "fn f(x) = sum(x for g in guests)\n"
+    "let g = 1B\n"
+    "let a = f(g) + f(2) * 1B + g\n",
+    "let a = sum(g.free for g in guests)\nlet b = sum(g.free for g in guests)\nfor g in guests { let c = a }",
+    /* a window is one only behind a stat that is no duration itself */
+    "for g in guests { let a = min(g.age, 30s) - 1s\nlet b = max(g.free, 30s) - 1B }",
+    "fn low(g, x) = min(g.free, x)\nfor g in guests { let a = low(g, 1B) }",
+    "const w = 30s\nfn mean(g) = avg(g.free, w)\nlet a = max(mean(g) for g in guests) ?? 0B",
+    "let age = avg(g.age for g in guests) ?? 0s\nlet b = age + avg(host.uptime, 1s)",
+    /* a rate of what isn't bytes is a number */
+    "for g in guests { let a = rate(g.age, 30s) + rate(g.major_faults, 10s) + rate(g.psi_io_some, 10s) }",
+    "let a = (rate(host.free, 10s) + 1MiB / 1s) * 10s + host.free\nlet b = host.free / (1MiB / 1s) + 5s",
+    /* names of guests' state and names of variables don't meet */
+    "state wait = 0s\nstate guest.wait = 1B\nlet low = 1\nstate guest.low = true\n"
+    "for g in guests where g.low { g.wait = g.wait + 1B\nwait = wait + 1s }",
+    "state guest.host = 0\nstate guest.min = 0\nfor g in guests { g.host = g.min }",
+    "state guest.wait = 0s\nfn waits(g) = g.wait > 0s\nlet a = count(waits(g) for g in guests)",
+    /* text */
+    "fn is(a, b) = a == b\nlet a = is(\"a\", \"b\") or is(if true then \"x\" else \"y\", \"x\")",
+    "let m = \"\"\nfor g in guests { m = g.name ?? \"none\"\nlog(\"\", m) }",
+    /* a line that goes on */
+    "let a = sum(\n g.free\n for g in guests\n where g.free > 0B\n)\n ?? 0B\nlog(\n\"a\",\n a\n)",
+    "log(\"a\"); log(\"b\")",
+};
+
+START_TEST(test_fine)
+{
+    Text t;
+
+    text_open(&t);
+    fputs(fine[_i], t.f);
     text_close_and_load(&t, 0, NULL);
 }
 END_TEST
@@ -336,6 +407,8 @@ int main(void)
     tcase_add_test(t, test_golden);
     tcase_add_loop_test(t, test_nested, 0, ELEMENTSOF(nested));
     tcase_add_test(t, test_many_names);
+    tcase_add_test(t, test_many_states);
+    tcase_add_loop_test(t, test_fine, 0, ELEMENTSOF(fine));
     tcase_add_test(t, test_expensive_functions);
     tcase_add_test(t, test_odd_text);
     tcase_add_test(t, test_size);
