@@ -235,9 +235,7 @@ END_TEST
 /* What looks like a mistake and is none. */
 static const char *const fine[] = {
     /* a function's aggregate has names of its own, wherever it is called, and with whatever kinds */
-    "fn f(x) = sum(x for g in guests)\n"
-    "let g = 1B\n"
-    "let a = f(g) + f(2) * 1B + g\n",
+    "fn f(x) = sum(x for g in guests)\nlet g = 1B\nlet a = f(g) + f(2) * 1B + g",
     "let a = sum(g.free for g in guests)\nlet b = sum(g.free for g in guests)\nfor g in guests { let c = a }",
     /* a window is one only behind a stat that is no duration itself */
     "for g in guests { let a = min(g.age, 30s) - 1s\nlet b = max(g.free, 30s) - 1B }",
@@ -248,8 +246,8 @@ static const char *const fine[] = {
     "for g in guests { let a = rate(g.age, 30s) + rate(g.major_faults, 10s) + rate(g.psi_io_some, 10s) }",
     "let a = (rate(host.free, 10s) + 1MiB / 1s) * 10s + host.free\nlet b = host.free / (1MiB / 1s) + 5s",
     /* names of guests' state and names of variables don't meet */
-    "state wait = 0s\nstate guest.wait = 1B\nlet low = 1\nstate guest.low = true\n"
-    "for g in guests where g.low { g.wait = g.wait + 1B\nwait = wait + 1s }",
+    "state wait = 0s\nstate guest.wait = 1B\nfor g in guests { g.wait = g.wait + 1B; wait = wait + 1s }",
+    "let low = 1\nstate guest.low = true\nfor g in guests where g.low { low = 2 }",
     "state guest.host = 0\nstate guest.min = 0\nfor g in guests { g.host = g.min }",
     "state guest.wait = 0s\nfn waits(g) = g.wait > 0s\nlet a = count(waits(g) for g in guests)",
     /* text */
