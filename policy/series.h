@@ -19,8 +19,9 @@ typedef struct SeriesNeed {
     usec_t usec; /* the longest window */
 } SeriesNeed;
 
-/* Values kept of one stat. A value is added when so much of the window has passed since the one before that
- * the longest window fits: 30 s are looked at in steps of a quarter of a second, 10 min in steps of 5 s. */
+/* Values kept of one stat: the last ones as they come, and of older ones about one for each 64th of the
+ * longest window. Of 10 min that is the last half minute at one value a second, and one each 10 s before it;
+ * of 30 s all. So a window of 2 s works beside one of 10 min. */
 #define SERIES_POINTS_MAX 128U
 
 typedef struct Point {
@@ -30,8 +31,8 @@ typedef struct Point {
 
 typedef struct Series {
     SeriesNeed need;
-    unsigned next, count; /* a ring */
-    Point points[SERIES_POINTS_MAX];
+    unsigned n;
+    Point points[SERIES_POINTS_MAX]; /* the oldest first */
 } Series;
 
 /* Those of one guest, or of the host. */
@@ -56,8 +57,13 @@ typedef enum SeriesFunction { SERIES_AVG, SERIES_MIN, SERIES_MAX, SERIES_RATE } 
 
 /* A function over the values at now − window … now, where a window that is longer than what is known works
  * with what is. s may be NULL; present: the value now, NAN where the stat is missing, counts as one at now.
- *   AVG   the mean of the values
- *   RATE  (last − first) / seconds between; of a counter that went back, from where it last did so
+ *   AVG   the mean of the values, each weighed by the time around it: values that come in a burst don't count
+ *         for more than those that come slowly
+ *   RATE  (last − first) / seconds between; of a counter that went back, from where it last did so. Where the
+ *         values span less than half of the window, for it is no longer than it takes to the next, the newest
+ *         one before it counts, too, if that is no older than SERIES_REACH_USEC.
  * Returns NAN where there is no value; RATE also where there are not two that are 0.1 s apart. */
+#define SERIES_REACH_USEC (120 * USEC_PER_SEC) /* two cycles at the longest interval */
+
 double series_function(const Series *s, SeriesFunction f, usec_t now_usec, usec_t window_usec, double present,
                        bool counter);
