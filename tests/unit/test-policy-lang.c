@@ -523,79 +523,6 @@ START_TEST(test_same_input_same_output)
 }
 END_TEST
 
-/* The vectors of MOM's own policy, in kB: maximum 4194304, floor 0. */
-START_TEST(test_mom)
-{
-    static const struct {
-        double host_free, current, unused, target; /* NAN: none */
-    } table[] = {
-        {.19, 4194304, 3000000, 3984588.8},
-        {.10, 4194304, 400000, NAN},
-        {.04, 4194304, 100000, 4052360.96},
-        {.30, 2097152, 2000000, 2202009.6},
-    };
-    _cleanup_(policy_freep) Policy *p = NULL;
-    PolicyDiagnostics d = {};
-    char path[4096];
-
-    (void) snprintf(path, sizeof(path), "%s/tests/fixtures/mom.policy", getenv("BALLAST_SOURCE"));
-    ck_assert_msg(policy_load_files((const char *[]){path}, 1, &d, &p, NULL) == 0, "%s", d.text);
-    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        PolicyAssignment assignment;
-        PolicyOutput output = {.assignments = &assignment};
-        HostFields host = {};
-        GuestFields fields = {};
-        PolicyGuest guest = {.uuid = "u", .fields = &fields};
-        PolicyInput input = {.host = &host, .guests = &guest, .n_guests = 1};
-
-        host_set(&host, HOST_FIELD_TOTAL, 64.0 * GIB);
-        host_set(&host, HOST_FIELD_FREE, table[i].host_free * 64.0 * GIB);
-        guest_set(&fields, GUEST_FIELD_CURRENT, table[i].current * 1024);
-        guest_set(&fields, GUEST_FIELD_FREE, table[i].unused * 1024);
-        guest_set(&fields, GUEST_FIELD_MAXIMUM, 4194304.0 * 1024);
-        guest_set(&fields, GUEST_FIELD_FLOOR, 0);
-        ck_assert_int_eq(policy_run(p, &input, &output), 0);
-        ck_assert_uint_eq(output.notes_total, 0);
-        if (isnan(table[i].target))
-            ck_assert_uint_eq(assignment.line, 0);
-        else
-            ck_assert_double_eq_tol(assignment.value / 1024, table[i].target, 0.1);
-    }
-}
-END_TEST
-
-/* What the manual shows is a policy each time. */
-START_TEST(test_manual)
-{
-    _cleanup_fclose_ FILE *f = NULL;
-    char path[4096], line[512], text[4096];
-    unsigned examples = 0;
-    size_t n = 0;
-    bool example = false;
-
-    (void) snprintf(path, sizeof(path), "%s/packaging/man/ballast-policy.7.in", getenv("BALLAST_SOURCE"));
-    f = fopen(path, "re");
-    ck_assert_msg(f, "can't open %s", path);
-    while (fgets(line, sizeof(line), f)) {
-        if (strncmp(line, ".Bd -literal", 12) == 0) {
-            example = true;
-            n = 0;
-        } else if (example && strcmp(line, ".Ed\n") == 0) {
-            text[n] = 0;
-            policy_free(load(text));
-            example = false;
-            examples++;
-        } else if (example)
-            for (const char *c = line; *c; c++)
-                if (c[0] != '\\' || c[1] != '-') {
-                    ck_assert_uint_lt(n, sizeof(text) - 1);
-                    text[n++] = *c;
-                }
-    }
-    ck_assert_uint_ge(examples, 6);
-}
-END_TEST
-
 int main(void)
 {
     TCase *t = tcase_create("policy-lang");
@@ -612,7 +539,5 @@ int main(void)
     tcase_add_test(t, test_order_of_many);
     tcase_add_test(t, test_many_and_none);
     tcase_add_test(t, test_same_input_same_output);
-    tcase_add_test(t, test_mom);
-    tcase_add_test(t, test_manual);
     return run_tests(t);
 }
