@@ -166,6 +166,19 @@ static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
     }
 }
 
+/* All of it, also what lies behind a NUL. */
+static char *copy_text(const PolicySource *source)
+{
+    char *copy = malloc(source->length + 1);
+
+    if (!copy)
+        return NULL;
+    if (source->length > 0)
+        memcpy(copy, source->text, source->length);
+    copy[source->length] = 0;
+    return copy;
+}
+
 /* Loads one more file. */
 static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics *diagnostics)
 {
@@ -178,7 +191,7 @@ static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics 
     if (source->length > POLICY_SIZE_MAX)
         return -EFBIG;
     g.origin = strdup(source->origin);
-    g.text = strndup(source->text, source->length);
+    g.text = copy_text(source);
     g.length = source->length;
     if (!found || !g.origin || !g.text)
         r = -ENOMEM;

@@ -69,15 +69,14 @@ static size_t select_guests(Machine *m, const Loop *l)
 
 static void turn_begin(Machine *m, const Loop *l)
 {
-    const uint32_t *saved = m->program->saved_slots + l->saved;
+    const Program *p = m->program;
     const PolicyOutput *o = m->output;
 
     m->host_read = m->guest_read = 0;
     for (uint32_t i = 0; i < l->n_saved; i++)
-        m->saved[i] = m->slots[saved[i]];
+        m->saved[i] = m->slots[p->saved_slots[l->saved + i]];
     if (l->guest_states)
-        memcpy(m->saved_state, machine_guest_states(m, m->guest),
-               m->program->n_guest_states * sizeof(double));
+        memcpy(m->saved_state, machine_guest_states(m, m->guest), p->n_guest_states * sizeof(double));
     for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
         int f = __builtin_ctzll(rest);
 
@@ -91,14 +90,13 @@ static void turn_begin(Machine *m, const Loop *l)
 
 static void turn_undo(Machine *m, const Loop *l)
 {
-    const uint32_t *saved = m->program->saved_slots + l->saved;
+    const Program *p = m->program;
     PolicyOutput *o = m->output;
 
     for (uint32_t i = 0; i < l->n_saved; i++)
-        m->slots[saved[i]] = m->saved[i];
+        m->slots[p->saved_slots[l->saved + i]] = m->saved[i];
     if (l->guest_states)
-        memcpy(machine_guest_states(m, m->guest), m->saved_state,
-               m->program->n_guest_states * sizeof(double));
+        memcpy(machine_guest_states(m, m->guest), m->saved_state, p->n_guest_states * sizeof(double));
     for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
         int f = __builtin_ctzll(rest);
 
