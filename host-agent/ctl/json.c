@@ -15,10 +15,19 @@ static const char *const guest_keys[] = {
     "rule",        "reason",
 };
 
+#define SUFFIX_BYTES    "_bytes"
+#define SUFFIX_DURATION "_usec"
+#define SUFFIX_NUMBER   ""
+#define SUFFIX_BOOLEAN  ""
+
+/* What a policy sees of the host, and what was made of that. */
 static const char *const host_keys[] = {
-    "total_bytes",     "available_bytes",     "reserve_bytes",       "pressure",
-    "pending_bytes",   "lacking_bytes",       "swap_total_bytes",    "swap_free_bytes",
-    "psi_memory_some", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
+#define HOST(ID, name, unit, kind, help) #name SUFFIX_##unit,
+#define GUEST(ID, name, unit, kind, help)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+    "pressure", "lacking_bytes", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
 };
 
 static const char *const entitlement_keys[] = {

@@ -3,18 +3,28 @@
 
 #include "host-agent/show/describe.h"
 
+/* A policy's own variables may be negative. */
+static void put_whole(Dict *d, const char *name, const char *suffix, double value)
+{
+    char key[DESCRIBE_KEY_MAX];
+
+    snprintf(key, sizeof(key), "%s%s", name, suffix);
+    if (value < 0)
+        dict_signed(d, key, value);
+    else
+        dict_bytes(d, key, value);
+}
+
 void describe_field(Dict *d, const FieldInfo *info, double value)
 {
     char key[DESCRIBE_KEY_MAX];
 
     switch (info->unit) {
     case FIELD_UNIT_BYTES:
-        snprintf(key, sizeof(key), "%s_bytes", info->name);
-        dict_bytes(d, key, value);
+        put_whole(d, info->name, "_bytes", value);
         break;
     case FIELD_UNIT_DURATION:
-        snprintf(key, sizeof(key), "%s_usec", info->name);
-        dict_bytes(d, key, value);
+        put_whole(d, info->name, "_usec", value);
         break;
     case FIELD_UNIT_BOOLEAN:
         dict_bool(d, info->name, value != 0);
@@ -33,7 +43,8 @@ void describe_field(Dict *d, const FieldInfo *info, double value)
     }
 }
 
-static void describe_host(Dict *d, const Manager *m)
+/* All that a policy sees of it, and what was made of that. */
+static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
 {
     dict_text(d, "scope", m->scope ? m->scope->path : "system");
     if (m->host_valid) {
@@ -42,6 +53,7 @@ static void describe_host(Dict *d, const Manager *m)
                 describe_field(d, host_field_info(f), host_get(&m->host, f));
         if (host_has(&m->host, HOST_FIELD_KSM_PROFIT))
             dict_signed(d, "ksm_profit_bytes", host_get(&m->host, HOST_FIELD_KSM_PROFIT));
+        dict_count(d, "uptime_usec", now_usec);
         dict_text(d, "pressure", host_pressure_to_string(m->plan.pressure));
         dict_signed(d, "pending_bytes", m->plan.pending_bytes);
         dict_count(d, "lacking_bytes", m->plan.lacking_bytes);
@@ -132,7 +144,7 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     dict_age(d, "uptime_usec", m->started_usec, now_usec);
 
     dict_open(d, "host");
-    describe_host(d, m);
+    describe_host(d, m, now_usec);
     dict_close(d);
 
     dict_open(d, "ksm");

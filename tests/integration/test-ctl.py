@@ -87,6 +87,13 @@ STATUS_KEYS = {
 }
 
 
+def stats_of(whose):
+    """What a policy sees of the host or of guests, as the API calls it."""
+    suffix = {"BYTES": "_bytes", "DURATION": "_usec"}
+    with open(f"{SOURCE}/policy/fields.def") as f:
+        return {m[1] + suffix.get(m[2], "") for m in re.finditer(rf"^{whose}\(\w+, (\w+), (\w+),", f.read(), re.M)}
+
+
 def wait_for(what, condition, seconds=20):
     """Until condition() is true; what it last was."""
     end = time.monotonic() + seconds
@@ -273,6 +280,9 @@ class Session(World):
         self.assertEqual(s["host"]["available_bytes"], 7168 * MIB)
         self.assertEqual(s["guests_agent"] + s["guests_libvirt"] + s["guests_none"], 4)
         self.assertIsNone(s["host"]["psi_memory_some"])  # this host has none
+        self.assertLessEqual(stats_of("HOST"), set(s["host"]))
+        self.assertGreater(s["host"]["uptime_usec"], 0)
+        self.assertEqual(s["host"]["swap_used_bytes"], 512 * MIB)
         text = self.ctl("--session", "status")
         for t in ("Mode: observe", "ballastctl mode auto", "16.0 GiB, 7.00 GiB available (43.8%)", "reserve of 1.00 GiB",
                   "swap 1.00 GiB, 512 MiB free", "Pressure: none", "Guests: 4", f"test://{self.folder}/node.xml, connected",
@@ -302,6 +312,7 @@ class Session(World):
         self.assert_types(guest, GUEST_KEYS, NEVER_NULL)
         self.assertLessEqual(GUEST_PARTS, set(guest))
         self.assert_types(guest, PART_KEYS, PART_KEYS)
+        self.assertLessEqual(set(guest["stats"]), stats_of("GUEST") | {"source", "age_usec"})
         self.assertEqual(guest["definition"]["full_bytes"], 2048 * MIB)
         self.assertEqual(guest["definition"]["full_why"], "currentMemory of its definition")
         self.assertTrue(guest["balloon"]["known"])
