@@ -47,6 +47,7 @@ static const struct {
     {"@ERRORS@", POLICY_DIAGNOSTICS_MAX},
     {"@NOTES@", POLICY_NOTES_MAX},
     {"@LOGS@", POLICY_LOGS_MAX},
+    {"@LINE@", POLICY_LOG_MAX - 1},
 };
 
 /* Returns whether all of the line's words are known. */
