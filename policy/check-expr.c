@@ -54,6 +54,8 @@ static Kind check_member(Checker *c, Expr *e)
 
 static Kind check_field(Checker *c, Expr *e)
 {
+    bool function;
+
     e->host = name_is(e->name, "host");
     if (!e->host) {
         if (!e->symbol)
@@ -62,9 +64,10 @@ static Kind check_field(Checker *c, Expr *e)
             check_unknown_name(c, e->name, e->at, UNKNOWN_VALUE);
             return KIND_ANY;
         }
-        if (e->symbol->kind != KIND_GUEST && e->symbol->kind != KIND_ANY) {
+        function = e->symbol->type == SYMBOL_FUNCTION;
+        if (function || (e->symbol->kind != KIND_GUEST && e->symbol->kind != KIND_ANY)) {
             check_error(c, e->at, "only host and a loop's guest have stats", "'%s' is %s: it has no stats",
-                        e->name->text, kind_describe(e->symbol->kind));
+                        e->name->text, function ? "a function" : kind_describe(e->symbol->kind));
             return KIND_ANY;
         }
         if (e->symbol->type != SYMBOL_GUEST && e->symbol->type != SYMBOL_PARAMETER)
