@@ -500,8 +500,8 @@ START_TEST(a_status_says_why)
         "Pressure: moderate (guests give below 3.00 GiB",
         "guests may soon use 1.00 MiB more",
         "Lacking: guests in distress want 1.00 MiB more",
-        "KSM: on, 400 pages every 10ms; saves 300 MiB; set by the policy: ksm_run, ksm_sleep; refused by the "
-        "kernel (see the log): ksm_pages_to_scan\n",
+        "KSM: on, 400 pages every 10ms; saves 300 MiB; set by the policy: ksm_run, ksm_sleep; refused by ",
+        "; refused by the kernel (see the log): ksm_pages_to_scan\n",
         "Guests: 3; 2 by agent; 1 without stats\n",
         "qemu:///system, not connected: no such socket\n",
         "/p/balloon.policy\n",
