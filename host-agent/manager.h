@@ -13,8 +13,6 @@
 #include "host-agent/policies.h"
 #include "host-agent/sense/host.h"
 
-#define GUESTS_MAX 10000U /* domains that one daemon takes care of; further ones are told and left alone */
-
 struct ManagerOptions {
     const char *config_path; /* NULL: the default one, which may be missing */
     const char *policy_paths[POLICY_FILES_MAX];
@@ -70,7 +68,7 @@ struct Manager {
     usec_t started_usec, cycle_usec, cycle_took_usec;
     uint64_t cycles;
     unsigned notes_told; /* undone turns of the policy that the last cycle told */
-    bool refused_guests; /* more than GUESTS_MAX: told */
+    bool refused_guests; /* more than SNAPSHOT_GUESTS_MAX: told */
 };
 
 int manager_new(const ManagerOptions *options, Manager **ret);

@@ -64,9 +64,10 @@ static void add_guest(Manager *m, const DomainInfo *info)
     Guest *g = NULL;
     int r;
 
-    if (m->n_guests >= GUESTS_MAX) {
+    if (m->n_guests >= SNAPSHOT_GUESTS_MAX) {
         if (!m->refused_guests)
-            log_error("More than %u domains: %s and further ones are left alone", GUESTS_MAX, info->name);
+            log_error("More than %u domains: %s and further ones are left alone", SNAPSHOT_GUESTS_MAX,
+                      info->name);
         m->refused_guests = true;
         return;
     }

@@ -103,6 +103,11 @@ static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
         return denied(c, error);
 
+    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_POLICY)) {
+        client_error("ballastd, which may be of another version, refused the policy:");
+        (void) screen_diagnostics(&c->errors, error->message);
+        return CTL_EXIT_FAILED;
+    }
     client_error("%s", error->message ? error->message : strerror(-r));
     if (sd_bus_error_has_name(error, BUS_ERROR_BAD_VALUE))
         return CTL_EXIT_USAGE;
@@ -112,22 +117,9 @@ static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
                : CTL_EXIT_FAILED;
 }
 
-static int append_values(sd_bus_message *call, const ClientValue *values, size_t n)
-{
-    int r = sd_bus_message_open_container(call, 'a', "{ss}");
+typedef int (*Append)(sd_bus_message *call, const void *what);
 
-    for (size_t i = 0; r >= 0 && i < n; i++)
-        r = sd_bus_message_append(call, "{ss}", values[i].key, values[i].text);
-    return r < 0 ? r : sd_bus_message_close_container(call);
-}
-
-CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret)
-{
-    return client_call_values(c, method, argument, NULL, 0, ret);
-}
-
-CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,
-                           size_t n, json_object **ret)
+static CtlExit call_method(Client *c, const char *method, Append append, const void *what, json_object **ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
     _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -140,10 +132,8 @@ CtlExit client_call_values(Client *c, const char *method, const char *argument, 
     r = sd_bus_message_new_method_call(c->bus, &call, BUS_NAME, BUS_PATH, BUS_MANAGER_IFC, method);
     if (r >= 0)
         r = sd_bus_message_set_auto_start(call, false);
-    if (r >= 0 && argument)
-        r = sd_bus_message_append(call, "s", argument);
-    if (r >= 0 && n > 0)
-        r = append_values(call, values, n);
+    if (r >= 0)
+        r = append(call, what);
     if (r >= 0)
         r = sd_bus_call(c->bus, call, 0, &error, &reply);
     if (r < 0)
@@ -157,4 +147,57 @@ CtlExit client_call_values(Client *c, const char *method, const char *argument, 
         return CTL_EXIT_FAILED;
     }
     return CTL_EXIT_OK;
+}
+
+static int append_argument(sd_bus_message *call, const void *argument)
+{
+    return argument ? sd_bus_message_append(call, "s", argument) : 0;
+}
+
+CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret)
+{
+    return call_method(c, method, append_argument, argument, ret);
+}
+
+typedef struct Values {
+    const char *argument;
+    const ClientValue *values;
+    size_t n;
+} Values;
+
+static int append_values(sd_bus_message *call, const void *what)
+{
+    const Values *v = what;
+    int r;
+
+    r = sd_bus_message_append(call, "s", v->argument);
+    if (r >= 0)
+        r = sd_bus_message_open_container(call, 'a', "{ss}");
+    for (size_t i = 0; r >= 0 && i < v->n; i++)
+        r = sd_bus_message_append(call, "{ss}", v->values[i].key, v->values[i].text);
+    return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
+CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,
+                           size_t n, json_object **ret)
+{
+    return call_method(c, method, append_values, &(Values){argument, values, n}, ret);
+}
+
+static int append_policy(sd_bus_message *call, const void *what)
+{
+    const Policy *p = what;
+    int r = sd_bus_message_open_container(call, 'a', "(ss)");
+
+    for (size_t i = 0; r >= 0 && i < policy_n_files(p); i++) {
+        PolicyFile file = policy_file(p, i);
+
+        r = sd_bus_message_append(call, "(ss)", file.origin, file.text);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
+CtlExit client_load_policy(Client *c, const Policy *policy, json_object **ret)
+{
+    return call_method(c, "LoadPolicy", append_policy, policy, ret);
 }

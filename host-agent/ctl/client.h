@@ -4,6 +4,8 @@
 /* Asking the daemon, and what to tell the user where that fails. */
 
 #include "host-agent/ctl/json.h"
+#include "host-agent/ctl/table.h"
+#include "policy/policy.h"
 
 /* What ballastctl exits with; documented in ballastctl(1). */
 typedef enum CtlExit {
@@ -20,9 +22,10 @@ typedef struct ClientValue {
 } ClientValue;
 
 typedef struct Client {
-    bool session; /* the session bus */
-    bool quiet;   /* says nothing where the daemon can't be reached */
-    sd_bus *bus;  /* opened by the first call */
+    bool session;  /* the session bus */
+    bool quiet;    /* says nothing where the daemon can't be reached */
+    sd_bus *bus;   /* opened by the first call */
+    Screen errors; /* where a policy's are told */
 } Client;
 
 void client_done(Client *c);
@@ -33,5 +36,7 @@ CtlExit client_call(Client *c, const char *method, const char *argument, json_ob
 /* The same, with n values behind the argument. */
 CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,
                            size_t n, json_object **ret);
+/* Sends the policy's texts: LoadPolicy. */
+CtlExit client_load_policy(Client *c, const Policy *policy, json_object **ret);
 /* "ballastctl: …", control characters made harmless. */
 void client_error(const char *format, ...) _printf_(1, 2);

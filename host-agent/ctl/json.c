@@ -38,8 +38,7 @@ static const char *const entitlement_keys[] = {
 
 static int read_value(sd_bus_message *m, json_object **ret);
 
-/* Adds a value, whose reference is taken in any case. */
-static int add(json_object *dict, const char *key, json_object *value)
+int json_add(json_object *dict, const char *key, json_object *value)
 {
     if (json_object_object_add(dict, key, value) >= 0)
         return 0;
@@ -63,7 +62,7 @@ static int read_dict(sd_bus_message *m, json_object **ret)
         if (r >= 0)
             r = read_value(m, &value);
         if (r >= 0)
-            r = add(dict, key, value);
+            r = json_add(dict, key, value);
         if (r >= 0)
             r = sd_bus_message_exit_container(m);
     }
@@ -100,12 +99,14 @@ static int read_array(sd_bus_message *m, const char *contents, json_object **ret
     return 0;
 }
 
-static json_object *new_real(double value)
+json_object *json_new_real(double value)
 {
     char text[32];
 
-    /* As many digits as matter, not 0.10000000000000001. */
-    snprintf(text, sizeof(text), "%.10g", value);
+    /* As many digits as it takes to read the same number again: 0.1, not 0.10000000000000001. */
+    snprintf(text, sizeof(text), "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof(text), "%.17g", value);
     return json_object_new_double_s(value, text);
 }
 
@@ -133,7 +134,7 @@ static int read_basic(sd_bus_message *m, char type, json_object **ret)
            : type == 'i'              ? json_object_new_int(v.i)
            : type == 't'              ? json_object_new_uint64(v.t)
            : type == 'x'              ? json_object_new_int64(v.x)
-                                      : new_real(v.d);
+                                      : json_new_real(v.d);
     return *ret ? 0 : -ENOMEM;
 }
 
@@ -168,7 +169,7 @@ int json_from_message(sd_bus_message *m, json_object **ret)
 static int complete(json_object *o, const char *const *keys, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!json_object_object_get_ex(o, keys[i], NULL) && add(o, keys[i], NULL) < 0)
+        if (!json_object_object_get_ex(o, keys[i], NULL) && json_add(o, keys[i], NULL) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -180,12 +181,12 @@ int json_complete_guest(json_object **guest)
     if (!o)
         return -ENOMEM;
     for (size_t i = 0; i < ELEMENTSOF(guest_keys); i++) {
-        if (add(o, guest_keys[i], json_object_get(json_object_object_get(*guest, guest_keys[i]))) < 0)
+        if (json_add(o, guest_keys[i], json_object_get(json_object_object_get(*guest, guest_keys[i]))) < 0)
             return -ENOMEM;
     }
     json_object_object_foreach(*guest, key, rest)
     {
-        if (!json_object_object_get_ex(o, key, NULL) && add(o, key, json_object_get(rest)) < 0)
+        if (!json_object_object_get_ex(o, key, NULL) && json_add(o, key, json_object_get(rest)) < 0)
             return -ENOMEM;
     }
     json_object_put(*guest);
@@ -198,10 +199,10 @@ int json_entitlement(json_object *guest, json_object **ret)
     _cleanup_(json_putp) json_object *o = json_object_new_object();
     json_object *e = json_find(guest, "entitlement");
 
-    if (!o || add(o, "name", json_object_get(json_find(guest, "name"))) < 0)
+    if (!o || json_add(o, "name", json_object_get(json_find(guest, "name"))) < 0)
         return -ENOMEM;
     for (size_t i = 0; i < ELEMENTSOF(entitlement_keys); i++)
-        if (add(o, entitlement_keys[i], json_object_get(json_find(e, entitlement_keys[i]))) < 0)
+        if (json_add(o, entitlement_keys[i], json_object_get(json_find(e, entitlement_keys[i]))) < 0)
             return -ENOMEM;
     *ret = TAKE_PTR(o);
     return 0;

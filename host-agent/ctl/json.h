@@ -20,6 +20,11 @@ int json_complete_status(json_object *status);
 /* A guest's name and its entitlement, complete, of what GetGuest says. The caller puts *ret. */
 int json_entitlement(json_object *guest, json_object **ret);
 
+/* A number as it is, in no more digits than that takes. */
+json_object *json_new_real(double value);
+/* Adds a value, whose reference is taken in any case. 0 or -ENOMEM. */
+int json_add(json_object *dict, const char *key, json_object *value);
+
 /* Looking things up: a dot leads into an object. A missing key and null give NULL, 0, false. */
 json_object *json_find(json_object *o, const char *path);
 const char *json_text(json_object *o, const char *path);

@@ -23,7 +23,7 @@ struct Table {
     int error;
 };
 
-void text_init(void)
+void text_set_locale(void)
 {
     /* Names and reasons are UTF-8 whatever LANG says, and so are terminals. */
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
@@ -129,6 +129,23 @@ void screen_put(const Screen *screen, Style style, const char *text)
         fprintf(screen->file, "\033[%sm%s\033[0m", codes[style], text);
     else
         fputs(text, screen->file);
+}
+
+/* What is wrong begins a line; the line of the policy and the caret below it are set in from the margin. */
+int screen_diagnostics(const Screen *screen, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        _cleanup_free_ char *line = strndup(text, length), *clean = line ? text_clean(line) : NULL;
+        bool caret = clean && clean[strspn(clean, " ")] == '^';
+
+        if (!clean)
+            return -ENOMEM;
+        screen_put(screen, clean[0] != ' ' ? STYLE_BOLD : caret ? STYLE_RED : STYLE_PLAIN, clean);
+        fputc('\n', screen->file);
+        text += length + (text[length] == '\n');
+    }
+    return 0;
 }
 
 int table_new(const TableColumn *columns, size_t n, Table **ret)

@@ -2,7 +2,7 @@
 #pragma once
 
 /* Text for a terminal: made harmless, measured in columns, laid out in tables. The locale must be UTF-8
- * (text_init). */
+ * (text_set_locale). */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ typedef struct Screen {
     unsigned width; /* columns; 0: as wide as it gets */
 } Screen;
 
-void text_init(void);
+void text_set_locale(void);
 /* A copy in which nothing is left that a terminal would obey: control characters, changes of direction and
  * broken UTF-8 become '?'. NULL on no memory. */
 char *text_clean(const char *s);
@@ -39,6 +39,9 @@ size_t text_width(const char *s);
 char *text_cut(char *s, size_t columns);
 /* Prints text in that style, where the screen has colours. */
 void screen_put(const Screen *screen, Style style, const char *text);
+
+/* A policy's diagnostics, line by line. 0 or -ENOMEM. */
+int screen_diagnostics(const Screen *screen, const char *text);
 
 typedef struct Table Table;
 

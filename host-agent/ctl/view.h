@@ -14,3 +14,5 @@ int view_entitlement(const Screen *screen, json_object *entitlement);
 int view_status(const Screen *screen, json_object *status);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */
 int view_tree(const Screen *screen, json_object *object);
+/* "     Label: text", the text made harmless. */
+int view_line(const Screen *screen, const char *label, Style style, const char *text);

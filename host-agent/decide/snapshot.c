@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-agent/decide/snapshot.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -33,4 +34,53 @@ GuestMode guest_mode_from_string(const char *s)
 const char *guest_source_to_string(GuestSource s)
 {
     return s >= 0 && s < GUEST_SOURCE_MAX ? source_names[s] : NULL;
+}
+
+GuestSource guest_source_from_string(const char *s)
+{
+    for (int source = 0; source < GUEST_SOURCE_MAX; source++)
+        if (s && strcmp(s, source_names[source]) == 0)
+            return source;
+    return GUEST_SOURCE_INVALID;
+}
+
+const char *snapshot_field_key(char *buf, const FieldInfo *info)
+{
+    static const char *const suffixes[FIELD_UNIT_MAX] = {
+        [FIELD_UNIT_BYTES] = "_bytes",
+        [FIELD_UNIT_RATE] = "_bytes_per_sec",
+        [FIELD_UNIT_DURATION] = "_usec",
+    };
+
+    snprintf(buf, SNAPSHOT_KEY_MAX, "%s%s", info->name, suffixes[info->unit] ?: "");
+    return buf;
+}
+
+bool snapshot_has_host_field(HostField f)
+{
+    return f != HOST_FIELD_PENDING && f != HOST_FIELD_UPTIME;
+}
+
+bool snapshot_has_guest_field(GuestField f)
+{
+    static const GuestField others[] = {
+        GUEST_FIELD_TARGET, GUEST_FIELD_LEAST,  GUEST_FIELD_MOST,     GUEST_FIELD_MAXIMUM,
+        GUEST_FIELD_FULL,   GUEST_FIELD_FLOOR,  GUEST_FIELD_CURRENT,  GUEST_FIELD_AGE,
+        GUEST_FIELD_UPTIME, GUEST_FIELD_MOVING, GUEST_FIELD_DISTRESS, GUEST_FIELD_SHARES,
+    };
+
+    if ((int) f < (int) GUEST_TEXTS_MAX)
+        return false;
+    for (size_t i = 0; i < ELEMENTSOF(others); i++)
+        if (f == others[i])
+            return false;
+    return true;
+}
+
+const char *snapshot_state_key(char *buf, const char *file, const char *name)
+{
+    const char *slash = strrchr(file, '/');
+
+    snprintf(buf, SNAPSHOT_STATE_KEY_MAX, "%s:%s", slash ? slash + 1 : file, name);
+    return buf;
 }

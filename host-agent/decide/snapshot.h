@@ -32,6 +32,9 @@ typedef enum GuestSource {
 } GuestSource;
 
 const char *guest_source_to_string(GuestSource s);
+GuestSource guest_source_from_string(const char *s);
+
+#define SNAPSHOT_GUESTS_MAX 10000U /* domains that one daemon takes care of */
 
 /* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
  * MOST, TARGET and what the members below say, which plan_make() sets in a copy of its own. */
@@ -91,3 +94,13 @@ typedef struct Snapshot {
     SnapshotGuest *guests;
     size_t n_guests;
 } Snapshot;
+
+/* As JSON (snapshot.def). A stat's name with its unit behind it, "free_bytes", in buf. */
+#define SNAPSHOT_KEY_MAX 64U
+const char *snapshot_field_key(char *buf, const FieldInfo *info);
+/* Whether a snapshot holds it among its fields. Else plan_make() works it out, or a member says it. */
+bool snapshot_has_host_field(HostField f);
+bool snapshot_has_guest_field(GuestField f);
+/* "balloon.policy:name": a state variable's key. */
+#define SNAPSHOT_STATE_KEY_MAX 320U
+const char *snapshot_state_key(char *buf, const char *file, const char *name);

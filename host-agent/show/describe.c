@@ -3,46 +3,6 @@
 
 #include "host-agent/show/describe.h"
 
-/* A policy's own variables may be negative. */
-static void put_whole(Dict *d, const char *name, const char *suffix, double value)
-{
-    char key[DESCRIBE_KEY_MAX];
-
-    snprintf(key, sizeof(key), "%s%s", name, suffix);
-    if (value < 0)
-        dict_signed(d, key, value);
-    else
-        dict_bytes(d, key, value);
-}
-
-void describe_field(Dict *d, const FieldInfo *info, double value)
-{
-    char key[DESCRIBE_KEY_MAX];
-
-    switch (info->unit) {
-    case FIELD_UNIT_BYTES:
-        put_whole(d, info->name, "_bytes", value);
-        break;
-    case FIELD_UNIT_DURATION:
-        put_whole(d, info->name, "_usec", value);
-        break;
-    case FIELD_UNIT_BOOLEAN:
-        dict_bool(d, info->name, value != 0);
-        break;
-    case FIELD_UNIT_NUMBER:
-        dict_real(d, info->name, value);
-        break;
-    case FIELD_UNIT_RATE:
-        snprintf(key, sizeof(key), "%s_bytes_per_sec", info->name);
-        dict_real(d, key, value);
-        break;
-    case FIELD_UNIT_TEXT: /* told by other keys */
-    case FIELD_UNIT_MAX:
-    case FIELD_UNIT_INVALID:
-        break;
-    }
-}
-
 /* All that a policy sees of it, and what was made of that. */
 static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
 {
@@ -61,48 +21,6 @@ static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
         dict_bytes(d, "critical_mark_bytes", m->plan.critical_mark_bytes);
         dict_bytes(d, "relax_mark_bytes", m->plan.relax_mark_bytes);
     }
-}
-
-static const char *short_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* The files that run, and who said so. */
-static void describe_files(Dict *d, const Manager *m)
-{
-    char text[DICT_TEXT_MAX] = "";
-
-    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
-        size_t fill = strlen(text);
-
-        snprintf(text + fill, sizeof(text) - fill, "%s%s", i > 0 ? ", " : "",
-                 policy_file(m->policy, i).origin);
-    }
-    dict_text(d, "file", text);
-    dict_text(d, "origin", m->policy_origin);
-}
-
-/* "balloon.policy:41:5: web1: g.psi_memory_some is missing". The plan knows guests by their place: that of
- * now, unless some came or went since. */
-static void describe_notes(Dict *d, const Manager *m)
-{
-    const Plan *p = &m->plan;
-    char text[DICT_TEXT_MAX];
-
-    dict_list_open(d, "notes", "as");
-    for (size_t i = 0; i < p->n_notes; i++) {
-        const PolicyNote *n = &p->notes[i];
-        bool named = p->n_decisions == m->n_guests && n->guest < m->n_guests;
-
-        snprintf(text, sizeof(text), "%s:%u:%u: %s%s%s", short_name(policy_file(m->policy, n->file).origin),
-                 n->line, n->column, named ? m->guests[n->guest]->info.name : "", named ? ": " : "", n->text);
-        dict_item(d, text);
-    }
-    dict_list_close(d);
-    dict_count(d, "notes_total", p->notes_total);
 }
 
 static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
@@ -154,10 +72,7 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     describe_counts(d, m, now_usec);
 
     dict_open(d, "policy");
-    describe_files(d, m);
-    if (m->plan.policy_error < 0)
-        dict_text(d, "error", strerror(-m->plan.policy_error));
-    describe_notes(d, m);
+    describe_policy(d, m);
     dict_close(d);
 
     dict_open(d, "libvirt");
@@ -172,6 +87,29 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     dict_age(d, "age_usec", m->cycle_usec, now_usec);
     dict_count(d, "took_usec", m->cycle_took_usec);
     dict_count(d, "interval_usec", m->config->interval_usec);
+    dict_close(d);
+}
+
+/* What the next cycle would decide from. None where the host's memory can't be read: then nothing is. */
+static void put_snapshot(Dict *d, const Manager *m, usec_t now_usec)
+{
+    _cleanup_free_ SnapshotGuest *guests = calloc(m->n_guests + 1, sizeof(SnapshotGuest));
+    Snapshot s = {.now_usec = now_usec,
+                  .mode = m->mode,
+                  .host = m->host,
+                  .history = &m->keep.history,
+                  .state = m->keep.state,
+                  .guests = guests,
+                  .n_guests = m->n_guests};
+
+    if (!guests)
+        d->error = MIN(d->error, -ENOMEM);
+    if (!guests || !m->host_valid)
+        return;
+    for (size_t i = 0; i < m->n_guests; i++)
+        guest_snapshot(m->guests[i], now_usec, &guests[i]);
+    dict_open(d, "snapshot");
+    describe_snapshot(d, &s, &m->config->guard, m->policy, DUMP_GUESTS_MAX);
     dict_close(d);
 }
 
@@ -207,4 +145,6 @@ void describe_dump(Dict *d, const Manager *m, usec_t now_usec)
     dict_list_close(d);
     if (told < m->n_guests)
         dict_count(d, "guests_left_out", m->n_guests - told);
+
+    put_snapshot(d, m, now_usec);
 }

@@ -5,13 +5,17 @@
  * prints them as they are. Each function writes entries into a dictionary that is open. */
 
 #include "host-agent/manager.h"
-#include "host-agent/show/dict.h"
+#include "host-agent/show/describe-snapshot.h"
 
 /* Guests that one dump tells in full. A D-Bus daemon drops whoever sends it more than 32 MiB at once, and a
  * guest takes about 7 KiB; the others are counted ("guests_left_out"), and GetGuest tells each. */
 #define DUMP_GUESTS_MAX 2000U
 
 void describe_status(Dict *d, const Manager *m, usec_t now_usec);
+/* What runs, as in a status: the files in one text, what was undone. */
+void describe_policy(Dict *d, const Manager *m);
+/* The same for those who want to know all: each file with its text and the controls that it assigns. */
+void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec);
 /* The row that a list has for each guest. */
 void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec);
 /* All that is known of one: its row, and a dictionary for each part. */
@@ -19,9 +23,8 @@ void describe_guest(Dict *d, const Guest *g, usec_t now_usec);
 /* Status, configuration in force, counters of libvirt, guests. */
 void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
 
-/* For describe*.c. A stat with its unit behind its name. */
+/* For describe*.c. */
 #define DESCRIBE_KEY_MAX 64U
-void describe_field(Dict *d, const FieldInfo *info, double value);
 /* What an assignment was made from: "g.free_bytes", "give_bytes". */
 void describe_reads(Dict *d, const PolicyRead *reads, size_t n);
 /* What was decided of KSM's controls, and which were changed. Its state is among the host's stats. */

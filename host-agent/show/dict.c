@@ -61,6 +61,17 @@ void dict_text(Dict *d, const char *key, const char *value)
         note(d, sd_bus_message_append(d->message, "{sv}", key, "s", text_make_utf8(buf, sizeof(buf), value)));
 }
 
+void dict_long_text(Dict *d, const char *key, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    _cleanup_free_ char *buf = malloc(size);
+
+    if (!buf)
+        note(d, -ENOMEM);
+    else if (d->error >= 0)
+        note(d, sd_bus_message_append(d->message, "{sv}", key, "s", text_make_utf8(buf, size, text)));
+}
+
 void dict_known(Dict *d, const char *key, const char *text)
 {
     if (text && text[0])
@@ -141,6 +152,12 @@ void dict_item(Dict *d, const char *text)
 
     if (d->error >= 0)
         note(d, sd_bus_message_append(d->message, "s", text_make_utf8(buf, sizeof(buf), text)));
+}
+
+void dict_reals(Dict *d, const double *values, size_t n)
+{
+    if (d->error >= 0)
+        note(d, sd_bus_message_append_array(d->message, 'd', values, n * sizeof(*values)));
 }
 
 void dict_list_close(Dict *d)

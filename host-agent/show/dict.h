@@ -35,13 +35,17 @@ void dict_known(Dict *d, const char *key, const char *text);
 /* A moment that may never have been (0, USEC_INFINITY), as the time since then. */
 void dict_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec);
 
+/* A text of any length, which isn't cut. */
+void dict_long_text(Dict *d, const char *key, const char *text);
+
 /* A dictionary within: entries between the two belong to it. */
 void dict_open(Dict *d, const char *key);
 void dict_close(Dict *d);
-/* A list within; of texts ("as", with dict_item), or of dictionaries ("aa{sv}", with dict_begin, dict_end).
- */
+/* A list within; of texts ("as", with dict_item), of dictionaries ("aa{sv}", with dict_begin, dict_end), or
+ * of lists of numbers ("aad", with dict_reals). */
 void dict_list_open(Dict *d, const char *key, const char *type);
 void dict_item(Dict *d, const char *text);
+void dict_reals(Dict *d, const double *values, size_t n);
 void dict_list_close(Dict *d);
 
 /* Copies text into buf, cut to size, with '?' for each byte that isn't part of valid UTF-8. Returns buf. */

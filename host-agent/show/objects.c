@@ -8,11 +8,13 @@
 
 /* Guests that an ambiguous name is said to stand for. */
 #define BUS_CANDIDATES_MAX 5U
+/* Bytes of the name under which a policy is loaded: a path. */
+#define POLICY_ORIGIN_MAX  1024U
 
 /* What changes something is for root and the daemon's own user. Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus
  * would ask for CAP_SYS_ADMIN or the same user, which lets in more than is meant, and refuses without saying
  * what to do; so every method is marked unprivileged, and those that change something ask here first. */
-static int check_caller(sd_bus_message *message, sd_bus_error *error)
+static int check_caller_uid(sd_bus_message *message, sd_bus_error *error, uid_t *ret)
 {
     _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
     uid_t uid;
@@ -28,7 +30,15 @@ static int check_caller(sd_bus_message *message, sd_bus_error *error)
         return sd_bus_error_setf(
             error, SD_BUS_ERROR_ACCESS_DENIED,
             "Only root and the user that ballastd runs as may change something; try sudo");
+    *ret = uid;
     return 0;
+}
+
+static int check_caller(sd_bus_message *message, sd_bus_error *error)
+{
+    uid_t uid;
+
+    return check_caller_uid(message, error, &uid);
 }
 
 /* The first argument of a method that changes something, where its caller may. */
@@ -82,6 +92,16 @@ static void guest_into(Dict *d, const void *what, usec_t now)
 static void dump_into(Dict *d, const void *what, usec_t now)
 {
     describe_dump(d, what, now);
+}
+
+static void policy_into(Dict *d, const void *what, usec_t now)
+{
+    describe_policy_files(d, what, now);
+}
+
+static int on_get_policy(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return reply_dict(message, policy_into, userdata);
 }
 
 static int on_get_status(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -341,6 +361,84 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
     return sd_bus_reply_method_return(message, NULL);
 }
 
+/* Names and texts are borrowed from the message. */
+static int read_sources(sd_bus_message *message, PolicySource *sources, size_t *ret_n, sd_bus_error *error)
+{
+    size_t n = 0;
+    int r;
+
+    r = sd_bus_message_enter_container(message, 'a', "(ss)");
+    while (r >= 0) {
+        PolicySource s = {};
+
+        r = sd_bus_message_read(message, "(ss)", &s.origin, &s.text);
+        if (r <= 0)
+            break;
+        if (n == POLICY_FILES_MAX)
+            return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "At most %u files can run together",
+                                     POLICY_FILES_MAX);
+        s.length = strlen(s.text);
+        if (!s.origin[0] || strlen(s.origin) > POLICY_ORIGIN_MAX)
+            return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "A policy's name has 1 to %u bytes",
+                                     POLICY_ORIGIN_MAX);
+        if (s.length > POLICY_SIZE_MAX)
+            return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "%s: a policy has at most %u KiB", s.origin,
+                                     POLICY_SIZE_MAX / 1024);
+        sources[n++] = s;
+    }
+    if (r < 0)
+        return r;
+    if (n == 0)
+        return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE, "A policy has at least one file");
+    *ret_n = n;
+    return sd_bus_message_exit_container(message);
+}
+
+static int bad_policy(const PolicyDiagnostics *d, int r, sd_bus_error *error)
+{
+    size_t size = d->length + 1;
+    _cleanup_free_ char *text = malloc(size);
+
+    if (!text)
+        return -ENOMEM;
+    if (d->text)
+        return sd_bus_error_set(error, BUS_ERROR_BAD_POLICY, text_make_utf8(text, size, d->text));
+    return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot load the policy: %s", strerror(-r));
+}
+
+static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    PolicySource sources[POLICY_FILES_MAX];
+    PolicyDiagnostics diagnostics = {};
+    Manager *m = userdata;
+    char by[64];
+    size_t n = 0;
+    uid_t uid = 0;
+    int r;
+
+    r = check_caller_uid(message, error, &uid);
+    if (r >= 0)
+        r = read_sources(message, sources, &n, error);
+    if (r < 0)
+        return r;
+    if (uid == 0)
+        snprintf(by, sizeof(by), "root over D-Bus");
+    else
+        snprintf(by, sizeof(by), "user %u over D-Bus", (unsigned) uid);
+    r = manager_load_policy(m, sources, n, by, &diagnostics);
+    if (r < 0)
+        r = bad_policy(&diagnostics, r, error);
+    policy_diagnostics_done(&diagnostics);
+    if (r < 0)
+        return r;
+    return sd_bus_reply_method_return(
+        message, "s",
+        "Loaded, in place of what ran; it holds until ballastd is started again or reloaded (ballastctl "
+        "reload "
+        "goes back to the configured policy). To keep it, name its files in Files= under [Policy] in "
+        "ballastd.conf");
+}
+
 static int on_guest_get_stats(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     return reply_dict(message, guest_into, userdata);
@@ -406,6 +504,10 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("SetGuest", SD_BUS_ARGS("s", pattern, "a{ss}", values), SD_BUS_RESULT("s", done),
                             on_set_guest, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("LoadPolicy", SD_BUS_ARGS("a(ss)", files), SD_BUS_RESULT("s", done),
+                            on_load_policy, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", policy), on_get_policy,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),

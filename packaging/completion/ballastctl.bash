@@ -7,13 +7,31 @@ _ballastctl_guests()
     "$@" list --json 2>/dev/null | sed -n 's/^ *"name": *"\(.*\)",\{0,1\}$/\1/p'
 }
 
+# host.NAME and guest.NAME, of the table that `policy fields` prints.
+_ballastctl_fields()
+{
+    sed -n '2,$s/^\([a-z]*\)  *\([a-z_]*\) .*/\1.\2/p'
+}
+
+# Files whose name ends in .$1, and folders.
+_ballastctl_files()
+{
+    local name
+
+    while IFS= read -r name; do
+        [[ -d $name || $name == *."$1" ]] && COMPREPLY+=("$name")
+    done < <(compgen -f -- "$2")
+    compopt -o filenames 2>/dev/null
+}
+
 _ballastctl()
 {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word verb= name
-    local verbs='status list stats mode release set reload dump version help'
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word verb= sub= name
+    local verbs='status list stats mode release set policy reload dump version help'
+    local policy_verbs='check fields show load run'
     local options='--json --session --color= --no-colour --help --version'
     # Options with a value, which isn't the command or the guest.
-    local valued=' --min --full --max --shares --mode --color --colour ' skip=
+    local valued=' --min --full --max --shares --mode --snapshot --color --colour ' skip=
     local -a ask=("${COMP_WORDS[0]}") names
 
     COMPREPLY=()
@@ -30,7 +48,13 @@ _ballastctl()
         case $word in
         --session) ask+=(--session) ;;
         -*) ;;
-        *) [[ " $verbs " == *" $word "* && -z $verb ]] && verb=$word ;;
+        *)
+            if [[ -z $verb ]]; then
+                [[ " $verbs " == *" $word "* ]] && verb=$word
+            elif [[ $verb == policy || $verb == help ]] && [[ -z $sub ]]; then
+                sub=$word
+            fi
+            ;;
         esac
     done
 
@@ -47,6 +71,10 @@ _ballastctl()
         COMPREPLY=($(compgen -W 'auto observe off default' -- "$cur"))
         return
         ;;
+    --snapshot)
+        _ballastctl_files json "$cur"
+        return
+        ;;
     --min | --full | --max | --shares)
         COMPREPLY=($(compgen -W 'default' -- "$cur"))
         return
@@ -55,6 +83,9 @@ _ballastctl()
     if [[ $cur == -* ]]; then
         [[ $verb == release ]] && options+=' --all'
         [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
+        [[ "$verb $sub" == 'policy check' ]] && options+=' --together'
+        [[ "$verb $sub" == 'policy show' ]] && options+=' --text'
+        [[ "$verb $sub" == 'policy run' ]] && options+=' --snapshot='
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
         [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
         return
@@ -62,7 +93,20 @@ _ballastctl()
     case $verb in
     '') COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
     mode) COMPREPLY=($(compgen -W 'auto observe' -- "$cur")) ;;
-    help) COMPREPLY=($(compgen -W "$verbs" -- "$cur")) ;;
+    help)
+        if [[ -z $sub ]]; then
+            COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
+        elif [[ $sub == policy ]]; then
+            COMPREPLY=($(compgen -W "$policy_verbs" -- "$cur"))
+        fi
+        ;;
+    policy)
+        case $sub in
+        '') COMPREPLY=($(compgen -W "$policy_verbs" -- "$cur")) ;;
+        check | load | run) _ballastctl_files policy "$cur" ;;
+        fields) COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" policy fields 2>/dev/null | _ballastctl_fields)" -- "$cur")) ;;
+        esac
+        ;;
     stats | release | set)
         mapfile -t names < <(_ballastctl_guests "${ask[@]}")
         for name in "${names[@]}"; do

@@ -397,7 +397,7 @@ class Session(World):
         self.assertEqual(version["ballastctl"], version["ballastd"])
         self.assertEqual(self.ctl("--version"), f"ballastctl {version['ballastctl']}\n")
         self.assertEqual(self.ctl("--help"), self.ctl("help"))
-        for verb in ("status", "list", "stats", "mode", "release", "set", "reload", "dump", "version", "help"):
+        for verb in ("status", "list", "stats", "mode", "release", "set", "policy", "reload", "dump", "version", "help"):
             self.assertIn(f"  {verb} ", self.ctl("--help"))
             text = self.ctl(verb, "--help")
             self.assertEqual(text, self.ctl("help", verb))
@@ -544,7 +544,7 @@ class Session(World):
         usage = self.ctl("--help")
         verbs = re.findall(r"^  ([a-z]+) ", usage.split("Options:")[0], re.M)
         options = set(re.findall(r"(--[a-z-]+)", usage.split("Examples:")[0]))
-        self.assertEqual(len(verbs), 10)
+        self.assertEqual(len(verbs), 11)
         for path in ("completion/ballastctl.bash", "completion/_ballastctl", "man/ballastctl.1"):
             text = read(path)
             for word in [*verbs, *options]:

@@ -224,7 +224,7 @@ START_TEST(texts_are_harmless_and_measured)
 {
     char *clean;
 
-    text_init();
+    text_set_locale();
     clean = text_clean(texts[_i].text);
     ck_assert_str_eq(clean, texts[_i].want);
     ck_assert_uint_eq(text_width(clean), texts[_i].width);
@@ -250,7 +250,7 @@ START_TEST(long_texts_are_cut)
 {
     char *s;
 
-    text_init();
+    text_set_locale();
     s = text_cut(strdup(cuts[_i].text), cuts[_i].columns);
     ck_assert_str_eq(s, cuts[_i].want);
     ck_assert_uint_le(text_width(s), cuts[_i].columns);
@@ -266,7 +266,7 @@ static char *printed(View view, json_object *o, bool colour, unsigned width)
     char *text = NULL;
     size_t size;
 
-    text_init();
+    text_set_locale();
     screen.file = open_memstream(&text, &size);
     ck_assert_ptr_nonnull(screen.file);
     ck_assert_int_eq(view(&screen, o), 0);
@@ -286,7 +286,7 @@ START_TEST(tables_are_aligned)
     size_t size;
     Table *t;
 
-    text_init();
+    text_set_locale();
     screen.file = open_memstream(&text, &size);
     ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), &t), 0);
     table_add(t, STYLE_PLAIN, "über");

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* ballastctl's commands, and what they share. */
+
+#include "host-agent/ctl/client.h"
+#include "host-agent/ctl/table.h"
+
+/* What `set` takes: keys of the entitlement, each an option of that name. */
+enum { CTL_VALUES_MAX = 5 };
+extern const char *const ctl_set_keys[CTL_VALUES_MAX]; /* min full max shares mode */
+
+/* Options that only some commands take. */
+typedef enum CtlOption {
+    CTL_OPTION_ALL = 1 << 0,
+    CTL_OPTION_SET = 1 << 1, /* any of values, or clear */
+    CTL_OPTION_TOGETHER = 1 << 2,
+    CTL_OPTION_TEXT = 1 << 3,
+    CTL_OPTION_SNAPSHOT = 1 << 4,
+} CtlOption;
+
+typedef struct Ctl {
+    Client client;
+    Screen screen; /* standard output; standard error is the client's */
+    bool json;
+    unsigned given; /* CtlOptions */
+    bool clear;
+    const char *values[CTL_VALUES_MAX]; /* NULL: not given */
+    const char *snapshot;
+} Ctl;
+
+/* A command. One that has commands of its own only chooses between them. */
+typedef struct Verb {
+    const char *name, *arguments, *summary;
+    int min, max; /* arguments */
+    CtlExit (*run)(Ctl *c, int n, char **arguments);
+    const char *help;
+    unsigned options; /* CtlOptions that it takes */
+    const struct Verb *verbs;
+    size_t n_verbs;
+} Verb;
+
+/* All commands, in the order of the help. verbs.c, and those of `policy` in policy.c. */
+extern const Verb ctl_verbs[];
+extern const size_t ctl_n_verbs;
+enum { CTL_N_POLICY_VERBS = 5 };
+extern const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS];
+
+/* main.c: the command `help`. */
+CtlExit ctl_help(Ctl *c, int n, char **arguments);
+
+CtlExit ctl_out_of_memory(void);
+CtlExit ctl_print_json(json_object *o);
+/* As JSON where that was asked for, else by view. */
+CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object *));
+/* A text that the daemon, or we, have for the user. With --json: {"key": value, …}, NULL-terminated. */
+CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ...) _sentinel_;

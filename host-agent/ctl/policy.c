@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ballastctl policy …: all but `show` and `load` work without a daemon. */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/nearest.h"
+#include "host-agent/ctl/ctl.h"
+#include "host-agent/ctl/snapshot.h"
+#include "host-agent/ctl/view-plan.h"
+#include "host-agent/ctl/view.h"
+
+/* ---- Reading policies ---- */
+
+/* What came of reading files. */
+typedef struct Reading {
+    Policy *policy; /* NULL: they are bad */
+    PolicyDiagnostics diagnostics;
+    char problem[PATH_MAX + 128]; /* where it isn't what they say; else empty */
+} Reading;
+
+static void reading_done(Reading *r)
+{
+    policy_free(r->policy);
+    policy_diagnostics_done(&r->diagnostics);
+}
+
+/* Files that run together. -ENOMEM, else 0. */
+static int read_policy(char **paths, size_t n, Reading *ret)
+{
+    Reading reading = {};
+    const char *failed = paths[0];
+    int r;
+
+    r = policy_load_files((const char *const *) paths, n, &reading.diagnostics, &reading.policy, &failed);
+    if (r == -EFBIG)
+        snprintf(reading.problem, sizeof(reading.problem), "%s: a policy has at most %u KiB", failed,
+                 POLICY_SIZE_MAX / 1024);
+    else if (r < 0 && (r != -EINVAL || !reading.diagnostics.text))
+        snprintf(reading.problem, sizeof(reading.problem), "%s: cannot be read: %s", failed, strerror(-r));
+    if (r == -ENOMEM) {
+        reading_done(&reading);
+        return r;
+    }
+    *ret = reading;
+    return 0;
+}
+
+/* Tells what is wrong, if anything is; returns whether nothing was. */
+static bool tell_reading(const Ctl *c, const Reading *r)
+{
+    if (r->problem[0])
+        client_error("%s", r->problem);
+    if (r->diagnostics.text)
+        (void) screen_diagnostics(&c->client.errors, r->diagnostics.text);
+    return r->policy;
+}
+
+static bool too_many(int n)
+{
+    if (n <= (int) POLICY_FILES_MAX)
+        return false;
+    client_error("at most %u files can run together", POLICY_FILES_MAX);
+    return true;
+}
+
+/* ---- check ---- */
+
+/* One entry of the answer: {"files": […], "good": …, "problem": …, "diagnostics": …}. */
+static int add_check(json_object *array, char **paths, size_t n, const Reading *r)
+{
+    json_object *o = json_object_new_object(), *files = json_object_new_array();
+    int e = o && files ? json_add(o, "files", files) : -ENOMEM;
+
+    for (size_t i = 0; i < n && e >= 0; i++)
+        e = json_object_array_add(files, json_object_new_string(paths[i]));
+    if (e >= 0)
+        e = json_add(o, "good", json_object_new_boolean(r->policy != NULL));
+    if (e >= 0)
+        e = json_add(o, "problem", r->problem[0] ? json_object_new_string(r->problem) : NULL);
+    if (e >= 0)
+        e = json_add(o, "diagnostics",
+                     r->diagnostics.text ? json_object_new_string(r->diagnostics.text) : NULL);
+    if (e >= 0 && json_object_array_add(array, o) >= 0)
+        return 0;
+    json_putp(&o);
+    return -ENOMEM;
+}
+
+/* Some files as one policy. Returns whether they are good, or -ENOMEM. */
+static int check_files(Ctl *c, char **paths, size_t n, json_object *array)
+{
+    _cleanup_(reading_done) Reading r = {};
+
+    if (read_policy(paths, n, &r) < 0)
+        return -ENOMEM;
+    if (c->json)
+        return add_check(array, paths, n, &r) < 0 ? -ENOMEM : r.policy != NULL;
+    if (!tell_reading(c, &r))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *clean = text_clean(paths[i]);
+
+        if (!clean)
+            return -ENOMEM;
+        printf("%s: good\n", clean);
+    }
+    return true;
+}
+
+static CtlExit verb_check(Ctl *c, int n, char **arguments)
+{
+    bool together = c->given & CTL_OPTION_TOGETHER, good = true;
+    _cleanup_(json_putp) json_object *array = json_object_new_array();
+    CtlExit e = CTL_EXIT_OK;
+
+    if (!array)
+        return ctl_out_of_memory();
+    if (together && too_many(n))
+        return CTL_EXIT_USAGE;
+    for (int i = 0; i < (together ? 1 : n); i++) {
+        int r = check_files(c, arguments + i, together ? (size_t) n : 1, array);
+
+        if (r < 0)
+            return ctl_out_of_memory();
+        good = good && r;
+    }
+    if (c->json)
+        e = ctl_print_json(array);
+    return e == CTL_EXIT_OK && !good ? CTL_EXIT_FAILED : e;
+}
+
+/* ---- fields ---- */
+
+/* Whether a field is asked for: "free", "guest.free", "g.free", "host.ksm", "swap": a name or the beginning
+ * of one. */
+static bool is_asked(bool host, const char *name, const char *pattern)
+{
+    static const char *const objects[2][3] = {{"guest.", "g."}, {"host."}};
+    size_t length = strlen(pattern);
+
+    for (size_t i = 0; objects[host][i]; i++) {
+        const char *object = objects[host][i];
+        size_t n = strlen(object);
+
+        if (strncmp(pattern, object, MIN(n, length)) == 0 &&
+            (length <= n ? length + 1 >= n : strncmp(name, pattern + n, length - n) == 0))
+            return true;
+    }
+    return strncmp(name, pattern, length) == 0;
+}
+
+static const FieldInfo *info_of(bool host, int f)
+{
+    return host ? host_field_info((HostField) f) : guest_field_info((GuestField) f);
+}
+
+static int n_fields(bool host)
+{
+    return host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX;
+}
+
+static const char *kind_to_string(FieldKind k)
+{
+    return k == FIELD_KIND_CONTROL ? "control" : k == FIELD_KIND_COUNTER ? "counter" : "gauge";
+}
+
+static int add_field(json_object *array, bool host, const FieldInfo *info)
+{
+    const struct {
+        const char *key, *text;
+    } parts[] = {{"object", host ? "host" : "guest"},
+                 {"name", info->name},
+                 {"unit", field_unit_to_string(info->unit)},
+                 {"kind", kind_to_string(info->kind)},
+                 {"help", info->help}};
+    json_object *o = json_object_new_object();
+    int r = o ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < ELEMENTSOF(parts) && r >= 0; i++)
+        r = json_add(o, parts[i].key, json_object_new_string(parts[i].text));
+    if (r >= 0 && json_object_array_add(array, o) >= 0)
+        return 0;
+    json_putp(&o);
+    return -ENOMEM;
+}
+
+/* Adds those that one pattern, or each without any, asks for; one that is there already isn't added again. */
+static int add_fields(json_object *array, const char *pattern, uint64_t added[static 2])
+{
+    for (int host = 1; host >= 0; host--)
+        for (int f = 0; f < n_fields(host); f++) {
+            const FieldInfo *info = info_of(host, f);
+
+            if ((pattern && !is_asked(host, info->name, pattern)) || added[host] & UINT64_C(1) << f)
+                continue;
+            added[host] |= UINT64_C(1) << f;
+            if (add_field(array, host, info) < 0)
+                return -ENOMEM;
+        }
+    return 0;
+}
+
+static bool is_known(const char *pattern)
+{
+    Nearest near;
+
+    for (int host = 0; host < 2; host++)
+        for (int f = 0; f < n_fields(host); f++)
+            if (is_asked(host, info_of(host, f)->name, pattern))
+                return true;
+    nearest_init(&near, pattern, strlen(pattern));
+    for (int host = 0; host < 2; host++)
+        for (int f = 0; f < n_fields(host); f++)
+            nearest_offer(&near, info_of(host, f)->name);
+    if (near.best)
+        client_error("there is no stat and no control '%s'; did you mean '%s'?", pattern, near.best);
+    else
+        client_error("there is no stat and no control '%s'; ballastctl policy fields lists all", pattern);
+    return false;
+}
+
+static int view_fields(const Screen *screen, json_object *fields)
+{
+    static const TableColumn columns[] = {
+        {"OBJECT", false}, {"NAME", false}, {"UNIT", false}, {"KIND", false}, {"HELP", false}};
+    static const char *const keys[] = {"object", "name", "unit", "kind", "help"};
+    _cleanup_(table_freep) Table *t = NULL;
+    int r;
+
+    r = table_new(columns, ELEMENTSOF(columns), &t);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < json_object_array_length(fields); i++) {
+        json_object *field = json_object_array_get_idx(fields, i);
+        bool control = strcmp(json_text(field, "kind"), "control") == 0;
+
+        for (size_t k = 0; k < ELEMENTSOF(keys); k++)
+            table_add(t,
+                      k == 1              ? STYLE_BOLD
+                      : k == 3 && control ? STYLE_CYAN
+                                          : STYLE_PLAIN,
+                      json_text(field, keys[k]));
+    }
+    return table_print(t, screen);
+}
+
+static CtlExit verb_fields(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *array = json_object_new_array();
+    uint64_t added[2] = {};
+    int r = array ? 0 : -ENOMEM;
+
+    for (int i = 0; i < n; i++)
+        if (!is_known(arguments[i]))
+            return CTL_EXIT_FAILED;
+    for (int i = 0; i < MAX(n, 1) && r >= 0; i++)
+        r = add_fields(array, n > 0 ? arguments[i] : NULL, added);
+    if (r < 0)
+        return ctl_out_of_memory();
+    if (n > 0)
+        c->screen.width = 0; /* who asks for one wants to read all of its help */
+    return ctl_show(c, array, view_fields);
+}
+
+/* ---- show and load ---- */
+
+static CtlExit verb_show(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *policy = NULL;
+    json_object *files;
+    CtlExit e;
+
+    e = client_call(&c->client, "GetPolicy", NULL, &policy);
+    if (e != CTL_EXIT_OK)
+        return e;
+    files = json_find(policy, "files");
+    for (size_t i = 0; files && !(c->given & CTL_OPTION_TEXT) && i < json_object_array_length(files); i++)
+        json_object_object_del(json_object_array_get_idx(files, i), "text");
+    return ctl_show(c, policy, view_policy);
+}
+
+static CtlExit verb_load(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(reading_done) Reading r = {};
+    _cleanup_(json_putp) json_object *answer = NULL;
+    char *paths[POLICY_FILES_MAX] = {};
+    const char *text;
+    CtlExit e;
+    int error;
+
+    if (too_many(n))
+        return CTL_EXIT_USAGE;
+    /* Whole paths: the daemon shows them, and whoever asks it is elsewhere. */
+    for (int i = 0; i < n; i++)
+        paths[i] = realpath(arguments[i], NULL) ?: strdup(arguments[i]);
+    error = read_policy(paths, (size_t) n, &r);
+    for (int i = 0; i < n; i++)
+        free(paths[i]);
+    if (error < 0)
+        return ctl_out_of_memory();
+    if (!tell_reading(c, &r))
+        return CTL_EXIT_FAILED;
+    e = client_load_policy(&c->client, r.policy, &answer);
+    if (e != CTL_EXIT_OK)
+        return e;
+    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
+    return ctl_say(c, text, "message", text, NULL);
+}
+
+/* ---- run ---- */
+
+/* "-": standard input. *ret is the caller's to free, also on failure. */
+static int read_snapshot_file(const char *path, char **ret, size_t *ret_length)
+{
+    _cleanup_close_ int opened =
+        strcmp(path, "-") == 0 ? -EBADF : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : opened;
+    size_t length = 0, room = 0;
+
+    if (fd < 0)
+        return -errno;
+    for (;;) {
+        ssize_t n;
+
+        if (length == room) {
+            char *more;
+
+            if (room > SNAPSHOT_FILE_MAX)
+                return -EFBIG;
+            room = MAX(2 * room, (size_t) 64 * 1024);
+            more = realloc(*ret, room);
+            if (!more)
+                return -ENOMEM;
+            *ret = more;
+        }
+        n = read(fd, *ret + length, room - length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        length += (size_t) n;
+    }
+    *ret_length = length;
+    return 0;
+}
+
+static void warn(const char *path, const char *warnings)
+{
+    for (const char *line = warnings; line && *line;) {
+        int length = (int) strcspn(line, "\n");
+
+        client_error("%s: %.*s", path, length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+static CtlExit load_snapshot(const char *path, const Policy *policy, SnapshotFile *ret)
+{
+    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
+    _cleanup_free_ char *text = NULL;
+    char error[JSON_ERROR_MAX];
+    size_t length = 0;
+    int r;
+
+    r = read_snapshot_file(path, &text, &length);
+    if (r >= 0) {
+        r = snapshot_parse(text, length, policy, ret, error);
+        if (r == -EINVAL) {
+            client_error("%s: %s", shown, error);
+            return CTL_EXIT_FAILED;
+        }
+    }
+    if (r == -EFBIG)
+        client_error("%s: a snapshot has at most %u MiB", shown, SNAPSHOT_FILE_MAX / 1024 / 1024);
+    else if (r < 0)
+        client_error("%s: cannot be read: %s", shown, strerror(-r));
+    if (r < 0)
+        return CTL_EXIT_FAILED;
+    warn(shown, ret->warnings);
+    return CTL_EXIT_OK;
+}
+
+static CtlExit show_plan(Ctl *c, const SnapshotFile *f, const Policy *policy)
+{
+    _cleanup_(json_putp) json_object *o = NULL;
+    _cleanup_(plan_done) Plan plan = {};
+    CtlExit e;
+
+    if (plan_make(&f->snapshot, policy, &f->guard, &plan) < 0 ||
+        plan_to_json(&plan, &f->snapshot, policy, &o) < 0)
+        return ctl_out_of_memory();
+    e = ctl_show(c, o, view_plan);
+    return e == CTL_EXIT_OK && plan.policy_error < 0 ? CTL_EXIT_FAILED : e;
+}
+
+static CtlExit verb_run(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(reading_done) Reading r = {};
+    SnapshotFile f = {};
+    CtlExit e;
+
+    if (!c->snapshot) {
+        client_error("policy run needs --snapshot=FILE (- for standard input): what to decide from, as "
+                     "ballastctl dump --json prints it, or as ballast-snapshot(5) says");
+        return CTL_EXIT_USAGE;
+    }
+    if (too_many(n))
+        return CTL_EXIT_USAGE;
+    if (read_policy(arguments, (size_t) n, &r) < 0)
+        return ctl_out_of_memory();
+    if (!tell_reading(c, &r))
+        return CTL_EXIT_FAILED;
+    e = load_snapshot(c->snapshot, r.policy, &f);
+    if (e == CTL_EXIT_OK)
+        e = show_plan(c, &f, r.policy);
+    snapshot_file_done(&f);
+    return e;
+}
+
+#define ANY 1000000 /* arguments */
+
+const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
+    {"check", "FILE… [--together]", "tell whether policy files are good, without a daemon", 1, ANY,
+     verb_check,
+     "What is wrong is told on standard error, with file, line and column: all that is, not only the first.\n"
+     "Each file is looked at by itself, or with --together all as one policy: then two that assign to the "
+     "same\n"
+     "control are refused, as ballastd does. Exit status: 0 all are good, 1 some aren't.\n\n"
+     "  ballastctl policy check my.policy\n"
+     "  ballastctl policy check --together my.policy /usr/share/ballast/policy/ksm.policy\n",
+     .options = CTL_OPTION_TOGETHER},
+    {"fields", "[NAME…]", "what a policy can read, and what it can assign to", 0, ANY, verb_fields,
+     "All stats and controls, or those of a name or the beginning of one, with or without object. KIND is\n"
+     "gauge (now), counter (since boot: look at its rate()), or control (may be assigned).\n\n"
+     "  ballastctl policy fields\n"
+     "  ballastctl policy fields host.ksm free\n"
+     "  ballastctl policy fields --json | jq -r '.[] | select(.kind == \"control\") | .name'\n"},
+    {"show", "[--text]", "which policy ballastd runs, where it is from, and what it had to tell", 0, 0,
+     verb_show,
+     "Its files, the controls that each assigns, and of the last cycle what was undone and what was logged.\n"
+     "--text prints the files, too, as ballastd read them.\n\n"
+     "  ballastctl policy show\n"
+     "  ballastctl policy show --text > in-force.policy\n",
+     .options = CTL_OPTION_TEXT},
+    {"load", "FILE…", "let ballastd run other policy files for now", 1, ANY, verb_load,
+     "The files are read here, and take the place of all that run, at once; if one of them is bad, nothing\n"
+     "changes. They hold until ballastd is started again or reloaded (ballastctl reload takes them back). "
+     "To\n"
+     "keep them, name them in Files= under [Policy] in ballastd.conf. For root.\n\n"
+     "  sudo ballastctl policy load my.policy\n"
+     "  sudo ballastctl policy load my.policy /usr/share/ballast/policy/ksm.policy\n"
+     "  sudo ballastctl reload\n"},
+    {"run", "FILE… --snapshot=FILE", "what a policy would do, without a daemon", 1, ANY, verb_run,
+     "Works the policy out once, on a snapshot of a host and its guests, and prints the plan with its "
+     "reasons;\n"
+     "with --json also which line decided and what it read. A snapshot is what ballastctl dump --json "
+     "prints,\n"
+     "or some lines by hand: ballast-snapshot(5). - is standard input. Exit status: 1 where the policy is "
+     "bad\n"
+     "or fails as a whole, or the snapshot can't be read.\n\n"
+     "  ballastctl dump --json | ballastctl policy run my.policy --snapshot=-\n"
+     "  ballastctl policy run my.policy --snapshot=short-host.json --json | jq '.guests[].target_bytes'\n",
+     .options = CTL_OPTION_SNAPSHOT},
+};

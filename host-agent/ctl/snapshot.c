@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/ctl/snapshot.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/nearest.h"
+
+/* Where nothing is said, both have been up for long. */
+#define UPTIME_DEFAULT_USEC (24 * 3600 * USEC_PER_SEC)
+#define FLOOR_DEFAULT_RATIO 0.25 /* as [Guard] Floor= */
+#define FIELDS_MAX          64
+
+typedef enum ValueType {
+    TYPE_TEXT,
+    TYPE_MODE,
+    TYPE_SOURCE,
+    TYPE_FLAG,
+    TYPE_BYTES,
+    TYPE_USEC,
+    TYPE_RATIO,
+    TYPE_REAL,
+} ValueType;
+
+typedef struct Member {
+    const char *key;
+    ValueType type;
+    size_t offset;
+} Member;
+
+static const Member guest_members[] = {
+#define SNAPSHOT_GUEST(key, type, member) {key, TYPE_##type, offsetof(SnapshotGuest, member)},
+#define SNAPSHOT_GUARD(key, type, member)
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+};
+
+static const Member guard_members[] = {
+#define SNAPSHOT_GUEST(key, type, member)
+#define SNAPSHOT_GUARD(key, type, member) {key, TYPE_##type, offsetof(GuardConfig, member)},
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+};
+
+/* Keys besides. */
+static const char *const top_keys[] = {
+    "mode", "host", "guests", "guard", "guests_left_out", "history_left_out"};
+static const char *const host_keys[] = {"uptime_usec", "history", "state"};
+static const char *const guest_keys[] = {"name", "uuid", "history", "state"};
+
+typedef struct Reader {
+    SnapshotFile *file;
+    const Policy *policy;
+    char *error;
+    FILE *warnings;
+} Reader;
+
+static const char *const bytes_wanted = "a number of bytes from 0 to 2^53",
+                         *const usec_wanted = "a number of microseconds from 0 to 2^53",
+                         *const number_wanted = "a number from 0 to 2^53";
+
+/* ---- Values ---- */
+
+static int read_mode(Reader *r, const JsonPath *path, json_object *value, GuestMode *ret)
+{
+    GuestMode mode = json_object_is_type(value, json_type_string)
+                         ? guest_mode_from_string(json_object_get_string(value))
+                         : GUEST_MODE_INVALID;
+
+    if (mode == GUEST_MODE_INVALID)
+        return json_mismatch(r->error, path, "\"auto\", \"observe\" or \"off\"", value);
+    *ret = mode;
+    return 0;
+}
+
+static int read_source(Reader *r, const JsonPath *path, json_object *value, GuestSource *ret)
+{
+    GuestSource source = json_object_is_type(value, json_type_string)
+                             ? guest_source_from_string(json_object_get_string(value))
+                             : GUEST_SOURCE_INVALID;
+
+    if (source == GUEST_SOURCE_INVALID)
+        return json_mismatch(r->error, path, "\"agent\", \"libvirt\" or \"none\"", value);
+    *ret = source;
+    return 0;
+}
+
+static int read_member(Reader *r, const JsonPath *path, json_object *value, const Member *m, void *object)
+{
+    void *to = (char *) object + m->offset;
+
+    switch (m->type) {
+    case TYPE_TEXT:
+        return json_read_text(r->error, path, value, to);
+    case TYPE_MODE:
+        return read_mode(r, path, value, to);
+    case TYPE_SOURCE:
+        return read_source(r, path, value, to);
+    case TYPE_FLAG:
+        return json_read_flag(r->error, path, value, to);
+    case TYPE_BYTES:
+        return json_read_count(r->error, path, value, bytes_wanted, to);
+    case TYPE_USEC:
+        return json_read_count(r->error, path, value, usec_wanted, to);
+    case TYPE_RATIO:
+        return json_read_number(r->error, path, value, 0, 1, "a number from 0 to 1", to);
+    case TYPE_REAL:
+        return json_read_number(r->error, path, value, 0, JSON_NUMBER_MAX, number_wanted, to);
+    }
+    return -EINVAL;
+}
+
+/* In the unit of a field or of a state variable. */
+static int read_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
+                        double *ret)
+{
+    static const char *const wanted[FIELD_UNIT_MAX] = {
+        [FIELD_UNIT_NUMBER] = "a number",
+        [FIELD_UNIT_BYTES] = "a number of bytes",
+        [FIELD_UNIT_RATE] = "a number of bytes per second",
+        [FIELD_UNIT_DURATION] = "a number of microseconds",
+    };
+    char text[64];
+    bool flag = false;
+    int e;
+
+    if (unit == FIELD_UNIT_BOOLEAN) {
+        e = json_read_flag(r->error, path, value, &flag);
+        if (e >= 0)
+            *ret = flag;
+        return e;
+    }
+    snprintf(text, sizeof(text), "%s from %s to 2^53", wanted[unit] ?: "a number", low < 0 ? "-2^53" : "0");
+    return json_read_number(r->error, path, value, low, JSON_NUMBER_MAX, text, ret);
+}
+
+/* ---- Keys ---- */
+
+static const Member *find_member(const Member *members, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(members[i].key, key) == 0)
+            return &members[i];
+    return NULL;
+}
+
+static const FieldInfo *info_of(bool host, int f)
+{
+    return host ? host_field_info((HostField) f) : guest_field_info((GuestField) f);
+}
+
+static int n_fields(bool host)
+{
+    return host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX;
+}
+
+static bool is_given(bool host, int f)
+{
+    return host ? snapshot_has_host_field((HostField) f) : snapshot_has_guest_field((GuestField) f);
+}
+
+/* The field of this key; -1: none. */
+static int find_field(bool host, const char *key)
+{
+    char buf[SNAPSHOT_KEY_MAX];
+
+    for (int f = 0; f < n_fields(host); f++)
+        if (info_of(host, f)->unit != FIELD_UNIT_TEXT &&
+            strcmp(snapshot_field_key(buf, info_of(host, f)), key) == 0)
+            return f;
+    return -1;
+}
+
+static int refuse_key(Reader *r, const JsonPath *path, const char *key, const Nearest *near)
+{
+    if (near->best)
+        return json_refuse(r->error, path, "there is no key \"%.48s\"; did you mean \"%s\"?", key,
+                           near->best);
+    return json_refuse(r->error, path, "there is no key \"%.48s\"; ballast-snapshot(5) lists all", key);
+}
+
+static void offer_keys(Nearest *near, const char *const *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        nearest_offer(near, keys[i]);
+}
+
+/* Of the host or a guest. given: not those that are worked out. */
+static int refuse_field(Reader *r, const JsonPath *path, const char *key, bool host, bool given)
+{
+    char keys[FIELDS_MAX][SNAPSHOT_KEY_MAX];
+    Nearest near;
+
+    nearest_init(&near, key, strlen(key));
+    if (given)
+        offer_keys(&near, host ? host_keys : guest_keys,
+                   host ? ELEMENTSOF(host_keys) : ELEMENTSOF(guest_keys));
+    for (size_t i = 0; given && !host && i < ELEMENTSOF(guest_members); i++)
+        nearest_offer(&near, guest_members[i].key);
+    for (int f = 0; f < n_fields(host); f++)
+        if (!given || is_given(host, f))
+            nearest_offer(&near, snapshot_field_key(keys[f], info_of(host, f)));
+    return refuse_key(r, path, key, &near);
+}
+
+/* ---- History and state ---- */
+
+static void add_value(SeriesSet *set, bool host, int field, usec_t at_usec, double value)
+{
+    GuestFields g = {};
+    HostFields h = {};
+
+    if (host) {
+        host_set(&h, (HostField) field, value);
+        series_set_add_host(set, at_usec, &h);
+    } else {
+        guest_set(&g, (GuestField) field, value);
+        series_set_add_guest(set, at_usec, &g);
+    }
+}
+
+/* [[age in seconds, value], …], the oldest first. */
+static int read_series(Reader *r, const JsonPath *path, json_object *list, bool host, int field,
+                       SeriesSet *set)
+{
+    usec_t now = r->file->snapshot.now_usec;
+    double oldest = (double) now / USEC_PER_SEC;
+    int e = json_read_list(r->error, path, list, "a list of [age in seconds, value]");
+
+    for (size_t i = 0; e >= 0 && i < json_object_array_length(list); i++) {
+        json_object *pair = json_object_array_get_idx(list, i);
+        const JsonPath at = {.up = path, .index = i};
+        double age = 0, value = 0;
+
+        e = json_read_list(r->error, &at, pair, "[age in seconds, value]");
+        if (e >= 0 && json_object_array_length(pair) != 2)
+            return json_mismatch(r->error, &at, "[age in seconds, value]", pair);
+        if (e >= 0)
+            e = json_read_number(
+                r->error, &at, json_object_array_get_idx(pair, 0), 0, oldest,
+                "an age in seconds: from the oldest to the newest, none above the host's uptime", &age);
+        if (e >= 0)
+            e = json_read_number(r->error, &at, json_object_array_get_idx(pair, 1), -JSON_NUMBER_MAX,
+                                 JSON_NUMBER_MAX, "a number from -2^53 to 2^53", &value);
+        if (e < 0)
+            break;
+        oldest = age;
+        if (series_set_find(set, field))
+            add_value(set, host, field, now - MIN((usec_t) llround(age * USEC_PER_SEC), now), value);
+    }
+    return e;
+}
+
+static int read_history(Reader *r, const JsonPath *parent, json_object *object, bool host, SeriesSet *set)
+{
+    const JsonPath path = {.up = parent, .key = "history"};
+    int e = json_read_object(r->error, &path, object);
+
+    if (e < 0)
+        return e;
+    json_object_object_foreach(object, key, list)
+    {
+        const JsonPath at = {.up = &path, .key = key};
+        int f = find_field(host, key);
+
+        if (f < 0)
+            return refuse_field(r, &path, key, host, false);
+        e = read_series(r, &at, list, host, f, set);
+        if (e < 0)
+            return e;
+    }
+    return 0;
+}
+
+/* Whether the file that a state's key names is one of the policy. */
+static bool names_file(const Policy *policy, const char *key)
+{
+    for (size_t i = 0; i < policy_n_files(policy); i++) {
+        const char *origin = policy_file(policy, i).origin, *slash = strrchr(origin, '/');
+        const char *name = slash ? slash + 1 : origin;
+
+        if (strncmp(key, name, strlen(name)) == 0 && key[strlen(name)] == ':')
+            return true;
+    }
+    return false;
+}
+
+/* A dump of one policy may be given to another, or to a later version of it. Of another's variables nothing
+ * is said. */
+static int warn_state(Reader *r, const char *key, const PolicyState *states, size_t n)
+{
+    _cleanup_free_ char(*keys)[SNAPSHOT_STATE_KEY_MAX] = NULL;
+    Nearest near;
+
+    if (!names_file(r->policy, key))
+        return 0;
+    keys = calloc(n + 1, sizeof(*keys));
+    if (!keys)
+        return -ENOMEM;
+    nearest_init(&near, key, strlen(key));
+    for (size_t i = 0; i < n; i++)
+        nearest_offer(&near, snapshot_state_key(keys[i], states[i].file, states[i].name));
+    fprintf(r->warnings, "the policy has no state variable \"%.*s\"%s%s%s; it is left out\n", 64, key,
+            near.best ? " (did you mean \"" : "", near.best ?: "", near.best ? "\"?)" : "");
+    return 0;
+}
+
+static int read_state(Reader *r, const JsonPath *parent, json_object *object, bool host, double *values)
+{
+    const JsonPath path = {.up = parent, .key = "state"};
+    char own[SNAPSHOT_STATE_KEY_MAX];
+    const PolicyState *states;
+    size_t n;
+    int e;
+
+    e = json_read_object(r->error, &path, object);
+    if (e < 0)
+        return e;
+    states = policy_states(r->policy, host, &n);
+    json_object_object_foreach(object, key, value)
+    {
+        const JsonPath at = {.up = &path, .key = key};
+        size_t i = 0;
+
+        while (i < n && strcmp(snapshot_state_key(own, states[i].file, states[i].name), key) != 0)
+            i++;
+        e = i < n ? read_in_unit(r, &at, value, states[i].unit, -JSON_NUMBER_MAX, &values[i])
+                  : warn_state(r, key, states, n);
+        if (e < 0)
+            return e;
+    }
+    return 0;
+}
+
+/* ---- The host ---- */
+
+static const JsonPath host_path = {.key = "host"};
+
+static int read_host_key(Reader *r, const char *key, json_object *value)
+{
+    const JsonPath path = {.up = &host_path, .key = key};
+    Snapshot *s = &r->file->snapshot;
+    double number, low;
+    int f, e;
+
+    if (strcmp(key, "history") == 0)
+        return read_history(r, &host_path, value, true, &r->file->host_keep->history);
+    if (strcmp(key, "state") == 0)
+        return read_state(r, &host_path, value, true, r->file->host_keep->state);
+    if (strcmp(key, "uptime_usec") == 0)
+        return 0; /* read before */
+    f = find_field(true, key);
+    if (f < 0 || !is_given(true, f))
+        return refuse_field(r, &host_path, key, true, true);
+    low = f == HOST_FIELD_KSM_PROFIT ? -JSON_NUMBER_MAX : 0;
+    e = read_in_unit(r, &path, value, info_of(true, f)->unit, low, &number);
+    if (e >= 0)
+        host_set(&s->host, (HostField) f, number);
+    return e;
+}
+
+static int read_host(Reader *r, json_object *host)
+{
+    const JsonPath uptime_path = {.up = &host_path, .key = "uptime_usec"};
+    Snapshot *s = &r->file->snapshot;
+    json_object *uptime;
+    int e;
+
+    if (!host)
+        return json_refuse(r->error, &host_path, "is missing; it needs total_bytes and available_bytes");
+    e = json_read_object(r->error, &host_path, host);
+    /* Before its history, which is told by age. */
+    if (e >= 0 && json_object_object_get_ex(host, "uptime_usec", &uptime))
+        e = json_read_count(r->error, &uptime_path, uptime, usec_wanted, &s->now_usec);
+    if (e < 0)
+        return e;
+    json_object_object_foreach(host, key, value)
+    {
+        e = read_host_key(r, key, value);
+        if (e < 0)
+            return e;
+    }
+    if (!host_has(&s->host, HOST_FIELD_TOTAL) || !host_has(&s->host, HOST_FIELD_AVAILABLE))
+        return json_refuse(r->error, &host_path, "%s is missing",
+                           host_has(&s->host, HOST_FIELD_TOTAL) ? "available_bytes" : "total_bytes");
+    return 0;
+}
+
+/* ---- Guests ---- */
+
+static int read_guest_key(Reader *r, const JsonPath *parent, const char *key, json_object *value,
+                          size_t guest)
+{
+    SnapshotGuest *g = &r->file->snapshot.guests[guest];
+    const Member *m = find_member(guest_members, ELEMENTSOF(guest_members), key);
+    const JsonPath path = {.up = parent, .key = key};
+    PolicyKeep *keep = &r->file->keeps[guest];
+    double number;
+    int f, e;
+
+    if (m)
+        return read_member(r, &path, value, m, g);
+    if (strcmp(key, "name") == 0)
+        return json_read_text(r->error, &path, value, &g->name);
+    if (strcmp(key, "uuid") == 0)
+        return json_read_text(r->error, &path, value, &g->uuid);
+    if (strcmp(key, "history") == 0)
+        return read_history(r, parent, value, false, &keep->history);
+    if (strcmp(key, "state") == 0)
+        return read_state(r, parent, value, false, keep->state);
+    f = find_field(false, key);
+    if (f < 0 || !is_given(false, f))
+        return refuse_field(r, parent, key, false, true);
+    e = read_in_unit(r, &path, value, info_of(false, f)->unit, 0, &number);
+    if (e >= 0)
+        guest_set(&g->fields, (GuestField) f, number);
+    return e;
+}
+
+static bool has(json_object *object, const char *key)
+{
+    return json_object_object_get_ex(object, key, NULL);
+}
+
+static void default_field(SnapshotGuest *g, GuestField f, GuestField from)
+{
+    if (!guest_has(&g->fields, f) && guest_has(&g->fields, from))
+        guest_set(&g->fields, f, guest_get(&g->fields, from));
+}
+
+/* What follows from the rest. A snapshot of the daemon's says all of it, so this adds nothing to one. */
+static void complete_guest(SnapshotGuest *g, json_object *object)
+{
+    double available;
+
+    if (!has(object, "current_bytes"))
+        g->current_bytes = g->full_bytes;
+    if (!has(object, "standing_bytes"))
+        g->standing_bytes = g->current_bytes;
+    if (!has(object, "maximum_bytes"))
+        g->maximum_bytes = MAX(MAX(g->full_bytes, g->growth_bytes), MAX(g->current_bytes, g->standing_bytes));
+    if (!has(object, "floor_bytes"))
+        g->floor_bytes = guard_floor(g->full_bytes, FLOOR_DEFAULT_RATIO);
+    if (!has(object, "age_usec") && g->source == GUEST_SOURCE_NONE)
+        g->age_usec = USEC_INFINITY;
+
+    if (!guest_has(&g->fields, GUEST_FIELD_LOW_WATERMARK))
+        guest_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0);
+    default_field(g, GUEST_FIELD_AVAILABLE, GUEST_FIELD_FREE);
+    default_field(g, GUEST_FIELD_RESIDENT_FREE, GUEST_FIELD_FREE);
+    if (!guest_has(&g->fields, GUEST_FIELD_USED) && guest_has(&g->fields, GUEST_FIELD_AVAILABLE)) {
+        available = guest_get(&g->fields, GUEST_FIELD_AVAILABLE);
+        guest_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->current_bytes - available));
+    }
+}
+
+static int read_guest(Reader *r, const JsonPath *path, json_object *object, size_t guest)
+{
+    SnapshotFile *f = r->file;
+    SnapshotGuest *g = &f->snapshot.guests[guest];
+    int e;
+
+    e = json_read_object(r->error, path, object);
+    if (e < 0)
+        return e;
+    snprintf(f->uuids[guest], sizeof(f->uuids[guest]), "00000000-0000-0000-0000-%012x", (unsigned) guest + 1);
+    *g = (SnapshotGuest){.uuid = f->uuids[guest],
+                         .mode = GUEST_MODE_AUTO,
+                         .source = GUEST_SOURCE_AGENT,
+                         .uptime_usec = UPTIME_DEFAULT_USEC,
+                         .history = &f->keeps[guest].history,
+                         .state = f->keeps[guest].state};
+    json_object_object_foreach(object, key, value)
+    {
+        e = read_guest_key(r, path, key, value, guest);
+        if (e < 0)
+            return e;
+    }
+    if (!g->name || !has(object, "full_bytes"))
+        return json_refuse(r->error, path, "%s is missing", g->name ? "full_bytes" : "name");
+    complete_guest(g, object);
+    return 0;
+}
+
+/* ---- The whole ---- */
+
+/* Room for n guests and what the policy keeps. */
+static int make_room(Reader *r, size_t n)
+{
+    SnapshotFile *f = r->file;
+    int e = 0;
+
+    f->snapshot.guests = calloc(n + 1, sizeof(*f->snapshot.guests));
+    f->uuids = calloc(n + 1, sizeof(*f->uuids));
+    f->keeps = calloc(n + 1, sizeof(*f->keeps));
+    if (!f->snapshot.guests || !f->uuids || !f->keeps)
+        return -ENOMEM;
+    f->snapshot.n_guests = n;
+    f->host_keep = &f->keeps[n];
+    for (size_t i = 0; i <= n && e >= 0; i++)
+        e = policy_keep_copy(&f->keeps[i], i == n, &(PolicyKeep){}, r->policy, NULL);
+    f->snapshot.now_usec = UPTIME_DEFAULT_USEC;
+    f->snapshot.history = &f->host_keep->history;
+    f->snapshot.state = f->host_keep->state;
+    return e;
+}
+
+static int read_guests(Reader *r, json_object *list)
+{
+    const JsonPath path = {.key = "guests"};
+    int e;
+
+    for (size_t i = 0; i < r->file->snapshot.n_guests; i++) {
+        const JsonPath at = {.up = &path, .index = i};
+
+        e = read_guest(r, &at, json_object_array_get_idx(list, i), i);
+        if (e < 0)
+            return e;
+    }
+    return 0;
+}
+
+static int read_guard(Reader *r, json_object *guard)
+{
+    const JsonPath path = {.key = "guard"};
+    int e = json_read_object(r->error, &path, guard);
+
+    if (e < 0)
+        return e;
+    json_object_object_foreach(guard, key, value)
+    {
+        const Member *m = find_member(guard_members, ELEMENTSOF(guard_members), key);
+        const JsonPath at = {.up = &path, .key = key};
+
+        if (!m) {
+            Nearest near;
+
+            nearest_init(&near, key, strlen(key));
+            for (size_t i = 0; i < ELEMENTSOF(guard_members); i++)
+                nearest_offer(&near, guard_members[i].key);
+            return refuse_key(r, &path, key, &near);
+        }
+        e = read_member(r, &at, value, m, &r->file->guard);
+        if (e < 0)
+            return e;
+    }
+    return 0;
+}
+
+/* What the daemon couldn't tell. */
+static int read_left_out(Reader *r, const JsonPath *path, json_object *value)
+{
+    uint64_t count = 0;
+    bool flag = false;
+    int e;
+
+    if (strcmp(path->key, "guests_left_out") == 0) {
+        e = json_read_count(r->error, path, value, number_wanted, &count);
+        if (e >= 0)
+            fprintf(r->warnings, "%" PRIu64 " guests were left out of it, so ballastd may decide otherwise\n",
+                    count);
+        return e;
+    }
+    e = json_read_flag(r->error, path, value, &flag);
+    if (e >= 0 && flag)
+        fputs("its history was left out, so windows of time hold the present value only\n", r->warnings);
+    return e;
+}
+
+static int read_top_key(Reader *r, const char *key, json_object *value)
+{
+    const JsonPath path = {.key = key};
+    Nearest near;
+
+    if (strcmp(key, "host") == 0 || strcmp(key, "guests") == 0)
+        return 0; /* in their order, after all else */
+    if (strcmp(key, "mode") == 0)
+        return read_mode(r, &path, value, &r->file->snapshot.mode);
+    if (strcmp(key, "guard") == 0)
+        return read_guard(r, value);
+    if (strcmp(key, "guests_left_out") == 0 || strcmp(key, "history_left_out") == 0)
+        return read_left_out(r, &path, value);
+    nearest_init(&near, key, strlen(key));
+    offer_keys(&near, top_keys, ELEMENTSOF(top_keys));
+    return refuse_key(r, NULL, key, &near);
+}
+
+static int read_snapshot(Reader *r, json_object *o)
+{
+    const JsonPath guests_path = {.key = "guests"};
+    json_object *guests = NULL;
+    int e;
+
+    if (json_object_is_type(o, json_type_object) && has(o, "status") &&
+        !json_object_object_get_ex(o, "snapshot", &o))
+        return json_refuse(
+            r->error, NULL,
+            "this dump has no \"snapshot\": ballastd is older, or couldn't read the host's memory");
+    e = json_read_object(r->error, NULL, o);
+    if (e >= 0 && json_object_object_get_ex(o, "guests", &guests))
+        e = json_read_list(r->error, &guests_path, guests, "a list");
+    if (e < 0)
+        return e;
+    if (guests && json_object_array_length(guests) > SNAPSHOT_GUESTS_MAX)
+        return json_refuse(r->error, &guests_path, "must be at most %u", SNAPSHOT_GUESTS_MAX);
+    e = make_room(r, guests ? json_object_array_length(guests) : 0);
+    if (e < 0)
+        return e;
+    json_object_object_foreach(o, key, value)
+    {
+        e = read_top_key(r, key, value);
+        if (e < 0)
+            return e;
+    }
+    e = read_host(r, json_object_object_get(o, "host"));
+    return e < 0 ? e : read_guests(r, guests);
+}
+
+void snapshot_file_done(SnapshotFile *f)
+{
+    for (size_t i = 0; f->keeps && i <= f->snapshot.n_guests; i++)
+        policy_keep_done(&f->keeps[i]);
+    free(f->keeps);
+    free(f->snapshot.guests);
+    free(f->uuids);
+    free(f->warnings);
+    json_putp(&f->root);
+    *f = (SnapshotFile){};
+}
+
+int snapshot_parse(const char *text, size_t length, const Policy *policy, SnapshotFile *ret, char *error)
+{
+    SnapshotFile f = {.guard = GUARD_CONFIG_DEFAULT};
+    Reader r = {.file = &f, .policy = policy, .error = error};
+    size_t warned = 0;
+    int e;
+
+    if (length > SNAPSHOT_FILE_MAX)
+        return -EFBIG;
+    r.warnings = open_memstream(&f.warnings, &warned);
+    if (!r.warnings)
+        return -ENOMEM;
+    e = json_parse(error, text, length, &f.root);
+    if (e >= 0)
+        e = read_snapshot(&r, f.root);
+    if (fclose(r.warnings) != 0 && e >= 0)
+        e = -ENOMEM;
+    if (warned == 0) {
+        free(f.warnings);
+        f.warnings = NULL;
+    }
+    if (e < 0) {
+        snapshot_file_done(&f);
+        return e;
+    }
+    *ret = f;
+    return 0;
+}

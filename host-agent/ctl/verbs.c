@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The commands that ask the daemon, and the table of all. */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "host-agent/ctl/ctl.h"
+#include "host-agent/ctl/view.h"
+
+const char *const ctl_set_keys[CTL_VALUES_MAX] = {"min", "full", "max", "shares", "mode"};
+
+static CtlExit get_status(Ctl *c, json_object **ret)
+{
+    CtlExit e = client_call(&c->client, "GetStatus", NULL, ret);
+
+    if (e != CTL_EXIT_OK)
+        return e;
+    return json_complete_status(*ret) < 0 ? ctl_out_of_memory() : CTL_EXIT_OK;
+}
+
+static CtlExit verb_status(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *status = NULL;
+    CtlExit e = get_status(c, &status);
+
+    return e != CTL_EXIT_OK ? e : ctl_show(c, status, view_status);
+}
+
+static int complete_all(json_object *guests)
+{
+    for (size_t i = 0; i < json_object_array_length(guests); i++) {
+        json_object *guest = json_object_get(json_object_array_get_idx(guests, i));
+
+        if (json_complete_guest(&guest) < 0 || json_object_array_put_idx(guests, i, guest) < 0) {
+            json_object_put(guest);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static CtlExit verb_list(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *guests = NULL;
+    CtlExit e = client_call(&c->client, "ListGuests", NULL, &guests);
+
+    if (e != CTL_EXIT_OK)
+        return e;
+    return complete_all(guests) < 0 ? ctl_out_of_memory() : ctl_show(c, guests, view_list);
+}
+
+static CtlExit verb_stats(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *guest = NULL;
+    CtlExit e = client_call(&c->client, "GetGuest", arguments[0], &guest);
+
+    if (e != CTL_EXIT_OK)
+        return e;
+    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory() : ctl_show(c, guest, view_tree);
+}
+
+static CtlExit verb_mode(Ctl *c, int n, char **arguments)
+{
+    const char *argument = n > 0 ? arguments[0] : NULL;
+    _cleanup_(json_putp) json_object *status = NULL;
+    const char *before;
+    char text[512];
+    CtlExit e;
+
+    if (argument && strcmp(argument, "auto") != 0 && strcmp(argument, "observe") != 0) {
+        client_error("mode is auto or observe, not '%s'", argument);
+        return CTL_EXIT_USAGE;
+    }
+    e = get_status(c, &status);
+    if (e != CTL_EXIT_OK)
+        return e;
+    before = json_text(status, "mode") ?: "unknown";
+    if (!argument)
+        return ctl_say(c, before, "mode", before, NULL);
+
+    e = client_call(&c->client, "SetMode", argument, NULL);
+    if (e != CTL_EXIT_OK)
+        return e;
+    if (strcmp(before, argument) == 0)
+        snprintf(text, sizeof(text), "Mode: %s, as before", argument);
+    else if (strcmp(argument, "auto") == 0)
+        snprintf(
+            text, sizeof(text),
+            "Mode: %s → auto. From now on ballastd moves the balloons of its guests (%" PRIu64
+            "; ballastctl list), until it stops. To keep it so: Mode=auto under [Daemon] in ballastd.conf",
+            before, json_count(status, "guests"));
+    else
+        snprintf(text, sizeof(text),
+                 "Mode: %s → %s. From now on nothing moves; balloons stay as they are "
+                 "(ballastctl release --all gives the memory back)",
+                 before, argument);
+    return ctl_say(c, text, "mode", argument, "previous", before, NULL);
+}
+
+static CtlExit verb_release(Ctl *c, int n, char **arguments)
+{
+    const char *argument = n > 0 ? arguments[0] : NULL;
+    bool all = c->given & CTL_OPTION_ALL;
+    _cleanup_(json_putp) json_object *answer = NULL;
+    const char *text;
+    CtlExit e;
+
+    if (!argument == !all) {
+        client_error(argument ? "release takes a guest or --all, not both"
+                              : "release needs a guest's name or UUID, or --all for every guest");
+        return CTL_EXIT_USAGE;
+    }
+    if (argument && !argument[0]) {
+        client_error("a guest's name can't be empty; --all releases every guest");
+        return CTL_EXIT_USAGE;
+    }
+    e = client_call(&c->client, "Release", argument ? argument : "", &answer);
+    if (e != CTL_EXIT_OK)
+        return e;
+    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
+    return ctl_say(c, text, "message", text, NULL);
+}
+
+static CtlExit print_entitlement(Ctl *c, const char *pattern)
+{
+    _cleanup_(json_putp) json_object *guest = NULL, *entitlement = NULL;
+    CtlExit e = client_call(&c->client, "GetGuest", pattern, &guest);
+
+    if (e != CTL_EXIT_OK)
+        return e;
+    return json_entitlement(guest, &entitlement) < 0 ? ctl_out_of_memory()
+                                                     : ctl_show(c, entitlement, view_entitlement);
+}
+
+static CtlExit verb_set(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *answer = NULL;
+    ClientValue values[CTL_VALUES_MAX];
+    const char *text;
+    size_t n_values = 0;
+    CtlExit e;
+
+    if (!(c->given & CTL_OPTION_SET))
+        return print_entitlement(c, arguments[0]);
+    for (size_t i = 0; i < CTL_VALUES_MAX; i++) {
+        const char *value = c->values[i];
+
+        if (value || c->clear)
+            values[n_values++] =
+                (ClientValue){ctl_set_keys[i], !value || strcmp(value, "default") == 0 ? "" : value};
+    }
+    e = client_call_values(&c->client, "SetGuest", arguments[0], values, n_values, &answer);
+    if (e != CTL_EXIT_OK)
+        return e;
+    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
+    return ctl_say(c, text, "message", text, NULL);
+}
+
+static CtlExit verb_reload(Ctl *c, int n, char **arguments)
+{
+    CtlExit e = client_call(&c->client, "Reload", NULL, NULL);
+    const char *text = "Configuration and policy were read again";
+
+    return e != CTL_EXIT_OK ? e : ctl_say(c, text, "message", text, NULL);
+}
+
+static CtlExit verb_dump(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *dump = NULL;
+    CtlExit e = client_call(&c->client, "Dump", NULL, &dump);
+
+    return e != CTL_EXIT_OK ? e : ctl_show(c, dump, view_tree);
+}
+
+static CtlExit verb_version(Ctl *c, int n, char **arguments)
+{
+    _cleanup_(json_putp) json_object *status = NULL;
+    const char *daemon = NULL;
+    char text[256];
+
+    c->client.quiet = true;
+    if (client_call(&c->client, "GetStatus", NULL, &status) == CTL_EXIT_OK)
+        daemon = json_text(status, "version");
+    snprintf(text, sizeof(text), "ballastctl %s\nballastd %s", BALLAST_VERSION, daemon ?: "not reachable");
+    if (c->json)
+        return ctl_say(c, text, "ballastctl", BALLAST_VERSION, "ballastd", daemon, NULL);
+    puts(text);
+    return CTL_EXIT_OK;
+}
+
+const Verb ctl_verbs[] = {
+    {"status", "", "how the host is doing, and why nothing moves or what does", 0, 0, verb_status,
+     "Prints the mode, the host's memory and its marks, pressure, guests by where their stats come from,\n"
+     "libvirt, the policy in force, and in one sentence what is being done or why nothing is.\n\n"
+     "  ballastctl status\n"
+     "  ballastctl status --json | jq .host.available_bytes\n"},
+    {"list", "", "all guests, a line each", 0, 0, verb_list,
+     "FULL is what a guest has when nothing is taken from it, CURRENT its balloon now, TARGET what was "
+     "decided\n"
+     "last (in mode observe: what would be set), AGE how old its stats are. REASON is cut to the "
+     "terminal.\n\n"
+     "  ballastctl list\n"
+     "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
+    {"stats", "VM", "all that is known of one guest", 1, 1, verb_stats,
+     "VM is a name, a UUID, or the beginning of one that no other guest shares.\n\n"
+     "  ballastctl stats web1\n"
+     "  ballastctl stats 6695eb01 --json\n"},
+    {"mode", "[auto|observe]", "print or set what ballastd does with its decisions", 0, 1, verb_mode,
+     "auto moves balloons; observe decides, logs and explains, and moves nothing. It holds until ballastd "
+     "stops;\n"
+     "Mode= in ballastd.conf says what it starts with. Setting it is for root.\n\n"
+     "  ballastctl mode\n"
+     "  sudo ballastctl mode auto\n"},
+    {"release", "VM | --all", "give a guest, or all of them, their memory back", 0, 1, verb_release,
+     "The guest gets its full size as far as the host has room, and isn't shrunk for the grace time. A size "
+     "that\n"
+     "was set live (virsh setmem) is forgotten. Works in mode observe too. For root.\n\n"
+     "  sudo ballastctl release web1\n"
+     "  sudo ballastctl release --all\n",
+     .options = CTL_OPTION_ALL},
+    {"set", "VM [VALUES]", "grant a guest memory and shares, or print what it is granted", 1, 1, verb_set,
+     "  --min SIZE       the least that it keeps\n"
+     "  --full SIZE      what it has when nothing is taken from it\n"
+     "  --max SIZE       how far it may grow above full while it is in distress\n"
+     "  --shares NUMBER  how it stands beside others, which have 1000\n"
+     "  --mode MODE      auto, observe or off (left alone); where the daemon's mode is stricter, that "
+     "counts\n"
+     "  --clear          takes all back that isn't given beside it\n\n"
+     "A SIZE is as 1536MiB or 4GiB. A value of '' or default takes that one back. They are kept in the "
+     "domain's\n"
+     "metadata, live and in its definition, and count from the next cycle; what isn't said there, the "
+     "configuration\n"
+     "says ([Guest PATTERN]). Either all values given are taken, or none. Without any, prints what is set, "
+     "where it\n"
+     "comes from, and what is in force. Setting is for root.\n\n"
+     "  ballastctl set web1\n"
+     "  sudo ballastctl set web1 --min 1GiB --full 4GiB --shares 2000 --mode auto\n"
+     "  sudo ballastctl set web1 --min default\n"
+     "  sudo ballastctl set web1 --clear\n",
+     .options = CTL_OPTION_SET},
+    {"policy", "COMMAND", "check, show, load and try policies, and tell what they can read", 0, 0, NULL,
+     "  ballastctl policy check my.policy\n"
+     "  ballastctl policy show\n"
+     "  ballastctl help policy run\n",
+     .verbs = ctl_policy_verbs, .n_verbs = CTL_N_POLICY_VERBS},
+    {"reload", "", "have ballastd read its configuration and policy again", 0, 0, verb_reload,
+     "A bad file is refused whole, the old one runs on, and ballastd's log says what is wrong. A policy "
+     "that\n"
+     "was loaded over the bus (ballastctl policy load) gives way to the configured one. For root.\n\n"
+     "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
+    {"dump", "", "the daemon's whole state", 0, 0, verb_dump,
+     "Status, configuration in force, and every guest with all its parts: what to attach to a bug report. "
+     "In\n"
+     "snapshot it has all that a decision is made from, for ballastctl policy run.\n\n"
+     "  ballastctl dump --json > ballast.json\n"},
+    {"version", "", "the versions of ballastctl and of the daemon that it talks to", 0, 0, verb_version,
+     "  ballastctl version\n"},
+    {"help", "[COMMAND]", "this text, or that of one command", 0, 2, ctl_help,
+     "  ballastctl help release\n"
+     "  ballastctl help policy check\n"},
+};
+
+const size_t ctl_n_verbs = ELEMENTSOF(ctl_verbs);

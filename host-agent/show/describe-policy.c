@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "host-agent/show/describe.h"
+
+static const char *short_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* "balloon.policy:41:5: web1: …". The plan knows guests by their place: that of now, unless some came or went
+ * since. */
+static void told(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
+{
+    bool named = m->plan.n_decisions == m->n_guests && guest < m->n_guests;
+    char line[DICT_TEXT_MAX];
+
+    snprintf(line, sizeof(line), "%s:%s: %s%s%s", short_name(policy_file(m->policy, file).origin), place,
+             named ? m->guests[guest]->info.name : "", named ? ": " : "", text);
+    dict_item(d, line);
+}
+
+static void describe_notes(Dict *d, const Manager *m)
+{
+    char place[32];
+
+    dict_list_open(d, "notes", "as");
+    for (size_t i = 0; i < m->plan.n_notes; i++) {
+        const PolicyNote *n = &m->plan.notes[i];
+
+        snprintf(place, sizeof(place), "%u:%u", n->line, n->column);
+        told(d, m, n->file, place, n->guest, n->text);
+    }
+    dict_list_close(d);
+    dict_count(d, "notes_total", m->plan.notes_total);
+}
+
+static void describe_logs(Dict *d, const Manager *m)
+{
+    char place[32];
+
+    dict_list_open(d, "logs", "as");
+    for (size_t i = 0; i < m->plan.n_logs; i++) {
+        const PolicyLog *l = &m->plan.logs[i];
+
+        snprintf(place, sizeof(place), "%u", l->line);
+        told(d, m, l->file, place, l->guest, l->text);
+    }
+    dict_list_close(d);
+    dict_count(d, "logs_total", m->plan.logs_total);
+}
+
+static void describe_origin(Dict *d, const Manager *m)
+{
+    char text[DICT_TEXT_MAX] = "";
+
+    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
+        size_t fill = strlen(text);
+
+        snprintf(text + fill, sizeof(text) - fill, "%s%s", i > 0 ? ", " : "",
+                 policy_file(m->policy, i).origin);
+    }
+    dict_text(d, "file", text);
+    dict_text(d, "origin", m->policy_origin);
+    if (m->plan.policy_error < 0)
+        dict_text(d, "error", strerror(-m->plan.policy_error));
+}
+
+void describe_policy(Dict *d, const Manager *m)
+{
+    describe_origin(d, m);
+    describe_notes(d, m);
+}
+
+/* "g.target", "host.ksm_run" */
+static void describe_controls(Dict *d, const PolicyFile *file)
+{
+    char name[DESCRIBE_KEY_MAX];
+
+    dict_list_open(d, "controls", "as");
+    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
+        if (file->guest_controls & UINT64_C(1) << f) {
+            snprintf(name, sizeof(name), "g.%s", guest_field_info(f)->name);
+            dict_item(d, name);
+        }
+    for (HostField f = 0; f < HOST_FIELD_MAX; f++)
+        if (file->host_controls & UINT64_C(1) << f) {
+            snprintf(name, sizeof(name), "host.%s", host_field_info(f)->name);
+            dict_item(d, name);
+        }
+    dict_list_close(d);
+}
+
+void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec)
+{
+    describe_origin(d, m);
+    dict_age(d, "age_usec", m->policy_usec, now_usec);
+    dict_list_open(d, "files", "aa{sv}");
+    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
+        PolicyFile file = policy_file(m->policy, i);
+
+        dict_begin(d);
+        dict_text(d, "name", short_name(file.origin));
+        dict_text(d, "file", file.origin);
+        describe_controls(d, &file);
+        dict_long_text(d, "text", file.text);
+        dict_end(d);
+    }
+    dict_list_close(d);
+    describe_notes(d, m);
+    describe_logs(d, m);
+}

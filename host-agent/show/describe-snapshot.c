@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-agent/show/describe-snapshot.h"
+
+#include <string.h>
+
+void describe_field(Dict *d, const FieldInfo *info, double value)
+{
+    char key[SNAPSHOT_KEY_MAX];
+
+    snapshot_field_key(key, info);
+    switch (info->unit) {
+    case FIELD_UNIT_BYTES:
+    case FIELD_UNIT_DURATION:
+        if (value < 0)
+            dict_signed(d, key, value);
+        else
+            dict_bytes(d, key, value);
+        break;
+    case FIELD_UNIT_BOOLEAN:
+        dict_bool(d, key, value != 0);
+        break;
+    case FIELD_UNIT_NUMBER:
+    case FIELD_UNIT_RATE:
+        dict_real(d, key, value);
+        break;
+    case FIELD_UNIT_TEXT: /* told by other keys */
+    case FIELD_UNIT_MAX:
+    case FIELD_UNIT_INVALID:
+        break;
+    }
+}
+
+static void put_mode(Dict *d, const char *key, const GuestMode *mode)
+{
+    dict_text(d, key, guest_mode_to_string(*mode));
+}
+
+static void put_source(Dict *d, const char *key, const GuestSource *source)
+{
+    dict_text(d, key, guest_source_to_string(*source));
+}
+
+static void put_text(Dict *d, const char *key, const char *const *text)
+{
+    dict_text(d, key, *text);
+}
+
+/* Most are down; the reader takes a missing one for that. */
+static void put_flag(Dict *d, const char *key, const bool *flag)
+{
+    if (*flag)
+        dict_bool(d, key, true);
+}
+
+static void put_bytes(Dict *d, const char *key, const uint64_t *bytes)
+{
+    dict_count(d, key, *bytes);
+}
+
+static void put_usec(Dict *d, const char *key, const usec_t *usec)
+{
+    if (*usec != USEC_INFINITY)
+        dict_count(d, key, *usec);
+}
+
+static void put_real(Dict *d, const char *key, const double *value)
+{
+    dict_real(d, key, *value);
+}
+
+#define PUT_TEXT   put_text
+#define PUT_MODE   put_mode
+#define PUT_SOURCE put_source
+#define PUT_FLAG   put_flag
+#define PUT_BYTES  put_bytes
+#define PUT_USEC   put_usec
+#define PUT_RATIO  put_real
+#define PUT_REAL   put_real
+
+static size_t count_points(const SeriesSet *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; s && i < s->n; i++)
+        n += s->series[i].n;
+    return n;
+}
+
+/* The oldest value first. */
+static void put_series(Dict *d, const char *key, const Series *s, usec_t now_usec)
+{
+    dict_list_open(d, key, "aad");
+    for (unsigned i = 0; i < s->n; i++) {
+        const Point *p = &s->points[i];
+        const double pair[] = {(double) usec_since(p->at_usec, now_usec) / USEC_PER_SEC, p->value};
+
+        dict_reals(d, pair, ELEMENTSOF(pair));
+    }
+    dict_list_close(d);
+}
+
+static void put_history(Dict *d, const SeriesSet *history, bool host, usec_t now_usec)
+{
+    char key[SNAPSHOT_KEY_MAX];
+
+    if (count_points(history) == 0)
+        return;
+    dict_open(d, "history");
+    for (size_t i = 0; i < history->n; i++) {
+        const Series *s = &history->series[i];
+
+        put_series(d,
+                   snapshot_field_key(key, host ? host_field_info((HostField) s->need.field)
+                                                : guest_field_info((GuestField) s->need.field)),
+                   s, now_usec);
+    }
+    dict_close(d);
+}
+
+static void put_state(Dict *d, const Policy *policy, bool host, const double *values)
+{
+    const PolicyState *states;
+    char key[SNAPSHOT_STATE_KEY_MAX];
+    size_t n;
+
+    if (!policy || !values)
+        return;
+    states = policy_states(policy, host, &n);
+    if (n == 0)
+        return;
+    dict_open(d, "state");
+    for (size_t i = 0; i < n; i++) {
+        snapshot_state_key(key, states[i].file, states[i].name);
+        if (states[i].unit == FIELD_UNIT_BOOLEAN)
+            dict_bool(d, key, values[i] != 0);
+        else
+            dict_real(d, key, values[i]);
+    }
+    dict_close(d);
+}
+
+static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool history)
+{
+    dict_open(d, "host");
+    for (HostField f = 0; f < HOST_FIELD_MAX; f++)
+        if (snapshot_has_host_field(f) && host_has(&s->host, f))
+            describe_field(d, host_field_info(f), host_get(&s->host, f));
+    describe_field(d, host_field_info(HOST_FIELD_UPTIME), (double) s->now_usec);
+    if (history)
+        put_history(d, s->history, true, s->now_usec);
+    put_state(d, policy, true, s->state);
+    dict_close(d);
+}
+
+static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const Policy *policy, bool history)
+{
+    dict_begin(d);
+    dict_text(d, "name", g->name);
+    dict_text(d, "uuid", g->uuid);
+#define SNAPSHOT_GUEST(key, type, member) PUT_##type(d, key, &g->member);
+#define SNAPSHOT_GUARD(key, type, member)
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
+        if (snapshot_has_guest_field(f) && guest_has(&g->fields, f))
+            describe_field(d, guest_field_info(f), guest_get(&g->fields, f));
+    if (history)
+        put_history(d, g->history, false, s->now_usec);
+    put_state(d, policy, false, g->state);
+    dict_end(d);
+}
+
+void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, const Policy *policy,
+                       size_t guests_max)
+{
+    size_t told = MIN(s->n_guests, guests_max), points = count_points(s->history);
+
+    for (size_t i = 0; i < told; i++)
+        points += count_points(s->guests[i].history);
+
+    put_mode(d, "mode", &s->mode);
+    dict_open(d, "guard");
+#define SNAPSHOT_GUEST(key, type, member)
+#define SNAPSHOT_GUARD(key, type, member) PUT_##type(d, key, &guard->member);
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+    dict_close(d);
+
+    put_host(d, s, policy, points <= SNAPSHOT_HISTORY_MAX);
+    dict_list_open(d, "guests", "aa{sv}");
+    for (size_t i = 0; i < told; i++)
+        put_guest(d, s, &s->guests[i], policy, points <= SNAPSHOT_HISTORY_MAX);
+    dict_list_close(d);
+    if (told < s->n_guests)
+        dict_count(d, "guests_left_out", s->n_guests - told);
+    if (points > SNAPSHOT_HISTORY_MAX)
+        dict_bool(d, "history_left_out", true);
+}
