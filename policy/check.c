@@ -210,7 +210,7 @@ static void check_log(Checker *c, Statement *s)
         check_error(c, e->at, "log(\"free is\", host.free)", "log begins with text in double quotes");
     for (; e; e = e->next) {
         check_value(c, e);
-        if (++n == POLICY_VALUES_MAX + 1)
+        if (n++ == POLICY_VALUES_MAX + 1)
             check_error(c, e->at, NULL, "log has at most %u values", POLICY_VALUES_MAX);
     }
 }
