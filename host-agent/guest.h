@@ -77,7 +77,7 @@ typedef struct Guest {
     usec_t fast_usec;            /* until when it reports fast */
     usec_t report_interval_usec; /* what the agent was asked for */
 
-    /* Stats: the newest from each source, and the last minute of the one in use. */
+    /* Stats: the newest from each source, and the last of the one in use. */
     Sample newest[GUEST_SOURCE_MAX];
     History history;
     VirtStats stats;                     /* the last from libvirt */

@@ -13,7 +13,9 @@ typedef struct Sample {
     Report report; /* libvirt's stats put into the same fields */
 } Sample;
 
-#define HISTORY_MAX 64 /* samples kept for each guest: about a minute */
+/* Samples kept for each guest: the 10 s that are looked back over when they come fastest, each 250 ms while a
+ * balloon moves, and a little. It is most of what a guest costs: 300 bytes each. */
+#define HISTORY_MAX 42
 
 /* A ring. The newest is history_get(h, 0). */
 typedef struct History {
