@@ -372,22 +372,26 @@ static void see_probe(Line *l, const char *answer)
     free(copy);
 }
 
+static Line *line_at(Block *b, unsigned number)
+{
+    ck_assert(number >= 1 && number <= b->n);
+    return &b->lines[number - 1];
+}
+
 /* Hands what the cycle told to the lines that expect it. */
 static void check_output(Block *b, const PolicyOutput *o)
 {
     for (size_t i = 0; i < o->n_logs; i++) {
-        Line *l = &b->lines[o->logs[i].line - 1];
+        Line *l = line_at(b, o->logs[i].line);
 
-        ck_assert_uint_le(o->logs[i].line, b->n);
         if (l->mark == MARK_IS)
             see_probe(l, o->logs[i].text);
         else if (l->mark == MARK_LOG)
             see(l, o->logs[i].text);
     }
     for (size_t i = 0; i < o->n_notes; i++) {
-        Line *l = &b->lines[o->notes[i].line - 1];
+        Line *l = line_at(b, o->notes[i].line);
 
-        ck_assert_uint_le(o->notes[i].line, b->n);
         if (l->mark == MARK_UNDONE)
             see(l, o->notes[i].text);
         else
@@ -412,14 +416,15 @@ static void check_errors(Block *b, char *text)
     for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
         unsigned number;
         int end = 0;
+        Line *l;
 
         if (sscanf(line, "%*[^:]:%u:%*u: error: %n", &number, &end) < 1 || end == 0)
             continue;
-        ck_assert(number >= 1 && number <= b->n);
-        if (b->lines[number - 1].mark == MARK_ERROR)
-            see(&b->lines[number - 1], line + end);
+        l = line_at(b, number);
+        if (l->mark == MARK_ERROR)
+            see(l, line + end);
         else
-            FAIL(&b->lines[number - 1], "is refused: %s", line + end);
+            FAIL(l, "is refused: %s", line + end);
     }
 }
 
