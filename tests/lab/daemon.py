@@ -108,7 +108,7 @@ class Host:
 
 
 class Daemon:
-    """config: {'Section.Key': value}. host: a Host, or None for the machine's own /proc."""
+    """config: {'Section.Key': value}. host: a Host, or None for the machine's own /proc. policy: a file, or a list."""
 
     DEFAULTS = {'Daemon.Interval': '500ms', 'Guard.Grace': '1s', 'Guard.Step': '10s', 'Balloon.StatsPeriod': '1s'}
 
@@ -117,7 +117,7 @@ class Daemon:
         self.config = {**self.DEFAULTS, **(config or {})}
         self.binary = lab.copy('bin', build_file(lab.build, 'host-agent', 'ballastd'))
         self.ctl_binary = lab.copy('bin', build_file(lab.build, 'host-agent', 'ctl', 'ballastctl'))
-        self.policy_path = lab.copy('bin', policy)
+        self.policy_paths = [lab.copy('bin', path) for path in ([policy] if isinstance(policy, str) else policy)]
         self.config_path = lab.path('bin', 'ballastd.conf')
         self.process = None
         self.lines = []
@@ -143,7 +143,9 @@ class Daemon:
     def start(self, ready=True):
         self.write_config()
         argv = [self.binary, '--session', '--connect', 'qemu:///session', '--config', self.config_path,
-                '--policy', self.policy_path, '--mode', self.mode, '--log-level', self.log_level]
+                '--mode', self.mode, '--log-level', self.log_level]
+        for path in self.policy_paths:
+            argv += ['--policy', path]
         if self.host:
             argv += ['--proc', self.host.folder]
         self.process = self.lab.spawn(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

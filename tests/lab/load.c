@@ -3,10 +3,11 @@
  *
  *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and goes on rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
- *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
+ *   load equal MIB                takes MIB of pages that differ from each other, and are the same in each
+ * guest load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
  *
- * hold and "cache … again" return when everything was touched once, print the pid of what goes on in the
- * background, and count the pages touched since in /run/load/PID. */
+ * hold, equal and "cache … again" return when everything was touched once, print the pid of what goes on in
+ * the background, and count the pages touched since in /run/load/PID. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,8 +98,9 @@ static void pause_msec(long msec)
     nanosleep(&(struct timespec){.tv_sec = msec / 1000, .tv_nsec = msec % 1000 * 1000000}, NULL);
 }
 
-/* The content differs from page to page, so that nothing merges them. */
-static unsigned char *take(unsigned long mib)
+/* The content differs from page to page, so that nothing merges them; and with another seed, from one who
+ * takes to the next. */
+static unsigned char *take(unsigned long mib, uint64_t seed)
 {
     unsigned char *p =
         mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -106,7 +108,7 @@ static unsigned char *take(unsigned long mib)
     if (p == MAP_FAILED)
         exit(fail("mmap"));
     for (unsigned long i = 0; i < mib * MIB / PAGE; i++)
-        *(volatile uint64_t *) (p + i * PAGE) = i * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) getpid();
+        *(volatile uint64_t *) (p + i * PAGE) = i * UINT64_C(0x9E3779B97F4A7C15) + seed;
     return p;
 }
 
@@ -115,7 +117,7 @@ static int hold(unsigned long mib, unsigned long pace)
     const unsigned long pages = mib * MIB / PAGE, per_tick = pace * MIB / PAGE / 10 + 1;
     uint64_t done = 0;
     int ready = background();
-    unsigned char *p = take(mib);
+    unsigned char *p = take(mib, (uint64_t) getpid());
     int counter = counter_open();
 
     if (write(ready, "r", 1) != 1)
@@ -127,6 +129,19 @@ static int hold(unsigned long mib, unsigned long pace)
         count(counter, done);
         pause_msec(100);
     }
+}
+
+static int equal(unsigned long mib)
+{
+    int ready = background();
+
+    (void) take(mib, 1);
+    count(counter_open(), mib * MIB / PAGE);
+    if (write(ready, "r", 1) != 1)
+        return 1;
+    close(ready);
+    for (;;)
+        pause();
 }
 
 static int touch_and_free(unsigned long mib)
@@ -202,8 +217,10 @@ int main(int argc, char *argv[])
         return hold(number(argv[2]), argc > 3 ? number(argv[3]) : PACE_MIBS);
     if (argc >= 3 && strcmp(argv[1], "cache") == 0)
         return cache(number(argv[2]), argc > 3 && strcmp(argv[3], "again") == 0);
+    if (argc >= 3 && strcmp(argv[1], "equal") == 0)
+        return equal(number(argv[2]));
     if (argc >= 3 && strcmp(argv[1], "free") == 0)
         return touch_and_free(number(argv[2]));
-    fprintf(stderr, "usage: load hold|cache|free MIB …\n");
+    fprintf(stderr, "usage: load hold|cache|equal|free MIB …\n");
     return 2;
 }

@@ -279,16 +279,16 @@ class Balloons(LabTest):
             daemon.config = good
             daemon.write_config()
 
-        with open(daemon.policy_path) as f:
+        with open(daemon.policy_paths[0]) as f:
             policy = f.read()
-        with open(daemon.policy_path, 'w') as f:
+        with open(daemon.policy_paths[0], 'w') as f:
             f.write(policy + '\nlet x = no_such_thing + 1\n')
         since = daemon.mark()
         self.assertIn('refused', daemon.reload().text)
         self.assertTrue(daemon.find_lines(r'balloon\.policy:\d+:\d+', since), daemon.tail())
 
         # The old ones run on: and a good file is taken again.
-        with open(daemon.policy_path, 'w') as f:
+        with open(daemon.policy_paths[0], 'w') as f:
             f.write(policy)
         daemon.write_config(Host_Reserve=None)
         daemon.reload()

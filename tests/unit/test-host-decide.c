@@ -110,14 +110,14 @@ START_TEST(test_without_ksm)
 }
 END_TEST
 
-/* However the two are chosen, ksmd sleeps for 1 µs for each page that it looks at. */
+/* However the two are chosen, ksmd sleeps for 2 µs for each page that it looks at. */
 START_TEST(test_both_together)
 {
     static const struct {
         double pages, sleep_msec, want_pages, want_msec;
     } cases[] = {
-        {10000, 1, 10000, 10}, {1e9, 0, 10000, 10}, {2500, 1, 2500, 3}, {2500, 50, 2500, 50},
-        {100, 1, 100, 1},      {NAN, 1, 100, 1},    {1, 1e9, 1, 10000}, {9999, 9.6, 9999, 10},
+        {10000, 1, 10000, 20}, {1e9, 0, 10000, 20}, {2500, 1, 2500, 5}, {2500, 50, 2500, 50},
+        {100, 1, 100, 1},      {NAN, 1, 100, 1},    {1, 1e9, 1, 10000}, {9999, 9.6, 9999, 20},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -145,7 +145,7 @@ START_TEST(test_sleep_alone)
     host_set(&h, HOST_FIELD_KSM_PAGES_TO_SCAN, 1e9);
     assign(&o, HOST_FIELD_KSM_SLEEP, MSEC, 2, NULL);
     ck_assert_uint_eq(host_decide(&h, &o, files, GUEST_MODE_AUTO, d), 1);
-    ck_assert_double_eq(d[0].value, 10 * MSEC);
+    ck_assert_double_eq(d[0].value, 20 * MSEC);
 }
 END_TEST
 

@@ -95,7 +95,7 @@ static void cycle(World *w, double seconds)
         if (d->control == HOST_FIELD_KSM_PAGES_TO_SCAN)
             ck_assert(d->wanted >= 100 && d->wanted <= 1250);
         if (d->control == HOST_FIELD_KSM_SLEEP)
-            ck_assert(d->wanted >= 2 * MSEC && d->wanted <= 400 * MSEC);
+            ck_assert(d->wanted >= 3 * MSEC && d->wanted <= 400 * MSEC);
         carry_out(w, d);
     }
     policy_keep_state(&w->keep, true, w->policy, p.state);
@@ -145,10 +145,10 @@ START_TEST(test_start)
         {"without swap it starts earlier", 64, 0.39, 1.5, false, true, 100, 3},
         {"but not as early as this", 64, 0.41, 1.5, false, false, 100, 20},
         {"a fifth of a large host is more than anyone means", 1024, 0.10, 1.5, true, false, 100, 20},
-        {"32 GiB of it is the mark", 1024, 0.02, 1.5, true, true, 652, 2},
+        {"32 GiB of it is the mark", 1024, 0.02, 1.5, true, true, 652, 3},
         {"16 GiB", 16, 0.05, 1.5, true, true, 1250, 10},
         {"a small host", 1, 0.05, 1.5, true, true, 1250, 100},
-        {"the largest", 8192, 0.0001, 1.5, true, true, 1250, 2},
+        {"the largest", 8192, 0.0001, 1.5, true, true, 1250, 3},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -329,7 +329,7 @@ START_TEST(test_sleep_by_size)
         run_for(&w, 2);
         ck_assert(runs(&w));
         ck_assert_double_le(sleep_msec(&w), last);
-        ck_assert_double_ge(sleep_msec(&w), 2);
+        ck_assert_double_ge(sleep_msec(&w), 3);
         last = sleep_msec(&w);
         world_done(&w);
     }
@@ -369,7 +369,7 @@ START_TEST(test_random_hosts)
             w.guests[0].moving = random_ratio(&seed) < 0.2;
             cycle(&w, random_ratio(&seed) < 0.05 ? 3600 : 2 * random_ratio(&seed));
             if (runs(&w)) {
-                ck_assert_double_ge(sleep_msec(&w), 2);
+                ck_assert_double_ge(sleep_msec(&w), 3);
                 ck_assert_double_ge(pages(&w), 100);
             }
         }

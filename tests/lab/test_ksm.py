@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The kernel's own KSM on real guests that hold equal pages, set by the shipped policies, and put back."""
+
+import os
+import re
+import time
+
+import case
+from case import LabTest, figure
+from daemon import POLICY
+from guest import MIB
+from lab import wait
+
+KSM = '/sys/kernel/mm/ksm'
+CONTROLS = {'run': 0, 'pages_to_scan': 100, 'sleep_millisecs': 20}  # as they are for the tests
+KSM_POLICY = os.path.join(os.path.dirname(POLICY), 'ksm.policy')
+EQUAL_MIB = 160
+PAGE = os.sysconf('SC_PAGESIZE')
+
+
+def read(name):
+    with open(os.path.join(KSM, name)) as f:
+        return f.read().strip()
+
+
+def write(name, value):
+    with open(os.path.join(KSM, name), 'w') as f:
+        f.write(f'{value}\n')
+
+
+def values():
+    return {name: int(read(name)) for name in CONTROLS}
+
+
+class Machine:
+    """KSM as the machine has it: kept, opened to the lab's user, and put back in any case."""
+
+    def __init__(self, lab):
+        names = [n for n in (*CONTROLS, 'merge_across_nodes', 'advisor_mode') if os.path.exists(f'{KSM}/{n}')]
+        self.stats = {n: os.stat(f'{KSM}/{n}') for n in names}
+        self.values = {n: read(n) for n in names}
+        self.merged = int(read('pages_shared')) > 0
+        self.gid = lab.user.pw_gid
+        self.closed = False
+        lab.at_end(self.close)
+        self.prepare()
+
+    def allow(self, name, may=True):
+        os.chown(f'{KSM}/{name}', 0, self.gid if may else 0)
+        os.chmod(f'{KSM}/{name}', 0o664 if may else 0o644)
+
+    def prepare(self):
+        if 'advisor_mode' in self.values:
+            write('advisor_mode', 'none')
+        for name, value in CONTROLS.items():
+            write(name, value)
+            self.allow(name)
+
+    def close(self):
+        if self.closed:
+            return
+        self.closed = True
+        # What the tests merged is taken apart; merge_across_nodes could be changed then, if a test had done so.
+        if not self.merged:
+            write('run', 2)
+        for name, value in self.values.items():
+            if name == 'advisor_mode':
+                value = re.search(r'\[(\S+)\]', value).group(1)
+            if name != 'merge_across_nodes' or read(name) != value:
+                write(name, value)
+        for name, st in self.stats.items():
+            os.chown(f'{KSM}/{name}', st.st_uid, st.st_gid)
+            os.chmod(f'{KSM}/{name}', st.st_mode & 0o7777)
+
+
+def why_not(lab):
+    if not os.path.exists(f'{KSM}/run'):
+        return 'this kernel has no KSM'
+    if os.geteuid() != 0 or not lab.user:
+        return 'only root can lend KSM\'s controls to the daemon'
+    if read('run') != '0':
+        return 'KSM is in use on this machine'
+    try:
+        write('run', read('run'))
+    except OSError as e:
+        return f'{KSM}/run can\'t be written: {e.strerror}'
+    return None
+
+
+def ksmd():
+    """The pid of the kernel's thread."""
+    for entry in os.listdir('/proc'):
+        if entry.isdigit():
+            try:
+                with open(f'/proc/{entry}/stat') as f:
+                    if '(ksmd)' in f.read():
+                        return int(entry)
+            except OSError:  # ended
+                pass
+    raise AssertionError('there is no ksmd')
+
+
+def cpu_seconds(pid):
+    with open(f'/proc/{pid}/stat') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def proportional(guest):
+    """Bytes of the guest's QEMU, where what it shares with others counts in parts."""
+    with open(f'/proc/{guest.pid()}/smaps_rollup') as f:
+        return int(re.search(r'^Pss: +(\d+) kB', f.read(), re.MULTILINE).group(1)) << 10
+
+
+class Ksm(LabTest):
+    HOST_MIB = 1536  # of which more than half is promised to guests
+    GUESTS = {name: {'memory': 288, 'load': f'equal:{EQUAL_MIB}'} for name in ('one', 'two', 'three')}
+
+    @classmethod
+    def setUpClass(cls):
+        why = why_not(case.LAB)
+        if why:
+            case.skip(cls, why)
+        super().setUpClass()
+        cls.machine = Machine(cls.lab)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.machine.close()
+        super().tearDownClass()
+
+    def setUp(self):
+        self.machine.prepare()
+        super().setUp()
+
+    def both(self, **kwargs):
+        """A daemon on a host that is as short as can be."""
+        self.host.severe()
+        kwargs.setdefault('policy', [POLICY, KSM_POLICY])
+        # The balloons are left alone where it isn't about them.
+        kwargs.setdefault('config', {'Guest *.Mode': 'off'})
+        return self.daemon(**kwargs)
+
+    def remembered(self):
+        return os.path.exists(self.lab.path('run', 'ballast', 'ksm'))
+
+    def policy(self, name, text):
+        path = self.lab.path(name)
+        with open(path, 'w') as f:
+            f.write(text)
+        return path
+
+    def set_up_by_policy(self, daemon):
+        daemon.wait_line(r'^KSM: run false → true: ')
+        # On 1.5 GiB: ksmd sleeps as long as on any small host.
+        wait('KSM is as the policy wants it',
+             lambda: values() == {'run': 1, 'pages_to_scan': 1250, 'sleep_millisecs': 100}, 20, dump=daemon.describe)
+        self.assertTrue(self.remembered())
+
+    def test_1_equal_pages_are_merged_and_a_killed_daemon_is_cleared_up_after(self):
+        thread = ksmd()
+        before = sum(proportional(g) for g in self.guests.values())
+        resident = sum(g.resident() for g in self.guests.values())
+        cpu, began = cpu_seconds(thread), time.monotonic()
+        daemon = self.both()
+        self.set_up_by_policy(daemon)
+        # All but one of the copies.
+        expected = (len(self.guests) - 1) * EQUAL_MIB * MIB
+
+        def merged():
+            saved = before - sum(proportional(g) for g in self.guests.values())
+            return min(saved, int(read('pages_sharing')) * PAGE) > 0.9 * expected
+        wait('equal pages are merged', merged, 75, step=1,
+             dump=lambda: f'{values()}, sharing {read("pages_sharing")}\n{daemon.describe()}')
+        took, cpu = time.monotonic() - began, cpu_seconds(thread) - cpu
+        after = sum(proportional(g) for g in self.guests.values())
+        sharing, shared = int(read('pages_sharing')) * PAGE, int(read('pages_shared')) * PAGE
+        figure(f'KSM, {len(self.guests)} guests with {EQUAL_MIB} MiB of equal pages: PSS of their QEMUs '
+               f'{before >> 20} → {after >> 20} MiB ({(before - after) >> 20} MiB saved; RSS was {resident >> 20} MiB) '
+               f'in {took:.0f} s; the kernel says {sharing >> 20} MiB saved, {shared >> 20} MiB kept once')
+        figure(f'ksmd took {cpu:.2f} s of CPU meanwhile: {100 * cpu / took:.1f}% of a core')
+        self.assertLess(cpu / took, 0.7)
+        host = daemon.status()['host']
+        self.assertTrue(host['ksm_run'])
+        self.assertGreater(host['ksm_sharing_bytes'], 0.8 * expected)
+        self.assertRegex(daemon.ctl('status').stdout,
+                         r'KSM: on, 1250 pages every 100ms; saves \S+ MiB; set by the policy')
+
+        # merge_across_nodes can't be changed now; what may be done about it is told.
+        if os.path.exists(f'{KSM}/merge_across_nodes'):
+            self.machine.allow('merge_across_nodes')
+            other = 'false' if read('merge_across_nodes') == '1' else 'true'
+            daemon.kill()
+            daemon = self.both(policy=[self.policy('nodes.policy', f'host.ksm_merge_across_nodes = {other}\n')])
+            daemon.wait_line(r'KSM: merge_across_nodes isn\'t set: Device or resource busy; .*echo 2')
+            # What the killed one had changed, and this policy says nothing about, is put back.
+            daemon.wait_line(r'KSM: run 1 → 0: put back')
+            self.assertEqual(values(), CONTROLS)
+            daemon.stop()
+            self.machine.allow('merge_across_nodes', False)
+            daemon = self.both()
+            self.set_up_by_policy(daemon)
+
+        daemon.kill()
+        self.assertEqual(values()['run'], 1)
+        self.assertTrue(self.remembered())
+        self.host.calm()
+        daemon = self.both(start=False, policy=POLICY)
+        daemon.start()
+        daemon.wait_line(r'KSM: run 1 → 0: put back')
+        daemon.stop()
+        self.assertEqual(values(), CONTROLS)
+        self.assertFalse(self.remembered())
+
+    def test_a_clean_stop_puts_back(self):
+        daemon = self.both()
+        self.set_up_by_policy(daemon)
+        daemon.stop()
+        self.assertEqual(values(), CONTROLS)
+        self.assertFalse(self.remembered())
+
+    def test_killed_started_and_stopped(self):
+        daemon = self.both()
+        self.set_up_by_policy(daemon)
+        daemon.kill()
+        daemon = self.both()
+        self.assertEqual(values()['run'], 1)
+        daemon.stop()
+        self.assertEqual(values(), CONTROLS)
+        self.assertFalse(self.remembered())
+
+    def test_mode_observe_puts_back(self):
+        daemon = self.both()
+        self.set_up_by_policy(daemon)
+        daemon.ctl('mode', 'observe')
+        wait('all is put back', lambda: values() == CONTROLS, 10, dump=daemon.describe)
+        daemon.wait_line(r'KSM: would set run false → true: .* \(observe\)')
+        daemon.ctl('mode', 'auto')
+        self.set_up_by_policy(daemon)
+
+    def test_eased_while_balloons_move(self):
+        daemon = self.both(config={})
+        daemon.wait_line(r'^KSM: sleep 100ms → 400ms: eased while balloons move')
+        self.assertEqual(values()['sleep_millisecs'], 400)
+
+    def test_what_the_kernel_refuses_is_told_once(self):
+        self.machine.allow('pages_to_scan', False)
+        daemon = self.both()
+        daemon.wait_line(r'KSM: pages_to_scan isn\'t set: Permission denied; .*systemd-tmpfiles')
+        wait('the others are set', lambda: values() == {'run': 1, 'pages_to_scan': 100, 'sleep_millisecs': 100}, 10)
+        self.assertRegex(daemon.ctl('status').stdout, r'refused by the kernel \(see the log\): ksm_pages_to_scan')
+        self.wait_cycles(daemon)
+        self.assertEqual(len(daemon.find_lines('pages_to_scan isn\'t set')), 1, daemon.tail())
+
+        # The kernel's own advisor has it: as soon as the file may be written, this is what is told.
+        if os.path.exists(f'{KSM}/advisor_mode'):
+            write('advisor_mode', 'scan-time')
+            self.machine.allow('pages_to_scan')
+            daemon.wait_line(r'KSM: pages_to_scan isn\'t set: Invalid argument; .*advisor_mode')
+            self.wait_cycles(daemon)
+            self.assertEqual(len(daemon.find_lines('pages_to_scan isn\'t set')), 2, daemon.tail())
+            write('advisor_mode', 'none')
+        self.machine.allow('pages_to_scan')
+        daemon.wait_line(r'^KSM: pages_to_scan \d+ → 1250: ')
+
+    def wait_cycles(self, daemon, n=4):
+        start = daemon.status()['cycle']['count']
+        wait('cycles go on', lambda: daemon.status()['cycle']['count'] >= start + n, 20, dump=daemon.describe)
+
+
+if __name__ == '__main__':
+    raise SystemExit(case.main())
