@@ -306,7 +306,9 @@ static bool agent_is_silent(const Guest *g, usec_t now_usec)
 /* The newest sample in use has come. */
 static void on_sample(Guest *g, usec_t now_usec)
 {
-    if (!guest_is_moving(g, now_usec))
+    /* A report that is late tells of the size before the last move. */
+    if (!guest_is_moving(g, now_usec) &&
+        usec_since(g->balloon.settled_usec, now_usec) >= GUEST_LATE_REPORT_USEC)
         g->balloon_in_total = sample_balloon_in_total(guest_sample(g, now_usec), guest_current(g),
                                                       g->info.maximum_bytes, g->info.autodeflate);
     guest_judge(g, now_usec);

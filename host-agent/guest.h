@@ -33,6 +33,8 @@ typedef struct Manager Manager;
 #define GUEST_CACHE_PAUSE_USEC  (2500 * USEC_PER_MSEC)
 /* Stats that came less than this after a move ended may have been collected before. */
 #define GUEST_SETTLE_USEC       (50 * USEC_PER_MSEC)
+/* Those of a slow guest even then; what is remembered of them waits for so long. */
+#define GUEST_LATE_REPORT_USEC  (2 * USEC_PER_SEC)
 
 /* For this long after a shrink it is looked whether it hurts: page cache that was taken is missed when it is
  * read again. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* How a host and its guests fare in 10,000 simulated seconds: left alone, under MOM's default policy, under
- * Ballast's. The same guests ask for the same memory in each. */
+ * each of Ballast's. The same guests ask for the same memory in each. */
 
 #include <string.h>
 
@@ -16,14 +16,15 @@ int main(void)
     sim_print_head();
     for (unsigned seed = 0; seed < SIM_SEEDS; seed++)
         for (int p = 0; p < SIM_POLICY_MAX; p++) {
+            SimTrace trace = sim_trace(seed);
             SimFigures f;
-            int r = sim_run(seed, (SimPolicy) p, source ? source : ".", &f);
+            int r = sim_run(&trace, (SimPolicy) p, source ? source : ".", &f);
 
             if (r < 0) {
                 fprintf(stderr, "The policies in %s: %s\n", source ? source : ".", strerror(-r));
                 return EXIT_FAILURE;
             }
-            sim_print(seed, (SimPolicy) p, &f);
+            sim_print(&trace, (SimPolicy) p, &f);
             if (f.checks.failures > 0) {
                 fprintf(stderr, "%s (and %u more)\n", f.checks.text, f.checks.failures - 1);
                 failed = true;

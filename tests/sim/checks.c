@@ -92,7 +92,8 @@ static void end_phase(Checks *c, const SimWorld *w)
     probed /= unit;
     c->most_moved = fmax(c->most_moved, moved);
     c->most_probed = fmax(c->most_probed, probed);
-    if (moved > CHECKS_MOVED_RATIO || probed > CHECKS_PROBED_RATIO)
+    if ((moved > CHECKS_MOVED_RATIO && !c->paced) ||
+        probed > (c->paced ? CHECKS_PROBED_PACED_RATIO : CHECKS_PROBED_RATIO))
         fail(c, w, "at rest %.2f %% of the host's memory are moved in a minute, %.2f %% to and fro",
              100 * moved, 100 * probed);
 }
@@ -247,7 +248,7 @@ static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, 
     if (available + noise < sim_pressed(w) && spare_of(config, g, d) > noise + 48.0 * (double) MIB)
         fail(c, w, "the host lacks memory, and %s has %.0f MiB of it to spare", name_of(k, name),
              spare_of(config, g, d) / (double) MIB);
-    if (available > sim_relaxed(w) + noise && k->target < k->full - noise)
+    if (!c->keeps_plenty && available > sim_relaxed(w) + noise && k->target < k->full - noise)
         fail(c, w, "the host has memory to spare, and %s has %.0f MiB of %.0f", name_of(k, name),
              k->target / (double) MIB, k->full / (double) MIB);
 }
@@ -291,6 +292,11 @@ void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double
     if (w->now_usec % SIM_PHASE_USEC >= SIM_PHASE_USEC - CHECKS_REST_USEC) {
         k->rest_turns += k->direction == -direction;
         *(direction > 0 ? &k->rest_up : &k->rest_down) += fabs(to - from);
+    }
+    if (c->settled_usec > 0 && w->now_usec >= c->settled_usec && !sim_is_liar(&w->guests[guest])) {
+        k->settled_turns += k->direction == -direction;
+        c->most_settled_turns = MAX(c->most_settled_turns, k->settled_turns);
+        c->settled_moved += fabs(to - from);
     }
     k->direction = direction;
 }

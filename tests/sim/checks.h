@@ -14,10 +14,11 @@
 /* At rest: the last part of a phase. Nobody's demand has changed for 640 s then. It goes on to be looked
  * whether page cache is missed, ever more rarely, and what guests were once found to need fades and is taken
  * bit by bit. So, in that time: how often one guest's target may turn round; and of the host's total, in a
- * minute: what may be moved to and fro, and what at all. */
+ * minute: what may be moved to and fro, and what at all (where a policy doesn't take its time). */
 #define CHECKS_REST_USEC           (300 * USEC_PER_SEC)
 #define CHECKS_REST_TURNS          4U
 #define CHECKS_PROBED_RATIO        0.002
+#define CHECKS_PROBED_PACED_RATIO  0.01
 #define CHECKS_MOVED_RATIO         0.005
 /* How long a guest in distress may wait for a growth target while there is room, or another has memory to
  * spare and isn't giving yet … */
@@ -35,6 +36,7 @@ typedef struct CheckedGuest {
     unsigned turns;            /* in this phase … */
     unsigned rest_turns;       /* … and at rest, */
     double rest_up, rest_down; /* where so much was moved */
+    unsigned settled_turns;    /* since nobody asks for anything else */
     usec_t starved_usec;       /* since when, in truth; 0: isn't */
     usec_t claimed_usec;       /* when it was last given something on the account of others */
     unsigned claims;
@@ -46,13 +48,17 @@ typedef struct Checks {
     char text[CHECKS_TEXT_MAX]; /* of the first failure */
     unsigned failures;
     bool foreign_policy; /* not Ballast's own: it isn't judged whether it comes to rest */
+    bool keeps_plenty;   /* the policy gives memory that is plenty only to those who ask for it */
+    bool paced;          /* it takes its time, so that it may still be at it at the end of a phase */
+    usec_t settled_usec; /* from when on demand doesn't change; 0: it does to the end */
     uint64_t phase;
     CheckedGuest guests[SIM_GUESTS_MAX];
     double demanded[CHECKS_BLAME_SEC]; /* the world's, in each of the last seconds */
     bool critical;
 
     /* The most that was seen of what has a bound, and how often it was there to be seen. */
-    unsigned most_turns, most_rest_turns, most_claims;
+    unsigned most_turns, most_rest_turns, most_claims, most_settled_turns;
+    double settled_moved; /* bytes */
     double most_probed, most_moved;
     usec_t longest_idle_usec, longest_wait_usec;
     unsigned served, donations, gifts;

@@ -2,19 +2,18 @@
 #include "tests/sim/world.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "host-agent/decide/guard.h"
 
 /* Bytes per second. */
 #define DEMAND_SPEED    (200.0 * MIB) /* at which guests allocate, and free */
-#define READ_SPEED      (150.0 * MIB) /* of what they read from disk */
 #define SWAP_IN_SPEED   (100.0 * MIB) /* in the guest */
 #define HOST_SWAP_SPEED (30.0 * MIB)  /* what the host swapped out comes back page by page */
 
 #define TICK_SEC       ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
 #define FRAGMENTS      0.15 /* of freed memory: in pieces too small for free page reporting */
-#define SEEN_SEC       0.3
 #define CRY_EVERY_USEC (240 * USEC_PER_SEC)
 #define CRY_USEC       (30 * USEC_PER_SEC)
 #define STUCK_SLOT     (200 * USEC_PER_SEC) /* in which a balloon is stuck or not */
@@ -117,6 +116,8 @@ static void boot(SimWorld *w, SimGuest *g)
     g->boot_usec = w->now_usec;
     g->current = g->target = g->full;
     g->hollow = g->full - g->kernel;
+    for (size_t i = 0; i < SIM_SEEN_TICKS; i++)
+        g->lately[i] = g->full;
     g->asked = g->used = g->swapped = g->hot_cached = g->cold_cached = g->backed = g->hot_most = g->given = 0;
     g->swap_in = g->swap_out = g->refaults = g->stall_usec = g->alloc_stalls = g->ooms = 0;
     g->stall = g->stall_avg10 = 0;
@@ -128,6 +129,7 @@ static void follow_trace(SimWorld *w, SimGuest *g)
     int phase = w->now_usec < g->stir_usec ? 0 : (int) ((w->now_usec - g->stir_usec) / SIM_PHASE_USEC);
     Demand d;
 
+    phase = MIN(phase, w->phases - 1);
     if (phase == g->phase)
         return;
     g->phase = phase;
@@ -289,7 +291,7 @@ static void read_hot(SimGuest *g)
 
     if (missing <= 0)
         return;
-    n = fmin(missing, READ_SPEED * TICK_SEC * missing / g->hot);
+    n = fmin(missing, SIM_READ_SPEED * TICK_SEC * missing / g->hot);
     g->refaults += n * fmax(0, fmin(1, (g->hot_most - g->hot_cached) / missing));
     left = take(&g->cold_cached, take_free(g, n));
     g->hot_cached += n - left;
@@ -299,7 +301,7 @@ static void read_hot(SimGuest *g)
 /* Cache of what is read once: fills what is free. Files that are deleted free it. */
 static void read_cold(SimGuest *g)
 {
-    double n = fmin(fabs(g->cold - g->cold_cached), READ_SPEED / 3 * TICK_SEC);
+    double n = fmin(fabs(g->cold - g->cold_cached), SIM_READ_SPEED / 3 * TICK_SEC);
 
     if (g->cold_cached > g->cold) {
         g->cold_cached -= n;
@@ -308,10 +310,20 @@ static void read_cold(SimGuest *g)
         g->cold_cached += n - take_free(g, n);
 }
 
+/* The share of what it reads of its hot cache that was there once and isn't any more. */
+static double missed(const SimGuest *g)
+{
+    return g->hot > 0 ? fmax(0, g->hot_most - g->hot_cached) / g->hot : 0;
+}
+
+double sim_throughput(const SimGuest *g)
+{
+    return 1 / (1 + missed(g) * (SIM_HIT_SPEED / SIM_READ_SPEED - 1));
+}
+
 static void suffer(SimGuest *g)
 {
-    double lacks = g->asked - g->used,
-           misses = g->hot > 0 ? fmax(0, g->hot_most - g->hot_cached) / g->hot : 0;
+    double lacks = g->asked - g->used, misses = missed(g);
 
     g->stall = 0.5 * misses;
     if (lacks > 4.0 * MIB)
@@ -342,6 +354,8 @@ static void tick_guest(SimWorld *w, SimGuest *g, double swap)
         return;
     if (w->now_usec > g->given_usec + SIM_GIFT_USEC)
         g->given = 0;
+    memmove(g->lately + 1, g->lately, sizeof(g->lately) - sizeof(g->lately[0]));
+    g->lately[0] = g->current;
     move_balloon(w, g);
     before = resident(g);
     use(g, swap);
@@ -408,7 +422,7 @@ void sim_init(SimWorld *w, uint64_t seed, double load, int phases)
 {
     double most = 0;
 
-    *w = (SimWorld){.seed = seed};
+    *w = (SimWorld){.seed = seed, .phases = phases};
     w->n = (size_t) sim_random(seed, DRAW_COUNT, 0, ELEMENTSOF(kinds), SIM_GUESTS_MAX + 1);
     for (size_t i = 0; i < w->n; i++)
         make_guest(w, i);
@@ -427,9 +441,7 @@ int sim_set_memory(SimWorld *w, size_t guest, double bytes)
     /* A shrink that is called off gives nothing: the host hasn't got that yet, or not for longer than a
      * manager needs to see it. */
     if (bytes > g->target) {
-        double had = g->current > g->target ? g->current + g->speed * SEEN_SEC : g->target;
-
-        g->given += fmax(0, bytes - had);
+        g->given += fmax(0, bytes - fmax(g->target, g->lately[SIM_SEEN_TICKS - 1]));
         g->given_usec = w->now_usec;
     } else
         g->given = fmax(0, g->given - (g->target - bytes));

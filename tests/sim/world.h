@@ -11,12 +11,15 @@
 #include "proto/codec.h"
 
 #define SIM_TICK_USEC  (100 * USEC_PER_MSEC)
+#define SIM_SEEN_TICKS 3 /* a manager that looks five times a second has seen a size by then */
 #define SIM_PHASE_USEC (1000 * USEC_PER_SEC) /* demand changes once in a phase … */
 #define SIM_STIR_USEC \
     (60 * USEC_PER_SEC) /* … of each guest at a time of its own, within this from its begin */
 #define SIM_GIFT_USEC  (30 * USEC_PER_SEC) /* what was given and isn't used by then is the guest's own */
 #define SIM_GUESTS_MAX 24U
-#define SIM_NOISE      0.03 /* of what a guest tells: wrong by up to this share, anew each time */
+#define SIM_NOISE      0.03           /* of what a guest tells: wrong by up to this share, anew each time */
+#define SIM_READ_SPEED (150.0 * MIB)  /* bytes per second of what guests read from disk … */
+#define SIM_HIT_SPEED  (1024.0 * MIB) /* … and of what they find in their page cache */
 
 typedef enum SimSource { SIM_SOURCE_AGENT, SIM_SOURCE_LIBVIRT, SIM_SOURCE_NONE } SimSource;
 
@@ -60,6 +63,7 @@ typedef struct SimGuest {
     double used, swapped, hot_cached, cold_cached, backed, hollow, current;
     double hot_most; /* of hot, what was cached once: only that can be missed */
     double target;
+    double lately[SIM_SEEN_TICKS]; /* its size before each of the last ticks, the newest first */
     usec_t sets_out_usec;
     double given; /* to grow by, lately (SIM_GIFT_USEC), and not touched yet */
     usec_t given_usec;
@@ -74,6 +78,7 @@ typedef struct SimWorld {
     SimGuest guests[SIM_GUESTS_MAX];
     size_t n;
     double total, overhead;
+    int phases; /* demand changes so often, and then no more */
     usec_t now_usec;
     double swapped;     /* by the host, now */
     double swapped_out; /* by the host, cumulative */
@@ -81,7 +86,7 @@ typedef struct SimWorld {
 } SimWorld;
 
 /* seed decides everything but the load: what guests ask for at most in any of these phases, as a share of the
- * host. */
+ * host. What they ask for in the last phase they go on asking for. */
 void sim_init(SimWorld *w, uint64_t seed, double load, int phases);
 void sim_tick(SimWorld *w);
 /* As virDomainSetMemory(): 0, or -EIO where it is refused now. */
@@ -101,6 +106,9 @@ double sim_critical(const SimWorld *w);
 double sim_rss(const SimWorld *w, const SimGuest *g);
 /* What it tells of itself now. */
 void sim_report(const SimWorld *w, const SimGuest *g, Report *ret);
+/* How fast it gets on with reading its hot cache, beside how fast it would if all that was ever cached of
+ * that still were: a page that it misses is read from disk. 1 for one without hot cache. */
+double sim_throughput(const SimGuest *g);
 /* It lacks memory that it uses. */
 bool sim_is_starved(const SimGuest *g);
 /* It says that it is in distress now, and isn't. */

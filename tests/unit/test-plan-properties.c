@@ -12,6 +12,7 @@
 
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-random.h"
+#include "tests/unit/shipped.h"
 
 #define ROUNDS 20000U
 
@@ -297,19 +298,6 @@ static Policy *load(const char *text)
     return p;
 }
 
-static Policy *load_shipped(void)
-{
-    char path[4096];
-    PolicyDiagnostics d = {};
-    Policy *p = NULL;
-
-    snprintf(path, sizeof path, "%s/policy/balloon.policy", getenv("BALLAST_SOURCE") ?: ".");
-    if (policy_load_files((const char *[]){path}, 1, &d, &p, NULL) < 0)
-        ck_abort_msg("%s: %s", path, d.text ?: "can't be read");
-    policy_diagnostics_done(&d);
-    return p;
-}
-
 /* Policies as somebody could write them. */
 static const char *const hostile[] = {
     "for g in guests { g.target = 1kB }",
@@ -351,9 +339,9 @@ END_TEST
 
 START_TEST(test_shipped_policy)
 {
-    _cleanup_(policy_freep) Policy *p = load_shipped();
+    _cleanup_(policy_freep) Policy *p = load_shipped((size_t) _i);
 
-    check_policy(p, "the shipped policy");
+    check_policy(p, shipped[_i].file);
 }
 END_TEST
 
@@ -523,7 +511,7 @@ static void check_most_free_gives_first(const Policy *policy, uint64_t available
 
 START_TEST(test_most_free_gives_first)
 {
-    _cleanup_(policy_freep) Policy *policy = load_shipped();
+    _cleanup_(policy_freep) Policy *policy = load_policy("policy", "balloon.policy");
 
     check_most_free_gives_first(policy, 20 * GIB, false);
 }
@@ -546,7 +534,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_any_assignment);
     tcase_add_loop_test(t, test_hostile_policy, 0, (int) ELEMENTSOF(hostile));
-    tcase_add_test(t, test_shipped_policy);
+    tcase_add_loop_test(t, test_shipped_policy, 0, (int) ELEMENTSOF(shipped));
     tcase_add_test(t, test_no_policy);
     tcase_add_test(t, test_gifts);
     tcase_add_test(t, test_most_free_gives_first);
