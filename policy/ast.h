@@ -88,11 +88,14 @@ struct Function {
     Expr *body;
     Instance *instances;
     unsigned n_instances;
-    unsigned depth;   /* of calls below it, itself included */
-    uint32_t entry;   /* its first instruction */
-    uint32_t n_stack; /* values that it puts on the stack at once */
-    uint64_t cost;    /* operations of a call, at most */
-    bool aggregates;  /* it goes over all guests itself, so it isn't called in a loop */
+    bool guests[FUNCTION_PARAMETERS_MAX]; /* which of the parameters are guests: there is but one at a time,
+                                             so nothing is handed over */
+    unsigned n_values;                    /* the others */
+    unsigned depth;                       /* of calls below it, itself included */
+    uint32_t entry;                       /* its first instruction */
+    uint32_t n_stack;                     /* values that it puts on the stack at once */
+    uint64_t cost;                        /* operations of a call, at most */
+    bool aggregates;                      /* it goes over all guests itself, so it isn't called in a loop */
 };
 
 typedef enum Builtin {

@@ -38,10 +38,10 @@ static void compile_name(Compiler *c, const Expr *e)
 {
     const Symbol *y = e->symbol;
 
-    if (y->type == SYMBOL_PARAMETER)
+    if (e->kind == KIND_GUEST) /* handed to a function that does nothing with it */
+        compile_constant(c, 0, e->at);
+    else if (y->type == SYMBOL_PARAMETER)
         emit(c, OP_PARAMETER, 0, y->slot, e->at);
-    else if (y->type == SYMBOL_GUEST)
-        compile_constant(c, 0, e->at); /* there is but one guest at a time: nothing needs to be handed over */
     else
         emit(c, OP_SLOT, 0, y->slot, e->at);
 }
@@ -122,9 +122,26 @@ static void compile_builtin(Compiler *c, const Expr *e)
         emit(c, builtins[e->builtin], 0, 0, e->at);
 }
 
+bool takes_guest(const Expr *e, const Symbol *parameter)
+{
+    const Function *f;
+    unsigned n = 0;
+
+    if (!e)
+        return false;
+    if (e->type == EXPR_FIELD)
+        return e->symbol == parameter;
+    f = e->type == EXPR_CALL && e->symbol ? e->symbol->function : NULL;
+    for (const Expr *a = e->a; a; a = e->type == EXPR_CALL ? a->next : NULL, n++)
+        if (f && f->guests[n] && a->type == EXPR_NAME ? a->symbol == parameter : takes_guest(a, parameter))
+            return true;
+    return takes_guest(e->b, parameter) || takes_guest(e->c, parameter);
+}
+
 static void compile_call(Compiler *c, const Expr *e)
 {
     const Function *f;
+    unsigned n = 0;
 
     if (e->window) {
         compile_window(c, e);
@@ -134,12 +151,13 @@ static void compile_call(Compiler *c, const Expr *e)
         compile_builtin(c, e);
         return;
     }
-    for (const Expr *a = e->a; a; a = a->next)
-        compile_expr(c, a);
     f = e->symbol->function;
+    for (const Expr *a = e->a; a; a = a->next)
+        if (!f->guests[n++])
+            compile_expr(c, a);
     c->deepest = MAX(c->deepest, c->depth + f->n_stack);
     c->cost += f->cost;
-    emit(c, OP_CALL, (uint8_t) f->n_parameters, f->entry, e->at);
+    emit(c, OP_CALL, (uint8_t) f->n_values, f->entry, e->at);
     check_cost(c, e->at);
 }
 

@@ -150,9 +150,14 @@ static void compile_function(Compiler *c, const Statement *s)
     c->depth = 0;
     c->deepest = 0;
     c->cost = 0;
+    for (unsigned i = 0; i < f->n_parameters; i++) {
+        f->guests[i] = takes_guest(f->body, f->parameters[i]);
+        if (!f->guests[i])
+            f->parameters[i]->slot = f->n_values++;
+    }
     f->entry = c->program->n_code;
     compile_expr(c, f->body);
-    emit(c, OP_RETURN, (uint8_t) f->n_parameters, 0, s->at);
+    emit(c, OP_RETURN, (uint8_t) f->n_values, 0, s->at);
     f->n_stack = c->deepest;
     f->cost = c->cost;
     check_cost(c, s->name_at);

@@ -38,4 +38,6 @@ void check_cost(Compiler *c, Position at);
 
 /* Code that leaves the expression's value on the stack. */
 void compile_expr(Compiler *c, const Expr *e);
+/* Whether the expression, of a function's body, takes the parameter for a guest. */
+bool takes_guest(const Expr *e, const Symbol *parameter);
 FieldUnit unit_from_kind(Kind k);

@@ -94,6 +94,16 @@ static const struct {
     {"let limit = 2GiB\nlet n = count(g for g in guests where g.free > limit)\nlimit = 0B\n"
      "let relax_mark = 10B * n + 1B * count(g for g in guests where g.free > limit)",
      23},
+    /* guests among other arguments, also where nothing is done with them */
+    {"fn f(a, x, b) = x.free + a - b\nfn h(x, b) = f(2B, x, b) + b\n"
+     "let relax_mark = sum(h(g, 5B) for g in guests)",
+     7.0 * GIB + 6},
+    {"fn second(x, v) = v\nfn on(v, x) = second(x, v) + v\nfn both(x, y, v) = x.free - y.free + v\n"
+     "let relax_mark = 0B\nfor g in guests { relax_mark = relax_mark + on(1B, g) + both(g, g, 10B) }",
+     36},
+    {"fn f(x, d, y) = 2 * d + ((d + x.rss) ?? d + y.free)\n"
+     "let relax_mark = sum(1B + f(g, 10B, g) for g in guests)",
+     93 + 7.0 * GIB},
     /* before a loop, for its turns */
     {"let share = sum(g.free for g in guests) / 7\nlet relax_mark = 0B\nfor g in guests where g.free > share "
      "{ relax_mark = relax_mark + g.free - share }",
