@@ -89,7 +89,8 @@ void host_ksm_apply(Manager *m)
 
     tell(m, changes, ksm_restore(m->ksm, acts ? assigned(m) : 0, changes));
     tell_observed(m);
-    if (acts)
+    /* Before that neither guests nor other ballastds are known. */
+    if (acts && m->connected)
         tell(m, changes, ksm_apply(m->ksm, m->plan.host, m->plan.n_host, changes));
 }
 

@@ -46,6 +46,7 @@ inside() {
         ballastctl --version
         test -f /lib/systemd/system/ballastd.service -a -f /lib/systemd/system/ballast-guestd.service
         test -f /lib/udev/rules.d/60-ballast-guestd.rules
+        test -f /usr/lib/tmpfiles.d/ballast.conf -a -f /usr/share/ballast/policy/ksm.policy
         ! command -v systemd-analyze >/dev/null || systemd-analyze verify /lib/systemd/system/ballastd.service
         ldd /usr/sbin/ballast-guestd | grep -vE "linux-vdso|ld-linux|libc\.so|libprotobuf-c\.so" && exit 1
         man -w ballastd ballastd.conf ballast-policy ballastctl ballast-guestd >/dev/null

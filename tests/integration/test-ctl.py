@@ -977,6 +977,142 @@ class Scope(World):
             self.assertEqual(self.host()["scope"], scope)
 
 
+class Ksm(World):
+    """KSM's controls, as files in a folder like the kernel's."""
+
+    BEFORE = {"run": 0, "pages_to_scan": 100, "sleep_millisecs": 20, "merge_across_nodes": 1, "pages_shared": 10,
+              "pages_sharing": 70, "pages_unshared": 5, "pages_volatile": 3, "full_scans": 7}
+    SET = "host.ksm_run = true because \"it is a test\"\nhost.ksm_pages_to_scan = 1000000\nhost.ksm_sleep = 5ms\n"
+
+    def setUp(self):
+        self.ksm = f"{self.folder}/sys/kernel/mm/ksm"
+        os.makedirs(self.ksm)
+        self.addCleanup(shutil.rmtree, f"{self.folder}/sys")
+        for name, value in self.BEFORE.items():
+            self.put(name, value)
+        self.runtime = f"{self.folder}/runtime"
+        os.mkdir(self.runtime)
+        self.addCleanup(shutil.rmtree, self.runtime)
+        self.bus = Bus(self.folder, "ksm", OPEN)
+        self.addCleanup(self.bus.stop)
+        type(self).env = self.env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": self.bus.address,
+                                     "XDG_RUNTIME_DIR": self.runtime}
+        self.write_config("[Daemon]\nInterval=100ms\nMode=auto\n")
+        self.policy(self.SET)
+
+    def put(self, name, value):
+        with open(f"{self.ksm}/{name}", "w") as f:
+            f.write(f"{value}\n")
+
+    def policy(self, text):
+        with open(f"{self.folder}/policy", "w") as f:
+            f.write(text)
+
+    def values(self):
+        values = {}
+        for name in self.BEFORE:
+            with open(f"{self.ksm}/{name}") as f:
+                values[name] = int(f.read() or -1)
+        return values
+
+    def wait_values(self, **changed):
+        wait_for(f"{changed}", lambda: self.values() == {**self.BEFORE, **changed})
+
+    def wait_set(self):
+        self.wait_values(run=1, pages_to_scan=10000, sleep_millisecs=20)
+
+    def start(self, name):
+        daemon = self.start_daemon(name, "--session", "--sys", f"{self.folder}/sys")
+        self.addCleanup(self.stop_daemon, daemon)
+        return daemon
+
+    def is_remembered(self):
+        return os.path.exists(f"{self.runtime}/ballast/ksm")
+
+    def test_set_told_and_put_back(self):
+        daemon = self.start("ksm")
+        wait_for("guests", lambda: "is there" in daemon.log())
+        self.wait_set()
+        self.assertIn("KSM: run false → true: it is a test (policy:1); host available 50.0%", daemon.log())
+        self.assertIn("KSM: pages_to_scan 100 → 10000: set by the policy (policy:2), clipped to 10000 (bounds); ",
+                      daemon.log())
+        # 10,000 pages want 20 ms of sleep: as it stands.
+        self.assertNotIn("KSM: sleep", daemon.log())
+        self.assertTrue(self.is_remembered())
+        wait_for("seen", lambda: self.json("--session", "status")["host"].get("ksm_run"))
+        status = self.json("--session", "status")
+        self.assertEqual(status["host"]["ksm_sharing_bytes"], 70 * os.sysconf("SC_PAGESIZE"))
+        self.assertIsNone(status["host"].get("ksm_profit_bytes"))
+        self.assertEqual((status["ksm"]["changed"], status["ksm"]["refused"]), (["ksm_run", "ksm_pages_to_scan"], []))
+        decision = next(d for d in status["ksm"]["decisions"] if d["control"] == "ksm_pages_to_scan")
+        self.assertEqual((decision["wanted"], decision["value"], decision["line"], decision["file"]),
+                         (1e6, 1e4, 2, "policy"))
+        self.assertIn("KSM: on, 10000 pages every 20ms; saves 280 KiB; set by the policy: ksm_run, ksm_pages_to_scan\n",
+                      self.ctl("--session", "status"))
+
+        # A policy that says nothing of one of them, and one that says nothing at all.
+        self.policy("host.ksm_run = true\n")
+        self.ctl("--session", "reload")
+        self.wait_values(run=1)
+        self.policy("let nothing = host.total\n")
+        self.ctl("--session", "reload")
+        self.wait_values()
+        self.assertFalse(self.is_remembered())
+        self.policy(self.SET)
+        self.ctl("--session", "reload")
+        self.wait_set()
+
+        # Out of mode auto, and back.
+        self.ctl("--session", "mode", "observe")
+        self.wait_values()
+        wait_for("told", lambda: "KSM: would set run false → true: it is a test (policy:1) (observe)" in daemon.log())
+        self.ctl("--session", "mode", "auto")
+        self.wait_set()
+
+        # What somebody else set meanwhile is theirs.
+        self.policy("state done = false\nif not done { host.ksm_pages_to_scan = 300 }\ndone = true\n")
+        self.ctl("--session", "reload")
+        self.wait_values(pages_to_scan=300)
+        self.put("pages_to_scan", 250)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(self.values(), {**self.BEFORE, "pages_to_scan": 250})
+        self.assertIn("KSM: pages_to_scan is 250, which somebody else set: left so (before Ballast it was 100)",
+                      daemon.log())
+        self.assertFalse(self.is_remembered())
+
+    def test_killed(self):
+        daemon = self.start("killed")
+        self.wait_set()
+        daemon.process.kill()
+        daemon.process.wait()
+        self.wait_set()
+        daemon = self.start("after")
+        wait_for("guests", lambda: "is there" in daemon.log())
+        self.wait_set()
+        self.assertEqual(daemon.stop(), 0)
+        self.wait_values()
+        self.assertFalse(self.is_remembered())
+
+    def test_killed_and_not_wanted_any_more(self):
+        daemon = self.start("killed-too")
+        self.wait_set()
+        daemon.process.kill()
+        daemon.process.wait()
+        self.policy("let nothing = host.total\n")
+        self.start("after-that")
+        self.wait_values()
+
+    def test_without_ksm(self):
+        shutil.rmtree(self.ksm)
+        daemon = self.start("without")
+        wait_for("guests", lambda: "is there" in daemon.log())
+        wait_for("told by its decision", lambda: any(
+            "run is left alone: this kernel has no KSM (policy:1)" in d["reason"]
+            for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))
+        self.assertNotIn("KSM", daemon.log())
+        self.assertNotIn("KSM: ", self.ctl("--session", "status"))
+
+
 class NoDaemon(World):
     def setUp(self):
         self.env = dict(self.env)
