@@ -222,11 +222,16 @@ size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, con
         add_read(&r, v->guest ? "g" : NULL, &(FieldInfo){.name = program->texts[v->name], .unit = v->unit},
                  value_to_unit(a->variables[i], v->unit));
     }
-    for (int f = 0; input->host && f < HOST_FIELD_MAX; f++)
-        if (a->host_read & input->host->present & (UINT64_C(1) << f))
-            add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
-    for (int f = GUEST_TEXTS_MAX; g && f < GUEST_FIELD_MAX; f++)
-        if (a->guest_read & g->present & (UINT64_C(1) << f))
+    for (uint64_t rest = input->host ? a->host_read & input->host->present : 0; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
+    }
+    for (uint64_t rest = g ? a->guest_read & g->present : 0; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        if (f >= (int) GUEST_TEXTS_MAX)
             add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
+    }
     return r.n;
 }
