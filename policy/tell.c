@@ -230,8 +230,7 @@ size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, con
     for (uint64_t rest = g ? a->guest_read & g->present : 0; rest; rest &= rest - 1) {
         int f = __builtin_ctzll(rest);
 
-        if (f >= (int) GUEST_TEXTS_MAX)
-            add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
+        add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
     }
     return r.n;
 }
