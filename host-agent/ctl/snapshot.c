@@ -159,7 +159,7 @@ static int n_fields(bool host)
 
 static bool is_given(bool host, int f)
 {
-    return host ? snapshot_has_host_field((HostField) f) : snapshot_has_guest_field((GuestField) f);
+    return snapshot_fields(host) & UINT64_C(1) << f;
 }
 
 /* The field of this key; -1: none. */
@@ -362,6 +362,15 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     return e;
 }
 
+/* What follows from the rest. A snapshot of the daemon's says all of it, so this adds nothing to one. */
+static void complete_host(HostFields *h)
+{
+    if (!host_has(h, HOST_FIELD_SWAP_USED) && host_has(h, HOST_FIELD_SWAP_TOTAL) &&
+        host_has(h, HOST_FIELD_SWAP_FREE))
+        host_set(h, HOST_FIELD_SWAP_USED,
+                 fmax(0, host_get(h, HOST_FIELD_SWAP_TOTAL) - host_get(h, HOST_FIELD_SWAP_FREE)));
+}
+
 static int read_host(Reader *r, json_object *host)
 {
     const JsonPath uptime_path = {.up = &host_path, .key = "uptime_usec"};
@@ -386,6 +395,7 @@ static int read_host(Reader *r, json_object *host)
     if (!host_has(&s->host, HOST_FIELD_TOTAL) || !host_has(&s->host, HOST_FIELD_AVAILABLE))
         return json_refuse(r->error, &host_path, "%s is missing",
                            host_has(&s->host, HOST_FIELD_TOTAL) ? "available_bytes" : "total_bytes");
+    complete_host(&s->host);
     return 0;
 }
 
@@ -431,7 +441,7 @@ static void default_field(SnapshotGuest *g, GuestField f, GuestField from)
         guest_set(&g->fields, f, guest_get(&g->fields, from));
 }
 
-/* What follows from the rest. A snapshot of the daemon's says all of it, so this adds nothing to one. */
+/* As complete_host(). */
 static void complete_guest(SnapshotGuest *g, json_object *object)
 {
     double available;
@@ -451,6 +461,11 @@ static void complete_guest(SnapshotGuest *g, json_object *object)
         guest_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0);
     default_field(g, GUEST_FIELD_AVAILABLE, GUEST_FIELD_FREE);
     default_field(g, GUEST_FIELD_RESIDENT_FREE, GUEST_FIELD_FREE);
+    if (!guest_has(&g->fields, GUEST_FIELD_SWAP_USED) && guest_has(&g->fields, GUEST_FIELD_SWAP_TOTAL) &&
+        guest_has(&g->fields, GUEST_FIELD_SWAP_FREE))
+        guest_set(&g->fields, GUEST_FIELD_SWAP_USED,
+                  fmax(0, guest_get(&g->fields, GUEST_FIELD_SWAP_TOTAL) -
+                              guest_get(&g->fields, GUEST_FIELD_SWAP_FREE)));
     if (!guest_has(&g->fields, GUEST_FIELD_USED) && guest_has(&g->fields, GUEST_FIELD_AVAILABLE)) {
         available = guest_get(&g->fields, GUEST_FIELD_AVAILABLE);
         guest_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->current_bytes - available));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "host-agent/decide/plan.h"
 
 static const char *const mode_names[GUEST_MODE_MAX] = {
     [GUEST_MODE_AUTO] = "auto",
@@ -56,25 +57,19 @@ const char *snapshot_field_key(char *buf, const FieldInfo *info)
     return buf;
 }
 
-bool snapshot_has_host_field(HostField f)
+uint64_t snapshot_fields(bool host)
 {
-    return f != HOST_FIELD_PENDING && f != HOST_FIELD_UPTIME;
-}
+    uint64_t texts = (UINT64_C(1) << GUEST_TEXTS_MAX) - 1;
+    GuestFields g;
+    HostFields h;
 
-bool snapshot_has_guest_field(GuestField f)
-{
-    static const GuestField others[] = {
-        GUEST_FIELD_TARGET, GUEST_FIELD_LEAST,  GUEST_FIELD_MOST,     GUEST_FIELD_MAXIMUM,
-        GUEST_FIELD_FULL,   GUEST_FIELD_FLOOR,  GUEST_FIELD_CURRENT,  GUEST_FIELD_AGE,
-        GUEST_FIELD_UPTIME, GUEST_FIELD_MOVING, GUEST_FIELD_DISTRESS, GUEST_FIELD_SHARES,
-    };
-
-    if ((int) f < (int) GUEST_TEXTS_MAX)
-        return false;
-    for (size_t i = 0; i < ELEMENTSOF(others); i++)
-        if (f == others[i])
-            return false;
-    return true;
+    /* What is set of one that has none. */
+    if (host) {
+        plan_host_fields(&(Snapshot){}, &h);
+        return ~h.present;
+    }
+    plan_guest_fields(&(SnapshotGuest){.current_bytes = 1}, &(GuestBounds){}, &g);
+    return ~(g.present | texts);
 }
 
 const char *snapshot_state_key(char *buf, const char *file, const char *name)

@@ -98,9 +98,9 @@ typedef struct Snapshot {
 /* As JSON (snapshot.def). A stat's name with its unit behind it, "free_bytes", in buf. */
 #define SNAPSHOT_KEY_MAX 64U
 const char *snapshot_field_key(char *buf, const FieldInfo *info);
-/* Whether a snapshot holds it among its fields. Else plan_make() works it out, or a member says it. */
-bool snapshot_has_host_field(HostField f);
-bool snapshot_has_guest_field(GuestField f);
+/* The stats (bits 1 << field) that a snapshot's fields hold; the others plan_make() works out, or members say
+ * them. Of guests none is a text. */
+uint64_t snapshot_fields(bool host);
 /* "balloon.policy:name": a state variable's key. */
 #define SNAPSHOT_STATE_KEY_MAX 320U
 const char *snapshot_state_key(char *buf, const char *file, const char *name);

@@ -141,9 +141,11 @@ static void put_state(Dict *d, const Policy *policy, bool host, const double *va
 
 static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool history)
 {
+    uint64_t held = snapshot_fields(true) & s->host.present;
+
     dict_open(d, "host");
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        if (snapshot_has_host_field(f) && host_has(&s->host, f))
+        if (held & UINT64_C(1) << f)
             describe_field(d, host_field_info(f), host_get(&s->host, f));
     describe_field(d, host_field_info(HOST_FIELD_UPTIME), (double) s->now_usec);
     if (history)
@@ -154,6 +156,8 @@ static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool hist
 
 static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const Policy *policy, bool history)
 {
+    uint64_t held = snapshot_fields(false) & g->fields.present;
+
     dict_begin(d);
     dict_text(d, "name", g->name);
     dict_text(d, "uuid", g->uuid);
@@ -163,7 +167,7 @@ static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const 
 #undef SNAPSHOT_GUEST
 #undef SNAPSHOT_GUARD
     for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-        if (snapshot_has_guest_field(f) && guest_has(&g->fields, f))
+        if (held & UINT64_C(1) << f)
             describe_field(d, guest_field_info(f), guest_get(&g->fields, f));
     if (history)
         put_history(d, g->history, false, s->now_usec);

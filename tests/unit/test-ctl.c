@@ -5,46 +5,11 @@
 #include <check.h>
 #include <math.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/table.h"
 #include "host-agent/ctl/view.h"
-#include "host-agent/show/dict.h"
-
-/* A connection that nobody answers: enough to build messages on. */
-typedef struct Wire {
-    sd_bus *bus;
-    int other;
-    sd_bus_message *message;
-    Dict dict;
-} Wire;
-
-static void wire_open(Wire *w)
-{
-    int fds[2];
-
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    ck_assert_int_ge(sd_bus_new(&w->bus), 0);
-    ck_assert_int_ge(sd_bus_set_fd(w->bus, fds[0], fds[0]), 0);
-    ck_assert_int_ge(sd_bus_start(w->bus), 0);
-    w->other = fds[1];
-    ck_assert_int_ge(sd_bus_message_new_signal(w->bus, &w->message, "/x", "x.y", "Z"), 0);
-    w->dict = (Dict){.message = w->message};
-}
-
-static json_object *wire_read(Wire *w)
-{
-    json_object *o = NULL;
-
-    ck_assert_int_eq(w->dict.error, 0);
-    ck_assert_int_ge(sd_bus_message_seal(w->message, 1, 0), 0);
-    ck_assert_int_eq(json_from_message(w->message, &o), 0);
-    sd_bus_message_unref(w->message);
-    sd_bus_close_unref(w->bus);
-    close(w->other);
-    return o;
-}
+#include "tests/unit/wire.h"
 
 static void assert_json(json_object *o, const char *path, const char *want)
 {

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Snapshots as JSON: what the daemon tells decides the same when ballastctl reads it; what people write works
+ * in a few lines; and what is wrong is told with its place. */
+
+#include <string.h>
+
+#include "host-agent/ctl/snapshot.h"
+#include "host-agent/decide/plan.h"
+#include "host-agent/show/describe-snapshot.h"
+#include "tests/unit/decide-random.h"
+#include "tests/unit/run.h"
+#include "tests/unit/wire.h"
+
+/* Looks back, keeps, and reads what is rarely there: a snapshot that loses any of it decides otherwise. */
+static const char looking_back[] =
+    "state cycles = 0\n"
+    "state calm = false\n"
+    "state guest.taken = 0B\n"
+    "state guest.since = 0s\n"
+    "cycles = cycles + 1\n"
+    "calm = (max(host.psi_memory_some, 30s) ?? 0) < 5% or cycles > 3\n"
+    "for g in guests {\n"
+    "    let mean = avg(g.free, 30s) ?? 1GiB\n"
+    "    let inflow = rate(g.swap_in, 20s) ?? (0B / 1s)\n"
+    "    if inflow * 10s < mean and cycles > 1 and not g.distress {\n"
+    "        g.target = g.current - min(mean / 7, 5MiB * cycles) - g.taken / 3 because \"test\"\n"
+    "        g.taken = g.taken + 1MiB\n"
+    "        g.since = host.uptime\n"
+    "    }\n"
+    "}\n";
+
+static Policy *load(const char *text, const char *name)
+{
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    ck_assert_msg(policy_load(text, strlen(text), name, &d, &p) == 0, "%s", d.text ?: "?");
+    return p;
+}
+
+static Policy *load_shipped(void)
+{
+    char path[512];
+    const char *paths[] = {path};
+    Policy *p = NULL;
+
+    snprintf(path, sizeof(path), "%s/policy/balloon.policy", getenv("BALLAST_SOURCE"));
+    ck_assert_int_eq(policy_load_files(paths, 1, NULL, &p, NULL), 0);
+    return p;
+}
+
+/* The way from the daemon to ballastctl. */
+static SnapshotFile pass_on(const Snapshot *s, const GuardConfig *guard, const Policy *policy)
+{
+    char error[JSON_ERROR_MAX] = "";
+    SnapshotFile f = {};
+    json_object *o;
+    const char *text;
+    Wire w;
+
+    wire_open(&w);
+    dict_begin(&w.dict);
+    describe_snapshot(&w.dict, s, guard, policy, SNAPSHOT_GUESTS_MAX);
+    dict_end(&w.dict);
+    o = wire_read(&w);
+    text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY);
+    ck_assert_msg(snapshot_parse(text, strlen(text), policy, &f, error) == 0, "%s\n%s", error, text);
+    json_object_put(o);
+    return f;
+}
+
+static void assert_same_plan(uint64_t seed, const Snapshot *s, const Snapshot *passed, const Policy *policy,
+                             const GuardConfig *guard, const GuardConfig *passed_guard)
+{
+    _cleanup_(plan_done) Plan a = {}, b = {};
+    size_t n;
+
+    ck_assert_int_eq(plan_make(s, policy, guard, &a), 0);
+    ck_assert_int_eq(plan_make(passed, policy, passed_guard, &b), 0);
+    ck_assert_str_eq(a.summary, b.summary);
+    ck_assert_uint_eq(a.notes_total, b.notes_total);
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const Decision *x = &a.decisions[i], *y = &b.decisions[i];
+
+        ck_assert_msg(x->target_bytes == y->target_bytes && x->rule == y->rule && x->send == y->send &&
+                          strcmp(x->reason, y->reason) == 0,
+                      "seed %lu, guest %zu: %lu %s, then %lu %s", (unsigned long) seed, i,
+                      (unsigned long) x->target_bytes, x->reason, (unsigned long) y->target_bytes, y->reason);
+    }
+    (void) policy_states(policy, true, &n);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq(a.state[i], b.state[i]);
+    (void) policy_states(policy, false, &n);
+    for (size_t i = 0; i < n * s->n_guests; i++)
+        ck_assert_double_eq(a.guest_state[i], b.guest_state[i]);
+}
+
+/* As the daemon's snapshots are: stats that follow from others are there, and no value that is no number. */
+static void make_like_the_daemons(World *w)
+{
+    host_set(&w->s.host, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
+    if (!host_has(&w->s.host, HOST_FIELD_AVAILABLE))
+        host_set(&w->s.host, HOST_FIELD_AVAILABLE, 10.0 * GIB);
+    for (size_t i = 0; i < w->s.n_guests; i++) {
+        SnapshotGuest *g = &w->guests[i];
+
+        for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
+            if (guest_has(&g->fields, f) && isnan(g->fields.value[f]))
+                g->fields.present &= ~(UINT64_C(1) << f);
+        if (guest_has(&g->fields, GUEST_FIELD_FREE)) {
+            guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, guest_get(&g->fields, GUEST_FIELD_FREE) / 2);
+            guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
+                      floor(guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE)));
+            if (!guest_has(&g->fields, GUEST_FIELD_AVAILABLE))
+                guest_set(&g->fields, GUEST_FIELD_AVAILABLE, guest_get(&g->fields, GUEST_FIELD_FREE));
+        }
+        if (guest_has(&g->fields, GUEST_FIELD_AVAILABLE))
+            guest_set(&g->fields, GUEST_FIELD_USED,
+                      fmax(0, (double) g->current_bytes - guest_get(&g->fields, GUEST_FIELD_AVAILABLE)));
+        if (g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY) {
+            g->source = GUEST_SOURCE_NONE;
+            g->age_usec = USEC_INFINITY;
+        }
+    }
+}
+
+/* Two minutes of what a policy looks back at, and some state. */
+static void fill_keep(Random *r, PolicyKeep *k, bool host, const Policy *policy, usec_t now)
+{
+    size_t n;
+
+    ck_assert_int_eq(policy_keep_copy(k, host, &(PolicyKeep){}, policy, NULL), 0);
+    for (unsigned age = 120; age > 0; age--) {
+        usec_t at = now - age * USEC_PER_SEC + random_below(r, 300000);
+        GuestFields g = {};
+        HostFields h = {};
+
+        host_set(&h, HOST_FIELD_PSI_MEMORY_SOME, (double) random_below(r, 1000) / 7777);
+        guest_set(&g, GUEST_FIELD_FREE, (double) random_below(r, GIB));
+        guest_set(&g, GUEST_FIELD_SWAP_IN, (double) random_below(r, 10 * MIB) * (120 - age));
+        if (host)
+            series_set_add_host(&k->history, at, &h);
+        else
+            series_set_add_guest(&k->history, at, &g);
+    }
+    (void) policy_states(policy, host, &n);
+    for (size_t i = 0; i < n; i++)
+        if (policy_states(policy, host, &n)[i].unit != FIELD_UNIT_BOOLEAN)
+            k->state[i] = (double) random_below(r, 5 * MIB);
+}
+
+static void check_seed(uint64_t seed, const Policy *policy)
+{
+    Random r = random_seeded(seed);
+    GuardConfig guard = GUARD_CONFIG_DEFAULT;
+    PolicyKeep keeps[GUESTS_MAX + 1] = {};
+    SnapshotFile f;
+    World w;
+
+    random_world(&r, &w);
+    make_like_the_daemons(&w);
+    w.s.now_usec = 86400 * USEC_PER_SEC + random_next(&r) % USEC_PER_SEC;
+    w.s.mode = one_in(&r, 3) ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
+    guard.stale_usec = 1 + random_below(&r, 20 * USEC_PER_SEC);
+    guard.keep_ratio = (double) random_below(&r, 1000) / 1001;
+    for (size_t i = 0; i <= w.s.n_guests; i++)
+        fill_keep(&r, &keeps[i], i == w.s.n_guests, policy, w.s.now_usec);
+    for (size_t i = 0; i < w.s.n_guests; i++) {
+        w.guests[i].history = &keeps[i].history;
+        w.guests[i].state = keeps[i].state;
+    }
+    w.s.history = &keeps[w.s.n_guests].history;
+    w.s.state = keeps[w.s.n_guests].state;
+
+    f = pass_on(&w.s, &guard, policy);
+    ck_assert_uint_eq(f.snapshot.n_guests, w.s.n_guests);
+    ck_assert_ptr_null(f.warnings);
+    assert_same_plan(seed, &w.s, &f.snapshot, policy, &guard, &f.guard);
+    snapshot_file_done(&f);
+    for (size_t i = 0; i <= w.s.n_guests; i++)
+        policy_keep_done(&keeps[i]);
+}
+
+START_TEST(what_the_daemon_tells_decides_the_same)
+{
+    _cleanup_(policy_freep) Policy *policy = _i == 0 ? load_shipped() : load(looking_back, "/x/back.policy");
+
+    for (uint64_t seed = first_seed(); seed < first_seed() + 300; seed++)
+        check_seed(seed, policy);
+}
+END_TEST
+
+START_TEST(each_member_is_passed_on)
+{
+    /* No default: each would be noticed if it were left out. */
+    SnapshotGuest g = {
+        .uuid = "u",
+        .name = "n",
+        .mode = GUEST_MODE_OFF,
+        .source = GUEST_SOURCE_LIBVIRT,
+        .age_usec = 1,
+        .uptime_usec = 2,
+        .busy = "b",
+        .pinned = "p",
+        .barren = "r",
+        .distress = true,
+        .released = true,
+        .reboot = true,
+        .stalled_growing = true,
+        .stalled = true,
+        .moving = true,
+        .late = true,
+        .maximum_bytes = 3,
+        .full_bytes = 4,
+        .floor_bytes = 5,
+        .current_bytes = 6,
+        .standing_bytes = 7,
+        .promised_bytes = 8,
+        .shrink_rate = 9.25,
+        .hurting = true,
+        .comfort_bytes = 10,
+        .spared = true,
+        .needed_bytes = 11,
+        .claim_refused = "c",
+        .growth_bytes = 12,
+        .entitled_full = true,
+        .shares = 13,
+    };
+    GuardConfig guard = {1, 2, 3, 4.5, 0.25, 6, 0.125, 0.5, 9, 0.375, 0.0625, 0.75};
+    Snapshot s = {.now_usec = 77, .mode = GUEST_MODE_OBSERVE, .guests = &g, .n_guests = 1};
+    _cleanup_(policy_freep) Policy *policy = load("let x = 1", "x");
+    const SnapshotGuest *p;
+    SnapshotFile f;
+
+    for (HostField h = 0; h < HOST_FIELD_MAX; h++)
+        host_set(&s.host, h, host_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 100 + h);
+    host_set(&s.host, HOST_FIELD_KSM_PROFIT, -5);
+    for (GuestField h = GUEST_TEXTS_MAX; (int) h < GUEST_FIELD_MAX; h++)
+        guest_set(&g.fields, h, guest_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 200 + h);
+    f = pass_on(&s, &guard, policy);
+
+    p = &f.snapshot.guests[0];
+    ck_assert_str_eq(p->uuid, "u");
+    ck_assert_str_eq(p->name, "n");
+#define SAME_TEXT(a, b)                   ck_assert_str_eq(a, b)
+#define SAME_MODE(a, b)                   ck_assert_int_eq(a, b)
+#define SAME_SOURCE(a, b)                 ck_assert_int_eq(a, b)
+#define SAME_FLAG(a, b)                   ck_assert_int_eq(a, b)
+#define SAME_BYTES(a, b)                  ck_assert_uint_eq(a, b)
+#define SAME_USEC(a, b)                   ck_assert_uint_eq(a, b)
+#define SAME_RATIO(a, b)                  ck_assert_double_eq(a, b)
+#define SAME_REAL(a, b)                   ck_assert_double_eq(a, b)
+#define SNAPSHOT_GUEST(key, type, member) SAME_##type(p->member, g.member);
+#define SNAPSHOT_GUARD(key, type, member) SAME_##type(f.guard.member, guard.member);
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+    ck_assert_uint_eq(f.snapshot.now_usec, 77);
+    ck_assert_int_eq(f.snapshot.mode, GUEST_MODE_OBSERVE);
+    for (HostField h = 0; h < HOST_FIELD_MAX; h++)
+        if (snapshot_fields(true) & UINT64_C(1) << h)
+            ck_assert_double_eq(host_get(&f.snapshot.host, h), host_get(&s.host, h));
+    for (GuestField h = 0; (int) h < GUEST_FIELD_MAX; h++)
+        if (snapshot_fields(false) & UINT64_C(1) << h)
+            ck_assert_double_eq(guest_get(&p->fields, h), guest_get(&g.fields, h));
+    snapshot_file_done(&f);
+}
+END_TEST
+
+START_TEST(little_is_left_out_only_where_it_must)
+{
+    static SeriesSet sets[2];
+    _cleanup_(policy_freep) Policy *policy = load("let x = avg(host.free, 30s) ?? 0B", "x");
+    SnapshotGuest guests[3] = {
+        {.name = "a", .uuid = "1"}, {.name = "b", .uuid = "2"}, {.name = "c", .uuid = "3"}};
+    Snapshot s = {.now_usec = 1000 * USEC_PER_SEC, .guests = guests, .n_guests = 3};
+    char error[JSON_ERROR_MAX];
+    SnapshotFile f;
+    json_object *o;
+    const char *text;
+    Wire w;
+
+    /* More values than are told. */
+    sets[0].n = sets[1].n = SNAPSHOT_HISTORY_MAX / SERIES_POINTS_MAX;
+    for (unsigned i = 0; i < 2; i++) {
+        sets[i].series = calloc(sets[i].n, sizeof(Series));
+        for (size_t k = 0; k < sets[i].n; k++)
+            sets[i].series[k].n = SERIES_POINTS_MAX;
+        guests[i].history = &sets[i];
+    }
+    host_set(&s.host, HOST_FIELD_TOTAL, 1);
+    host_set(&s.host, HOST_FIELD_AVAILABLE, 1);
+    wire_open(&w);
+    dict_begin(&w.dict);
+    describe_snapshot(&w.dict, &s, &GUARD_CONFIG_DEFAULT, policy, 2);
+    dict_end(&w.dict);
+    o = wire_read(&w);
+    text = json_object_to_json_string(o);
+    ck_assert_int_eq(snapshot_parse(text, strlen(text), policy, &f, error), 0);
+    ck_assert_uint_eq(f.snapshot.n_guests, 2);
+    ck_assert_ptr_nonnull(strstr(f.warnings, "1 guests were left out"));
+    ck_assert_ptr_nonnull(strstr(f.warnings, "history was left out"));
+    snapshot_file_done(&f);
+    json_object_put(o);
+    series_set_done(&sets[0]);
+    series_set_done(&sets[1]);
+}
+END_TEST
+
+#define HOST_LINE "\"host\": {\"total_bytes\": 100, \"available_bytes\": 50}"
+
+START_TEST(ten_lines_by_hand_are_enough)
+{
+    static const char text[] = "{" HOST_LINE ", \"guests\": ["
+                               "{\"name\": \"a\", \"full_bytes\": 4294967296, \"free_bytes\": 1073741824},"
+                               "{\"name\": \"b\", \"full_bytes\": 4294967296, \"current_bytes\": 2147483648,"
+                               " \"available_bytes\": 1e9, \"source\": \"none\"}]}\n";
+    _cleanup_(policy_freep) Policy *policy = load("let x = 1", "x");
+    char error[JSON_ERROR_MAX] = "";
+    const SnapshotGuest *a, *b;
+    SnapshotFile f;
+
+    ck_assert_msg(snapshot_parse(text, strlen(text), policy, &f, error) == 0, "%s", error);
+    ck_assert_uint_eq(f.snapshot.n_guests, 2);
+    a = &f.snapshot.guests[0];
+    b = &f.snapshot.guests[1];
+    ck_assert_str_eq(a->name, "a");
+    ck_assert_int_eq(strcmp(a->uuid, b->uuid), -1);
+    ck_assert_int_eq(a->mode, GUEST_MODE_AUTO);
+    ck_assert_int_eq(a->source, GUEST_SOURCE_AGENT);
+    ck_assert_uint_eq(a->age_usec, 0);
+    ck_assert_uint_gt(a->uptime_usec, f.guard.grace_usec);
+    ck_assert_uint_eq(a->current_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->standing_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->maximum_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->floor_bytes, GIB);
+    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_AVAILABLE), (double) GIB);
+    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_RESIDENT_FREE), (double) GIB);
+    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_USED), 3.0 * GIB);
+    ck_assert(!guest_has(&a->fields, GUEST_FIELD_CACHE));
+    ck_assert_uint_eq(b->standing_bytes, 2 * GIB);
+    ck_assert_uint_eq(b->age_usec, USEC_INFINITY);
+    ck_assert(!guest_has(&b->fields, GUEST_FIELD_FREE));
+    snapshot_file_done(&f);
+}
+END_TEST
+
+#define GUEST(more) \
+    "{" HOST_LINE   \
+    ", \"guests\": [{\"name\": \"a\", \"full_bytes\": 1}, {\"name\": \"b\", \"full_bytes\": 1" more "}]}"
+
+static const struct {
+    const char *text, *want;
+} refused[] = {
+    {"", "line 1, column 1: no JSON: it ends too early"},
+    {"{\n  \"host\": {,}}", "line 2, column 12: no JSON: "},
+    {"{} {}", "line 1, column 4: no JSON: something follows its end"},
+    {"[]", "must be an object, not []"},
+    {"{\"status\": {}}", "this dump has no \"snapshot\""},
+    {"{\"guests\": []}", "host: is missing; it needs total_bytes and available_bytes"},
+    {"{\"host\": 5}", "host: must be an object, not 5"},
+    {"{\"host\": {\"available_bytes\": 5}}", "host: total_bytes is missing"},
+    {"{\"host\": {\"total_bytes\": 5}}", "host: available_bytes is missing"},
+    {"{\"host\": {\"total_byte\": 5}}",
+     "host: there is no key \"total_byte\"; did you mean \"total_bytes\"?"},
+    {"{\"host\": {\"pending_bytes\": 5}}", "host: there is no key \"pending_bytes\""},
+    {"{\"host\": {\"free_bytes\": -1}}", "host.free_bytes: must be a number of bytes from 0 to 2^53, not -1"},
+    {"{\"host\": {\"ksm_run\": 1}}", "host.ksm_run: must be true or false, not 1"},
+    {"{\"host\": {\"free_bytes\": null}}",
+     "host.free_bytes: must be a number of bytes from 0 to 2^53, not null"},
+    {"{\"hosts\": {}}", "there is no key \"hosts\"; did you mean \"host\"?"},
+    {"{\"guests\": {}}", "guests: must be a list, not {}"},
+    {"{" HOST_LINE ", \"guests\": [5]}", "guests[0]: must be an object, not 5"},
+    {"{" HOST_LINE ", \"guests\": [{\"full_bytes\": 5}]}", "guests[0]: name is missing"},
+    {"{" HOST_LINE ", \"guests\": [{\"name\": \"a\"}]}", "guests[0]: full_bytes is missing"},
+    {"{" HOST_LINE ", \"mode\": \"auto \"}", "mode: must be \"auto\", \"observe\" or \"off\", not \"auto \""},
+    {"{" HOST_LINE ", \"guard\": {\"keep_ratio\": 2}}",
+     "guard.keep_ratio: must be a number from 0 to 1, not 2"},
+    {"{" HOST_LINE ", \"guard\": {\"keep\": 1}}",
+     "guard: there is no key \"keep\"; ballast-snapshot(5) lists all"},
+    {"{" HOST_LINE ", \"guard\": {\"stale_sec\": 1}}",
+     "guard: there is no key \"stale_sec\"; did you mean \"stale_usec\"?"},
+    {GUEST(", \"fre_bytes\": 1"), "guests[1]: there is no key \"fre_bytes\"; did you mean \"free_bytes\"?"},
+    {GUEST(", \"target_bytes\": 1"), "guests[1]: there is no key \"target_bytes\""},
+    {GUEST(", \"free_bytes\": \"4GiB\""),
+     "guests[1].free_bytes: must be a number of bytes from 0 to 2^53, not \"4GiB\""},
+    {GUEST(", \"free_bytes\": 1e300"),
+     "guests[1].free_bytes: must be a number of bytes from 0 to 2^53, not 1e300"},
+    {GUEST(", \"current_bytes\": -4"),
+     "guests[1].current_bytes: must be a number of bytes from 0 to 2^53, not -4"},
+    {GUEST(", \"moving\": 1"), "guests[1].moving: must be true or false, not 1"},
+    {GUEST(", \"busy\": \"\""), "guests[1].busy: must be a text of 1 to 1024 bytes"},
+    {GUEST(", \"busy\": \"a\\u0000b\""), "guests[1].busy: must be a text of 1 to 1024 bytes, none of them 0"},
+    {GUEST(", \"source\": \"agnt\""),
+     "guests[1].source: must be \"agent\", \"libvirt\" or \"none\", not \"agnt\""},
+    {GUEST(", \"history\": []"), "guests[1].history: must be an object, not []"},
+    {GUEST(", \"history\": {\"free\": []}"), "guests[1].history: there is no key \"free\""},
+    {GUEST(", \"history\": {\"free_bytes\": 5}"),
+     "guests[1].history.free_bytes: must be a list of [age in seconds, value], not 5"},
+    {GUEST(", \"history\": {\"free_bytes\": [[1]]}"),
+     "guests[1].history.free_bytes[0]: must be [age in seconds, value], not [1]"},
+    {GUEST(", \"history\": {\"free_bytes\": [[1, 5], [2, 5]]}"),
+     "guests[1].history.free_bytes[1]: must be an age in seconds: from the oldest"},
+    {GUEST(", \"history\": {\"free_bytes\": [[1e9, 5]]}"),
+     "guests[1].history.free_bytes[0]: must be an age in seconds"},
+    {GUEST(", \"state\": {\"back.policy:taken\": true}"),
+     "guests[1].state.back.policy:taken: must be a number of bytes from -2^53 to 2^53, not true"},
+};
+
+START_TEST(what_is_wrong_is_told_with_its_place)
+{
+    _cleanup_(policy_freep) Policy *policy = load(looking_back, "/x/back.policy");
+    char error[JSON_ERROR_MAX] = "";
+    SnapshotFile f;
+
+    ck_assert_int_eq(snapshot_parse(refused[_i].text, strlen(refused[_i].text), policy, &f, error), -EINVAL);
+    ck_assert_msg(strncmp(error, refused[_i].want, strlen(refused[_i].want)) == 0, "%s: %s", refused[_i].text,
+                  error);
+}
+END_TEST
+
+START_TEST(what_another_policy_kept_is_left_out)
+{
+    static const char text[] = GUEST(", \"state\": {\"other.policy:x\": \"?\", \"back.policy:takn\": 5, "
+                                     "\"back.policy:taken\": 7}, \"history\": {\"cache_bytes\": [[1, 5]]}");
+    _cleanup_(policy_freep) Policy *policy = load(looking_back, "/x/back.policy");
+    char error[JSON_ERROR_MAX] = "";
+    SnapshotFile f;
+
+    ck_assert_msg(snapshot_parse(text, strlen(text), policy, &f, error) == 0, "%s", error);
+    ck_assert_str_eq(f.warnings, "the policy has no state variable \"back.policy:takn\" (did you mean "
+                                 "\"back.policy:taken\"?); it is left out\n");
+    ck_assert_double_eq(f.snapshot.guests[1].state[0], 7);
+    ck_assert_double_eq(f.snapshot.guests[0].state[0], 0);
+    snapshot_file_done(&f);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("snapshot");
+
+    tcase_add_loop_test(t, what_the_daemon_tells_decides_the_same, 0, 2);
+    tcase_add_test(t, each_member_is_passed_on);
+    tcase_add_test(t, little_is_left_out_only_where_it_must);
+    tcase_add_test(t, ten_lines_by_hand_are_enough);
+    tcase_add_loop_test(t, what_is_wrong_is_told_with_its_place, 0, ELEMENTSOF(refused));
+    tcase_add_test(t, what_another_policy_kept_is_left_out);
+    return run_tests(t);
+}
