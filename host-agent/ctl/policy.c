@@ -282,6 +282,21 @@ static CtlExit verb_show(Ctl *c, int n, char **arguments)
     return ctl_show(c, policy, view_policy);
 }
 
+/* D-Bus carries nothing else. */
+static bool can_be_sent(const Policy *p)
+{
+    for (size_t i = 0; i < policy_n_files(p); i++) {
+        PolicyFile f = policy_file(p, i);
+
+        if (text_is_utf8(f.origin, strlen(f.origin)) && text_is_utf8(f.text, f.length))
+            continue;
+        client_error("%s: isn't UTF-8 text (its name and all of its bytes), so it can't be sent to ballastd",
+                     f.origin);
+        return false;
+    }
+    return true;
+}
+
 static CtlExit verb_load(Ctl *c, int n, char **arguments)
 {
     _cleanup_(reading_done) Reading r = {};
@@ -301,7 +316,7 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
         free(paths[i]);
     if (error < 0)
         return ctl_out_of_memory();
-    if (!tell_reading(c, &r))
+    if (!tell_reading(c, &r) || !can_be_sent(r.policy))
         return CTL_EXIT_FAILED;
     e = client_load_policy(&c->client, r.policy, &answer);
     if (e != CTL_EXIT_OK)

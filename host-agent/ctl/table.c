@@ -67,6 +67,21 @@ char *text_clean(const char *s)
     return clean;
 }
 
+bool text_is_utf8(const char *s, size_t length)
+{
+    mbstate_t state = {};
+
+    while (length > 0) {
+        size_t n = mbrtowc(NULL, s, length, &state);
+
+        if (n == 0 || n > length)
+            return false;
+        s += n;
+        length -= n;
+    }
+    return true;
+}
+
 /* Bytes of s that take at most so many columns; *ret_width: how many they do. */
 static size_t fitting(const char *s, size_t columns, size_t *ret_width)
 {

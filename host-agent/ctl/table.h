@@ -32,6 +32,8 @@ void text_set_locale(void);
 /* A copy in which nothing is left that a terminal would obey: control characters, changes of direction and
  * broken UTF-8 become '?'. NULL on no memory. */
 char *text_clean(const char *s);
+/* Whether so many bytes are UTF-8 without NUL. */
+bool text_is_utf8(const char *s, size_t length);
 /* Columns that a clean text takes. */
 size_t text_width(const char *s);
 /* Cuts a clean text, in place where it can, to so many columns (at least 1), "…" at its end. Returns the text
