@@ -18,7 +18,7 @@
 #define CHECKS_REST_USEC           (300 * USEC_PER_SEC)
 #define CHECKS_REST_TURNS          4U
 #define CHECKS_PROBED_RATIO        0.002
-#define CHECKS_PROBED_PACED_RATIO  0.01
+#define CHECKS_PROBED_PACED_RATIO  0.015
 #define CHECKS_MOVED_RATIO         0.005
 /* How long a guest in distress may wait for a growth target while there is room, or another has memory to
  * spare and isn't giving yet … */
