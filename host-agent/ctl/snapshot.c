@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/ctl/snapshot.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "base/nearest.h"
+#include "host-agent/ctl/snapshot-reader.h"
 
 /* Where nothing is said, both have been up for long. */
 #define UPTIME_DEFAULT_USEC (24 * 3600 * USEC_PER_SEC)
 #define FLOOR_DEFAULT_RATIO 0.25 /* as [Guard] Floor= */
-#define FIELDS_MAX          64
 
 typedef enum ValueType {
     TYPE_TEXT,
@@ -45,18 +42,27 @@ static const Member guard_members[] = {
 #undef SNAPSHOT_GUARD
 };
 
-/* Keys besides. */
 static const char *const top_keys[] = {
     "mode", "host", "guests", "guard", "guests_left_out", "history_left_out"};
 static const char *const host_keys[] = {"uptime_usec", "history", "state"};
-static const char *const guest_keys[] = {"name", "uuid", "history", "state"};
-
-typedef struct Reader {
-    SnapshotFile *file;
-    const Policy *policy;
-    char *error;
-    FILE *warnings;
-} Reader;
+static const char *const guest_keys[] = {
+    "name",
+    "uuid",
+    "history",
+    "state",
+#define SNAPSHOT_GUEST(key, type, member) key,
+#define SNAPSHOT_GUARD(key, type, member)
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+};
+static const char *const guard_keys[] = {
+#define SNAPSHOT_GUEST(key, type, member)
+#define SNAPSHOT_GUARD(key, type, member) key,
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+};
 
 static const char *const bytes_wanted = "a number of bytes from 0 to 2^53",
                          *const usec_wanted = "a number of microseconds from 0 to 2^53",
@@ -113,32 +119,6 @@ static int read_member(Reader *r, const JsonPath *path, json_object *value, cons
     return -EINVAL;
 }
 
-/* In the unit of a field or of a state variable. */
-static int read_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
-                        double *ret)
-{
-    static const char *const wanted[FIELD_UNIT_MAX] = {
-        [FIELD_UNIT_NUMBER] = "a number",
-        [FIELD_UNIT_BYTES] = "a number of bytes",
-        [FIELD_UNIT_RATE] = "a number of bytes per second",
-        [FIELD_UNIT_DURATION] = "a number of microseconds",
-    };
-    char text[64];
-    bool flag = false;
-    int e;
-
-    if (unit == FIELD_UNIT_BOOLEAN) {
-        e = json_read_flag(r->error, path, value, &flag);
-        if (e >= 0)
-            *ret = flag;
-        return e;
-    }
-    snprintf(text, sizeof(text), "%s from %s to 2^53", wanted[unit] ?: "a number", low < 0 ? "-2^53" : "0");
-    return json_read_number(r->error, path, value, low, JSON_NUMBER_MAX, text, ret);
-}
-
-/* ---- Keys ---- */
-
 static const Member *find_member(const Member *members, size_t n, const char *key)
 {
     for (size_t i = 0; i < n; i++)
@@ -147,192 +127,9 @@ static const Member *find_member(const Member *members, size_t n, const char *ke
     return NULL;
 }
 
-static const FieldInfo *info_of(bool host, int f)
-{
-    return host ? host_field_info((HostField) f) : guest_field_info((GuestField) f);
-}
-
-static int n_fields(bool host)
-{
-    return host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX;
-}
-
 static bool is_given(bool host, int f)
 {
     return snapshot_fields(host) & UINT64_C(1) << f;
-}
-
-/* The field of this key; -1: none. */
-static int find_field(bool host, const char *key)
-{
-    char buf[SNAPSHOT_KEY_MAX];
-
-    for (int f = 0; f < n_fields(host); f++)
-        if (info_of(host, f)->unit != FIELD_UNIT_TEXT &&
-            strcmp(snapshot_field_key(buf, info_of(host, f)), key) == 0)
-            return f;
-    return -1;
-}
-
-static int refuse_key(Reader *r, const JsonPath *path, const char *key, const Nearest *near)
-{
-    if (near->best)
-        return json_refuse(r->error, path, "there is no key \"%.48s\"; did you mean \"%s\"?", key,
-                           near->best);
-    return json_refuse(r->error, path, "there is no key \"%.48s\"; ballast-snapshot(5) lists all", key);
-}
-
-static void offer_keys(Nearest *near, const char *const *keys, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        nearest_offer(near, keys[i]);
-}
-
-/* Of the host or a guest. given: not those that are worked out. */
-static int refuse_field(Reader *r, const JsonPath *path, const char *key, bool host, bool given)
-{
-    char keys[FIELDS_MAX][SNAPSHOT_KEY_MAX];
-    Nearest near;
-
-    nearest_init(&near, key, strlen(key));
-    if (given)
-        offer_keys(&near, host ? host_keys : guest_keys,
-                   host ? ELEMENTSOF(host_keys) : ELEMENTSOF(guest_keys));
-    for (size_t i = 0; given && !host && i < ELEMENTSOF(guest_members); i++)
-        nearest_offer(&near, guest_members[i].key);
-    for (int f = 0; f < n_fields(host); f++)
-        if (!given || is_given(host, f))
-            nearest_offer(&near, snapshot_field_key(keys[f], info_of(host, f)));
-    return refuse_key(r, path, key, &near);
-}
-
-/* ---- History and state ---- */
-
-static void add_value(SeriesSet *set, bool host, int field, usec_t at_usec, double value)
-{
-    GuestFields g = {};
-    HostFields h = {};
-
-    if (host) {
-        host_set(&h, (HostField) field, value);
-        series_set_add_host(set, at_usec, &h);
-    } else {
-        guest_set(&g, (GuestField) field, value);
-        series_set_add_guest(set, at_usec, &g);
-    }
-}
-
-/* [[age in seconds, value], …], the oldest first. */
-static int read_series(Reader *r, const JsonPath *path, json_object *list, bool host, int field,
-                       SeriesSet *set)
-{
-    usec_t now = r->file->snapshot.now_usec;
-    double oldest = (double) now / USEC_PER_SEC;
-    int e = json_read_list(r->error, path, list, "a list of [age in seconds, value]");
-
-    for (size_t i = 0; e >= 0 && i < json_object_array_length(list); i++) {
-        json_object *pair = json_object_array_get_idx(list, i);
-        const JsonPath at = {.up = path, .index = i};
-        double age = 0, value = 0;
-
-        e = json_read_list(r->error, &at, pair, "[age in seconds, value]");
-        if (e >= 0 && json_object_array_length(pair) != 2)
-            return json_mismatch(r->error, &at, "[age in seconds, value]", pair);
-        if (e >= 0)
-            e = json_read_number(
-                r->error, &at, json_object_array_get_idx(pair, 0), 0, oldest,
-                "an age in seconds: from the oldest to the newest, none above the host's uptime", &age);
-        if (e >= 0)
-            e = json_read_number(r->error, &at, json_object_array_get_idx(pair, 1), -JSON_NUMBER_MAX,
-                                 JSON_NUMBER_MAX, "a number from -2^53 to 2^53", &value);
-        if (e < 0)
-            break;
-        oldest = age;
-        if (series_set_find(set, field))
-            add_value(set, host, field, now - MIN((usec_t) llround(age * USEC_PER_SEC), now), value);
-    }
-    return e;
-}
-
-static int read_history(Reader *r, const JsonPath *parent, json_object *object, bool host, SeriesSet *set)
-{
-    const JsonPath path = {.up = parent, .key = "history"};
-    int e = json_read_object(r->error, &path, object);
-
-    if (e < 0)
-        return e;
-    json_object_object_foreach(object, key, list)
-    {
-        const JsonPath at = {.up = &path, .key = key};
-        int f = find_field(host, key);
-
-        if (f < 0)
-            return refuse_field(r, &path, key, host, false);
-        e = read_series(r, &at, list, host, f, set);
-        if (e < 0)
-            return e;
-    }
-    return 0;
-}
-
-/* Whether the file that a state's key names is one of the policy. */
-static bool names_file(const Policy *policy, const char *key)
-{
-    for (size_t i = 0; i < policy_n_files(policy); i++) {
-        const char *origin = policy_file(policy, i).origin, *slash = strrchr(origin, '/');
-        const char *name = slash ? slash + 1 : origin;
-
-        if (strncmp(key, name, strlen(name)) == 0 && key[strlen(name)] == ':')
-            return true;
-    }
-    return false;
-}
-
-/* A dump of one policy may be given to another, or to a later version of it. Of another's variables nothing
- * is said. */
-static int warn_state(Reader *r, const char *key, const PolicyState *states, size_t n)
-{
-    _cleanup_free_ char(*keys)[SNAPSHOT_STATE_KEY_MAX] = NULL;
-    Nearest near;
-
-    if (!names_file(r->policy, key))
-        return 0;
-    keys = calloc(n + 1, sizeof(*keys));
-    if (!keys)
-        return -ENOMEM;
-    nearest_init(&near, key, strlen(key));
-    for (size_t i = 0; i < n; i++)
-        nearest_offer(&near, snapshot_state_key(keys[i], states[i].file, states[i].name));
-    fprintf(r->warnings, "the policy has no state variable \"%.*s\"%s%s%s; it is left out\n", 64, key,
-            near.best ? " (did you mean \"" : "", near.best ?: "", near.best ? "\"?)" : "");
-    return 0;
-}
-
-static int read_state(Reader *r, const JsonPath *parent, json_object *object, bool host, double *values)
-{
-    const JsonPath path = {.up = parent, .key = "state"};
-    char own[SNAPSHOT_STATE_KEY_MAX];
-    const PolicyState *states;
-    size_t n;
-    int e;
-
-    e = json_read_object(r->error, &path, object);
-    if (e < 0)
-        return e;
-    states = policy_states(r->policy, host, &n);
-    json_object_object_foreach(object, key, value)
-    {
-        const JsonPath at = {.up = &path, .key = key};
-        size_t i = 0;
-
-        while (i < n && strcmp(snapshot_state_key(own, states[i].file, states[i].name), key) != 0)
-            i++;
-        e = i < n ? read_in_unit(r, &at, value, states[i].unit, -JSON_NUMBER_MAX, &values[i])
-                  : warn_state(r, key, states, n);
-        if (e < 0)
-            return e;
-    }
-    return 0;
 }
 
 /* ---- The host ---- */
@@ -347,16 +144,17 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     int f, e;
 
     if (strcmp(key, "history") == 0)
-        return read_history(r, &host_path, value, true, &r->file->host_keep->history);
+        return reader_history(r, &host_path, value, true, &r->file->host_keep->history);
     if (strcmp(key, "state") == 0)
-        return read_state(r, &host_path, value, true, r->file->host_keep->state);
+        return reader_state(r, &host_path, value, true, r->file->host_keep->state);
     if (strcmp(key, "uptime_usec") == 0)
         return 0; /* read before */
-    f = find_field(true, key);
+    f = reader_find_field(true, key);
     if (f < 0 || !is_given(true, f))
-        return refuse_field(r, &host_path, key, true, true);
+        return reader_refuse_key(r, &host_path, key, true, snapshot_fields(true), host_keys,
+                                 ELEMENTSOF(host_keys));
     low = f == HOST_FIELD_KSM_PROFIT ? -JSON_NUMBER_MAX : 0;
-    e = read_in_unit(r, &path, value, info_of(true, f)->unit, low, &number);
+    e = reader_in_unit(r, &path, value, reader_field_unit(true, f), low, &number);
     if (e >= 0)
         host_set(&s->host, (HostField) f, number);
     return e;
@@ -418,13 +216,14 @@ static int read_guest_key(Reader *r, const JsonPath *parent, const char *key, js
     if (strcmp(key, "uuid") == 0)
         return json_read_text(r->error, &path, value, &g->uuid);
     if (strcmp(key, "history") == 0)
-        return read_history(r, parent, value, false, &keep->history);
+        return reader_history(r, parent, value, false, &keep->history);
     if (strcmp(key, "state") == 0)
-        return read_state(r, parent, value, false, keep->state);
-    f = find_field(false, key);
+        return reader_state(r, parent, value, false, keep->state);
+    f = reader_find_field(false, key);
     if (f < 0 || !is_given(false, f))
-        return refuse_field(r, parent, key, false, true);
-    e = read_in_unit(r, &path, value, info_of(false, f)->unit, 0, &number);
+        return reader_refuse_key(r, parent, key, false, snapshot_fields(false), guest_keys,
+                                 ELEMENTSOF(guest_keys));
+    e = reader_in_unit(r, &path, value, reader_field_unit(false, f), 0, &number);
     if (e >= 0)
         guest_set(&g->fields, (GuestField) f, number);
     return e;
@@ -550,14 +349,8 @@ static int read_guard(Reader *r, json_object *guard)
         const Member *m = find_member(guard_members, ELEMENTSOF(guard_members), key);
         const JsonPath at = {.up = &path, .key = key};
 
-        if (!m) {
-            Nearest near;
-
-            nearest_init(&near, key, strlen(key));
-            for (size_t i = 0; i < ELEMENTSOF(guard_members); i++)
-                nearest_offer(&near, guard_members[i].key);
-            return refuse_key(r, &path, key, &near);
-        }
+        if (!m)
+            return reader_refuse_key(r, &path, key, false, 0, guard_keys, ELEMENTSOF(guard_keys));
         e = read_member(r, &at, value, m, &r->file->guard);
         if (e < 0)
             return e;
@@ -588,7 +381,6 @@ static int read_left_out(Reader *r, const JsonPath *path, json_object *value)
 static int read_top_key(Reader *r, const char *key, json_object *value)
 {
     const JsonPath path = {.key = key};
-    Nearest near;
 
     if (strcmp(key, "host") == 0 || strcmp(key, "guests") == 0)
         return 0; /* in their order, after all else */
@@ -598,9 +390,7 @@ static int read_top_key(Reader *r, const char *key, json_object *value)
         return read_guard(r, value);
     if (strcmp(key, "guests_left_out") == 0 || strcmp(key, "history_left_out") == 0)
         return read_left_out(r, &path, value);
-    nearest_init(&near, key, strlen(key));
-    offer_keys(&near, top_keys, ELEMENTSOF(top_keys));
-    return refuse_key(r, NULL, key, &near);
+    return reader_refuse_key(r, NULL, key, false, 0, top_keys, ELEMENTSOF(top_keys));
 }
 
 static int read_snapshot(Reader *r, json_object *o)

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between the parts that read a snapshot: snapshot.c, and snapshot-keep.c for what a policy looks back at and
+ * keeps. All return 0, -EINVAL with error, or -ENOMEM. */
+
+#include "host-agent/ctl/snapshot.h"
+
+typedef struct Reader {
+    SnapshotFile *file;
+    const Policy *policy;
+    char *error;
+    FILE *warnings;
+} Reader;
+
+/* The stat of this key; -1: there is none. Texts have no key. */
+int reader_find_field(bool host, const char *key);
+FieldUnit reader_field_unit(bool host, int f);
+/* A value in the unit of a stat or of a state variable, from low (0 or -2^53) to 2^53. */
+int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
+                   double *ret);
+/* There is no such key; the nearest of n keys and of the stats whose bits are in fields is told. */
+int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, uint64_t fields,
+                      const char *const *keys, size_t n);
+
+/* The part "history", or "state", of the host or of a guest. */
+int reader_history(Reader *r, const JsonPath *parent, json_object *object, bool host, SeriesSet *set);
+int reader_state(Reader *r, const JsonPath *parent, json_object *object, bool host, double *values);
