@@ -515,10 +515,42 @@ START_TEST(test_growth_taken_back)
 }
 END_TEST
 
+/* A report that comes late tells of the size before the shrink: not of a guest that counts its balloon as
+ * memory, of which what it has available would be taken for so much less. */
+START_TEST(test_late_report)
+{
+    Stage *t = stage_new(0);
+    SnapshotGuest g;
+    Report r = {};
+
+    reports(t, 8, 0);
+    move(t, 3 * GIB);
+    t->now += SEC;
+    r.at_usec = t->now;
+    report_set(&r, REPORT_MEM_TOTAL, 4 * GIB);
+    report_set(&r, REPORT_MEM_FREE, GIB);
+    report_set(&r, REPORT_MEM_AVAILABLE, 2 * GIB);
+    guest_report(t->guest, &r, t->now);
+    ck_assert(!guest_is_moving(t->guest, t->now));
+    g = seen(t);
+    ck_assert_double_eq(guest_get(&g.fields, GUEST_FIELD_AVAILABLE), 2.0 * GIB);
+    /* One that goes on telling so does count it. */
+    t->now += 3 * SEC;
+    r.at_usec = t->now;
+    report_set(&r, REPORT_MEM_TOTAL, 7 * GIB);
+    report_set(&r, REPORT_MEM_AVAILABLE, 5 * GIB);
+    guest_report(t->guest, &r, t->now);
+    g = seen(t);
+    ck_assert_double_eq(guest_get(&g.fields, GUEST_FIELD_TOTAL), 2.0 * GIB);
+    stage_free(t);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("guest");
 
+    tcase_add_test(t, test_late_report);
     tcase_add_test(t, test_rolled_back_once);
     tcase_add_test(t, test_growth_is_no_shrink);
     tcase_add_test(t, test_policy_cannot_forbid_rolling_back);
