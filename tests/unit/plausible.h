@@ -147,6 +147,6 @@ static inline void plausible_world(Random *r, Plausible *w, const Policy *policy
 static inline void plausible_done(Plausible *w)
 {
     policy_keep_done(&w->keep);
-    for (size_t i = 0; i < w->s.n_guests; i++)
+    for (size_t i = 0; i < GUESTS_MAX; i++)
         policy_keep_done(&w->keeps[i]);
 }
