@@ -3,8 +3,11 @@
 
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/macro.h"
+
+#define SHORT_FORM_MIN 3U /* letters that a short form of a name has: avail, dist */
 
 static char fold(char c)
 {
@@ -48,6 +51,8 @@ void nearest_offer(Nearest *n, const char *candidate)
 {
     unsigned d = edit_distance(n->name, n->length, candidate, strlen(candidate));
 
+    if (n->length >= SHORT_FORM_MIN && strncasecmp(n->name, candidate, n->length) == 0)
+        d = MIN(d, (unsigned) (n->length + 2) / 3);
     /* A name of two letters is near to half of all others: a third of a short one is nothing. */
     if (d < n->distance && d <= (n->length + 2) / 3 && d < n->length) {
         n->distance = d;

@@ -21,5 +21,5 @@ unsigned edit_distance(const char *a, size_t a_length, const char *b, size_t b_l
 
 void nearest_init(Nearest *n, const char *name, size_t length);
 /* Keeps candidate if it is nearer than what was offered before: at most a third of the name (rounded up) may
- * differ. */
+ * differ. A name's beginning is taken for the name: avail for available. */
 void nearest_offer(Nearest *n, const char *candidate);

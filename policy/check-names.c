@@ -53,6 +53,12 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
         (void) snprintf(buf, size, "of a loop's guest: g.%s", name->text);
         return buf;
     }
+    if (wanted == UNKNOWN_VALUE && (field_from_name(true, name) >= 0 || field_from_name(false, name) >= 0)) {
+        (void) snprintf(buf, size, "a stat is read of %s: %s.%s",
+                        field_from_name(false, name) >= 0 ? "a loop's guest" : "the host",
+                        field_from_name(false, name) >= 0 ? "g" : "host", name->text);
+        return buf;
+    }
     nearest_init(&n, name->text, name->length);
     for (const Symbol *y = c->scope; y; y = y->outer)
         nearest_offer(&n, y->name->text);

@@ -104,6 +104,7 @@ static void compile_window(Compiler *c, const Expr *e)
     else
         w.slot = window->symbol->slot;
     emit(c, OP_WINDOW, 0, APPEND(c, p->windows, p->n_windows, w), e->at);
+    c->cost += POLICY_WINDOW_COST - 1;
 }
 
 static void compile_builtin(Compiler *c, const Expr *e)

@@ -338,7 +338,7 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             parameters = frames[depth].parameters;
             continue;
         case OP_AGGREGATE:
-            failure = machine_aggregate(m, &p->aggregates[i->arg], top + 1, parameters, &v);
+            failure = machine_aggregate(m, at, top + 1, parameters, &v);
             *++top = v;
             if (failure == FAILURE_NONE)
                 at = p->aggregates[i->arg].next - 1;
@@ -353,14 +353,12 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             continue;
         }
         if (failure != FAILURE_NONE) {
-            uint32_t failed = at;
-
+            m->failure = failure;
+            if (i->op != OP_AGGREGATE) /* which says itself where */
+                m->failed = at;
             top = failure == FAILURE_MISSING ? fall_back(p, stack, frames, &depth, &parameters, &at) : NULL;
-            if (!top) {
-                m->failure = failure;
-                m->failed = failed;
+            if (!top)
                 return false;
-            }
             failure = FAILURE_NONE;
             at--;
         }

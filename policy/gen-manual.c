@@ -39,6 +39,8 @@ static const struct {
     {"@SIZE@", POLICY_SIZE_MAX / 1024},
     {"@DEPTH@", POLICY_DEPTH_MAX},
     {"@COST@", POLICY_COST_MAX},
+    {"@WINDOW@", POLICY_WINDOW_COST},
+    {"@TEXT@", POLICY_TEXT_MAX},
     {"@KEYS@", POLICY_KEYS_MAX},
     {"@STATES@", POLICY_STATE_MAX},
     {"@SHORTEST@", POLICY_WINDOW_MIN / USEC_PER_SEC},

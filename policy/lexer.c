@@ -132,24 +132,37 @@ static int read_word(Lexer *l, Token *t)
     return t->name ? 0 : -ENOMEM;
 }
 
+/* Its place among the units; their number where it is none. */
+static size_t find_unit(const char *text, size_t length)
+{
+    size_t i = 0;
+
+    while (i < ELEMENTSOF(units) && !same(text, length, units[i].text))
+        i++;
+    return i;
+}
+
+bool lexer_is_unit(const char *text, size_t length)
+{
+    return find_unit(text, length) < ELEMENTSOF(units);
+}
+
 static void read_unit(Lexer *l, Token *t)
 {
     const char *text = l->unit->source->text + l->offset;
-    size_t length = 0;
+    size_t length = 0, i;
 
     while (is_letter(peek(l, length)) || is_digit(peek(l, length)))
         length++;
     if (length == 0)
         return;
-    for (size_t i = 0; i < ELEMENTSOF(units); i++)
-        if (same(text, length, units[i].text)) {
-            l->offset += length;
-            t->value *= units[i].factor;
-            t->kind = units[i].kind;
-            return;
-        }
     l->offset += length;
-    bad(l, t, "units are B KiB MiB GiB TiB kB MB GB TB, us ms s min h d, and %", "unknown unit");
+    i = find_unit(text, length);
+    if (i < ELEMENTSOF(units)) {
+        t->value *= units[i].factor;
+        t->kind = units[i].kind;
+    } else
+        bad(l, t, "units are B KiB MiB GiB TiB kB MB GB TB, us ms s min h d, and %", "unknown unit");
 }
 
 /* The digits are gathered as one whole number and divided once, so that 0.05 and 5% are the double nearest to
@@ -201,7 +214,11 @@ static void read_text(Lexer *l, Token *t)
     }
     t->length = (size_t) (l->unit->source->text + l->offset - t->text);
     l->offset++;
+    if (t->length > POLICY_TEXT_MAX)
+        bad(l, t, NULL, "a text has at most 255 letters");
 }
+
+_Static_assert(POLICY_TEXT_MAX == 255, "as the message says");
 
 /* Anything else: a mark, or what doesn't belong here. */
 static void read_mark(Lexer *l, Token *t)

@@ -75,5 +75,7 @@ typedef struct Lexer {
 
 #define LEXER_INIT(u) ((Lexer){.unit = (u), .line = 1})
 
+/* Whether the word is a unit, which stands right behind its number. */
+bool lexer_is_unit(const char *text, size_t length);
 /* The next token; TOKEN_END at the end, again and again. 0 or -ENOMEM. */
 int lexer_next(Lexer *l, Token *ret);

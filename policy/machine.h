@@ -59,9 +59,9 @@ typedef struct Machine {
 bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameters);
 
 void machine_loop(Machine *m, const Loop *l);
-/* FAILURE_NONE with *ret, FAILURE_MISSING where there is no guest to take a value from, or FAILURE_RANGE. */
-Failure machine_aggregate(Machine *m, const Aggregate *a, double *stack, const double *parameters,
-                          double *ret);
+/* The aggregate of the instruction. FAILURE_NONE with *ret; FAILURE_MISSING where there is no guest to take a
+ * value from, or the host misses a stat that it needs; or FAILURE_RANGE. m->failed says where. */
+Failure machine_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret);
 
 /* The text that a value stands for. */
 const char *machine_text(const Machine *m, double value);

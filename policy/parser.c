@@ -50,6 +50,10 @@ void parser_expected(Parser *p, const char *what, const char *hint)
 {
     const Token *t = &p->token;
 
+    if (!hint && !t->newline && t->type == TOKEN_ASSIGN)
+        hint = "to compare, write ==";
+    else if (!hint && !t->newline && t->type == TOKEN_NAME && lexer_is_unit(t->text, t->length))
+        hint = "a number and its unit are one word: 64MiB, 10s";
     if (t->type == TOKEN_END || t->newline)
         diagnostics_add(p->unit->diagnostics, p->end.line ? p->end : t->at, hint,
                         "expected %s before the end of the line", what);
@@ -67,7 +71,7 @@ bool parser_expect(Parser *p, TokenType type, const char *what)
 
     if (parser_accept(p, type))
         return true;
-    parser_expected(p, what, word ? "that is a word of the language" : NULL);
+    parser_expected(p, what, word ? "that is a word of the language" : type == TOKEN_NAME ? "" : NULL);
     return false;
 }
 
@@ -310,7 +314,7 @@ static void parse_if(Parser *p, Statement *s)
     parser_advance(p);
     s->expr = statement_expr(p, true);
     if (p->token.type == TOKEN_ASSIGN) {
-        parser_expected(p, "'{'", "to compare, write ==");
+        parser_expected(p, "'{'", NULL);
         recover(p, true);
     }
     s->body = parse_block(p, !s->expr || s->expr->type == EXPR_ERROR);

@@ -16,7 +16,8 @@ typedef struct Parser {
 
 void parser_advance(Parser *p);
 bool parser_accept(Parser *p, TokenType type);
-/* Tells what was expected: where the line ends too early, behind its last token. */
+/* Tells what was expected: where the line ends too early, behind its last token. hint: NULL for the usual one
+ * of what was found instead, "" for none. */
 void parser_expected(Parser *p, const char *what, const char *hint);
 bool parser_expect(Parser *p, TokenType type, const char *what);
 /* Goes one level down, or tells that this is too deep. */

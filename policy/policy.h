@@ -17,6 +17,7 @@ typedef struct Policy Policy;
 #define POLICY_FILES_MAX       16U
 #define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text of one file */
 #define POLICY_DEPTH_MAX       64U            /* nesting of expressions and blocks, depth of calls */
+#define POLICY_TEXT_MAX        255U           /* letters of a text: one operation looks at it all */
 #define POLICY_KEYS_MAX        8U             /* values that a loop's guests are ordered by */
 #define POLICY_STATE_MAX       64U /* state variables of one file, of the host and of a guest each */
 #define POLICY_WINDOW_MIN      (USEC_PER_SEC) /* of history: avg(g.free, 30s) */

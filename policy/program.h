@@ -14,7 +14,9 @@
 
 /* Operations that a policy does for one guest (and once for the host), at most, whatever its conditions say:
  * functions that call each other twice over could otherwise take for ever without recursion. */
-#define POLICY_COST_MAX 100000U
+#define POLICY_COST_MAX    100000U
+/* A window looks at up to SERIES_POINTS_MAX values. */
+#define POLICY_WINDOW_COST 64U
 
 typedef enum Operation {
     OP_END,           /* of a segment */

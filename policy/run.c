@@ -3,6 +3,7 @@
 /* An evaluation: file by file, each undone whole where its part outside of loops fails. */
 
 #include <assert.h>
+#include <locale.h>
 #include <math.h>
 #include <string.h>
 
@@ -26,14 +27,20 @@ static bool sorted_by_uuid(const PolicyInput *input)
 }
 
 /* What one evaluation needs, in three pieces. The stack is one of them, so that AddressSanitizer sees whether
- * its bound is right. */
+ * its bound is right. And the locale that it works in, so that text fits a pattern, and numbers look, the
+ * same in the daemon and in ballastctl. */
 typedef struct Memory {
     double *values, *stack;
     void *guests;
+    locale_t plain, outside;
 } Memory;
 
 static void memory_done(Memory *m)
 {
+    if (m->plain) {
+        (void) uselocale(m->outside);
+        freelocale(m->plain);
+    }
     free(m->values);
     free(m->stack);
     free(m->guests);
@@ -60,8 +67,10 @@ static int machine_init(Machine *m, const Program *programs, size_t n_programs, 
                          1);
     ret->stack = malloc(n_stack * sizeof(double) + 1);
     ret->guests = malloc(n * (sizeof(Place) + sizeof(uint32_t)) + 1);
-    if (!ret->values || !ret->stack || !ret->guests)
+    ret->plain = newlocale(LC_ALL_MASK, "C", NULL);
+    if (!ret->values || !ret->stack || !ret->guests || !ret->plain)
         return -ENOMEM;
+    ret->outside = uselocale(ret->plain);
 
     m->stack = ret->stack;
     m->slots = ret->values;

@@ -86,14 +86,25 @@ void machine_describe(const Machine *m, size_t guest, PolicyNote *ret)
     assert(false);
 }
 
+/* A file that failed is told in any case, in place of a guest's turn where there is no more room: there are
+ * no more files than notes. */
 void machine_note(Machine *m, size_t guest)
 {
     PolicyOutput *o = m->output;
+    size_t i = o->n_notes;
 
     o->notes_total++;
-    if (o->n_notes < POLICY_NOTES_MAX)
-        machine_describe(m, guest, &o->notes[o->n_notes++]);
+    if (i < POLICY_NOTES_MAX)
+        o->n_notes++;
+    else if (guest != SIZE_MAX)
+        return;
+    else
+        while (o->notes[--i].guest == SIZE_MAX)
+            assert(i > 0);
+    machine_describe(m, guest, &o->notes[i]);
 }
+
+_Static_assert(POLICY_FILES_MAX <= POLICY_NOTES_MAX, "each file that fails is told");
 
 /* ---- logs ---- */
 

@@ -161,7 +161,6 @@ static void gather(Gathered *g, AggregateFunction function, double v)
 
 static Failure gathered(const Gathered *g, AggregateFunction function, double *ret)
 {
-    *ret = 0;
     switch (function) {
     case AGGREGATE_COUNT:
         *ret = (double) g->n;
@@ -189,33 +188,52 @@ static Failure gathered(const Gathered *g, AggregateFunction function, double *r
     return FAILURE_NONE;
 }
 
-/* Runs the segment for a guest. A guest without a stat that it needs is left out, which is what an aggregate
- * is for; what else goes wrong is told. */
-static bool look(Machine *m, uint32_t segment, double *stack, const double *parameters)
+/* What the host lacks, it lacks for each guest: to leave out all of them would say that there are none. */
+static bool host_misses(const Machine *m)
 {
-    if (machine_run(m, segment, stack, parameters))
+    const Instruction *i = &m->program->code[m->failed];
+
+    return m->failure == FAILURE_MISSING && (i->op == OP_HOST || i->op == OP_HOST_CONTROL ||
+                                             (i->op == OP_WINDOW && m->program->windows[i->arg].host));
+}
+
+/* Whether a value was left in *stack for the guest whose turn it is. One without a stat that it needs is left
+ * out, which is what an aggregate is for; what else goes wrong is told. */
+static bool look(Machine *m, const Aggregate *a, double *stack, const double *parameters, bool *ret_failed)
+{
+    bool known = a->where == NO_CODE || machine_run(m, a->where, stack, parameters);
+
+    if (known && a->where != NO_CODE && *stack == 0)
+        return false;
+    if (a->value == NO_CODE)
+        *stack = 1;
+    else
+        known = known && machine_run(m, a->value, stack, parameters);
+    if (known)
         return true;
+    *ret_failed = host_misses(m);
     if (m->failure != FAILURE_MISSING)
         machine_note(m, m->guest);
     return false;
 }
 
 /* In the order of UUIDs, so that a sum is the same in whichever order guests are handed over. */
-Failure machine_aggregate(Machine *m, const Aggregate *a, double *stack, const double *parameters,
-                          double *ret)
+Failure machine_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret)
 {
+    const Aggregate *a = &m->program->aggregates[m->program->code[at].arg];
     uint32_t guest = m->guest;
     Gathered g = {};
+    bool failed = false;
 
-    for (uint32_t rank = 0; rank < m->input->n_guests; rank++) {
+    for (uint32_t rank = 0; rank < m->input->n_guests && !failed; rank++) {
         m->guest = guest_at(m, rank);
-        if (a->where != NO_CODE && (!look(m, a->where, stack, parameters) || *stack == 0))
-            continue;
-        if (a->value == NO_CODE)
-            gather(&g, a->function, 1);
-        else if (look(m, a->value, stack, parameters))
+        if (look(m, a, stack, parameters, &failed))
             gather(&g, a->function, *stack);
     }
     m->guest = guest;
+    *ret = 0;
+    if (failed)
+        return FAILURE_MISSING;
+    m->failed = at;
     return gathered(&g, a->function, ret);
 }

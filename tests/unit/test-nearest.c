@@ -56,9 +56,15 @@ START_TEST(test_nearest)
     static const struct {
         const char *name, *nearest;
     } rows[] = {
-        {"totl", "total"}, {"avail", NULL}, {"availabel", "available"},
-        {"FREE", "free"},  {"xyzzy", NULL}, {"late", "rate"},
-        {"a", NULL},       {"", NULL},      {"curent_", "current"},
+        {"totl", "total"},
+        {"avail", "available"},
+        {"availabel", "available"},
+        {"FREE", "free"},
+        {"xyzzy", NULL},
+        {"late", "rate"},
+        {"av", NULL},
+        {"", NULL},
+        {"curent_", "current"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

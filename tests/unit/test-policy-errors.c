@@ -161,8 +161,10 @@ static const struct {
     {"log(\"a\"", ", 1", ")", "", 50000, -EINVAL, "log has at most 8 values"},
     {"", "log(", "", "", 50000, -EINVAL, "expected a value"},
     {"", "state ", "x = 1", "", 40000, -EINVAL, "expected a name"},
-    {"let x = \"", "a", "\"", "", 200000, 0, NULL},
-    {"let x = matches(\"a\", \"", "*", "\")", "", 200000, 0, NULL},
+    {"let x = \"", "a", "\"", "", 255, 0, NULL},
+    {"let x = \"", "a", "\"", "", 256, -EINVAL, "a text has at most 255 letters"},
+    {"let x = matches(\"a\", \"", "*", "\")", "", 255, 0, NULL},
+    {"let x = matches(\"a\", \"", "*[", "\")", "", 100000, -EINVAL, "a text has at most 255 letters"},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 7, 0, NULL},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 8, -EINVAL, "ordered by at most 8 values"},
     {"for g in guests by 1 asc", ", 1 asc", "{ }", "", 25000, -EINVAL, "ordered by at most 8 values"},
@@ -286,6 +288,14 @@ START_TEST(test_expensive_functions)
     for (unsigned i = 1; i < 70; i++)
         fprintf(t.f, "fn f%u(x) = f%u(x)\n", i, i - 1);
     text_close_and_load(&t, -EINVAL, "functions call each other more than 64 deep");
+
+    /* looking back is more than one operation */
+    text_open(&t);
+    fputs("fn f0() = avg(host.free, 10min)\n", t.f);
+    for (unsigned i = 1; i < 12; i++)
+        fprintf(t.f, "fn f%u() = f%u() + f%u()\n", i, i - 1, i - 1);
+    fputs("let y = f11()\n", t.f);
+    text_close_and_load(&t, -EINVAL, "this takes more than 100000 operations");
 
     /* each call with other kinds */
     text_open(&t);

@@ -3,6 +3,8 @@
 /* What is asked of guests besides their stats now: all of them at once, their texts, and how it was before.
  */
 
+#include <locale.h>
+
 #include "tests/unit/policy-world.h"
 
 /* ---- over all guests ---- */
@@ -42,7 +44,13 @@ static const struct {
     {"if all(g.psi_memory_some > 20% for g in guests) then 1B else 0B", 1},
     {"if any(g.psi_memory_some < 20% for g in guests) then 1B else 0B", 0},
     {"sum((g.psi_memory_some ?? 1) * 1B for g in guests)", 1.5},
-    {"sum(g.psi_memory_some + host.swap_free / 1B for g in guests) * 1B", 0},
+    /* what the host misses isn't for want of guests: then the aggregate is missing */
+    {"(sum(g.free + host.swap_free for g in guests) ?? 7B)", 7},
+    {"count(g for g in guests where g.free > host.swap_free) ?? 8 * 1B", 8},
+    {"if all(g.free > host.swap_free for g in guests) ?? false then 1B else 0B", 0},
+    {"sum(g.free + rate(host.swap_in, 10s) * 1s for g in guests) ?? 9B", 9},
+    {"sum(g.free + (host.swap_free ?? 1B) for g in guests)", 7.0 * GIB + 3},
+    {"sum(host.swap_free for g in guests where g.free > 9GiB) + 1B", 1},
     {"(sum(g.psi_memory_some for g in guests) ?? 9) * 1B", 0.5}, /* the one outside isn't for a guest */
     /* of none */
     {"sum(g.free for g in guests where false) + 1B", 1},
@@ -161,6 +169,10 @@ START_TEST(test_aggregate_fails)
          "there is no guest whose values could be compared", 2, 9},
         {"let x = sum(1B / (g.free / 1GiB - 1) for g in guests) + host.swap_free",
          "host.swap_free is missing", 1, 62},
+        {"let x = 1B\nlet y = sum(g.free +\n host.swap_free for g in guests)", "host.swap_free is missing", 3,
+         7},
+        {"fn f(g) = g.free > host.swap_free\nlet y = all(f(g) for g in guests)", "host.swap_free is missing",
+         1, 25},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -277,6 +289,27 @@ START_TEST(test_text)
         if (w.assignments[places[i]].line > 0)
             selected[n++] = (char) ('a' + i);
     ck_assert_msg(strcmp(selected, texts[_i].selected) == 0, "%s selects '%s'", text, selected);
+}
+END_TEST
+
+/* ballastctl works in a locale of UTF-8, the daemon in none: a policy means the same in both. */
+START_TEST(test_text_in_any_locale)
+{
+    static const char *const locales[] = {"C", "C.UTF-8"};
+
+    for (size_t i = 0; i < ELEMENTSOF(locales); i++) {
+        World w;
+
+        ck_assert_ptr_nonnull(setlocale(LC_CTYPE, locales[i]));
+        world_init(&w);
+        guest_set_text(&w.fields[A], GUEST_FIELD_NAME, "w\xc3\xa4\x62");
+        ck_assert_int_eq(world_run(&w, "const ascii = matches(\"web\", \"w?b\")\n"
+                                       "for g in guests where ascii and matches(g.name, \"w??b\") "
+                                       "and not matches(g.name, \"w?b\") { g.target = 1GiB }"),
+                         0);
+        ck_assert_uint_gt(w.assignments[A].line, 0);
+        ck_assert_ptr_eq(uselocale(NULL), LC_GLOBAL_LOCALE);
+    }
 }
 END_TEST
 
@@ -469,6 +502,7 @@ int main(void)
     tcase_add_test(t, test_sum_same_in_any_order);
     tcase_add_test(t, test_aggregate_of_no_guests);
     tcase_add_loop_test(t, test_text, 0, ELEMENTSOF(texts));
+    tcase_add_test(t, test_text_in_any_locale);
     tcase_add_test(t, test_text_missing);
     tcase_add_loop_test(t, test_window, 0, ELEMENTSOF(windows));
     tcase_add_test(t, test_window_without_history);

@@ -333,6 +333,37 @@ START_TEST(test_file_undone)
 END_TEST
 
 /* The order in which guests are first assigned to has no gaps where a file is undone. */
+/* However many turns were undone before. */
+START_TEST(test_failed_files_are_told)
+{
+    enum { MANY = 100 };
+    static const GuestFields none;
+    static PolicyGuest guests[MANY];
+    static PolicyAssignment assignments[MANY];
+    static PolicyOutput output = {.assignments = assignments};
+    static const char *const texts[] = {"for g in guests { g.target = g.free }", "let x = 1B / 0B",
+                                        "let y = 1", "\nlet x = host.swap_free"};
+    _cleanup_(policy_freep) Policy *p = load_files(texts, ELEMENTSOF(texts));
+    PolicyInput input = {.guests = guests, .n_guests = MANY};
+
+    for (size_t i = 0; i < MANY; i++)
+        guests[i] = (PolicyGuest){.uuid = "same", .fields = &none};
+    ck_assert_int_eq(policy_run(p, &input, &output), 0);
+    ck_assert_uint_eq(output.failed, 2);
+    ck_assert_uint_eq(output.notes_total, MANY + 2);
+    ck_assert_uint_eq(output.n_notes, POLICY_NOTES_MAX);
+    ck_assert_uint_eq(output.notes[POLICY_NOTES_MAX - 3].guest, POLICY_NOTES_MAX - 3);
+    for (size_t i = 1; i <= 2; i++) {
+        const PolicyNote *n = &output.notes[POLICY_NOTES_MAX - i];
+
+        ck_assert_uint_eq(n->guest, SIZE_MAX);
+        ck_assert_uint_eq(n->file, i == 1 ? 1 : 3);
+        ck_assert_uint_eq(n->line, i);
+        ck_assert_str_eq(n->text, i == 1 ? "division by zero" : "host.swap_free is missing");
+    }
+}
+END_TEST
+
 START_TEST(test_order_over_files)
 {
     static const char *const texts[] = {"for g in guests { g.target = 1GiB }\nlet x = host.swap_free",
@@ -413,6 +444,7 @@ int main(void)
     tcase_add_test(t, test_host_control_refused);
     tcase_add_test(t, test_files_run_in_order);
     tcase_add_test(t, test_file_undone);
+    tcase_add_test(t, test_failed_files_are_told);
     tcase_add_test(t, test_order_over_files);
     tcase_add_test(t, test_all_files_failed);
     tcase_add_test(t, test_files_refused);
