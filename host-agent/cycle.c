@@ -303,20 +303,33 @@ static bool apply(Manager *m, const Snapshot *s, bool lacked)
     return coming;
 }
 
+/* Notes are told where there are more or fewer than before, or another file fails. */
 static void tell_notes(Manager *m, const Snapshot *s)
 {
     const Plan *p = &m->plan;
+    uint64_t now = p->notes_total;
 
-    if (p->notes_total != m->notes_told)
-        for (size_t i = 0; i < p->n_notes; i++) {
-            const PolicyNote *n = &p->notes[i];
+    for (size_t i = 0; i < p->n_notes; i++)
+        if (p->notes[i].guest >= s->n_guests)
+            now |= UINT64_C(1) << (32 + p->notes[i].file);
+    if (now == m->notes_told)
+        return;
+    m->notes_told = now;
+    for (size_t i = 0; i < p->n_notes; i++) {
+        const PolicyNote *n = &p->notes[i];
+        bool named = n->guest < s->n_guests;
 
-            log_warning("%s:%u:%u: %s%s%s", policy_file(m->policy, n->file).origin, n->line, n->column,
-                        n->guest < s->n_guests ? s->guests[n->guest].name : "",
-                        n->guest < s->n_guests ? " left out in this cycle: " : "", n->text);
-        }
-    m->notes_told = p->notes_total;
+        log_warning(
+            "%s:%u:%u: %s%s%s", policy_file(m->policy, n->file).origin, n->line, n->column,
+            named ? s->guests[n->guest].name : "",
+            named ? " left out in this cycle: " : "nothing in this file counts in this cycle: ", n->text);
+    }
+    if (p->notes_total > p->n_notes)
+        log_warning("%s: %zu more left out in this cycle", policy_name(m->policy),
+                    p->notes_total - p->n_notes);
 }
+
+_Static_assert(POLICY_FILES_MAX <= 32, "a bit for each");
 
 /* The policy's log(). */
 static void tell_logs(const Manager *m, const Snapshot *s)

@@ -67,7 +67,7 @@ struct Manager {
     Plan plan; /* of the last cycle; its decisions are in the guests */
     usec_t started_usec, cycle_usec, cycle_took_usec;
     uint64_t cycles;
-    unsigned notes_told; /* undone turns of the policy that the last cycle told */
+    uint64_t notes_told; /* which the last cycle had: see tell_notes() */
     bool refused_guests; /* more than SNAPSHOT_GUESTS_MAX: told */
 };
 

@@ -367,6 +367,20 @@ class Loaded(ctl.World):
         self.ctl("--session", "reload")
         self.assertEqual([f["file"] for f in self.show()["files"]], [f"{self.folder}/policy"])
 
+    def test_a_file_that_fails_is_told(self):
+        """Also where there is as much to be told as before, of a guest."""
+        failing = self.write("failing.policy", """state n = 0
+n = n + 1
+for g in guests where g.name == "web1" { let x = g.stall }
+let x = 1 / (3 - n)
+""")
+        self.ctl("--session", "policy", "load", failing)
+        self.wait_cycles(4)
+        self.assertRegex(self.daemon.log(), rf"{failing}:3:52: web1 left out in this cycle: g.stall is missing")
+        self.assertEqual(len(re.findall(rf"{failing}:4:11: nothing in this file counts in this cycle: division by zero",
+                                        self.daemon.log())), 1)
+        self.ctl("--session", "reload")
+
     def test_a_bad_one_changes_nothing(self):
         before = self.show("--text")
         good, bad = self.write("a.policy", GOOD), self.write("bad.policy", BAD)

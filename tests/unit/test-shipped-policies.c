@@ -218,9 +218,10 @@ END_TEST
 static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t lacking_bytes)
 {
     plausible_world(r, w, policy, false, PRESSED - lacking_bytes);
+    for (size_t i = 0; i < w->s.n_guests; i++)
+        policy_keep_done(&w->keeps[i]);
     w->s.n_guests = 9;
     for (unsigned i = 0; i < 9; i++) {
-        policy_keep_done(&w->keeps[i]);
         w->guests[i] = fixture_guest();
         w->guests[i].uuid = fixture_uuid(w->uuids[i], i);
         w->guests[i].shrink_rate = 64.0 * GIB;
