@@ -9,8 +9,8 @@ typedef struct Manager Manager;
 int host_ksm_start(Manager *m);
 /* Adds KSM's state to m->host. */
 void host_ksm_sense(Manager *m);
-/* Carries out the plan while libvirt is there, or tells it in mode observe. What the policy in force assigns nothing to, or the mode
- * doesn't let it, is put back. */
+/* Carries out the plan while libvirt is there, or tells it in mode observe. What the policy in force assigns
+ * nothing to, or the mode doesn't let it, is put back. */
 void host_ksm_apply(Manager *m);
 /* Puts all back. */
 void host_ksm_stop(Manager *m);
