@@ -331,21 +331,27 @@ static void tell_notes(Manager *m, const Snapshot *s)
 
 _Static_assert(POLICY_FILES_MAX <= 32, "a bit for each");
 
-/* The policy's log(). */
-static void tell_logs(const Manager *m, const Snapshot *s)
+/* The policy's log(). As many lines a second as a cycle may have: guests can have twenty cycles run in one.
+ */
+static void tell_logs(Manager *m, const Snapshot *s)
 {
     const Plan *p = &m->plan;
+    size_t i;
 
-    for (size_t i = 0; i < p->n_logs; i++) {
+    if (usec_since(m->logs_usec, s->now_usec) >= USEC_PER_SEC) {
+        if (m->logs_left_out > 0)
+            log_info("%zu more lines of the policy's log() were left out", m->logs_left_out);
+        m->logs_usec = s->now_usec;
+        m->logs_told = m->logs_left_out = 0;
+    }
+    for (i = 0; i < p->n_logs && m->logs_told < POLICY_LOGS_MAX; i++, m->logs_told++) {
         const PolicyLog *l = &p->logs[i];
         bool named = l->guest < s->n_guests;
 
         log_info("%s:%u: %s%s%s", policy_file(m->policy, l->file).origin, l->line,
                  named ? s->guests[l->guest].name : "", named ? ": " : "", l->text);
     }
-    if (p->logs_total > p->n_logs)
-        log_info("%s: %zu more lines of log() in this cycle", policy_name(m->policy),
-                 p->logs_total - p->n_logs);
+    m->logs_left_out += p->logs_total - i;
 }
 
 /* What the policy needs in the next cycle. */
@@ -378,6 +384,7 @@ void manager_cycle(Manager *m)
     r = plan_make(&s, m->policy, &m->config->guard, &m->plan);
     if (r < 0)
         log_error_errno(-r, "Cannot work out a plan: %m");
+    m->guests_changed = false;
     m->cycle_took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     if (r >= 0) {
         tell_notes(m, &s);

@@ -62,6 +62,23 @@ static uint64_t assigned(const Manager *m)
     return controls;
 }
 
+/* KSM and what is remembered of it are another ballastd's, beside which this one isn't meant to act. What is
+ * remembered is read anew once that one has gone: it went on writing. */
+static bool is_anothers(Manager *m)
+{
+    bool now = m->neighbours.of[NEIGHBOUR_BALLASTD].present && !m->neighbours.of[NEIGHBOUR_BALLASTD].accepted;
+
+    if (!now && m->ksm_anothers) {
+        Ksm *old = m->ksm;
+
+        if (host_ksm_start(m) < 0)
+            return true;
+        ksm_free(old);
+    }
+    m->ksm_anothers = now;
+    return now;
+}
+
 static void tell(Manager *m, const KsmChange *changes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -87,9 +104,11 @@ void host_ksm_apply(Manager *m)
     bool acts = m->mode == GUEST_MODE_AUTO;
     KsmChange changes[KSM_CHANGES_MAX];
 
-    tell(m, changes, ksm_restore(m->ksm, acts ? assigned(m) : 0, changes));
     tell_observed(m);
-    /* Before that neither guests nor other ballastds are known. */
+    /* Before libvirt was there, other ballastds aren't known, nor are guests while it isn't. */
+    if (!m->neighbours.lock_name[0] || is_anothers(m))
+        return;
+    tell(m, changes, ksm_restore(m->ksm, acts ? assigned(m) : 0, changes));
     if (acts && m->connected)
         tell(m, changes, ksm_apply(m->ksm, m->plan.host, m->plan.n_host, changes));
 }
@@ -98,5 +117,6 @@ void host_ksm_stop(Manager *m)
 {
     KsmChange changes[KSM_CHANGES_MAX];
 
-    tell(m, changes, ksm_restore(m->ksm, 0, changes));
+    if (!is_anothers(m))
+        tell(m, changes, ksm_restore(m->ksm, 0, changes));
 }

@@ -10,7 +10,7 @@ int host_ksm_start(Manager *m);
 /* Adds KSM's state to m->host. */
 void host_ksm_sense(Manager *m);
 /* Carries out the plan while libvirt is there, or tells it in mode observe. What the policy in force assigns
- * nothing to, or the mode doesn't let it, is put back. */
+ * nothing to, or the mode doesn't let it, is put back. Nothing of either beside another ballastd. */
 void host_ksm_apply(Manager *m);
-/* Puts all back. */
+/* Puts all back, but beside another ballastd. */
 void host_ksm_stop(Manager *m);

@@ -411,6 +411,7 @@ int manager_reload(Manager *m)
     if (strcmp(c->scope, m->config->scope) != 0) {
         cgroup_free(m->scope);
         m->scope = TAKE_PTR(scope);
+        series_set_clear(&m->keep.history);
         watch_psi(m);
     }
     config_free(m->config);

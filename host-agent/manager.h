@@ -61,14 +61,18 @@ struct Manager {
     Ksm *ksm;
     int ksm_error;                     /* of reading its state; told */
     unsigned ksm_told[HOST_FIELD_MAX]; /* in mode observe: which decision */
+    bool ksm_anothers;                 /* in the last cycle */
 
     Neighbours neighbours;
 
-    Plan plan; /* of the last cycle; its decisions are in the guests */
+    Plan plan;           /* of the last cycle; its decisions are in the guests */
+    bool guests_changed; /* some came or went since: the plan's places aren't theirs any more */
     usec_t started_usec, cycle_usec, cycle_took_usec;
     uint64_t cycles;
-    uint64_t notes_told; /* which the last cycle had: see tell_notes() */
-    bool refused_guests; /* more than SNAPSHOT_GUESTS_MAX: told */
+    uint64_t notes_told;             /* which the last cycle had: see tell_notes() */
+    usec_t logs_usec;                /* begin of the second in which … */
+    size_t logs_told, logs_left_out; /* … that many lines of log() were told, and weren't */
+    bool refused_guests;             /* more than SNAPSHOT_GUESTS_MAX: told */
 };
 
 int manager_new(const ManagerOptions *options, Manager **ret);

@@ -90,7 +90,8 @@ int policies_read(const ManagerOptions *o, const Config *c, const char *config_p
     return 0;
 }
 
-/* Decisions and plan borrow their words from the policy that made them. */
+/* Decisions and plan borrow their words from the policy that made them; what was told of it says nothing of
+ * the next. */
 static void forget_words(Manager *m)
 {
     for (size_t i = 0; i < m->n_guests; i++) {
@@ -99,6 +100,7 @@ static void forget_words(Manager *m)
         d->because = d->file = NULL;
         d->n_reads = 0;
     }
+    m->notes_told = 0;
     m->plan.n_host = m->plan.n_notes = m->plan.notes_total = m->plan.n_logs = m->plan.logs_total = 0;
 }
 

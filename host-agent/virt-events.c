@@ -23,6 +23,7 @@ static int insert_guest(Manager *m, Guest *g)
     }
     a[at] = g;
     m->n_guests++;
+    m->guests_changed = true;
     return 0;
 }
 
@@ -34,6 +35,7 @@ static void remove_guest(Manager *m, Guest *g)
         at++;
     memmove(m->guests + at, m->guests + at + 1, (m->n_guests - at - 1) * sizeof(Guest *));
     m->n_guests--;
+    m->guests_changed = true;
     bus_guest_removed(m, g);
     guest_free(g);
 }

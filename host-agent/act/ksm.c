@@ -24,7 +24,7 @@ static const struct {
     [RUN] = {"run", HOST_FIELD_KSM_RUN},
 };
 
-_Static_assert(KSM_CHANGES_MAX == CONTROLS + 1, "one for each control, and the file");
+_Static_assert(KSM_CHANGES_MAX == 2 * CONTROLS, "what is told in one call fits");
 
 /* What the kernel's answer to a write depends on, besides what is written. */
 typedef struct Circumstances {

@@ -34,7 +34,7 @@ typedef struct KsmChange {
     const HostDecision *decision; /* of CHANGED and REFUSED: of those given */
 } KsmChange;
 
-#define KSM_CHANGES_MAX 5U /* of one call: one for each control, and the file */
+#define KSM_CHANGES_MAX 8U /* of one call: for each control one, and one of the file */
 
 typedef struct Ksm Ksm;
 

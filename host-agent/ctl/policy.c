@@ -458,7 +458,7 @@ const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
     {"show", "[--text]", "which policy ballastd runs, where it is from, and what it had to tell", 0, 0,
      verb_show,
      "Its files, the controls that each assigns, and of the last cycle what was undone and what was logged.\n"
-     "--text prints the files, too, as ballastd read them.\n\n"
+     "--text prints the files themselves instead, as ballastd read them.\n\n"
      "  ballastctl policy show\n"
      "  ballastctl policy show --text > in-force.policy\n",
      .options = CTL_OPTION_TEXT},

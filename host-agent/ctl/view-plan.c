@@ -417,6 +417,26 @@ static int print_text(const Screen *screen, const char *text)
     return 0;
 }
 
+/* Nothing but the policy, so that it can be kept in a file. */
+static int print_files(const Screen *screen, json_object *files)
+{
+    size_t n = json_object_array_length(files);
+    char name[TEXT_MAX];
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        json_object *file = json_object_array_get_idx(files, i);
+
+        if (n > 1) {
+            snprintf(name, sizeof(name), "# ---- %s ----", json_text(file, "file") ?: "-");
+            r = print_text(screen, name);
+        }
+        if (r >= 0)
+            r = print_text(screen, json_text(file, "text") ?: "");
+    }
+    return r;
+}
+
 static int put_lines(const Screen *screen, json_object *policy, const char *key, const char *label,
                      Style style)
 {
@@ -443,6 +463,8 @@ int view_policy(const Screen *screen, json_object *policy)
     char text[2 * TEXT_MAX], controls[TEXT_MAX], age[UNITS_FORMAT_MAX];
     int r = 0;
 
+    if (n > 0 && json_text(json_object_array_get_idx(files, 0), "text"))
+        return print_files(screen, files);
     for (size_t i = 0; r >= 0 && i < n; i++) {
         json_object *file = json_object_array_get_idx(files, i);
 
@@ -460,15 +482,5 @@ int view_policy(const Screen *screen, json_object *policy)
         r = put_lines(screen, policy, "notes", "Undone", STYLE_YELLOW);
     if (r >= 0)
         r = put_lines(screen, policy, "logs", "Log", STYLE_PLAIN);
-    for (size_t i = 0; r >= 0 && i < n; i++) {
-        json_object *file = json_object_array_get_idx(files, i);
-
-        if (!json_text(file, "text"))
-            continue;
-        snprintf(text, sizeof(text), "\n# ---- %s ----\n", json_text(file, "file") ?: "-");
-        r = print_text(screen, text);
-        if (r >= 0)
-            r = print_text(screen, json_text(file, "text"));
-    }
     return r;
 }

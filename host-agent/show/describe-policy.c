@@ -14,7 +14,7 @@ static const char *short_name(const char *path)
  * since. */
 static void told(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
 {
-    bool named = m->plan.n_decisions == m->n_guests && guest < m->n_guests;
+    bool named = !m->guests_changed && guest < m->n_guests;
     char line[DICT_TEXT_MAX];
 
     snprintf(line, sizeof(line), "%s:%s: %s%s%s", short_name(policy_file(m->policy, file).origin), place,
@@ -65,7 +65,9 @@ static void describe_origin(Dict *d, const Manager *m)
     dict_text(d, "file", text);
     dict_text(d, "origin", m->policy_origin);
     if (m->plan.policy_error < 0)
-        dict_text(d, "error", strerror(-m->plan.policy_error));
+        dict_text(d, "error",
+                  m->plan.policy_error == -ECANCELED ? "none of its files could be worked out"
+                                                     : strerror(-m->plan.policy_error));
 }
 
 void describe_policy(Dict *d, const Manager *m)

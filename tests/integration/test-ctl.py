@@ -1021,8 +1021,8 @@ class Ksm(World):
     def wait_set(self):
         self.wait_values(run=1, pages_to_scan=10000, sleep_millisecs=20)
 
-    def start(self, name):
-        daemon = self.start_daemon(name, "--session", "--sys", f"{self.folder}/sys")
+    def start(self, name, *arguments):
+        daemon = self.start_daemon(name, "--session", "--sys", f"{self.folder}/sys", *arguments)
         self.addCleanup(self.stop_daemon, daemon)
         return daemon
 
@@ -1101,6 +1101,34 @@ class Ksm(World):
         self.policy("let nothing = host.total\n")
         self.start("after-that")
         self.wait_values()
+
+    def test_beside_another_that_has_it(self):
+        """As when somebody starts one by hand, to look."""
+        first = self.start("has-it")
+        wait_for("guests", lambda: "is there" in first.log())
+        self.wait_set()
+        other_bus = Bus(self.folder, "other-ksm", OPEN)
+        self.addCleanup(other_bus.stop)
+        type(self).env = self.env = {**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address}
+        for name in ("looks-and-ends", "looks"):
+            second = self.start(name, "--mode=observe")
+            wait_for("known", lambda: "another ballastd" in second.log())
+            cycles = self.json("--session", "status")["cycle"]["count"]
+            wait_for("cycles", lambda: self.json("--session", "status")["cycle"]["count"] > cycles + 2)
+            if name != "looks":
+                self.assertEqual(second.stop(), 0)
+            self.assertEqual((first.log().count("KSM: run false → true"), self.is_remembered()), (1, True))
+            self.assertNotIn("put back", second.log())
+
+        # What it leaves is cleared up after, as it was at its end.
+        self.policy("host.ksm_pages_to_scan = 400\n")
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = self.bus.address
+        self.ctl("--session", "reload")
+        self.wait_values(pages_to_scan=400)
+        first.process.kill()
+        first.process.wait()
+        self.wait_values()
+        self.assertIn("KSM: pages_to_scan 400 → 100: put back", second.log())
 
     def test_without_ksm(self):
         shutil.rmtree(self.ksm)

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 
 spec = importlib.util.spec_from_file_location("ctl", os.path.join(os.path.dirname(os.path.abspath(__file__)), "test-ctl.py"))
@@ -341,10 +342,10 @@ class Loaded(ctl.World):
         with open(f"{self.folder}/policy") as f:
             text = f.read()
         self.assertEqual(self.show("--text")["files"][0]["text"], text)
-        printed = self.ctl("--session", "policy", "show", "--text")
+        self.assertEqual(self.ctl("--session", "policy", "show", "--text"), text, "a policy that can be kept")
+        printed = self.ctl("--session", "policy", "show")
         self.assertIn(f"File: {self.folder}/policy, assigns to g.target\n", printed)
         self.assertIn("From: the command line, ", printed)
-        self.assertTrue(printed.endswith(text))
 
     def test_load_and_back(self):
         a = self.write("a.policy", "log(\"so much\", host.available)\nfor g in guests { let x = g.stall; g.target = g.current }\n")
@@ -364,6 +365,9 @@ class Loaded(ctl.World):
         for want in (f"File: {b}, assigns to host.ksm_run\n", "Log: a.policy:1: so much 1.00 GiB\n", "Undone: a.policy:2:29: "):
             self.assertIn(want, printed)
         self.assertRegex(self.daemon.log(), r"Policy a.policy, b.policy from now on, loaded by ")
+        with open(a) as first, open(b) as second:
+            self.assertEqual(self.ctl("--session", "policy", "show", "--text"),
+                             f"# ---- {a} ----\n{first.read()}# ---- {b} ----\n{second.read()}")
         self.ctl("--session", "reload")
         self.assertEqual([f["file"] for f in self.show()["files"]], [f"{self.folder}/policy"])
 
@@ -380,6 +384,32 @@ let x = 1 / (3 - n)
         self.assertEqual(len(re.findall(rf"{failing}:4:11: nothing in this file counts in this cycle: division by zero",
                                         self.daemon.log())), 1)
         self.ctl("--session", "reload")
+
+    def test_what_is_undone_is_told_of_each_policy(self):
+        for name in ("one.policy", "two.policy"):
+            path = self.write(name, "for g in guests { let x = g.stall; g.target = g.current }\n")
+            self.ctl("--session", "policy", "load", path)
+            self.wait_cycles(3)
+            told = re.findall(rf"{path}:1:\d+: (.*) left out in this cycle: g.stall is missing", self.daemon.log())
+            self.assertEqual(sorted(told), sorted(ctl.UUIDS), "each guest once")
+
+    def test_one_that_fails_whole(self):
+        self.ctl("--session", "policy", "load", self.write("zero.policy", "let x = 1 / (host.total / host.total - 1)\n"))
+        self.wait_cycles(1)
+        self.assertRegex(self.ctl("--session", "policy", "show"),
+                         r"Failed: none of its files could be worked out\n +Undone: zero.policy:1:11: division by zero\n")
+
+    def test_the_log_is_not_flooded(self):
+        """Ten cycles a second."""
+        self.ctl("--session", "policy", "load", self.write("talk.policy", 'log("so", host.total)\n' * 20))
+        begin = time.monotonic()
+        self.wait_cycles(25)
+        self.assertEqual((len(self.show()["logs"]), self.show()["logs_total"]), (16, 20))
+        seconds = time.monotonic() - begin
+        lines = self.daemon.log().count("/talk.policy:")
+        self.assertGreater(lines, 16)
+        self.assertLessEqual(lines, 16 * (seconds + 2))
+        self.assertRegex(self.daemon.log(), r"(?m)\d{2,} more lines of the policy's log\(\) were left out$")
 
     def test_a_bad_one_changes_nothing(self):
         before = self.show("--text")
