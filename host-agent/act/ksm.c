@@ -190,8 +190,7 @@ static const char *hint(int c, int error)
     case EACCES:
     case EPERM:
         return "ballastd's user may not write it: `systemd-tmpfiles --create ballast.conf` as root gives it "
-               "to "
-               "group ballast, which the service runs as";
+               "to user ballast, which the service runs as";
     case EROFS:
         return "sysfs is read-only here: is this a container?";
     case EBUSY:

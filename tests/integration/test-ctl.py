@@ -1230,6 +1230,13 @@ class SystemBus(World):
                 self.assertEqual(self.ctl("mode"), "observe\n" if change else "auto\n")
                 self.ctl("mode", "observe")
 
+    def test_ksm_is_for_the_daemons_user(self):
+        """Not for the group, whose members may look only."""
+        with open(f"{SOURCE}/packaging/tmpfiles/ballast.conf") as f:
+            lines = [line.split()[1:5] for line in f if line.startswith("z")]
+        names = ("run", "pages_to_scan", "sleep_millisecs", "merge_across_nodes")
+        self.assertEqual(lines, [[f"/sys/kernel/mm/ksm/{n}", "0644", "ballast", "root"] for n in names])
+
     def test_owning_the_name(self):
         daemon = self.start_daemon("nobody-daemon", "--system", user=become(65534, 65534))
         self.assertNotEqual(daemon.process.wait(20), 0)

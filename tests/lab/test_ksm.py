@@ -40,14 +40,14 @@ class Machine:
         self.stats = {n: os.stat(f'{KSM}/{n}') for n in names}
         self.values = {n: read(n) for n in names}
         self.merged = int(read('pages_shared')) > 0
-        self.gid = lab.user.pw_gid
+        self.uid = lab.user.pw_uid
         self.closed = False
         lab.at_end(self.close)
         self.prepare()
 
     def allow(self, name, may=True):
-        os.chown(f'{KSM}/{name}', 0, self.gid if may else 0)
-        os.chmod(f'{KSM}/{name}', 0o664 if may else 0o644)
+        os.chown(f'{KSM}/{name}', self.uid if may else 0, 0)
+        os.chmod(f'{KSM}/{name}', 0o644)
 
     def prepare(self):
         if 'advisor_mode' in self.values:
