@@ -342,12 +342,27 @@ static int view_controls(const Screen *screen, json_object *controls)
     return table_print(t, screen);
 }
 
+/* How many of a list there were besides those n. */
+static int view_more(const Screen *screen, json_object *told, const char *key, size_t n, const char *label,
+                     Style style)
+{
+    char text[TEXT_MAX], total[SNAPSHOT_KEY_MAX];
+    uint64_t all;
+
+    snprintf(total, sizeof(total), "%s_total", key);
+    all = json_count(told, total);
+    if (all <= n)
+        return 0;
+    snprintf(text, sizeof(text), "%" PRIu64 " more", all - n);
+    return view_line(screen, label, style, text);
+}
+
 /* Notes or log lines: "balloon.policy:41: web1: …". */
 static int view_told(const Screen *screen, json_object *plan, const char *key, const char *label, Style style)
 {
     json_object *list = json_find(plan, key);
     size_t n = json_object_array_length(list);
-    char text[TEXT_MAX], total[SNAPSHOT_KEY_MAX];
+    char text[TEXT_MAX];
     int r = 0;
 
     for (size_t i = 0; i < n && r >= 0; i++) {
@@ -358,12 +373,7 @@ static int view_told(const Screen *screen, json_object *plan, const char *key, c
                  json_count(told, "line"), guest ?: "", guest ? ": " : "", json_text(told, "text"));
         r = view_line(screen, label, style, text);
     }
-    snprintf(total, sizeof(total), "%s_total", key);
-    if (r >= 0 && json_count(plan, total) > n) {
-        snprintf(text, sizeof(text), "%" PRIu64 " more", json_count(plan, total) - n);
-        r = view_line(screen, label, style, text);
-    }
-    return r;
+    return r < 0 ? r : view_more(screen, plan, key, n, label, style);
 }
 
 int view_plan(const Screen *screen, json_object *plan)
@@ -442,17 +452,11 @@ static int put_lines(const Screen *screen, json_object *policy, const char *key,
 {
     json_object *list = json_find(policy, key);
     size_t n = list ? json_object_array_length(list) : 0;
-    char text[TEXT_MAX], total[SNAPSHOT_KEY_MAX];
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < n; i++)
         r = view_line(screen, label, style, json_object_get_string(json_object_array_get_idx(list, i)));
-    snprintf(total, sizeof(total), "%s_total", key);
-    if (r >= 0 && json_count(policy, total) > n) {
-        snprintf(text, sizeof(text), "%" PRIu64 " more", json_count(policy, total) - n);
-        r = view_line(screen, label, style, text);
-    }
-    return r;
+    return r < 0 ? r : view_more(screen, policy, key, n, label, style);
 }
 
 int view_policy(const Screen *screen, json_object *policy)
