@@ -35,7 +35,7 @@ static inline void plausible_agent(Random *r, SnapshotGuest *g, double full)
 
 static inline SnapshotGuest plausible_guest(Random *r)
 {
-    static const uint64_t sizes[] = {512 * MIB, GIB, 2 * GIB, 8 * GIB, 32 * GIB};
+    static const uint64_t sizes[] = {128 * MIB, 512 * MIB, GIB, 2 * GIB, 8 * GIB, 32 * GIB};
     SnapshotGuest g = fixture_guest();
     uint64_t full = sizes[random_below(r, ELEMENTSOF(sizes))];
     double current, left, free_bytes, cache;

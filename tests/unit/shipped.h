@@ -12,18 +12,23 @@
 
 typedef struct Shipped {
     const char *file;
-    bool moves;   /* assigns to g.target */
-    bool by_free; /* asks who has most free memory first; else who has the fewest shares for what it has */
+    bool moves; /* assigns to g.target */
+    double
+        cache_step; /* of full: page cache that it takes of a guest in one go, unless the host is critical */
+    bool any_cache; /* takes it of any that doesn't wait for memory; else it looks first whether it is missed
+                     */
+    bool by_free;   /* asks who has most free memory first; else who has the fewest shares for what it has */
     bool before_need;  /* takes memory while there is enough, and keeps it until it is asked for */
     bool gives_back;   /* gives memory back at any time, to those who miss some */
     bool host_control; /* assigns to controls of the host */
 } Shipped;
 
 static const Shipped shipped[] = {
-    {"balloon.policy", .moves = true, .by_free = true},
-    {"conservative.policy", .moves = true, .by_free = true, .gives_back = true},
-    {"dense.policy", .moves = true, .by_free = true, .before_need = true, .gives_back = true},
-    {"shares.policy", .moves = true},
+    {"balloon.policy", .moves = true, .cache_step = 0.02, .any_cache = true, .by_free = true},
+    {"conservative.policy", .moves = true, .cache_step = 0.01, .by_free = true, .gives_back = true},
+    {"dense.policy", .moves = true, .cache_step = 0.03, .by_free = true, .before_need = true,
+     .gives_back = true},
+    {"shares.policy", .moves = true, .cache_step = 0.02, .any_cache = true},
     {"ksm.policy", .host_control = true},
 };
 

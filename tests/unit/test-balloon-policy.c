@@ -373,35 +373,6 @@ START_TEST(test_case)
 }
 END_TEST
 
-/* The marks of small and large hosts, with swap and (swap 0) without. */
-START_TEST(test_marks)
-{
-    static const struct {
-        double total, swap, pressure, critical, relax; /* GiB */
-    } table[] = {
-        {8, 4, 1.6, 0.4, 2},  {100, 4, 20, 5, 25},   {160, 4, 32, 8, 40},
-        {1024, 4, 32, 8, 40}, {8, 0, 3.2, 0.8, 4},   {100, 0, 40, 10, 50},
-        {160, 0, 64, 16, 80}, {1024, 0, 64, 16, 80}, {8, 0.001, 1.6, 0.4, 2},
-    };
-    _cleanup_(policy_freep) Policy *p = load_shipped();
-
-    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        HostFields host = {};
-        PolicyInput input = {.host = &host};
-        PolicyOutput output = {};
-
-        host_set(&host, HOST_FIELD_TOTAL, table[i].total * GIB);
-        host_set(&host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
-        host_set(&host, HOST_FIELD_AVAILABLE, 0);
-        host_set(&host, HOST_FIELD_PENDING, 0);
-        ck_assert_int_eq(policy_run(p, &input, &output), 0);
-        ck_assert_double_eq_tol(output.marks[POLICY_MARK_PRESSURE], table[i].pressure * GIB, 1);
-        ck_assert_double_eq_tol(output.marks[POLICY_MARK_CRITICAL], table[i].critical * GIB, 1);
-        ck_assert_double_eq_tol(output.marks[POLICY_MARK_RELAX], table[i].relax * GIB, 1);
-    }
-}
-END_TEST
-
 static char *shipped_text(size_t *ret_length)
 {
     static char text[POLICY_SIZE_MAX];
@@ -566,7 +537,6 @@ int main(void)
     TCase *t = tcase_create("balloon-policy");
 
     tcase_add_loop_test(t, test_case, 0, ELEMENTSOF(cases));
-    tcase_add_test(t, test_marks);
     tcase_add_test(t, test_rho);
     tcase_add_loop_test(t, test_random_order, 0, 4);
     return run_tests(t);

@@ -236,24 +236,26 @@ START_TEST(test_stop)
 {
     static const struct {
         const char *what;
-        double available, saved, promised;
+        double total_gib, available, saved, promised;
         bool stops;
     } cases[] = {
-        {"plenty", 0.40, 0, 1.5, true},
-        {"plenty, also without what is saved", 0.40, 0.10, 1.5, true},
-        {"plenty, thanks to what is saved", 0.40, 0.20, 1.5, false},
-        {"not yet plenty", 0.23, 0, 1.5, false},
-        {"still short", 0.10, 0, 1.5, false},
-        {"short, but not for guests any more", 0.10, 0, 0.3, true},
-        {"short, and still for guests", 0.10, 0, 0.45, false},
+        {"plenty", 64, 0.40, 0, 1.5, true},
+        {"plenty, also without what is saved", 64, 0.40, 0.10, 1.5, true},
+        {"plenty, thanks to what is saved", 64, 0.40, 0.20, 1.5, false},
+        {"not yet plenty", 64, 0.23, 0, 1.5, false},
+        {"still short", 64, 0.10, 0, 1.5, false},
+        {"short, but not for guests any more", 64, 0.10, 0, 0.3, true},
+        {"short, and still for guests", 64, 0.10, 0, 0.45, false},
+        {"41 GiB are plenty on the largest", 1024, 0.0401, 0, 1.5, true},
+        {"and 39 aren't", 1024, 0.0381, 0, 1.5, false},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        double total = 64.0 * GIB;
+        double total = cases[i].total_gib * GIB;
         World w;
 
         world_init(&w, total, 1.5, true);
-        set_available(&w, 0.10);
+        set_available(&w, 0.02);
         run_for(&w, 60);
         ck_assert(runs(&w));
         set_available(&w, cases[i].available);
@@ -267,6 +269,22 @@ START_TEST(test_stop)
         ck_assert_msg(runs(&w) == !cases[i].stops, "%s: %s", cases[i].what, runs(&w) ? "goes on" : "stops");
         world_done(&w);
     }
+}
+END_TEST
+
+/* One that ran before the policy did isn't stopped before it was looked so long whether it is needed. */
+START_TEST(test_found_running)
+{
+    World w;
+
+    world_init(&w, 64.0 * GIB, 1.5, true);
+    set_available(&w, 0.40);
+    host_set(&w.host, HOST_FIELD_KSM_RUN, 1);
+    run_for(&w, 590);
+    ck_assert(runs(&w));
+    run_for(&w, 20);
+    ck_assert(!runs(&w));
+    world_done(&w);
 }
 END_TEST
 
@@ -477,6 +495,7 @@ int main(void)
     tcase_add_test(t, test_balloons_on_their_way);
     tcase_add_test(t, test_up_at_once_down_slowly);
     tcase_add_test(t, test_stop);
+    tcase_add_test(t, test_found_running);
     tcase_add_test(t, test_in_vain);
     tcase_add_test(t, test_eased_while_balloons_move);
     tcase_add_test(t, test_sleep_by_size);

@@ -54,6 +54,7 @@ static void scene_init(Scene *s, const char *file, double available)
         guest_set(g, GUEST_FIELD_REFAULT_FILE, 0);
         guest_set(g, GUEST_FIELD_SWAP_IN, 0);
         guest_set(g, GUEST_FIELD_DISTRESS, false);
+        guest_set(g, GUEST_FIELD_MOVING, false);
     }
 }
 
@@ -211,6 +212,27 @@ START_TEST(test_careful_with_cache_in_use)
 }
 END_TEST
 
+/* One for which a hundredth is too little to be worth a move gives the smallest that is. */
+START_TEST(test_careful_with_a_small_guest)
+{
+    _cleanup_(scene_done) Scene s;
+    GuestFields *g = &s.guests[0];
+
+    scene_init(&s, "conservative.policy", 15);
+    has_cache_only(&s);
+    guest_set(g, GUEST_FIELD_FULL, 256.0 * MIB);
+    guest_set(g, GUEST_FIELD_MOST, 256.0 * MIB);
+    guest_set(g, GUEST_FIELD_LEAST, 64.0 * MIB);
+    guest_set(g, GUEST_FIELD_TARGET, 256.0 * MIB);
+    guest_set(g, GUEST_FIELD_CURRENT, 256.0 * MIB);
+    guest_set(g, GUEST_FIELD_CACHE, 150.0 * MIB);
+    guest_set(g, GUEST_FIELD_AVAILABLE, 150.0 * MIB);
+    ck_assert_uint_eq(cycles(&s, 60), 0);
+    (void) until_it_gives(&s, 5);
+    ck_assert_double_eq_tol(size_of(&s, 0), 251.0 * MIB, 1);
+}
+END_TEST
+
 START_TEST(test_careful_gives_back)
 {
     static const unsigned waits[] = {300, 600, 1200};
@@ -276,6 +298,38 @@ START_TEST(test_dense_stays_and_gives_back)
     guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.05 * size);
     (void) cycles(&s, 1);
     ck_assert_double_ge(size_of(&s, 0), size + 0.05 * FULL - 1);
+}
+END_TEST
+
+/* Who has little left on a host that is short: what is given leaves that half-way between its marks at least
+ * (at 12.5 GiB), comes when stats of what came before are there, and isn't taken again at once. Otherwise
+ * guests were given and asked for the same memory every other second. */
+START_TEST(test_dense_has_little_left)
+{
+    static const struct {
+        double available, got; /* GiB */
+        bool moving;
+    } table[] = {{14, 0.5, false}, {12.8, 0.3, false}, {12.4, 0, false}, {6, 0, false}, {14, 0, true}};
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        _cleanup_(scene_done) Scene s;
+        double had = 5.0 * GIB;
+
+        scene_init(&s, "dense.policy", table[i].available);
+        has_cache_only(&s);
+        resize(&s.guests[0], had);
+        guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.4 * GIB);
+        guest_set(&s.guests[0], GUEST_FIELD_MOVING, table[i].moving);
+        (void) cycles(&s, 1);
+        ck_assert_double_eq_tol(size_of(&s, 0), had + table[i].got * GIB, 1);
+        /* It turns out to have more than it was thought. */
+        guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 3.0 * GIB);
+        guest_set(&s.guests[0], GUEST_FIELD_FREE, 2.0 * GIB);
+        guest_set(&s.guests[0], GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
+        guest_set(&s.guests[0], GUEST_FIELD_CACHE, 0);
+        guest_set(&s.guests[0], GUEST_FIELD_MOVING, false);
+        ck_assert_uint_eq(cycles(&s, 1) > 0, table[i].got == 0);
+    }
 }
 END_TEST
 
@@ -379,9 +433,11 @@ int main(void)
     tcase_add_test(t, test_careful_steps);
     tcase_add_test(t, test_careful_free_memory);
     tcase_add_test(t, test_careful_with_cache_in_use);
+    tcase_add_test(t, test_careful_with_a_small_guest);
     tcase_add_test(t, test_careful_gives_back);
     tcase_add_test(t, test_dense_pace);
     tcase_add_test(t, test_dense_stays_and_gives_back);
+    tcase_add_test(t, test_dense_has_little_left);
     tcase_add_test(t, test_dense_holds);
     tcase_add_test(t, test_dense_agentless);
     tcase_add_loop_test(t, test_shares, 0, 6);

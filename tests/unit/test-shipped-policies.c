@@ -79,6 +79,35 @@ static double can_give(const SnapshotGuest *g, const Decision *d)
     return fmin(fmin(resident_left(g, target), spare), target - (double) d->bounds.least_bytes);
 }
 
+/* Page cache that it could still give: who keeps enough available without it, waits for nothing, and gave
+ * none yet. */
+static double can_give_cache(const SnapshotGuest *g, const Decision *d)
+{
+    double target = wanted(g, d), way = free_left(g, target);
+    double spare = fmin(spare_left(g, (double) g->standing_bytes) - taken(g, target),
+                        target - (double) d->bounds.least_bytes);
+
+    if (target > (double) g->standing_bytes || guest_get(&g->fields, GUEST_FIELD_STALL) >= 0.01 ||
+        taken(g, target) > free_left(g, (double) g->current_bytes))
+        return 0;
+    return fmin(spare - way, guest_get(&g->fields, GUEST_FIELD_CACHE));
+}
+
+/* What is left to be taken where the host would swap otherwise: all that brings it anything. */
+static double can_give_at_last(const SnapshotGuest *g, const Decision *d)
+{
+    double target = wanted(g, d);
+
+    return target - (double) d->bounds.least_bytes - (free_left(g, target) - resident_left(g, target));
+}
+
+static double cache_given(const SnapshotGuest *g, const Decision *d)
+{
+    double from = (double) g->standing_bytes;
+
+    return from - wanted(g, d) - free_left(g, from);
+}
+
 static double expected_before(const Snapshot *s)
 {
     HostFields host;
@@ -107,6 +136,23 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
     return NULL;
 }
 
+/* before and after: what the host is expected to have. */
+static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const Decision *d, double before,
+                               double after)
+{
+    if (before >= (double) CRITICAL &&
+        cache_given(g, d) >
+            fmax(p->cache_step * (double) g->full_bytes, (p->before_need ? 2 : 1) * smallest(g)) + 1)
+        return "more page cache is taken of it than in one go";
+    if (p->any_cache && before < (double) PRESSED && after < (double) PRESSED - 1 &&
+        can_give_cache(g, d) > smallest(g) + 1)
+        return "the host lacks memory, and it has page cache to spare";
+    if (before < (double) CRITICAL && after < (double) CRITICAL - 1 &&
+        can_give_at_last(g, d) > smallest(g) + 1)
+        return "the host would swap, and it has memory";
+    return NULL;
+}
+
 /* kept: what the policy kept of the cycles before may be a reason to spare some. */
 static const char *broken_sum(const Shipped *p, const Snapshot *s, const Plan *plan, bool kept)
 {
@@ -119,6 +165,12 @@ static const char *broken_sum(const Shipped *p, const Snapshot *s, const Plan *p
         *(n > 0 ? &given : &got) += fabs(n);
         most = fmax(most, smallest(&s->guests[i]));
         free_left_over += fmax(0, can_give(&s->guests[i], &plan->decisions[i]) - smallest(&s->guests[i]));
+    }
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const char *why = broken_need(p, &s->guests[i], &plan->decisions[i], before, after);
+
+        if (why)
+            return why;
     }
     if (before < (double) PRESSED && after < (double) PRESSED - 1 && free_left_over > 1 && !kept)
         return "the host lacks memory, and some have free memory to spare";
@@ -164,6 +216,34 @@ START_TEST(test_bounds_and_sums)
 
         plausible_world(&r, &w, policy, seed % 2, random_below(&r, 40 * GIB));
         check_world(p, policy, &w.s, seed % 2, seed);
+    }
+}
+END_TEST
+
+/* ---- Marks ---- */
+
+/* Those of small and large hosts, with swap and (swap 0) without: the same with each that moves balloons. */
+START_TEST(test_marks)
+{
+    static const struct {
+        double total, swap, pressure, critical, relax; /* GiB */
+    } table[] = {
+        {4, 4, 0.8, 0.2, 1},  {100, 4, 20, 5, 25},   {160, 4, 32, 8, 40},
+        {4096, 4, 32, 8, 40}, {4, 0, 1.6, 0.4, 2},   {100, 0, 40, 10, 50},
+        {160, 0, 64, 16, 80}, {4096, 0, 64, 16, 80}, {8, 0.001, 1.6, 0.4, 2},
+    };
+    _cleanup_(policy_freep) Policy *policy = load_shipped((size_t) _i);
+
+    for (size_t i = 0; i < ELEMENTSOF(table) && shipped[_i].moves; i++) {
+        _cleanup_(plan_done) Plan plan = {};
+        Snapshot s = {.now_usec = PLAUSIBLE_NOW, .host = fixture_host(0)};
+
+        host_set(&s.host, HOST_FIELD_TOTAL, table[i].total * GIB);
+        host_set(&s.host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
+        ck_assert_int_eq(plan_make(&s, policy, &config, &plan), 0);
+        ck_assert_double_eq_tol(plan.pressure_mark_bytes, table[i].pressure * GIB, 1);
+        ck_assert_double_eq_tol(plan.critical_mark_bytes, table[i].critical * GIB, 1);
+        ck_assert_double_eq_tol(plan.relax_mark_bytes, table[i].relax * GIB, 1);
     }
 }
 END_TEST
@@ -390,6 +470,7 @@ int main(void)
     tcase_add_test(t, test_all_are_listed);
     tcase_add_loop_test(t, test_file, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_bounds_and_sums, 0, (int) ELEMENTSOF(shipped));
+    tcase_add_loop_test(t, test_marks, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_enough, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_most_free_gives_first, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_fewest_shares_give_first, 0, (int) ELEMENTSOF(shipped));
