@@ -13,8 +13,9 @@
 typedef struct Shipped {
     const char *file;
     bool moves; /* assigns to g.target */
-    double
-        cache_step; /* of full: page cache that it takes of a guest in one go, unless the host is critical */
+    /* Of full: page cache that it takes of a guest in one cycle, unless the host is critical; what it gives
+     * back in one (each step that a guest can be given in). */
+    double cache_step, return_step;
     bool any_cache; /* takes it of any that doesn't wait for memory; else it looks first whether it is missed
                      */
     bool by_free;   /* asks who has most free memory first; else who has the fewest shares for what it has */
@@ -24,11 +25,13 @@ typedef struct Shipped {
 } Shipped;
 
 static const Shipped shipped[] = {
-    {"balloon.policy", .moves = true, .cache_step = 0.02, .any_cache = true, .by_free = true},
-    {"conservative.policy", .moves = true, .cache_step = 0.01, .by_free = true, .gives_back = true},
-    {"dense.policy", .moves = true, .cache_step = 0.03, .by_free = true, .before_need = true,
+    {"balloon.policy", .moves = true, .cache_step = 0.02, .return_step = 0.05, .any_cache = true,
+     .by_free = true},
+    {"conservative.policy", .moves = true, .cache_step = 0.01, .return_step = 0.10, .by_free = true,
      .gives_back = true},
-    {"shares.policy", .moves = true, .cache_step = 0.02, .any_cache = true},
+    {"dense.policy", .moves = true, .cache_step = 0.03, .return_step = 0.05, .by_free = true,
+     .before_need = true, .gives_back = true},
+    {"shares.policy", .moves = true, .cache_step = 0.02, .return_step = 0.10, .any_cache = true},
     {"ksm.policy", .host_control = true},
 };
 

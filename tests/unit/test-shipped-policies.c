@@ -140,6 +140,11 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
 static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const Decision *d, double before,
                                double after)
 {
+    if (before >= (double) CRITICAL && wanted(g, d) < (double) g->standing_bytes &&
+        spare_left(g, wanted(g, d)) < -1)
+        return "it is asked for what it should keep available";
+    if (wanted(g, d) > (double) g->standing_bytes + p->return_step * (double) g->full_bytes + 1)
+        return "it is given more than in one go";
     if (before >= (double) CRITICAL &&
         cache_given(g, d) >
             fmax(p->cache_step * (double) g->full_bytes, (p->before_need ? 2 : 1) * smallest(g)) + 1)
