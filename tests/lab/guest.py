@@ -14,7 +14,7 @@ XML = '''<domain type='{type}'>
   <name>{name}</name>
   <memory unit='MiB'>{memory}</memory>
   <currentMemory unit='MiB'>{current}</currentMemory>
-  <vcpu>1</vcpu>
+{sharing}  <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
 {boot}  </os>
@@ -30,6 +30,8 @@ XML = '''<domain type='{type}'>
   </devices>
 </domain>
 '''
+# What KSM finds in one lab isn't to slow down the others.
+SHARING = '  <memoryBacking><nosharepages/></memoryBacking>\n'
 BOOT = '''    <kernel>{kernel}</kernel>
     <initrd>{initramfs}</initrd>
     <cmdline>{cmdline}</cmdline>
@@ -45,17 +47,18 @@ class Guest:
     """memory, current (default: memory) and swap in MiB. agent: 'yes', 'no' (a channel, but nothing that speaks on
     it), 'hostile:MODE', or None (no channel either). load: done before the guest counts as ready, for example
     'free:200,cache:100,hold:50' (see load.c). stats: the balloon's stats period in seconds, 0 for none. kernel: False
-    for one that runs and never gets beyond its BIOS."""
+    for one that runs and never gets beyond its BIOS. mergeable: KSM may look at its memory."""
 
     def __init__(self, lab, name, memory=512, current=None, swap=0, agent='yes', load='', stats=0,
-                 free_page_reporting=False, autodeflate=False, persistent=True, kernel=True):
+                 free_page_reporting=False, autodeflate=False, persistent=True, kernel=True,
+                 mergeable=False):
         self.lab = lab
         self.short = name
         self.name = f'ballast-lab-{os.getpid()}-{name}'
         self.memory, self.current, self.swap = memory, current or memory, swap
         self.agent, self.load, self.stats = agent, load, stats
         self.free_page_reporting, self.autodeflate = free_page_reporting, autodeflate
-        self.persistent, self.kernel = persistent, kernel
+        self.persistent, self.kernel, self.mergeable = persistent, kernel, mergeable
         self.console = lab.path('guests', name + '.log')
         self.command = lab.path('guests', name + '.sock')
         self.socket = None
@@ -81,6 +84,7 @@ class Guest:
                   (" autodeflate='on'" if self.autodeflate else '')
         boot = BOOT.format(kernel=lab.kernel_image, initramfs=lab.initramfs, cmdline=' '.join(words))
         return XML.format(type='kvm' if lab.kvm else 'qemu', name=self.name, memory=self.memory,
+                          sharing='' if self.mergeable else SHARING,
                           current=self.current, boot=boot if self.kernel else '', console=self.console,
                           command=self.command, disks=disks,
                           channel=channel if self.agent else '', balloon=balloon,

@@ -114,7 +114,7 @@ def proportional(guest):
 
 class Ksm(LabTest):
     HOST_MIB = 1536  # of which more than half is promised to guests
-    GUESTS = {name: {'memory': 288, 'load': f'equal:{EQUAL_MIB}'} for name in ('one', 'two', 'three')}
+    GUESTS = {name: {'memory': 288, 'load': f'equal:{EQUAL_MIB}', 'mergeable': True} for name in ('one', 'two', 'three')}
 
     @classmethod
     def setUpClass(cls):

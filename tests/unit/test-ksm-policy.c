@@ -11,6 +11,8 @@
 #include "tests/unit/decide-fixture.h"
 #include "tests/unit/run.h"
 
+#define CYCLES (TEST_SANITIZED ? 2000U : 10000U)
+
 #define MSEC    ((double) USEC_PER_MSEC)
 #define MISSING (-1.0)
 
@@ -409,7 +411,7 @@ START_TEST(test_at_rest)
         set_available(&w, levels[i]);
         run_for(&w, 700);
         settled = w.changes;
-        for (unsigned n = 0; n < 10000; n++) {
+        for (unsigned n = 0; n < CYCLES; n++) {
             set_available(&w, levels[i] + 0.004 * (random_ratio(&seed) - 0.5));
             cycle(&w, 1);
         }
@@ -433,7 +435,7 @@ START_TEST(test_no_flapping_where_it_helps)
             World w;
 
             world_init(&w, total, 1.5, true);
-            for (unsigned n = 0; n < 10000; n++) {
+            for (unsigned n = 0; n < CYCLES; n++) {
                 saved += ((runs(&w) ? common * total : 0) - saved) * (runs(&w) ? 0.01 : 0.002);
                 host_set(&w.host, HOST_FIELD_KSM_SHARING, saved);
                 host_set(&w.host, HOST_FIELD_KSM_PROFIT, saved);
