@@ -121,7 +121,8 @@ void entitle_done(Guest *g, int error, const char *text)
     if (!w)
         return;
     text_make_utf8(name, sizeof(name), g->info.name);
-    text_make_utf8(why, sizeof(why), text ? text : strerror(-error));
+    /* In whatever words libvirt says it, and whether its event comes first or not. */
+    text_make_utf8(why, sizeof(why), error == -ENOENT ? "it is gone" : text ? text : strerror(-error));
     /* Its definition is read again; whoever asks before that is to hear the truth, too. */
     if (error >= 0) {
         g->info.entitlement = w->entitlement;
