@@ -27,28 +27,39 @@ run_suites() { # folder, suites
     shift
     for suite in "$@"; do args+=(--suite "$suite"); done
     say "test $dir: $*"
-    # The lab's guests mostly wait.
-    [[ " $* " != *" lab "* ]] || args+=(--num-processes 4)
-    meson test -C "$dir" --no-rebuild --print-errorlogs "${args[@]}" || r=$?
+    # The lab's guests mostly wait, as do some of the others.
+    meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes 4 "${args[@]}" || r=$?
     log=$dir/meson-logs/testlog.json
     count "$log"
     [ "$r" = 0 ] || finish 1
     [[ " $* " != *" lab "* ]] || shown "$dir"
 }
 
-beside() { # folder, suite: runs it in the background
-    say "test $1: $2 (beside what follows)"
-    meson test -C "$1" --no-rebuild --logbase "beside" --print-errorlogs --suite "$2" >"$1.beside.log" 2>&1 &
+# The integration tests and the packages, in the background: what comes meanwhile mostly waits, and so do they.
+beside() { # folder of the integration tests
+    say "test $1: integration; packages (beside what follows)"
+    # In a session of their own, to be ended together.
+    setsid bash -c 'r=0 p=0
+        meson test -C "$0" --no-rebuild --logbase beside --print-errorlogs --suite integration >"$0.beside.log" 2>&1 || r=$?
+        packaging/deb.sh --test >build/packages.log 2>&1 || p=$?
+        echo "$r $p" >build/beside.result' "$1" &
     beside_pid=$!
 }
 
-joined() { # folder
-    local r=0
-    wait "$beside_pid" || r=$?
+joined() { # folder of the integration tests
+    local integration packages
+    wait "$beside_pid"
     beside_pid=
+    read -r integration packages <build/beside.result
     cat "$1.beside.log"
     count "$1/meson-logs/beside.json"
-    [ "$r" = 0 ] || finish 1
+    [ "$integration" = 0 ] || finish 1
+    step "packages" packaged "$packages"
+}
+
+packaged() { # how it ended
+    cat build/packages.log
+    return "$1"
 }
 
 count() { # meson's log
@@ -83,7 +94,7 @@ step() { # name, command
 }
 
 finish() {
-    [ -z "${beside_pid:-}" ] || kill "$beside_pid" 2>/dev/null || true
+    [ -z "${beside_pid:-}" ] || kill -- "-$beside_pid" 2>/dev/null || true
     printf '== %d s\n%d passed, %d failed, %d skipped\n' $((SECONDS - started)) "$passed" "$failed" "$skipped"
     exit "$1"
 }
@@ -97,8 +108,8 @@ case "${1:-all}" in
 all)
     configure build/check
     # For its warnings: nothing of it is run.
-    CC=clang configure build/clang --optimization=0
-    configure build/asan -Db_sanitize=address,undefined -Db_lundef=false
+    CC=clang configure build/clang -Dbuildtype=plain
+    configure build/asan -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
     step "format" formatted
     compile build/clang
     compile build/check
@@ -106,11 +117,9 @@ all)
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     run_suites build/check unit fuzz
     run_suites build/asan unit fuzz
-    # Both mostly wait: for guests, and for what must not come.
-    beside build/asan integration
+    beside build/asan
     run_suites build/check lab
     joined build/asan
-    step "packages" packaging/deb.sh --test
     ;;
 lab)
     configure build/check
