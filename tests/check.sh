@@ -109,7 +109,7 @@ all)
     configure build/check
     # For its warnings: nothing of it is run.
     CC=clang configure build/clang -Dbuildtype=plain
-    configure build/asan -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
+    configure build/asan -Db_sanitize=address,undefined -Db_lundef=false
     step "format" formatted
     compile build/clang
     compile build/check
