@@ -35,31 +35,22 @@ run_suites() { # folder, suites
     [[ " $* " != *" lab "* ]] || shown "$dir"
 }
 
-# The integration tests and the packages, in the background: what comes meanwhile mostly waits, and so do they.
-beside() { # folder of the integration tests
-    say "test $1: integration; packages (beside what follows)"
-    # In a session of their own, to be ended together.
-    setsid bash -c 'r=0 p=0
-        meson test -C "$0" --no-rebuild --logbase beside --print-errorlogs --suite integration >"$0.beside.log" 2>&1 || r=$?
-        packaging/deb.sh --test >build/packages.log 2>&1 || p=$?
-        echo "$r $p" >build/beside.result' "$1" &
+# In the background, beside what waits as much: log, command. In a session of its own, to be ended as one.
+beside() {
+    local log=$1
+    shift
+    say "$* (beside what follows)"
+    setsid "$@" >"$log" 2>&1 &
     beside_pid=$!
 }
 
-joined() { # folder of the integration tests
-    local integration packages
-    wait "$beside_pid"
+# Returns how it ended, and prints what it said.
+joined() { # log
+    local r=0
+    wait "$beside_pid" || r=$?
     beside_pid=
-    read -r integration packages <build/beside.result
-    cat "$1.beside.log"
-    count "$1/meson-logs/beside.json"
-    [ "$integration" = 0 ] || finish 1
-    step "packages" packaged "$packages"
-}
-
-packaged() { # how it ended
-    cat build/packages.log
-    return "$1"
+    cat "$1"
+    return "$r"
 }
 
 count() { # meson's log
@@ -106,20 +97,25 @@ formatted() {
 mkdir -p build
 case "${1:-all}" in
 all)
-    configure build/check
+    configure build/check -Ddebug=false
     # For its warnings: nothing of it is run.
     CC=clang configure build/clang -Dbuildtype=plain
-    configure build/asan -Db_sanitize=address,undefined -Db_lundef=false
+    configure build/asan -Dc_args=-g1 -Db_sanitize=address,undefined -Db_lundef=false
     step "format" formatted
     compile build/clang
     compile build/check
     compile build/asan
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:halt_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    beside build/packages.log packaging/deb.sh --test
     run_suites build/check unit fuzz
     run_suites build/asan unit fuzz
-    beside build/asan
+    step "packages" joined build/packages.log
+    beside build/asan.beside.log meson test -C build/asan --no-rebuild --logbase beside --print-errorlogs --suite integration
     run_suites build/check lab
-    joined build/asan
+    integration=0
+    joined build/asan.beside.log || integration=$?
+    count build/asan/meson-logs/beside.json
+    [ "$integration" = 0 ] || finish 1
     ;;
 lab)
     configure build/check
