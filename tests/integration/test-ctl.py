@@ -1128,7 +1128,7 @@ class Ksm(World):
         first.process.kill()
         first.process.wait()
         self.wait_values()
-        self.assertIn("KSM: pages_to_scan 400 → 100: put back", second.log())
+        wait_for("told", lambda: "KSM: pages_to_scan 400 → 100: put back" in second.log())
 
     def test_without_ksm(self):
         shutil.rmtree(self.ksm)

@@ -75,7 +75,8 @@ class Host:
 
     def write(self):
         with self._lock:
-            available = self.available() >> 10
+            self.told = self.available()
+            available = self.told >> 10
             path = os.path.join(self.folder, 'meminfo')
             with open(path + '.new', 'w') as f:
                 f.write(f'MemTotal: {self.total >> 10} kB\nMemFree: {available} kB\nMemAvailable: {available} kB\n'
