@@ -55,9 +55,12 @@ size_t policy_n_files(const Policy *p)
 PolicyFile policy_file(const Policy *p, size_t i)
 {
     const Program *g = &p->programs[i];
+    const char *slash;
 
     assert(i < p->n_programs);
+    slash = strrchr(g->origin, '/');
     return (PolicyFile){.origin = g->origin,
+                        .name = slash ? slash + 1 : g->origin,
                         .text = g->text,
                         .length = g->length,
                         .host_controls = g->host_controls,
@@ -224,11 +227,8 @@ static int set_name(Policy *p)
 
     if (!f)
         return -ENOMEM;
-    for (size_t i = 0; i < p->n_programs; i++) {
-        const char *origin = p->programs[i].origin, *slash = strrchr(origin, '/');
-
-        fprintf(f, "%s%s", i > 0 ? ", " : "", slash ? slash + 1 : origin);
-    }
+    for (size_t i = 0; i < p->n_programs; i++)
+        fprintf(f, "%s%s", i > 0 ? ", " : "", policy_file(p, i).name);
     return fclose(f) == 0 ? 0 : -ENOMEM;
 }
 

@@ -65,6 +65,7 @@ DEFINE_CLEANUP_FUNC(Policy, policy_free);
 /* What was loaded; texts are owned by the policy. */
 typedef struct PolicyFile {
     const char *origin; /* as it was given; of a file, its path */
+    const char *name;   /* that without its folders */
     const char *text;   /* NUL-terminated */
     size_t length;
     uint64_t host_controls, guest_controls; /* bits (1 << field) of those that it assigns to */

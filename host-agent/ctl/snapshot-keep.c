@@ -144,8 +144,7 @@ int reader_history(Reader *r, const JsonPath *parent, json_object *object, bool 
 static bool names_file(const Policy *policy, const char *key)
 {
     for (size_t i = 0; i < policy_n_files(policy); i++) {
-        const char *origin = policy_file(policy, i).origin, *slash = strrchr(origin, '/');
-        const char *name = slash ? slash + 1 : origin;
+        const char *name = policy_file(policy, i).name;
 
         if (strncmp(key, name, strlen(name)) == 0 && key[strlen(name)] == ':')
             return true;

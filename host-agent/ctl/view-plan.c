@@ -171,17 +171,10 @@ static void put_control(Object *o, const Snapshot *s, const HostDecision *d)
     put_line_of(o, d->file, d->line, d->because, d->reads, d->n_reads);
 }
 
-static const char *short_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 static void put_place(Object *o, const Snapshot *s, const Policy *policy, unsigned file, unsigned line,
                       size_t guest, const char *text)
 {
-    put_text(o, "file", short_name(policy_file(policy, file).origin));
+    put_text(o, "file", policy_file(policy, file).name);
     put_count(o, "line", line);
     if (guest < s->n_guests)
         put_text(o, "guest", s->guests[guest].name);

@@ -483,11 +483,8 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
                                      .fields = e->fields + i,
                                      .history = s->guests[i].history,
                                      .state = s->guests[i].state};
-    for (size_t i = 0; i < policy_n_files(policy); i++) {
-        const char *origin = policy_file(policy, i).origin, *slash = strrchr(origin, '/');
-
-        e->files[i] = slash ? slash + 1 : origin;
-    }
+    for (size_t i = 0; i < policy_n_files(policy); i++)
+        e->files[i] = policy_file(policy, i).name;
     e->input = (PolicyInput){.now_usec = s->now_usec,
                              .host = &e->host,
                              .history = s->history,
@@ -513,12 +510,12 @@ static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, Policy
 
 /* What each assignment was made from. Those of guests that are only observed may come from an evaluation of
  * their own; the fields are of the last one. */
-static void explain(const Evaluation *e, bool observed, const Snapshot *s, Plan *p)
+static void explain(const Evaluation *e, Plan *p)
 {
-    for (size_t i = 0; i < s->n_guests; i++) {
+    for (size_t i = 0; i < p->n_decisions; i++) {
         Decision *d = p->decisions + i;
 
-        if (d->line > 0 && (s->guests[i].mode == GUEST_MODE_OBSERVE) == observed)
+        if (d->line > 0)
             d->n_reads =
                 policy_reads(e->policy, &e->input, i, e->assignments + i, d->reads, DECISION_READS_MAX);
     }
@@ -590,8 +587,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     r = plan_apply(s, c, e.files, &output, error, ret);
     if (r < 0)
         return r;
-    explain(&e, false, s, ret);
-    explain(&e, true, s, ret);
+    explain(&e, ret);
     explain_host(&e, &output, ret);
     ret->state = TAKE_PTR(e.state);
     ret->guest_state = TAKE_PTR(e.guest_state);

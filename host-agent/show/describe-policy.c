@@ -3,13 +3,6 @@
 
 #include "host-agent/show/describe.h"
 
-static const char *short_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* "balloon.policy:41:5: web1: …". The plan knows guests by their place: that of now, unless some came or went
  * since. */
 static void told(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
@@ -17,7 +10,7 @@ static void told(Dict *d, const Manager *m, unsigned file, const char *place, si
     bool named = !m->guests_changed && guest < m->n_guests;
     char line[DICT_TEXT_MAX];
 
-    snprintf(line, sizeof(line), "%s:%s: %s%s%s", short_name(policy_file(m->policy, file).origin), place,
+    snprintf(line, sizeof(line), "%s:%s: %s%s%s", policy_file(m->policy, file).name, place,
              named ? m->guests[guest]->info.name : "", named ? ": " : "", text);
     dict_item(d, line);
 }
@@ -104,7 +97,7 @@ void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec)
         PolicyFile file = policy_file(m->policy, i);
 
         dict_begin(d);
-        dict_text(d, "name", short_name(file.origin));
+        dict_text(d, "name", file.name);
         dict_text(d, "file", file.origin);
         describe_controls(d, &file);
         dict_long_text(d, "text", file.text);
