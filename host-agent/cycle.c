@@ -30,7 +30,7 @@
 
 static int sense_host(Manager *m, usec_t now)
 {
-    double swap_free = host_get(&m->host, HOST_FIELD_SWAP_FREE);
+    double swap_free = host_fields_get(&m->host, HOST_FIELD_SWAP_FREE);
     int r, arc_error = m->host_sample.arc_error;
 
     r = host_sample_read(m->options.proc_root, m->scope, now, &m->host_sample);
@@ -48,7 +48,7 @@ static int sense_host(Manager *m, usec_t now)
     host_sample_fields(&m->host_sample, m->reserve_bytes, &m->host);
     /* KSM is the whole host's, also where the scope is a cgroup. */
     host_ksm_sense(m);
-    if (m->host_valid && host_get(&m->host, HOST_FIELD_SWAP_FREE) < swap_free)
+    if (m->host_valid && host_fields_get(&m->host, HOST_FIELD_SWAP_FREE) < swap_free)
         m->swapped_usec = now;
     m->host_valid = true;
     return 0;

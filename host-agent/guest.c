@@ -547,11 +547,11 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                   },
                   &ret->fields);
     if (!isnan(g->strain.stall))
-        guest_set(&ret->fields, GUEST_FIELD_STALL, g->strain.stall);
+        guest_fields_set(&ret->fields, GUEST_FIELD_STALL, g->strain.stall);
     if (g->stats.has_hugetlb_allocs)
-        guest_set(&ret->fields, GUEST_FIELD_HUGETLB_ALLOCS, (double) g->stats.hugetlb_allocs);
+        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_ALLOCS, (double) g->stats.hugetlb_allocs);
     if (g->stats.has_hugetlb_failures)
-        guest_set(&ret->fields, GUEST_FIELD_HUGETLB_FAILURES, (double) g->stats.hugetlb_failures);
+        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_FAILURES, (double) g->stats.hugetlb_failures);
 }
 
 void guest_keep(Guest *g, const Policy *policy, const Snapshot *s, size_t i, const Plan *p)

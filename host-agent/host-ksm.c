@@ -90,7 +90,7 @@ static void tell_observed(Manager *m)
 {
     for (size_t i = 0; i < m->plan.n_host; i++) {
         const HostDecision *d = &m->plan.host[i];
-        double stands = host_get(&m->host, d->control);
+        double stands = host_fields_get(&m->host, d->control);
         unsigned key = d->send || d->value == stands ? 0 : d->line << 2 | (d->value > stands ? 2 : 1);
 
         if (key != 0 && m->ksm_told[d->control] != key)

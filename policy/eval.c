@@ -45,7 +45,7 @@ static double read_host(Machine *m, uint8_t field)
     const HostFields *h = m->input->host;
 
     m->host_read |= UINT64_C(1) << field;
-    return h && host_has(h, (HostField) field) ? h->value[field] : NAN;
+    return h && host_fields_has(h, (HostField) field) ? h->value[field] : NAN;
 }
 
 static double read_guest(Machine *m, uint8_t field)
@@ -53,7 +53,7 @@ static double read_guest(Machine *m, uint8_t field)
     const GuestFields *g = m->input->guests[m->guest].fields;
 
     m->guest_read |= UINT64_C(1) << field;
-    return guest_has(g, (GuestField) field) ? g->value[field] : NAN;
+    return guest_fields_has(g, (GuestField) field) ? g->value[field] : NAN;
 }
 
 /* What this cycle assigned, else what stands. */
@@ -76,7 +76,7 @@ static double read_guest_control(Machine *m, uint8_t field)
 
 static double read_guest_text(const Machine *m, uint8_t field)
 {
-    if (!guest_text(m->input->guests[m->guest].fields, (GuestField) field))
+    if (!guest_fields_text(m->input->guests[m->guest].fields, (GuestField) field))
         return NAN;
     return (double) (m->program->n_texts + (uint64_t) m->guest * GUEST_TEXTS_MAX + field);
 }

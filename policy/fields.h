@@ -82,41 +82,41 @@ const FieldInfo *host_field_info(HostField f);
 const FieldInfo *guest_field_info(GuestField f);
 const char *field_unit_to_string(FieldUnit u);
 
-static inline bool host_has(const HostFields *h, HostField f)
+static inline bool host_fields_has(const HostFields *h, HostField f)
 {
     return h->present & (UINT64_C(1) << f);
 }
 
-static inline void host_set(HostFields *h, HostField f, double value)
+static inline void host_fields_set(HostFields *h, HostField f, double value)
 {
     h->present |= UINT64_C(1) << f;
     h->value[f] = value;
 }
 
 /* The value, or 0 where it isn't there. */
-static inline double host_get(const HostFields *h, HostField f)
+static inline double host_fields_get(const HostFields *h, HostField f)
 {
-    return host_has(h, f) ? h->value[f] : 0;
+    return host_fields_has(h, f) ? h->value[f] : 0;
 }
 
-static inline bool guest_has(const GuestFields *g, GuestField f)
+static inline bool guest_fields_has(const GuestFields *g, GuestField f)
 {
     return g->present & (UINT64_C(1) << f);
 }
 
-static inline void guest_set(GuestFields *g, GuestField f, double value)
+static inline void guest_fields_set(GuestFields *g, GuestField f, double value)
 {
     g->present |= UINT64_C(1) << f;
     g->value[f] = value;
 }
 
-static inline double guest_get(const GuestFields *g, GuestField f)
+static inline double guest_fields_get(const GuestFields *g, GuestField f)
 {
-    return guest_has(g, f) ? g->value[f] : 0;
+    return guest_fields_has(g, f) ? g->value[f] : 0;
 }
 
 /* text is borrowed; NULL: it isn't there. */
-static inline void guest_set_text(GuestFields *g, GuestField f, const char *text)
+static inline void guest_fields_set_text(GuestFields *g, GuestField f, const char *text)
 {
     if (!text || (int) f >= (int) GUEST_TEXTS_MAX)
         return;
@@ -124,7 +124,7 @@ static inline void guest_set_text(GuestFields *g, GuestField f, const char *text
     g->text[f] = text;
 }
 
-static inline const char *guest_text(const GuestFields *g, GuestField f)
+static inline const char *guest_fields_text(const GuestFields *g, GuestField f)
 {
-    return (int) f < (int) GUEST_TEXTS_MAX && guest_has(g, f) ? g->text[f] : NULL;
+    return (int) f < (int) GUEST_TEXTS_MAX && guest_fields_has(g, f) ? g->text[f] : NULL;
 }

@@ -99,7 +99,7 @@ void series_set_add_host(SeriesSet *s, usec_t now_usec, const HostFields *h)
     for (size_t i = 0; i < s->n; i++) {
         HostField f = (HostField) s->series[i].need.field;
 
-        if (host_has(h, f))
+        if (host_fields_has(h, f))
             add(&s->series[i], now_usec, h->value[f]);
     }
 }
@@ -109,7 +109,7 @@ void series_set_add_guest(SeriesSet *s, usec_t now_usec, const GuestFields *g)
     for (size_t i = 0; i < s->n; i++) {
         GuestField f = (GuestField) s->series[i].need.field;
 
-        if (guest_has(g, f))
+        if (guest_fields_has(g, f))
             add(&s->series[i], now_usec, g->value[f]);
     }
 }

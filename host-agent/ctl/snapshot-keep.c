@@ -79,10 +79,10 @@ static void add_value(SeriesSet *set, bool host, int field, usec_t at_usec, doub
     HostFields h = {};
 
     if (host) {
-        host_set(&h, (HostField) field, value);
+        host_fields_set(&h, (HostField) field, value);
         series_set_add_host(set, at_usec, &h);
     } else {
-        guest_set(&g, (GuestField) field, value);
+        guest_fields_set(&g, (GuestField) field, value);
         series_set_add_guest(set, at_usec, &g);
     }
 }

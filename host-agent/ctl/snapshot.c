@@ -156,17 +156,18 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     low = f == HOST_FIELD_KSM_PROFIT ? -JSON_NUMBER_MAX : 0;
     e = reader_in_unit(r, &path, value, reader_field_unit(true, f), low, &number);
     if (e >= 0)
-        host_set(&s->host, (HostField) f, number);
+        host_fields_set(&s->host, (HostField) f, number);
     return e;
 }
 
 /* What follows from the rest. A snapshot of the daemon's says all of it, so this adds nothing to one. */
 static void complete_host(HostFields *h)
 {
-    if (!host_has(h, HOST_FIELD_SWAP_USED) && host_has(h, HOST_FIELD_SWAP_TOTAL) &&
-        host_has(h, HOST_FIELD_SWAP_FREE))
-        host_set(h, HOST_FIELD_SWAP_USED,
-                 fmax(0, host_get(h, HOST_FIELD_SWAP_TOTAL) - host_get(h, HOST_FIELD_SWAP_FREE)));
+    if (!host_fields_has(h, HOST_FIELD_SWAP_USED) && host_fields_has(h, HOST_FIELD_SWAP_TOTAL) &&
+        host_fields_has(h, HOST_FIELD_SWAP_FREE))
+        host_fields_set(
+            h, HOST_FIELD_SWAP_USED,
+            fmax(0, host_fields_get(h, HOST_FIELD_SWAP_TOTAL) - host_fields_get(h, HOST_FIELD_SWAP_FREE)));
 }
 
 static int read_host(Reader *r, json_object *host)
@@ -190,9 +191,9 @@ static int read_host(Reader *r, json_object *host)
         if (e < 0)
             return e;
     }
-    if (!host_has(&s->host, HOST_FIELD_TOTAL) || !host_has(&s->host, HOST_FIELD_AVAILABLE))
+    if (!host_fields_has(&s->host, HOST_FIELD_TOTAL) || !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
         return json_refuse(r->error, &host_path, "%s is missing",
-                           host_has(&s->host, HOST_FIELD_TOTAL) ? "available_bytes" : "total_bytes");
+                           host_fields_has(&s->host, HOST_FIELD_TOTAL) ? "available_bytes" : "total_bytes");
     complete_host(&s->host);
     return 0;
 }
@@ -225,7 +226,7 @@ static int read_guest_key(Reader *r, const JsonPath *parent, const char *key, js
                                  ELEMENTSOF(guest_keys));
     e = reader_in_unit(r, &path, value, reader_field_unit(false, f), 0, &number);
     if (e >= 0)
-        guest_set(&g->fields, (GuestField) f, number);
+        guest_fields_set(&g->fields, (GuestField) f, number);
     return e;
 }
 
@@ -236,8 +237,8 @@ static bool has(json_object *object, const char *key)
 
 static void default_field(SnapshotGuest *g, GuestField f, GuestField from)
 {
-    if (!guest_has(&g->fields, f) && guest_has(&g->fields, from))
-        guest_set(&g->fields, f, guest_get(&g->fields, from));
+    if (!guest_fields_has(&g->fields, f) && guest_fields_has(&g->fields, from))
+        guest_fields_set(&g->fields, f, guest_fields_get(&g->fields, from));
 }
 
 /* As complete_host(). */
@@ -256,18 +257,20 @@ static void complete_guest(SnapshotGuest *g, json_object *object)
     if (!has(object, "age_usec") && g->source == GUEST_SOURCE_NONE)
         g->age_usec = USEC_INFINITY;
 
-    if (!guest_has(&g->fields, GUEST_FIELD_LOW_WATERMARK))
-        guest_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0);
+    if (!guest_fields_has(&g->fields, GUEST_FIELD_LOW_WATERMARK))
+        guest_fields_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0);
     default_field(g, GUEST_FIELD_AVAILABLE, GUEST_FIELD_FREE);
     default_field(g, GUEST_FIELD_RESIDENT_FREE, GUEST_FIELD_FREE);
-    if (!guest_has(&g->fields, GUEST_FIELD_SWAP_USED) && guest_has(&g->fields, GUEST_FIELD_SWAP_TOTAL) &&
-        guest_has(&g->fields, GUEST_FIELD_SWAP_FREE))
-        guest_set(&g->fields, GUEST_FIELD_SWAP_USED,
-                  fmax(0, guest_get(&g->fields, GUEST_FIELD_SWAP_TOTAL) -
-                              guest_get(&g->fields, GUEST_FIELD_SWAP_FREE)));
-    if (!guest_has(&g->fields, GUEST_FIELD_USED) && guest_has(&g->fields, GUEST_FIELD_AVAILABLE)) {
-        available = guest_get(&g->fields, GUEST_FIELD_AVAILABLE);
-        guest_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->current_bytes - available));
+    if (!guest_fields_has(&g->fields, GUEST_FIELD_SWAP_USED) &&
+        guest_fields_has(&g->fields, GUEST_FIELD_SWAP_TOTAL) &&
+        guest_fields_has(&g->fields, GUEST_FIELD_SWAP_FREE))
+        guest_fields_set(&g->fields, GUEST_FIELD_SWAP_USED,
+                         fmax(0, guest_fields_get(&g->fields, GUEST_FIELD_SWAP_TOTAL) -
+                                     guest_fields_get(&g->fields, GUEST_FIELD_SWAP_FREE)));
+    if (!guest_fields_has(&g->fields, GUEST_FIELD_USED) &&
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE)) {
+        available = guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE);
+        guest_fields_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->current_bytes - available));
     }
 }
 

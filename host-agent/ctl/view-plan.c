@@ -162,8 +162,8 @@ static void put_control(Object *o, const Snapshot *s, const HostDecision *d)
     const FieldInfo *info = host_field_info(d->control);
 
     put_text(o, "control", info->name);
-    if (host_has(&s->host, d->control))
-        put_value(o, "standing", info->unit, host_get(&s->host, d->control));
+    if (host_fields_has(&s->host, d->control))
+        put_value(o, "standing", info->unit, host_fields_get(&s->host, d->control));
     put_value(o, "wanted", info->unit, d->wanted);
     put_value(o, "value", info->unit, d->value);
     put(o, "send", json_object_new_boolean(d->send));

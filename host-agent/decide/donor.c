@@ -8,17 +8,17 @@
 
 static uint64_t field(const SnapshotGuest *g, GuestField f)
 {
-    return bytes_from_double(guest_get(&g->fields, f));
+    return bytes_from_double(guest_fields_get(&g->fields, f));
 }
 
 void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, Spare *ret)
 {
     uint64_t taken = LESS_BY(g->current_bytes, target_bytes);
     uint64_t free_then = LESS_BY(field(g, GUEST_FIELD_FREE), field(g, GUEST_FIELD_LOW_WATERMARK));
-    GuestField backed =
-        guest_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE : GUEST_FIELD_FREE;
+    GuestField backed = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
+                                                                                : GUEST_FIELD_FREE;
     GuestField available =
-        guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double left = (double) LESS_BY(field(g, available), taken), keep = c->keep_ratio;
 
     *ret = (Spare){.free_bytes = LESS_BY(free_then, taken),
@@ -86,7 +86,7 @@ static uint64_t has_free(const SnapshotGuest *g, const Spare *s)
 /* Page cache that it can give, behind all its free memory. */
 static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
 {
-    double stalls = guest_get(&g->fields, GUEST_FIELD_STALL);
+    double stalls = guest_fields_get(&g->fields, GUEST_FIELD_STALL);
 
     return stalls < DONOR_STALL_RATIO ? MIN(s->cache_bytes, LESS_BY(s->give_bytes, s->free_bytes)) : 0;
 }
@@ -210,7 +210,7 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
 {
     const Snapshot *s = a->snapshot;
 
-    *ret_available = bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE));
+    *ret_available = bytes_from_double(host_fields_get(&s->host, HOST_FIELD_AVAILABLE));
     *ret_spoken_for = guard_spoken_for(s, a->config);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
@@ -241,7 +241,7 @@ int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *
     *ret = (Claims){};
     count_claims(&a);
     /* Where it isn't known what the host has, nothing would be passed on. */
-    if (ret->lacking_bytes == 0 || !host_has(&s->host, HOST_FIELD_AVAILABLE))
+    if (ret->lacking_bytes == 0 || !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
         return 0;
 
     a.donors = donors = calloc(s->n_guests, sizeof *donors);

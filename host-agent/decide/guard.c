@@ -70,7 +70,9 @@ uint64_t guard_floor(uint64_t full_bytes, double floor_ratio)
 
 double guard_caution(const HostFields *host)
 {
-    return host_has(host, HOST_FIELD_SWAP_TOTAL) && !(host_get(host, HOST_FIELD_SWAP_TOTAL) > 0) ? 2 : 1;
+    return host_fields_has(host, HOST_FIELD_SWAP_TOTAL) && !(host_fields_get(host, HOST_FIELD_SWAP_TOTAL) > 0)
+               ? 2
+               : 1;
 }
 
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
@@ -78,8 +80,8 @@ uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
     double most = (double) c->critical_max_bytes;
 
     /* A host whose total isn't known is taken for a large one. */
-    if (host_has(host, HOST_FIELD_TOTAL))
-        most = MIN(c->critical_ratio * host_get(host, HOST_FIELD_TOTAL), most);
+    if (host_fields_has(host, HOST_FIELD_TOTAL))
+        most = MIN(c->critical_ratio * host_fields_get(host, HOST_FIELD_TOTAL), most);
     return bytes_from_double(guard_caution(host) * most);
 }
 
@@ -92,8 +94,8 @@ uint64_t guard_kept(const GuardConfig *c, const HostFields *host)
 
 bool guard_is_critical(const Snapshot *s, const GuardConfig *c)
 {
-    return host_has(&s->host, HOST_FIELD_AVAILABLE) &&
-           bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE)) < guard_critical(c, &s->host);
+    return host_fields_has(&s->host, HOST_FIELD_AVAILABLE) &&
+           bytes_from_double(host_fields_get(&s->host, HOST_FIELD_AVAILABLE)) < guard_critical(c, &s->host);
 }
 
 uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
@@ -174,9 +176,10 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
 /* The most that it has available; what it doesn't tell, it hasn't. */
 static uint64_t unused(const SnapshotGuest *g)
 {
-    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    GuestField f =
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
 
-    return bytes_from_double(guest_get(&g->fields, f));
+    return bytes_from_double(guest_fields_get(&g->fields, f));
 }
 
 /* Where a guest can't swap what it uses, it would have to kill: not below what it uses and a tenth, less what
@@ -187,11 +190,11 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
     const GuestFields *f = &g->fields;
     /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without, and where
      * nothing is known of what it uses, that may be all. */
-    uint64_t swap = bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_TOTAL)),
+    uint64_t swap = bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
              used = LESS_BY(g->current_bytes, unused(g));
 
-    if (guest_has(f, GUEST_FIELD_SWAP_FREE))
-        swap = MIN(swap, bytes_from_double(guest_get(f, GUEST_FIELD_SWAP_FREE)));
+    if (guest_fields_has(f, GUEST_FIELD_SWAP_FREE))
+        swap = MIN(swap, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)));
     return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
 }
 
@@ -296,5 +299,6 @@ uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 
 uint64_t guard_room(const Snapshot *s, const GuardConfig *c)
 {
-    return LESS_BY(bytes_from_double(host_get(&s->host, HOST_FIELD_AVAILABLE)), guard_spoken_for(s, c));
+    return LESS_BY(bytes_from_double(host_fields_get(&s->host, HOST_FIELD_AVAILABLE)),
+                   guard_spoken_for(s, c));
 }

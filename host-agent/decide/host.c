@@ -56,7 +56,7 @@ static double pages_in_force(const HostFields *host, const PolicyOutput *output)
 
     if (a->line > 0 && !isnan(a->value))
         return bounded(HOST_FIELD_KSM_PAGES_TO_SCAN, a->value, 0);
-    return fmin(host_get(host, HOST_FIELD_KSM_PAGES_TO_SCAN), PAGES_TO_SCAN_MAX);
+    return fmin(host_fields_get(host, HOST_FIELD_KSM_PAGES_TO_SCAN), PAGES_TO_SCAN_MAX);
 }
 
 static void add_value(Text *t, HostField control, double value)
@@ -92,9 +92,9 @@ static const char *short_name(HostField control)
 static void add_why_not(Text *t, const HostFields *host, const HostDecision *d)
 {
     text_addf(t, "%s is left alone: ", short_name(d->control));
-    if (!host_has(host, HOST_FIELD_KSM_RUN))
+    if (!host_fields_has(host, HOST_FIELD_KSM_RUN))
         text_add(t, "this kernel has no KSM");
-    else if (!host_has(host, d->control))
+    else if (!host_fields_has(host, d->control))
         text_add(t, "this kernel doesn't offer it");
     else
         text_add(t, "the policy's value is no number");
@@ -104,9 +104,9 @@ static void add_why_not(Text *t, const HostFields *host, const HostDecision *d)
 static void add_reason(const HostFields *host, bool clipped, HostDecision *d)
 {
     Text t = text_init(d->reason, sizeof d->reason);
-    double stands = host_get(host, d->control);
+    double stands = host_fields_get(host, d->control);
 
-    if (!host_has(host, d->control) || isnan(d->wanted)) {
+    if (!host_fields_has(host, d->control) || isnan(d->wanted)) {
         add_why_not(&t, host, d);
         return;
     }
@@ -136,14 +136,14 @@ static void decide(const HostFields *host, double pages, GuestMode mode, HostDec
     HostField control = d->control;
     bool clipped = false;
 
-    if (!host_has(host, control) || isnan(d->wanted))
-        d->value = host_get(host, control);
+    if (!host_fields_has(host, control) || isnan(d->wanted))
+        d->value = host_fields_get(host, control);
     else {
         d->value = bounded(control, d->wanted, pages);
         /* Not what only the kernel's whole steps made of it. */
         clipped =
             fabs(d->value - d->wanted) >= (control == HOST_FIELD_KSM_SLEEP ? (double) USEC_PER_MSEC : 1.0);
-        d->send = d->value != host_get(host, control) && mode == GUEST_MODE_AUTO;
+        d->send = d->value != host_fields_get(host, control) && mode == GUEST_MODE_AUTO;
     }
     add_reason(host, clipped, d);
 }

@@ -51,7 +51,7 @@ static double pending_bytes(const Snapshot *s)
 /* The policy's marks; where it names none, the usual ones. */
 static void set_marks(const Snapshot *s, const PolicyOutput *output, Plan *p)
 {
-    double total = host_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
+    double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
     const double usual[POLICY_MARK_MAX] = {
         [POLICY_MARK_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
         [POLICY_MARK_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
@@ -69,9 +69,9 @@ static void set_marks(const Snapshot *s, const PolicyOutput *output, Plan *p)
 
 static HostPressure pressure_of(const Snapshot *s, const Plan *p)
 {
-    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+    double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE);
 
-    if (!host_has(&s->host, HOST_FIELD_AVAILABLE) || !host_has(&s->host, HOST_FIELD_TOTAL))
+    if (!host_fields_has(&s->host, HOST_FIELD_AVAILABLE) || !host_fields_has(&s->host, HOST_FIELD_TOTAL))
         return HOST_PRESSURE_NONE;
     if (available < p->critical_mark_bytes)
         return HOST_PRESSURE_SEVERE;
@@ -80,9 +80,9 @@ static HostPressure pressure_of(const Snapshot *s, const Plan *p)
 
 static Situation situation_of(const Snapshot *s, const PolicyOutput *output, const Plan *p)
 {
-    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+    double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE);
 
-    if (!host_has(&s->host, HOST_FIELD_AVAILABLE) || !host_has(&s->host, HOST_FIELD_TOTAL))
+    if (!host_fields_has(&s->host, HOST_FIELD_AVAILABLE) || !host_fields_has(&s->host, HOST_FIELD_TOTAL))
         return SITUATION_UNKNOWN;
     if (p->policy_error < 0)
         return SITUATION_FAILED;
@@ -398,36 +398,36 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
 void plan_host_fields(const Snapshot *s, HostFields *ret)
 {
     *ret = s->host;
-    host_set(ret, HOST_FIELD_PENDING, pending_bytes(s));
-    host_set(ret, HOST_FIELD_UPTIME, (double) s->now_usec);
+    host_fields_set(ret, HOST_FIELD_PENDING, pending_bytes(s));
+    host_fields_set(ret, HOST_FIELD_UPTIME, (double) s->now_usec);
 }
 
 void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret)
 {
     *ret = g->fields;
-    guest_set_text(ret, GUEST_FIELD_NAME, g->name);
-    guest_set_text(ret, GUEST_FIELD_UUID, g->uuid);
-    guest_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
-    guest_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
-    guest_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
-    guest_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
-    guest_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
-    guest_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
-    guest_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
-    guest_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
+    guest_fields_set_text(ret, GUEST_FIELD_NAME, g->name);
+    guest_fields_set_text(ret, GUEST_FIELD_UUID, g->uuid);
+    guest_fields_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
+    guest_fields_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
+    guest_fields_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
+    guest_fields_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
+    guest_fields_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
+    guest_fields_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
+    guest_fields_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
+    guest_fields_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
     if (g->current_bytes > 0)
-        guest_set(ret, GUEST_FIELD_CURRENT, (double) g->current_bytes);
+        guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) g->current_bytes);
     if (g->age_usec != USEC_INFINITY)
-        guest_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
-    guest_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
-    guest_set(ret, GUEST_FIELD_MOVING, g->moving);
-    guest_set(ret, GUEST_FIELD_STALLED, g->stalled);
-    guest_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
-    guest_set(ret, GUEST_FIELD_PINNED, g->pinned || g->barren);
-    guest_set(ret, GUEST_FIELD_HURTING, g->hurting);
-    guest_set(ret, GUEST_FIELD_DISTRESS, g->distress);
-    guest_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);
-    guest_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
+        guest_fields_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
+    guest_fields_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
+    guest_fields_set(ret, GUEST_FIELD_MOVING, g->moving);
+    guest_fields_set(ret, GUEST_FIELD_STALLED, g->stalled);
+    guest_fields_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
+    guest_fields_set(ret, GUEST_FIELD_PINNED, g->pinned || g->barren);
+    guest_fields_set(ret, GUEST_FIELD_HURTING, g->hurting);
+    guest_fields_set(ret, GUEST_FIELD_DISTRESS, g->distress);
+    guest_fields_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);
+    guest_fields_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
 }
 
 typedef struct Evaluation {

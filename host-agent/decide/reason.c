@@ -87,7 +87,8 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
                   SIZE(guard_ceiling(g)));
         break;
     case GUARD_RULE_SWAPLESS:
-        text_add(t, guest_has(&g->fields, GUEST_FIELD_AVAILABLE) || guest_has(&g->fields, GUEST_FIELD_FREE)
+        text_add(t, guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ||
+                            guest_fields_has(&g->fields, GUEST_FIELD_FREE)
                         ? "it has no swap for what it uses"
                         : "it doesn't tell what it uses");
         break;
@@ -332,9 +333,9 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
             add_rule_clause(t, x, g, d, d->rule);
         } else if (x->situation == SITUATION_COMING)
             text_add(t, "nothing to do: balloons on their way bring what the host lacks");
-        else if (guest_has(f, GUEST_FIELD_AVAILABLE))
+        else if (guest_fields_has(f, GUEST_FIELD_AVAILABLE))
             text_addf(t, "nothing to do: the policy takes nothing from it (%s available)",
-                      SIZE(bytes_from_double(guest_get(f, GUEST_FIELD_AVAILABLE))));
+                      SIZE(bytes_from_double(guest_fields_get(f, GUEST_FIELD_AVAILABLE))));
         else
             text_add(t, "nothing to do: the policy takes nothing from it");
         return;
@@ -458,7 +459,7 @@ static void add_donors(Text *t, const Claims *c, bool part)
 static void add_host(Text *t, const ReasonContext *x, const Plan *p)
 {
     const HostFields *h = &x->snapshot->host;
-    double total = host_get(h, HOST_FIELD_TOTAL), available = host_get(h, HOST_FIELD_AVAILABLE);
+    double total = host_fields_get(h, HOST_FIELD_TOTAL), available = host_fields_get(h, HOST_FIELD_AVAILABLE);
 
     text_addf(t, "host has %s available, ", RATIO(available / total));
     if (available < p->critical_mark_bytes)

@@ -70,12 +70,12 @@ static uint64_t available(const HostSample *s)
 static void set_psi(HostFields *h, HostField some, HostField full, HostField some_total, HostField full_total,
                     const Psi *p)
 {
-    host_set(h, some, p->some.avg10);
-    host_set(h, some_total, (double) p->some.total_usec);
+    host_fields_set(h, some, p->some.avg10);
+    host_fields_set(h, some_total, (double) p->some.total_usec);
     if (!p->has_full)
         return;
-    host_set(h, full, p->full.avg10);
-    host_set(h, full_total, (double) p->full.total_usec);
+    host_fields_set(h, full, p->full.avg10);
+    host_fields_set(h, full_total, (double) p->full.total_usec);
 }
 
 static void set_meminfo(HostFields *h, const HostSample *s)
@@ -83,16 +83,16 @@ static void set_meminfo(HostFields *h, const HostSample *s)
     const Meminfo *m = &s->meminfo;
     uint64_t cache = MIN(LESS_BY(m->buffers + m->cached + m->sreclaimable, m->shmem), m->total);
 
-    host_set(h, HOST_FIELD_CACHE, (double) cache);
-    host_set(h, HOST_FIELD_BUFFERS, (double) m->buffers);
-    host_set(h, HOST_FIELD_CACHED, (double) m->cached);
-    host_set(h, HOST_FIELD_SRECLAIMABLE, (double) m->sreclaimable);
-    host_set(h, HOST_FIELD_ANON, (double) m->anon_pages);
-    host_set(h, HOST_FIELD_SHMEM, (double) m->shmem);
-    host_set(h, HOST_FIELD_DIRTY, (double) m->dirty);
-    host_set(h, HOST_FIELD_MLOCKED, (double) m->mlocked);
-    host_set(h, HOST_FIELD_HUGETLB, (double) m->hugetlb);
-    host_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(m->swap_total, m->swap_free));
+    host_fields_set(h, HOST_FIELD_CACHE, (double) cache);
+    host_fields_set(h, HOST_FIELD_BUFFERS, (double) m->buffers);
+    host_fields_set(h, HOST_FIELD_CACHED, (double) m->cached);
+    host_fields_set(h, HOST_FIELD_SRECLAIMABLE, (double) m->sreclaimable);
+    host_fields_set(h, HOST_FIELD_ANON, (double) m->anon_pages);
+    host_fields_set(h, HOST_FIELD_SHMEM, (double) m->shmem);
+    host_fields_set(h, HOST_FIELD_DIRTY, (double) m->dirty);
+    host_fields_set(h, HOST_FIELD_MLOCKED, (double) m->mlocked);
+    host_fields_set(h, HOST_FIELD_HUGETLB, (double) m->hugetlb);
+    host_fields_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(m->swap_total, m->swap_free));
 }
 
 /* The kernel counts memory in pages, and what happens in events. */
@@ -120,7 +120,7 @@ static void set_vmstat(HostFields *h, const Vmstat *v)
 
     for (size_t i = 0; i < ELEMENTSOF(counters); i++)
         if (counters[i].count != VMSTAT_MISSING)
-            host_set(h, counters[i].field, (double) counters[i].count * counters[i].unit);
+            host_fields_set(h, counters[i].field, (double) counters[i].count * counters[i].unit);
 }
 
 void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields *ret)
@@ -129,19 +129,19 @@ void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields 
     const CgroupMemory *c = &s->cgroup;
 
     *ret = (HostFields){0};
-    host_set(ret, HOST_FIELD_TOTAL, (double) host_sample_total(s));
+    host_fields_set(ret, HOST_FIELD_TOTAL, (double) host_sample_total(s));
     if (m->has_available)
-        host_set(ret, HOST_FIELD_AVAILABLE, (double) LESS_BY(available(s), reserve_bytes));
-    host_set(ret, HOST_FIELD_FREE, (double) MIN(m->free, c->free_bytes));
-    host_set(ret, HOST_FIELD_RESERVE, (double) reserve_bytes);
-    host_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(m->swap_total, c->swap_limit_bytes));
-    host_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(m->swap_free, c->swap_free_bytes));
+        host_fields_set(ret, HOST_FIELD_AVAILABLE, (double) LESS_BY(available(s), reserve_bytes));
+    host_fields_set(ret, HOST_FIELD_FREE, (double) MIN(m->free, c->free_bytes));
+    host_fields_set(ret, HOST_FIELD_RESERVE, (double) reserve_bytes);
+    host_fields_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(m->swap_total, c->swap_limit_bytes));
+    host_fields_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(m->swap_free, c->swap_free_bytes));
     if (!s->scoped) {
         set_meminfo(ret, s);
         if (s->has_vmstat)
             set_vmstat(ret, &s->vmstat);
         if (s->arc_error >= 0)
-            host_set(ret, HOST_FIELD_ARC, (double) s->arc_bytes);
+            host_fields_set(ret, HOST_FIELD_ARC, (double) s->arc_bytes);
     }
     if (s->has_psi)
         set_psi(ret, HOST_FIELD_PSI_MEMORY_SOME, HOST_FIELD_PSI_MEMORY_FULL, HOST_FIELD_PSI_MEMORY_SOME_TOTAL,

@@ -90,6 +90,6 @@ void ksm_fields(const KsmState *s, HostFields *h)
             value = value == 1;
             break;
         }
-        host_set(h, values[v].field, value);
+        host_fields_set(h, values[v].field, value);
     }
 }

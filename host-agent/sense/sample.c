@@ -159,14 +159,14 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
 
     for (size_t i = 0; i < ELEMENTSOF(parts); i++)
         if (report_has(r, parts[i].from))
-            guest_set(ret, parts[i].to, (double) part(r, parts[i].from, total));
+            guest_fields_set(ret, parts[i].to, (double) part(r, parts[i].from, total));
     if (report_has(r, REPORT_MEM_TOTAL))
-        guest_set(ret, GUEST_FIELD_TOTAL, (double) total);
+        guest_fields_set(ret, GUEST_FIELD_TOTAL, (double) total);
     if (report_has(r, available_from)) {
-        guest_set(ret, GUEST_FIELD_AVAILABLE, (double) available);
+        guest_fields_set(ret, GUEST_FIELD_AVAILABLE, (double) available);
         if (report_has(r, REPORT_MEM_TOTAL))
-            guest_set(ret, GUEST_FIELD_USED,
-                      (double) MAX(LESS_BY(host->current_bytes, available), total - available));
+            guest_fields_set(ret, GUEST_FIELD_USED,
+                             (double) MAX(LESS_BY(host->current_bytes, available), total - available));
     }
     if (report_has(r, REPORT_CACHED)) {
         uint64_t cache = part(r, REPORT_BUFFERS, total) + part(r, REPORT_CACHED, total) +
@@ -175,7 +175,7 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
         cache = LESS_BY(cache, part(r, REPORT_SHMEM, total));
         if (report_has(r, REPORT_MEM_TOTAL) && report_has(r, REPORT_MEM_FREE))
             cache = MIN(cache, total - free);
-        guest_set(ret, GUEST_FIELD_CACHE, (double) cache);
+        guest_fields_set(ret, GUEST_FIELD_CACHE, (double) cache);
     }
 }
 
@@ -185,11 +185,11 @@ static void swap_fields(const Report *r, GuestFields *ret)
 
     if (!report_has(r, REPORT_SWAP_TOTAL))
         return;
-    guest_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
+    guest_fields_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
     if (!report_has(r, REPORT_SWAP_FREE))
         return;
-    guest_set(ret, GUEST_FIELD_SWAP_FREE, (double) free);
-    guest_set(ret, GUEST_FIELD_SWAP_USED, (double) (total - free));
+    guest_fields_set(ret, GUEST_FIELD_SWAP_FREE, (double) free);
+    guest_fields_set(ret, GUEST_FIELD_SWAP_USED, (double) (total - free));
 }
 
 /* Where RSS isn't known, all of it may be resident. */
@@ -205,10 +205,10 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
     const Report *r = s ? &s->report : NULL;
     uint64_t total;
 
-    guest_set(ret, GUEST_FIELD_CURRENT, (double) host->current_bytes);
-    guest_set(ret, GUEST_FIELD_LOW_WATERMARK, 0);
+    guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) host->current_bytes);
+    guest_fields_set(ret, GUEST_FIELD_LOW_WATERMARK, 0);
     if (host->rss_bytes > 0)
-        guest_set(ret, GUEST_FIELD_RSS, (double) host->rss_bytes);
+        guest_fields_set(ret, GUEST_FIELD_RSS, (double) host->rss_bytes);
     if (!r)
         return;
 
@@ -217,8 +217,8 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
     swap_fields(r, ret);
     for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
         if (report_has(r, passed_on[i].from))
-            guest_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);
+            guest_fields_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);
     if (report_has(r, REPORT_MEM_FREE))
-        guest_set(ret, GUEST_FIELD_RESIDENT_FREE,
-                  (double) resident_free(part(r, REPORT_MEM_FREE, total), host));
+        guest_fields_set(ret, GUEST_FIELD_RESIDENT_FREE,
+                         (double) resident_free(part(r, REPORT_MEM_FREE, total), host));
 }

@@ -36,8 +36,8 @@ static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
 
 static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields, GuestField f)
 {
-    if (guest_has(fields, f))
-        dict_bytes(d, key, guest_get(fields, f));
+    if (guest_fields_has(fields, f))
+        dict_bytes(d, key, guest_fields_get(fields, f));
 }
 
 void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
@@ -222,8 +222,8 @@ static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
     if (s.age_usec != USEC_INFINITY)
         dict_count(d, "age_usec", s.age_usec);
     for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-        if (guest_has(&s.fields, f))
-            describe_field(d, guest_field_info(f), guest_get(&s.fields, f));
+        if (guest_fields_has(&s.fields, f))
+            describe_field(d, guest_field_info(f), guest_fields_get(&s.fields, f));
     dict_close(d);
 }
 

@@ -146,7 +146,7 @@ static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool hist
     dict_open(d, "host");
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
         if (held & UINT64_C(1) << f)
-            describe_field(d, host_field_info(f), host_get(&s->host, f));
+            describe_field(d, host_field_info(f), host_fields_get(&s->host, f));
     describe_field(d, host_field_info(HOST_FIELD_UPTIME), (double) s->now_usec);
     if (history)
         put_history(d, s->history, true, s->now_usec);
@@ -168,7 +168,7 @@ static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const 
 #undef SNAPSHOT_GUARD
     for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
         if (held & UINT64_C(1) << f)
-            describe_field(d, guest_field_info(f), guest_get(&g->fields, f));
+            describe_field(d, guest_field_info(f), guest_fields_get(&g->fields, f));
     if (history)
         put_history(d, g->history, false, s->now_usec);
     put_state(d, policy, false, g->state);

@@ -9,10 +9,10 @@ static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
     dict_text(d, "scope", m->scope ? m->scope->path : "system");
     if (m->host_valid) {
         for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-            if (f != HOST_FIELD_PENDING && f != HOST_FIELD_KSM_PROFIT && host_has(&m->host, f))
-                describe_field(d, host_field_info(f), host_get(&m->host, f));
-        if (host_has(&m->host, HOST_FIELD_KSM_PROFIT))
-            dict_signed(d, "ksm_profit_bytes", host_get(&m->host, HOST_FIELD_KSM_PROFIT));
+            if (f != HOST_FIELD_PENDING && f != HOST_FIELD_KSM_PROFIT && host_fields_has(&m->host, f))
+                describe_field(d, host_field_info(f), host_fields_get(&m->host, f));
+        if (host_fields_has(&m->host, HOST_FIELD_KSM_PROFIT))
+            dict_signed(d, "ksm_profit_bytes", host_fields_get(&m->host, HOST_FIELD_KSM_PROFIT));
         dict_count(d, "uptime_usec", now_usec);
         dict_text(d, "pressure", host_pressure_to_string(m->plan.pressure));
         dict_signed(d, "pending_bytes", m->plan.pending_bytes);

@@ -45,8 +45,8 @@ static void add_change(Fields *f, const Manager *m, uint64_t from_bytes, uint64_
     snprintf(f->to, sizeof(f->to), "%" PRIu64, to_bytes);
     add(f, "BALLAST_FROM_BYTES", f->from);
     add(f, "BALLAST_TO_BYTES", f->to);
-    if (host_has(&m->host, HOST_FIELD_AVAILABLE)) {
-        snprintf(f->available, sizeof(f->available), "%.0f", host_get(&m->host, HOST_FIELD_AVAILABLE));
+    if (host_fields_has(&m->host, HOST_FIELD_AVAILABLE)) {
+        snprintf(f->available, sizeof(f->available), "%.0f", host_fields_get(&m->host, HOST_FIELD_AVAILABLE));
         add(f, "BALLAST_HOST_AVAILABLE_BYTES", f->available);
     }
 }
@@ -55,7 +55,7 @@ static void tell_change(const Manager *m, const Guest *g, int level, bool observ
                         uint64_t to_bytes, const char *reason)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], available[UNITS_FORMAT_MAX] = "unknown";
-    double total = host_get(&m->host, HOST_FIELD_TOTAL);
+    double total = host_fields_get(&m->host, HOST_FIELD_TOTAL);
     Fields f;
 
     fields_init(&f, g);
@@ -63,7 +63,7 @@ static void tell_change(const Manager *m, const Guest *g, int level, bool observ
     add(&f, "BALLAST_REASON", reason);
     add(&f, "BALLAST_RULE", guard_rule_to_string(g->decision.rule));
     if (total > 0)
-        format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
+        format_ratio(available, host_fields_get(&m->host, HOST_FIELD_AVAILABLE) / total);
     log_fields(level, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
                "%s: %s%s → %s: %s; host available %s", g->info.name, observed ? "would be " : "",
                format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
@@ -191,7 +191,7 @@ static void tell_ksm_failure(const KsmChange *c)
 void journal_ksm(const Manager *m, const KsmChange *c)
 {
     char from[NUMBER_MAX], to[NUMBER_MAX], available[UNITS_FORMAT_MAX] = "unknown";
-    double total = host_get(&m->host, HOST_FIELD_TOTAL);
+    double total = host_fields_get(&m->host, HOST_FIELD_TOTAL);
     const char *reason = c->outcome == KSM_CHANGED    ? c->decision->reason
                          : c->outcome == KSM_RESTORED ? "restored"
                                                       : "changed by somebody else, and left so";
@@ -203,7 +203,7 @@ void journal_ksm(const Manager *m, const KsmChange *c)
     switch (c->outcome) {
     case KSM_CHANGED:
         if (total > 0)
-            format_ratio(available, host_get(&m->host, HOST_FIELD_AVAILABLE) / total);
+            format_ratio(available, host_fields_get(&m->host, HOST_FIELD_AVAILABLE) / total);
         log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields), "KSM: %s; host available %s", reason,
                    available);
         return;

@@ -110,8 +110,8 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
 
     w->s = (Snapshot){
         .now_usec = 3600 * USEC_PER_SEC, .guests = w->guests, .n_guests = n, .host = fixture_host(0)};
-    host_set(&w->s.host, HOST_FIELD_TOTAL, 1.0 * (double) TIB);
-    host_set(&w->s.host, HOST_FIELD_AVAILABLE, available_bytes);
+    host_fields_set(&w->s.host, HOST_FIELD_TOTAL, 1.0 * (double) TIB);
+    host_fields_set(&w->s.host, HOST_FIELD_AVAILABLE, available_bytes);
     for (unsigned i = 0; i < n; i++) {
         SnapshotGuest *g = w->guests + i;
         double free_bytes;
@@ -123,13 +123,13 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
         *g = fixture_guest();
         g->uuid = fixture_uuid(w->uuids[i], i);
         fixture_size(g, standing_bytes);
-        guest_set(&g->fields, GUEST_FIELD_FREE, free_bytes);
-        guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
-        guest_set(&g->fields, GUEST_FIELD_CACHE, 500.0 * MIB);
-        guest_set(&g->fields, GUEST_FIELD_AVAILABLE, free_bytes + 450.0 * MIB);
-        guest_set(&g->fields, GUEST_FIELD_STALL, 0);
-        guest_set(&g->fields, GUEST_FIELD_REFAULT_FILE, (double) GIB);
-        guest_set(&g->fields, GUEST_FIELD_SWAP_IN, 0);
+        guest_fields_set(&g->fields, GUEST_FIELD_FREE, free_bytes);
+        guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
+        guest_fields_set(&g->fields, GUEST_FIELD_CACHE, 500.0 * MIB);
+        guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE, free_bytes + 450.0 * MIB);
+        guest_fields_set(&g->fields, GUEST_FIELD_STALL, 0);
+        guest_fields_set(&g->fields, GUEST_FIELD_REFAULT_FILE, (double) GIB);
+        guest_fields_set(&g->fields, GUEST_FIELD_SWAP_IN, 0);
         if (distress_every > 0 && i % distress_every == 0) {
             fixture_size(g, standing_bytes - 512 * MIB);
             g->distress = true;

@@ -112,19 +112,19 @@ static void fill(World *w)
         x ^= x << 17;
         free_bytes = (double) (x % 2048) * MIB;
         for (int field = GUEST_TEXTS_MAX; field < GUEST_FIELD_MAX; field++)
-            guest_set(f, (GuestField) field, 0); /* whatever it looks at is there */
-        guest_set(f, GUEST_FIELD_TARGET, 7.0 * GIB);
-        guest_set(f, GUEST_FIELD_CURRENT, 7.0 * GIB);
-        guest_set(f, GUEST_FIELD_FULL, 8.0 * GIB);
-        guest_set(f, GUEST_FIELD_SHARES, 500.0 * (double) (1 + i % 4));
-        guest_set(f, GUEST_FIELD_MOST, 8.0 * GIB);
-        guest_set(f, GUEST_FIELD_LEAST, 6.75 * GIB);
-        guest_set(f, GUEST_FIELD_FREE, free_bytes);
-        guest_set(f, GUEST_FIELD_RESIDENT_FREE, free_bytes / 2);
-        guest_set(f, GUEST_FIELD_CACHE, 2.5 * GIB - free_bytes);
-        guest_set(f, GUEST_FIELD_AVAILABLE, 2.5 * GIB);
-        guest_set(f, GUEST_FIELD_LOW_WATERMARK, 16.0 * MIB);
-        guest_set(f, GUEST_FIELD_STALL, 0);
+            guest_fields_set(f, (GuestField) field, 0); /* whatever it looks at is there */
+        guest_fields_set(f, GUEST_FIELD_TARGET, 7.0 * GIB);
+        guest_fields_set(f, GUEST_FIELD_CURRENT, 7.0 * GIB);
+        guest_fields_set(f, GUEST_FIELD_FULL, 8.0 * GIB);
+        guest_fields_set(f, GUEST_FIELD_SHARES, 500.0 * (double) (1 + i % 4));
+        guest_fields_set(f, GUEST_FIELD_MOST, 8.0 * GIB);
+        guest_fields_set(f, GUEST_FIELD_LEAST, 6.75 * GIB);
+        guest_fields_set(f, GUEST_FIELD_FREE, free_bytes);
+        guest_fields_set(f, GUEST_FIELD_RESIDENT_FREE, free_bytes / 2);
+        guest_fields_set(f, GUEST_FIELD_CACHE, 2.5 * GIB - free_bytes);
+        guest_fields_set(f, GUEST_FIELD_AVAILABLE, 2.5 * GIB);
+        guest_fields_set(f, GUEST_FIELD_LOW_WATERMARK, 16.0 * MIB);
+        guest_fields_set(f, GUEST_FIELD_STALL, 0);
         (void) snprintf(w->uuids[i], sizeof(w->uuids[i]), "00000000-0000-4000-8000-%012u", i);
         w->guests[i] = (PolicyGuest){.uuid = w->uuids[i], .fields = f};
     }
@@ -138,11 +138,11 @@ static int bench_run(const Policy *p, World *w, const char *name, double availab
     double took[ROUNDS];
 
     for (int field = 0; field < HOST_FIELD_MAX; field++)
-        host_set(&host, (HostField) field, 0);
-    host_set(&host, HOST_FIELD_TOTAL, 1.0 * TIB);
-    host_set(&host, HOST_FIELD_SWAP_TOTAL, 8.0 * GIB);
-    host_set(&host, HOST_FIELD_AVAILABLE, available);
-    host_set(&host, HOST_FIELD_PENDING, 0);
+        host_fields_set(&host, (HostField) field, 0);
+    host_fields_set(&host, HOST_FIELD_TOTAL, 1.0 * TIB);
+    host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, 8.0 * GIB);
+    host_fields_set(&host, HOST_FIELD_AVAILABLE, available);
+    host_fields_set(&host, HOST_FIELD_PENDING, 0);
     output.assignments = w->assignments;
     for (unsigned i = 0; i < ROUNDS; i++) {
         double start = now_exact_usec();

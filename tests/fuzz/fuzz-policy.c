@@ -48,19 +48,20 @@ static void fill(World *w, unsigned variant, unsigned cycle)
     w->host.present = 0;
     for (unsigned f = 0; f < HOST_FIELD_MAX; f++)
         if (!is_left_out(variant, f + cycle))
-            host_set(&w->host, (HostField) f,
-                     variant == 1 ? odd[(f + cycle) % ELEMENTSOF(odd)] : 1e9 * (f + 1 + cycle));
+            host_fields_set(&w->host, (HostField) f,
+                            variant == 1 ? odd[(f + cycle) % ELEMENTSOF(odd)] : 1e9 * (f + 1 + cycle));
     for (unsigned g = 0; g < N_GUESTS; g++) {
         w->fields[g].present = 0;
         for (unsigned f = 0; f < GUEST_FIELD_MAX; f++)
             if (is_left_out(variant, f + g + cycle))
                 continue;
             else if (f < GUEST_TEXTS_MAX)
-                guest_set_text(&w->fields[g], (GuestField) f,
-                               odd_texts[(f + g + cycle) % ELEMENTSOF(odd_texts)]);
+                guest_fields_set_text(&w->fields[g], (GuestField) f,
+                                      odd_texts[(f + g + cycle) % ELEMENTSOF(odd_texts)]);
             else
-                guest_set(&w->fields[g], (GuestField) f,
-                          variant == 1 ? odd[(f + g + cycle) % ELEMENTSOF(odd)] : 1e8 * (f + g + 1 + cycle));
+                guest_fields_set(&w->fields[g], (GuestField) f,
+                                 variant == 1 ? odd[(f + g + cycle) % ELEMENTSOF(odd)]
+                                              : 1e8 * (f + g + 1 + cycle));
     }
 }
 

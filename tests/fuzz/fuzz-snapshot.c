@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(memchr(error, '\0', sizeof(error)));
     if (r < 0)
         return 0;
-    assert(isfinite(host_get(&f.snapshot.host, HOST_FIELD_TOTAL)));
+    assert(isfinite(host_fields_get(&f.snapshot.host, HOST_FIELD_TOTAL)));
     check_plan(&f, policy);
     snapshot_file_done(&f);
     return 0;

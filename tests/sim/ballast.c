@@ -196,11 +196,11 @@ static void sense_host(Ballast *b)
     HostFields *h = &b->manager.host;
 
     *h = (HostFields){};
-    host_set(h, HOST_FIELD_TOTAL, w->total);
-    host_set(h, HOST_FIELD_AVAILABLE, sim_available(w));
-    host_set(h, HOST_FIELD_FREE, sim_available(w));
-    host_set(h, HOST_FIELD_SWAP_TOTAL, w->total);
-    host_set(h, HOST_FIELD_SWAP_FREE, fmax(0, w->total - w->swapped));
+    host_fields_set(h, HOST_FIELD_TOTAL, w->total);
+    host_fields_set(h, HOST_FIELD_AVAILABLE, sim_available(w));
+    host_fields_set(h, HOST_FIELD_FREE, sim_available(w));
+    host_fields_set(h, HOST_FIELD_SWAP_TOTAL, w->total);
+    host_fields_set(h, HOST_FIELD_SWAP_FREE, fmax(0, w->total - w->swapped));
 }
 
 /* Returns whether memory is on its way to the host. */

@@ -125,15 +125,15 @@ static CheckedGuest *checked_guest(Checks *c, const SimWorld *w, size_t i)
 
 static double available_of(const SnapshotGuest *g)
 {
-    return guest_get(&g->fields, GUEST_FIELD_AVAILABLE);
+    return guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE);
 }
 
 /* What an idle guest could give to one in distress, at the least: free memory that the host really gets. */
 static double spare_of(const GuardConfig *config, const SnapshotGuest *g, const Decision *d)
 {
     double above = (double) g->standing_bytes - (double) MAX(d->bounds.least_bytes, g->needed_bytes);
-    double free_bytes =
-        guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) - guest_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
+    double free_bytes = guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) -
+                        guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
 
     if (g->moving || g->distress || g->hurting || g->spared || d->bounds.hold != GUARD_RULE_NONE)
         return 0;

@@ -30,14 +30,14 @@ static inline SnapshotGuest fixture_guest(void)
         .standing_bytes = 2 * GIB,
     };
 
-    guest_set(&g.fields, GUEST_FIELD_TOTAL, (double) (2 * GIB - 40 * MIB));
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) GIB);
-    guest_set(&g.fields, GUEST_FIELD_FREE, (double) (512 * MIB));
-    guest_set(&g.fields, GUEST_FIELD_CACHE, (double) (512 * MIB));
-    guest_set(&g.fields, GUEST_FIELD_RESIDENT_FREE, (double) (512 * MIB));
-    guest_set(&g.fields, GUEST_FIELD_LOW_WATERMARK, (double) (16 * MIB));
-    guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, (double) GIB);
-    guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) GIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_TOTAL, (double) (2 * GIB - 40 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) GIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (512 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_CACHE, (double) (512 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE, (double) (512 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_LOW_WATERMARK, (double) (16 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, (double) GIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) GIB);
     return g;
 }
 
@@ -51,12 +51,12 @@ static inline HostFields fixture_host(uint64_t available_bytes)
 {
     HostFields h = {};
 
-    host_set(&h, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
-    host_set(&h, HOST_FIELD_AVAILABLE, (double) available_bytes);
-    host_set(&h, HOST_FIELD_FREE, (double) available_bytes / 2);
-    host_set(&h, HOST_FIELD_RESERVE, 0);
-    host_set(&h, HOST_FIELD_SWAP_TOTAL, (double) (8 * GIB));
-    host_set(&h, HOST_FIELD_SWAP_FREE, (double) (8 * GIB));
+    host_fields_set(&h, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
+    host_fields_set(&h, HOST_FIELD_AVAILABLE, (double) available_bytes);
+    host_fields_set(&h, HOST_FIELD_FREE, (double) available_bytes / 2);
+    host_fields_set(&h, HOST_FIELD_RESERVE, 0);
+    host_fields_set(&h, HOST_FIELD_SWAP_TOTAL, (double) (8 * GIB));
+    host_fields_set(&h, HOST_FIELD_SWAP_FREE, (double) (8 * GIB));
     return h;
 }
 

@@ -63,7 +63,7 @@ static inline void random_stat(Random *r, SnapshotGuest *g, GuestField f)
     if (one_in(r, 6))
         g->fields.present &= ~(UINT64_C(1) << f);
     else
-        guest_set(&g->fields, f, one_in(r, 50) ? NAN : (double) random_size(r, g->maximum_bytes));
+        guest_fields_set(&g->fields, f, one_in(r, 50) ? NAN : (double) random_size(r, g->maximum_bytes));
 }
 
 static inline SnapshotGuest random_guest(Random *r)
@@ -111,7 +111,8 @@ static inline SnapshotGuest random_guest(Random *r)
     random_stat(r, &g, GUEST_FIELD_SWAP_TOTAL);
     random_stat(r, &g, GUEST_FIELD_SWAP_FREE);
     if (one_in(r, 3))
-        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
     return g;
 }
 
@@ -126,7 +127,7 @@ static inline void random_world(Random *r, World *w)
     w->s = (Snapshot){.guests = w->guests, .n_guests = random_below(r, GUESTS_MAX + 1)};
     w->s.host = fixture_host(random_size(r, one_in(r, 2) ? 12 * GIB : HOST_TOTAL));
     if (one_in(r, 4))
-        host_set(&w->s.host, HOST_FIELD_SWAP_TOTAL, 0);
+        host_fields_set(&w->s.host, HOST_FIELD_SWAP_TOTAL, 0);
     if (one_in(r, 20))
         w->s.host.present &= random_next(r);
     for (unsigned i = 0; i < w->s.n_guests; i++) {

@@ -24,13 +24,13 @@ static inline double random_share(Random *r, double low, double high)
 /* What an agent tells besides what libvirt does. */
 static inline void plausible_agent(Random *r, SnapshotGuest *g, double full)
 {
-    guest_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0.01 * full);
-    guest_set(&g->fields, GUEST_FIELD_STALL, one_in(r, 4) ? random_share(r, 0, 0.05) : 0);
-    guest_set(&g->fields, GUEST_FIELD_SWAP_TOTAL, one_in(r, 3) ? 0 : full);
-    guest_set(&g->fields, GUEST_FIELD_SWAP_FREE,
-              guest_get(&g->fields, GUEST_FIELD_SWAP_TOTAL) * random_share(r, 0, 1));
-    guest_set(&g->fields, GUEST_FIELD_REFAULT_FILE, (double) random_below(r, GIB));
-    guest_set(&g->fields, GUEST_FIELD_REFAULT_ANON, (double) random_below(r, GIB));
+    guest_fields_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0.01 * full);
+    guest_fields_set(&g->fields, GUEST_FIELD_STALL, one_in(r, 4) ? random_share(r, 0, 0.05) : 0);
+    guest_fields_set(&g->fields, GUEST_FIELD_SWAP_TOTAL, one_in(r, 3) ? 0 : full);
+    guest_fields_set(&g->fields, GUEST_FIELD_SWAP_FREE,
+                     guest_fields_get(&g->fields, GUEST_FIELD_SWAP_TOTAL) * random_share(r, 0, 1));
+    guest_fields_set(&g->fields, GUEST_FIELD_REFAULT_FILE, (double) random_below(r, GIB));
+    guest_fields_set(&g->fields, GUEST_FIELD_REFAULT_ANON, (double) random_below(r, GIB));
 }
 
 static inline SnapshotGuest plausible_guest(Random *r)
@@ -57,20 +57,22 @@ static inline SnapshotGuest plausible_guest(Random *r)
     free_bytes = left * random_share(r, 0, 1);
     cache = left - free_bytes;
     g.fields = (GuestFields){};
-    guest_set(&g.fields, GUEST_FIELD_TOTAL, 0.97 * current);
-    guest_set(&g.fields, GUEST_FIELD_FREE, free_bytes);
-    guest_set(&g.fields, GUEST_FIELD_CACHE, cache);
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE,
-              fmax(0, free_bytes + cache * random_share(r, 0.5, 1) - 0.02 * current));
-    guest_set(&g.fields, GUEST_FIELD_RESIDENT_FREE, free_bytes * (one_in(r, 2) ? 1 : random_share(r, 0, 1)));
-    guest_set(&g.fields, GUEST_FIELD_USED, current - guest_get(&g.fields, GUEST_FIELD_AVAILABLE));
-    guest_set(&g.fields, GUEST_FIELD_SWAP_IN, (double) random_below(r, GIB));
-    guest_set(&g.fields, GUEST_FIELD_SWAP_OUT, (double) random_below(r, GIB));
-    guest_set(&g.fields, GUEST_FIELD_MAJOR_FAULTS, (double) random_below(r, 100000));
+    guest_fields_set(&g.fields, GUEST_FIELD_TOTAL, 0.97 * current);
+    guest_fields_set(&g.fields, GUEST_FIELD_FREE, free_bytes);
+    guest_fields_set(&g.fields, GUEST_FIELD_CACHE, cache);
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE,
+                     fmax(0, free_bytes + cache * random_share(r, 0.5, 1) - 0.02 * current));
+    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
+                     free_bytes * (one_in(r, 2) ? 1 : random_share(r, 0, 1)));
+    guest_fields_set(&g.fields, GUEST_FIELD_USED,
+                     current - guest_fields_get(&g.fields, GUEST_FIELD_AVAILABLE));
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_IN, (double) random_below(r, GIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_OUT, (double) random_below(r, GIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_MAJOR_FAULTS, (double) random_below(r, 100000));
     if (g.source == GUEST_SOURCE_AGENT)
         plausible_agent(r, &g, (double) full);
     else
-        guest_set(&g.fields, GUEST_FIELD_LOW_WATERMARK, 0);
+        guest_fields_set(&g.fields, GUEST_FIELD_LOW_WATERMARK, 0);
     return g;
 }
 
@@ -82,9 +84,9 @@ static inline void plausible_history(Random *r, const SnapshotGuest *g, PolicyKe
     for (unsigned ago = 120; ago > 0; ago--) {
         GuestFields f = g->fields;
 
-        if (guest_has(&f, GUEST_FIELD_REFAULT_FILE))
-            guest_set(&f, GUEST_FIELD_REFAULT_FILE,
-                      fmax(0, guest_get(&f, GUEST_FIELD_REFAULT_FILE) - rate * ago));
+        if (guest_fields_has(&f, GUEST_FIELD_REFAULT_FILE))
+            guest_fields_set(&f, GUEST_FIELD_REFAULT_FILE,
+                             fmax(0, guest_fields_get(&f, GUEST_FIELD_REFAULT_FILE) - rate * ago));
         series_set_add_guest(&k->history, PLAUSIBLE_NOW - ago * USEC_PER_SEC, &f);
     }
 }

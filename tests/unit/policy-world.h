@@ -39,28 +39,28 @@ static inline void world_init(World *w)
     static const double free_gib[N_GUESTS] = {[C] = 3, [A] = 1, [B] = 3};
 
     *w = (World){};
-    host_set(&w->host, HOST_FIELD_TOTAL, 64.0 * GIB);
-    host_set(&w->host, HOST_FIELD_AVAILABLE, 16.0 * GIB);
-    host_set(&w->host, HOST_FIELD_PENDING, -1.0 * GIB);
-    host_set(&w->host, HOST_FIELD_KSM_RUN, 0);
-    host_set(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
-    host_set(&w->host, HOST_FIELD_KSM_SLEEP, 20 * USEC_PER_MSEC);
+    host_fields_set(&w->host, HOST_FIELD_TOTAL, 64.0 * GIB);
+    host_fields_set(&w->host, HOST_FIELD_AVAILABLE, 16.0 * GIB);
+    host_fields_set(&w->host, HOST_FIELD_PENDING, -1.0 * GIB);
+    host_fields_set(&w->host, HOST_FIELD_KSM_RUN, 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
+    host_fields_set(&w->host, HOST_FIELD_KSM_SLEEP, 20 * USEC_PER_MSEC);
     for (size_t i = 0; i < N_GUESTS; i++) {
         GuestFields *g = &w->fields[i];
 
-        guest_set_text(g, GUEST_FIELD_NAME, names[i]);
-        guest_set_text(g, GUEST_FIELD_UUID, uuids[i]);
-        guest_set_text(g, GUEST_FIELD_MODE, i == C ? "observe" : "auto");
-        guest_set(g, GUEST_FIELD_TARGET, 8.0 * GIB);
-        guest_set(g, GUEST_FIELD_CURRENT, 8.0 * GIB);
-        guest_set(g, GUEST_FIELD_FULL, 8.0 * GIB);
-        guest_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
-        guest_set(g, GUEST_FIELD_FREE, free_gib[i] * GIB);
-        guest_set(g, GUEST_FIELD_AGE, 1.5e6);
-        guest_set(g, GUEST_FIELD_DISTRESS, 0);
+        guest_fields_set_text(g, GUEST_FIELD_NAME, names[i]);
+        guest_fields_set_text(g, GUEST_FIELD_UUID, uuids[i]);
+        guest_fields_set_text(g, GUEST_FIELD_MODE, i == C ? "observe" : "auto");
+        guest_fields_set(g, GUEST_FIELD_TARGET, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_CURRENT, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_FULL, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_FREE, free_gib[i] * GIB);
+        guest_fields_set(g, GUEST_FIELD_AGE, 1.5e6);
+        guest_fields_set(g, GUEST_FIELD_DISTRESS, 0);
         if (i != B) {
-            guest_set_text(g, GUEST_FIELD_SOURCE, "agent");
-            guest_set(g, GUEST_FIELD_PSI_MEMORY_SOME, 0.25);
+            guest_fields_set_text(g, GUEST_FIELD_SOURCE, "agent");
+            guest_fields_set(g, GUEST_FIELD_PSI_MEMORY_SOME, 0.25);
         }
         w->guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = g};
     }

@@ -45,22 +45,22 @@ static void guest_fields(const TestGuest *t, GuestFields *f)
     double full = t->full > 0 ? t->full : 10, current = t->current > 0 ? t->current : full;
 
     *f = (GuestFields){};
-    guest_set(f, GUEST_FIELD_TARGET, current * GIB);
-    guest_set(f, GUEST_FIELD_CURRENT, current * GIB);
-    guest_set(f, GUEST_FIELD_FULL, full * GIB);
-    guest_set(f, GUEST_FIELD_MOST, full * GIB);
-    guest_set(f, GUEST_FIELD_SHARES, t->shares > 0 ? t->shares : 1000);
-    guest_set(f, GUEST_FIELD_LEAST, (t->least > 0 ? t->least : 2) * GIB);
-    guest_set(f, GUEST_FIELD_LOW_WATERMARK, 0);
+    guest_fields_set(f, GUEST_FIELD_TARGET, current * GIB);
+    guest_fields_set(f, GUEST_FIELD_CURRENT, current * GIB);
+    guest_fields_set(f, GUEST_FIELD_FULL, full * GIB);
+    guest_fields_set(f, GUEST_FIELD_MOST, full * GIB);
+    guest_fields_set(f, GUEST_FIELD_SHARES, t->shares > 0 ? t->shares : 1000);
+    guest_fields_set(f, GUEST_FIELD_LEAST, (t->least > 0 ? t->least : 2) * GIB);
+    guest_fields_set(f, GUEST_FIELD_LOW_WATERMARK, 0);
     if (t->free != MISSING) {
-        guest_set(f, GUEST_FIELD_FREE, t->free * GIB);
-        guest_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB);
-        guest_set(f, GUEST_FIELD_AVAILABLE, (t->free + t->cache) * GIB);
+        guest_fields_set(f, GUEST_FIELD_FREE, t->free * GIB);
+        guest_fields_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB);
+        guest_fields_set(f, GUEST_FIELD_AVAILABLE, (t->free + t->cache) * GIB);
     }
     if (t->cache != MISSING)
-        guest_set(f, GUEST_FIELD_CACHE, (t->cache + t->used_cache) * GIB);
+        guest_fields_set(f, GUEST_FIELD_CACHE, (t->cache + t->used_cache) * GIB);
     if (t->psi != MISSING)
-        guest_set(f, GUEST_FIELD_STALL, t->psi);
+        guest_fields_set(f, GUEST_FIELD_STALL, t->psi);
 }
 
 #define FREE   "gives free memory"
@@ -344,11 +344,11 @@ START_TEST(test_case)
     PolicyInput input = {.host = &host, .guests = guests, .n_guests = 3};
     static const char *const uuids[3] = {"a", "b", "c"};
 
-    host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
-    host_set(&host, HOST_FIELD_AVAILABLE, cases[_i].available * GIB);
-    host_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
+    host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+    host_fields_set(&host, HOST_FIELD_AVAILABLE, cases[_i].available * GIB);
+    host_fields_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
     if (cases[_i].swap != SWAP_UNKNOWN)
-        host_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 1.0 * GIB : 0);
+        host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 1.0 * GIB : 0);
     for (size_t i = 0; i < 3; i++) {
         guest_fields(&cases[_i].guests[i], &fields[i]);
         guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
@@ -414,9 +414,10 @@ START_TEST(test_rho)
 
     length += (size_t) sprintf(text + length, "\nfor g in guests { g.target = taxed_per_share(g) }\n");
     ck_assert_int_eq(policy_load(text, length, "balloon.policy", NULL, &p), 0);
-    host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
-    host_set(&host, HOST_FIELD_AVAILABLE, 22.0 * GIB); /* between the marks: nothing else is assigned */
-    host_set(&host, HOST_FIELD_PENDING, 0);
+    host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+    host_fields_set(&host, HOST_FIELD_AVAILABLE,
+                    22.0 * GIB); /* between the marks: nothing else is assigned */
+    host_fields_set(&host, HOST_FIELD_PENDING, 0);
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         GuestFields fields = {};
         PolicyGuest guest = {.uuid = "u", .fields = &fields};
@@ -424,11 +425,11 @@ START_TEST(test_rho)
         PolicyAssignment assignment;
         PolicyOutput output = {.assignments = &assignment};
 
-        guest_set(&fields, GUEST_FIELD_CURRENT, table[i].current * GIB);
-        guest_set(&fields, GUEST_FIELD_TARGET, table[i].target * GIB);
-        guest_set(&fields, GUEST_FIELD_AVAILABLE, table[i].available * GIB);
+        guest_fields_set(&fields, GUEST_FIELD_CURRENT, table[i].current * GIB);
+        guest_fields_set(&fields, GUEST_FIELD_TARGET, table[i].target * GIB);
+        guest_fields_set(&fields, GUEST_FIELD_AVAILABLE, table[i].available * GIB);
         if (table[i].shares > 0)
-            guest_set(&fields, GUEST_FIELD_SHARES, table[i].shares);
+            guest_fields_set(&fields, GUEST_FIELD_SHARES, table[i].shares);
         ck_assert_int_eq(policy_run(p, &input, &output), 0);
         ck_assert_uint_eq(output.notes_total, 0);
         ck_assert_double_eq_tol(GIB / assignment.value, table[i].rho, table[i].rho * 1e-12);
@@ -447,27 +448,28 @@ static double random_up_to(uint64_t *state, double limit)
 /* What a guest could give of its free memory, in bytes: as the policy's comments say it. */
 static double can_give_free(const GuestFields *f)
 {
-    double spare = guest_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_get(f, GUEST_FIELD_TARGET);
+    double spare = guest_fields_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_fields_get(f, GUEST_FIELD_TARGET);
 
-    return fmin(fmin(spare, guest_get(f, GUEST_FIELD_RESIDENT_FREE)),
-                fmin(guest_get(f, GUEST_FIELD_FREE),
-                     guest_get(f, GUEST_FIELD_TARGET) - guest_get(f, GUEST_FIELD_LEAST)));
+    return fmin(fmin(spare, guest_fields_get(f, GUEST_FIELD_RESIDENT_FREE)),
+                fmin(guest_fields_get(f, GUEST_FIELD_FREE),
+                     guest_fields_get(f, GUEST_FIELD_TARGET) - guest_fields_get(f, GUEST_FIELD_LEAST)));
 }
 
 /* Shares for each byte that a guest is charged for: the published formula as it stands. */
 static double rho(const GuestFields *g)
 {
-    double p = guest_get(g, GUEST_FIELD_TARGET), idle = fmin(guest_get(g, GUEST_FIELD_AVAILABLE), p);
+    double p = guest_fields_get(g, GUEST_FIELD_TARGET),
+           idle = fmin(guest_fields_get(g, GUEST_FIELD_AVAILABLE), p);
     double f = 1 - idle / p, k = 1 / (1 - 0.75);
 
-    return guest_get(g, GUEST_FIELD_SHARES) / (p * (f + k * (1 - f)));
+    return guest_fields_get(g, GUEST_FIELD_SHARES) / (p * (f + k * (1 - f)));
 }
 
 /* Whether g has to give free memory before h does. */
 static bool gives_before(const GuestFields *g, const GuestFields *h)
 {
-    double a = round(guest_get(g, GUEST_FIELD_FREE) / (256.0 * MIB)),
-           b = round(guest_get(h, GUEST_FIELD_FREE) / (256.0 * MIB));
+    double a = round(guest_fields_get(g, GUEST_FIELD_FREE) / (256.0 * MIB)),
+           b = round(guest_fields_get(h, GUEST_FIELD_FREE) / (256.0 * MIB));
 
     return a > b || (a == b && rho(g) < rho(h) * (1 - 1e-9));
 }
@@ -492,9 +494,9 @@ START_TEST(test_random_order)
         double need = random_up_to(&state, 14.9 * GIB), given = 0;
         bool any_left = false;
 
-        host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
-        host_set(&host, HOST_FIELD_AVAILABLE, 20.0 * GIB - need);
-        host_set(&host, HOST_FIELD_PENDING, 0);
+        host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+        host_fields_set(&host, HOST_FIELD_AVAILABLE, 20.0 * GIB - need);
+        host_fields_set(&host, HOST_FIELD_PENDING, 0);
         for (size_t i = 0; i < GUESTS_MAX; i++) {
             TestGuest t = {.free = random_up_to(&state, 6), .least = 2 + random_up_to(&state, 8), .psi = 1};
 

@@ -62,13 +62,14 @@ static SnapshotGuest guest_of(const Spec *spec)
     if (spec->standing > 0)
         g.standing_bytes = spec->standing * MIB;
     if (spec->free > 0)
-        guest_set(&g.fields, GUEST_FIELD_FREE, (double) (spec->free * MIB));
-    guest_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
-              spec->resident > 0 ? (double) (spec->resident * MIB) : guest_get(&g.fields, GUEST_FIELD_FREE));
+        guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (spec->free * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
+                     spec->resident > 0 ? (double) (spec->resident * MIB)
+                                        : guest_fields_get(&g.fields, GUEST_FIELD_FREE));
     if (spec->cache > 0)
-        guest_set(&g.fields, GUEST_FIELD_CACHE, (double) (spec->cache * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_CACHE, (double) (spec->cache * MIB));
     if (spec->available > 0)
-        guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (spec->available * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (spec->available * MIB));
     if (spec->floor > 0)
         g.floor_bytes = spec->floor * MIB;
     if (spec->growth > 0) {
@@ -98,8 +99,9 @@ static SnapshotGuest guest_of(const Spec *spec)
     g.late = traits & T_LATE;
     g.shrink_rate = traits & T_SLOW ? 0 : 10.0 * (double) GIB;
     if (traits & T_SWAPLESS)
-        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
-    guest_set(&g.fields, GUEST_FIELD_STALL, traits & T_STALLING ? 0.02 : 0.001);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    guest_fields_set(&g.fields, GUEST_FIELD_STALL, traits & T_STALLING ? 0.02 : 0.001);
     return g;
 }
 
@@ -365,7 +367,7 @@ END_TEST
 /* The host's worst case: who is given memory uses it at once. */
 static void run_moves(Snapshot *s, const Plan *p)
 {
-    double available = host_get(&s->host, HOST_FIELD_AVAILABLE);
+    double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE);
 
     for (size_t i = 0; i < s->n_guests; i++) {
         SnapshotGuest *g = s->guests + i;
@@ -375,11 +377,14 @@ static void run_moves(Snapshot *s, const Plan *p)
         fixture_size(g, p->decisions[i].target_bytes);
         if (g->distress)
             continue;
-        guest_set(&g->fields, GUEST_FIELD_FREE, guest_get(&g->fields, GUEST_FIELD_FREE) + change);
-        guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, guest_get(&g->fields, GUEST_FIELD_FREE));
-        guest_set(&g->fields, GUEST_FIELD_AVAILABLE, guest_get(&g->fields, GUEST_FIELD_AVAILABLE) + change);
+        guest_fields_set(&g->fields, GUEST_FIELD_FREE,
+                         guest_fields_get(&g->fields, GUEST_FIELD_FREE) + change);
+        guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
+                         guest_fields_get(&g->fields, GUEST_FIELD_FREE));
+        guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
+                         guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE) + change);
     }
-    host_set(&s->host, HOST_FIELD_AVAILABLE, available);
+    host_fields_set(&s->host, HOST_FIELD_AVAILABLE, available);
 }
 
 static Policy *load_shipped(void)
@@ -411,7 +416,7 @@ START_TEST(test_served_within_two_cycles)
 
             ck_assert_int_eq(plan_make(&s, _i ? shipped : NULL, &config, &p), 0);
             run_moves(&s, &p);
-            ck_assert_msg(host_get(&s.host, HOST_FIELD_AVAILABLE) >= 5.0 * (double) GIB,
+            ck_assert_msg(host_fields_get(&s.host, HOST_FIELD_AVAILABLE) >= 5.0 * (double) GIB,
                           "%u MiB available, cycle %u: the host is critical: %s", mib, cycle, p.summary);
         }
         for (unsigned i = 0; i < 2; i++)
@@ -445,7 +450,7 @@ START_TEST(test_odd_numbers)
             Snapshot s = {.guests = guests, .n_guests = 2, .host = fixture_host(ROOMLESS)};
             _cleanup_(plan_done) Plan p = {};
 
-            guest_set(&guests[1].fields, f, odd[i]);
+            guest_fields_set(&guests[1].fields, f, odd[i]);
             guests[1].shares = odd[i];
             ck_assert_int_eq(plan_make(&s, NULL, &config, &p), 0);
             ck_assert_uint_ge(p.decisions[1].target_bytes, guests[1].floor_bytes);

@@ -61,11 +61,11 @@ START_TEST(test_every_guest_stat_has_a_source)
     guest_snapshot(guest, NOW + 3 * USEC_PER_SEC, &s);
     plan_guest_fields(&s, &bounds, &g);
     for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-        ck_assert_msg(guest_has(&g, f), "nothing says what g.%s is", guest_field_info(f)->name);
-    ck_assert_str_eq(guest_text(&g, GUEST_FIELD_NAME), "guest");
-    ck_assert_str_eq(guest_text(&g, GUEST_FIELD_UUID), info.uuid);
-    ck_assert_str_eq(guest_text(&g, GUEST_FIELD_MODE), "auto");
-    ck_assert_str_eq(guest_text(&g, GUEST_FIELD_SOURCE), "agent");
+        ck_assert_msg(guest_fields_has(&g, f), "nothing says what g.%s is", guest_field_info(f)->name);
+    ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_NAME), "guest");
+    ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_UUID), info.uuid);
+    ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_MODE), "auto");
+    ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_SOURCE), "agent");
     guest_free(guest);
     config_free(m.config);
 }
@@ -85,7 +85,7 @@ START_TEST(test_every_host_stat_has_a_source)
     ksm_fields(&ksm, &s.host);
     plan_host_fields(&s, &h);
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        ck_assert_msg(host_has(&h, f), "nothing says what host.%s is", host_field_info(f)->name);
+        ck_assert_msg(host_fields_has(&h, f), "nothing says what host.%s is", host_field_info(f)->name);
 }
 END_TEST
 
@@ -107,13 +107,13 @@ START_TEST(test_flags)
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         plan_guest_fields(&nothing, &bounds, &g);
-        ck_assert(guest_has(&g, rows[i].field));
-        ck_assert_double_eq(guest_get(&g, rows[i].field), 0);
+        ck_assert(guest_fields_has(&g, rows[i].field));
+        ck_assert_double_eq(guest_fields_get(&g, rows[i].field), 0);
         plan_guest_fields(&rows[i].guest, &bounds, &g);
-        ck_assert_double_eq(guest_get(&g, rows[i].field), 1);
+        ck_assert_double_eq(guest_fields_get(&g, rows[i].field), 1);
         for (size_t k = 0; k < ELEMENTSOF(rows); k++)
             if (rows[k].field != rows[i].field)
-                ck_assert_double_eq(guest_get(&g, rows[k].field), 0);
+                ck_assert_double_eq(guest_fields_get(&g, rows[k].field), 0);
     }
 }
 END_TEST

@@ -35,9 +35,9 @@ START_TEST(test_critical)
     HostFields host = fixture_host(GIB);
 
     ck_assert_uint_eq(guard_critical(&config, &host), 5 * GIB);
-    host_set(&host, HOST_FIELD_TOTAL, (double) TIB);
+    host_fields_set(&host, HOST_FIELD_TOTAL, (double) TIB);
     ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
-    host_set(&host, HOST_FIELD_TOTAL, (double) GIB);
+    host_fields_set(&host, HOST_FIELD_TOTAL, (double) GIB);
     ck_assert_uint_eq(guard_critical(&config, &host), (uint64_t) (0.05 * (double) GIB));
     host.present = 0;
     ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
@@ -53,16 +53,16 @@ START_TEST(test_no_host_swap)
     ck_assert(!guard_is_critical(&s, &config));
     ck_assert_uint_eq(guard_room(&s, &config), 11 * GIB - 5 * GIB * 9 / 8);
     /* That its swap is full says that it has some. */
-    host_set(&s.host, HOST_FIELD_SWAP_FREE, 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 0);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 5 * GIB);
 
-    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 10 * GIB);
     ck_assert(!guard_is_critical(&s, &config));
     ck_assert_uint_eq(guard_room(&s, &config), 0);
-    host_set(&s.host, HOST_FIELD_AVAILABLE, (double) (12 * GIB));
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, (double) (12 * GIB));
     ck_assert_uint_eq(guard_room(&s, &config), 12 * GIB - 10 * GIB * 9 / 8);
-    host_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
+    host_fields_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 16 * GIB);
     ck_assert(guard_is_critical(&s, &config));
 
@@ -131,11 +131,11 @@ static SnapshotGuest guest_with(unsigned traits)
     g.stalled_growing = traits & T_STALLED_GROWING;
     g.moving = traits & T_MOVING;
     if (traits & T_SWAPLESS) {
-        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
-        guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
     }
     if (traits & T_SWAP_FULL)
-        guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) (100 * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) (100 * MIB));
     if (traits & T_SWAP_UNKNOWN)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_SWAP_TOTAL | UINT64_C(1) << GUEST_FIELD_SWAP_FREE);
     if (traits & T_USE_UNKNOWN)
@@ -151,7 +151,7 @@ static SnapshotGuest guest_with(unsigned traits)
         g.maximum_bytes = 4 * GIB;
     }
     if (traits & T_TIGHT)
-        guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (200 * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (200 * MIB));
     if (traits & T_SLOW)
         g.shrink_rate = 1;
     if (traits & T_FAST)
@@ -428,9 +428,9 @@ START_TEST(test_odd_sizes)
 
     /* A guest that says it has more available than it has, or not a number. */
     g = guest_with(T_SWAPLESS | T_FAST);
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 512 * MIB);
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
 
     /* What it was found to need counts no further than what it may have. */
@@ -458,9 +458,9 @@ START_TEST(test_odd_sizes)
 
     /* Without agent, available that isn't a number is none. */
     g = guest_with(T_LIBVIRT | T_FAST);
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
-    guest_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, 1e300);
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 512 * MIB);
 
     /* Without MemAvailable, what isn't free counts as used. */

@@ -52,8 +52,8 @@ static Stage *stage_new(uint64_t growth_bytes)
     t->left_bytes = GIB;
     t->manager.mode = GUEST_MODE_AUTO;
     ck_assert_int_eq(config_new(&t->manager.config), 0);
-    host_set(&t->manager.host, HOST_FIELD_TOTAL, (double) (100 * GIB));
-    host_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (22 * GIB));
+    host_fields_set(&t->manager.host, HOST_FIELD_TOTAL, (double) (100 * GIB));
+    host_fields_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (22 * GIB));
     strcpy(info.uuid, "00000000-0000-4000-8000-000000000000");
     strcpy(info.name, "guest");
     info.entitlement.growth_bytes = growth_bytes;
@@ -178,7 +178,7 @@ START_TEST(test_policy_cannot_forbid_rolling_back)
     stage_free(t);
 
     t = stage_new(0);
-    host_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
+    host_fields_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
     reports(t, 8, AT_EASE);
     move(t, 3 * GIB);
     reports(t, 6, HURTS);
@@ -395,14 +395,14 @@ START_TEST(test_balloons_own_stalls)
         guest_told_distress(t->guest, DISTRESS_PSI, t->now);
         ck_assert(!seen(t).hurting && !seen(t).distress);
         s = seen(t);
-        ck_assert(!guest_has(&s.fields, GUEST_FIELD_STALL));
+        ck_assert(!guest_fields_has(&s.fields, GUEST_FIELD_STALL));
     }
     guest_balloon_seen(t->guest, 3 * GIB, t->now);
     report(t, 100 * MSEC, SUFFERS);
     reports(t, 12, AT_EASE);
     ck_assert(!seen(t).hurting && !seen(t).distress);
     s = seen(t);
-    ck_assert(guest_has(&s.fields, GUEST_FIELD_STALL));
+    ck_assert(guest_fields_has(&s.fields, GUEST_FIELD_STALL));
     ck_assert_uint_eq(seen(t).needed_bytes, 0);
 
     /* But what it suffers at rest is its own. */
@@ -533,7 +533,7 @@ START_TEST(test_late_report)
     guest_report(t->guest, &r, t->now);
     ck_assert(!guest_is_moving(t->guest, t->now));
     g = seen(t);
-    ck_assert_double_eq(guest_get(&g.fields, GUEST_FIELD_AVAILABLE), 2.0 * GIB);
+    ck_assert_double_eq(guest_fields_get(&g.fields, GUEST_FIELD_AVAILABLE), 2.0 * GIB);
     /* One that goes on telling so does count it. */
     t->now += 3 * SEC;
     r.at_usec = t->now;
@@ -541,7 +541,7 @@ START_TEST(test_late_report)
     report_set(&r, REPORT_MEM_AVAILABLE, 5 * GIB);
     guest_report(t->guest, &r, t->now);
     g = seen(t);
-    ck_assert_double_eq(guest_get(&g.fields, GUEST_FIELD_TOTAL), 2.0 * GIB);
+    ck_assert_double_eq(guest_fields_get(&g.fields, GUEST_FIELD_TOTAL), 2.0 * GIB);
     stage_free(t);
 }
 END_TEST

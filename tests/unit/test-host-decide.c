@@ -17,9 +17,9 @@ static HostFields host(void)
 {
     HostFields h = {};
 
-    host_set(&h, HOST_FIELD_KSM_RUN, 0);
-    host_set(&h, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
-    host_set(&h, HOST_FIELD_KSM_SLEEP, 20 * MSEC);
+    host_fields_set(&h, HOST_FIELD_KSM_RUN, 0);
+    host_fields_set(&h, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
+    host_fields_set(&h, HOST_FIELD_KSM_SLEEP, 20 * MSEC);
     return h;
 }
 
@@ -142,7 +142,7 @@ START_TEST(test_sleep_alone)
     HostFields h = host();
     PolicyOutput o = {};
 
-    host_set(&h, HOST_FIELD_KSM_PAGES_TO_SCAN, 1e9);
+    host_fields_set(&h, HOST_FIELD_KSM_PAGES_TO_SCAN, 1e9);
     assign(&o, HOST_FIELD_KSM_SLEEP, MSEC, 2, NULL);
     ck_assert_uint_eq(host_decide(&h, &o, files, GUEST_MODE_AUTO, d), 1);
     ck_assert_double_eq(d[0].value, 20 * MSEC);

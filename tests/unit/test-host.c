@@ -27,14 +27,14 @@ START_TEST(test_hugepages)
     ck_assert_uint_eq(s.at_usec, 7);
     ck_assert(s.has_psi);
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), (65536000.0 - 33554432.0) * KIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_FREE), 2048000.0 * KIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_TOTAL), 8.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_FREE), 6.0 * GIB);
-    ck_assert_double_eq_tol(host_get(&h, HOST_FIELD_PSI_MEMORY_SOME), 0.125, 1e-9);
-    ck_assert_double_eq_tol(host_get(&h, HOST_FIELD_PSI_MEMORY_FULL), 0.0425, 1e-9);
-    ck_assert(!host_has(&h, HOST_FIELD_PENDING)); /* the plan's to say */
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), (65536000.0 - 33554432.0) * KIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_FREE), 2048000.0 * KIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_TOTAL), 8.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_FREE), 6.0 * GIB);
+    ck_assert_double_eq_tol(host_fields_get(&h, HOST_FIELD_PSI_MEMORY_SOME), 0.125, 1e-9);
+    ck_assert_double_eq_tol(host_fields_get(&h, HOST_FIELD_PSI_MEMORY_FULL), 0.0425, 1e-9);
+    ck_assert(!host_fields_has(&h, HOST_FIELD_PENDING)); /* the plan's to say */
 }
 END_TEST
 
@@ -93,13 +93,14 @@ START_TEST(test_counters_and_parts)
     ck_assert_int_eq(sample("hugepages", &s), 0);
     host_sample_fields(&s, GIB, &h);
     for (size_t i = 0; i < ELEMENTSOF(whole); i++) {
-        ck_assert_msg(host_has(&h, whole[i].field), "%s is missing", host_field_info(whole[i].field)->name);
-        ck_assert_double_eq(host_get(&h, whole[i].field), whole[i].value);
+        ck_assert_msg(host_fields_has(&h, whole[i].field), "%s is missing",
+                      host_field_info(whole[i].field)->name);
+        ck_assert_double_eq(host_fields_get(&h, whole[i].field), whole[i].value);
     }
     for (size_t i = 0; i < ELEMENTSOF(whole_pages); i++)
-        ck_assert_double_eq(host_get(&h, whole_pages[i].field), whole_pages[i].pages * page);
+        ck_assert_double_eq(host_fields_get(&h, whole_pages[i].field), whole_pages[i].pages * page);
     for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
-        ck_assert_double_eq_tol(host_get(&h, pressures[i].field), pressures[i].of_host, 1e-9);
+        ck_assert_double_eq_tol(host_fields_get(&h, pressures[i].field), pressures[i].of_host, 1e-9);
 }
 END_TEST
 
@@ -117,11 +118,12 @@ START_TEST(test_cgroup_has_its_own_only)
     ck_assert_int_eq(host_sample_read(proc, scope, 7, &s), 0);
     host_sample_fields(&s, 0, &h);
     for (size_t i = 0; i < ELEMENTSOF(whole); i++)
-        ck_assert_msg(!host_has(&h, whole[i].field), "%s", host_field_info(whole[i].field)->name);
+        ck_assert_msg(!host_fields_has(&h, whole[i].field), "%s", host_field_info(whole[i].field)->name);
     for (size_t i = 0; i < ELEMENTSOF(whole_pages); i++)
-        ck_assert_msg(!host_has(&h, whole_pages[i].field), "%s", host_field_info(whole_pages[i].field)->name);
+        ck_assert_msg(!host_fields_has(&h, whole_pages[i].field), "%s",
+                      host_field_info(whole_pages[i].field)->name);
     for (size_t i = 0; i < ELEMENTSOF(pressures); i++)
-        ck_assert_double_eq_tol(host_get(&h, pressures[i].field), pressures[i].of_cgroup, 1e-9);
+        ck_assert_double_eq_tol(host_fields_get(&h, pressures[i].field), pressures[i].of_cgroup, 1e-9);
 }
 END_TEST
 
@@ -132,14 +134,14 @@ START_TEST(test_reserve)
 
     ck_assert_int_eq(sample("hugepages", &s), 0);
     host_sample_fields(&s, GIB, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_RESERVE), 1.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB - 1.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), (65536000.0 - 33554432.0) * KIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_RESERVE), 1.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB - 1.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), (65536000.0 - 33554432.0) * KIB);
 
     /* More than there is: nothing is left, and no less. */
     host_sample_fields(&s, TIB, &h);
-    ck_assert(host_has(&h, HOST_FIELD_AVAILABLE));
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 0);
+    ck_assert(host_fields_has(&h, HOST_FIELD_AVAILABLE));
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 0);
 }
 END_TEST
 
@@ -151,11 +153,11 @@ START_TEST(test_available_within_total)
     HostFields h;
 
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 2.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 2.0 * GIB);
     s.meminfo.hugetlb = 5 * GIB;
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), 0);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 0);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), 0);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 0);
 }
 END_TEST
 
@@ -167,13 +169,13 @@ START_TEST(test_without_psi_and_swap)
     ck_assert_int_eq(sample("no-psi", &s), 0);
     ck_assert(!s.has_psi);
     host_sample_fields(&s, 0, &h);
-    ck_assert(!host_has(&h, HOST_FIELD_PSI_MEMORY_SOME));
-    ck_assert(!host_has(&h, HOST_FIELD_PSI_MEMORY_FULL));
-    ck_assert(!host_has(&h, HOST_FIELD_PSI_IO_SOME));
-    ck_assert(!host_has(&h, HOST_FIELD_SWAP_IN)); /* nor has it a vmstat */
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), 65536000.0 * KIB);
-    ck_assert(host_has(&h, HOST_FIELD_SWAP_TOTAL));
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_TOTAL), 0);
+    ck_assert(!host_fields_has(&h, HOST_FIELD_PSI_MEMORY_SOME));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_PSI_MEMORY_FULL));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_PSI_IO_SOME));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_SWAP_IN)); /* nor has it a vmstat */
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), 65536000.0 * KIB);
+    ck_assert(host_fields_has(&h, HOST_FIELD_SWAP_TOTAL));
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_TOTAL), 0);
 }
 END_TEST
 
@@ -185,8 +187,8 @@ START_TEST(test_without_available)
 
     ck_assert_int_eq(sample("old", &s), 0);
     host_sample_fields(&s, GIB, &h);
-    ck_assert(!host_has(&h, HOST_FIELD_AVAILABLE));
-    ck_assert(host_has(&h, HOST_FIELD_TOTAL));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_AVAILABLE));
+    ck_assert(host_fields_has(&h, HOST_FIELD_TOTAL));
 }
 END_TEST
 
@@ -236,14 +238,14 @@ START_TEST(test_cgroup)
         ck_assert_int_eq(host_sample_read(proc, scope, 7, &s), 0);
         host_sample_fields(&s, cases[i].reserve, &h);
         ck_assert_uint_eq(host_sample_total(&s), cases[i].total);
-        ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), (double) cases[i].total);
-        ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), (double) cases[i].available);
-        ck_assert_double_eq(host_get(&h, HOST_FIELD_FREE), (double) cases[i].free);
-        ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_TOTAL), (double) cases[i].swap_total);
-        ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_FREE), (double) cases[i].swap_free);
-        ck_assert_int_eq(host_has(&h, HOST_FIELD_PSI_MEMORY_SOME), cases[i].psi >= 0);
+        ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), (double) cases[i].total);
+        ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), (double) cases[i].available);
+        ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_FREE), (double) cases[i].free);
+        ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_TOTAL), (double) cases[i].swap_total);
+        ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_FREE), (double) cases[i].swap_free);
+        ck_assert_int_eq(host_fields_has(&h, HOST_FIELD_PSI_MEMORY_SOME), cases[i].psi >= 0);
         if (cases[i].psi >= 0)
-            ck_assert_double_eq_tol(host_get(&h, HOST_FIELD_PSI_MEMORY_SOME), cases[i].psi, 1e-9);
+            ck_assert_double_eq_tol(host_fields_get(&h, HOST_FIELD_PSI_MEMORY_SOME), cases[i].psi, 1e-9);
     }
 }
 END_TEST
@@ -261,11 +263,11 @@ START_TEST(test_cgroup_on_a_full_host)
     HostFields h;
 
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_TOTAL), 8.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 2.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_FREE), 1.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_TOTAL), 3.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_SWAP_FREE), 1.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), 8.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 2.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_FREE), 1.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_TOTAL), 3.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_FREE), 1.0 * GIB);
 }
 END_TEST
 
@@ -281,15 +283,15 @@ START_TEST(test_zfs)
     ck_assert_int_eq(s.arc_error, 0);
     ck_assert_uint_eq(s.arc_bytes, 18 * GIB);
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_ARC), 18.0 * GIB);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB + 18.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_ARC), 18.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB + 18.0 * GIB);
     /* Never more than there is; the reserve comes off what there is. */
     s.arc_bytes = 100 * GIB;
     host_sample_fields(&s, GIB, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 65536000.0 * KIB - 1.0 * GIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 65536000.0 * KIB - 1.0 * GIB);
     s.arc_bytes = UINT64_MAX;
     host_sample_fields(&s, 0, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB);
 
     /* It isn't the cgroup's. */
     snprintf(path, sizeof(path), "%s/tests/fixtures/cgroup/v2/machine.slice", getenv("BALLAST_SOURCE"));
@@ -303,7 +305,7 @@ START_TEST(test_zfs)
     ck_assert_int_eq(s.arc_error, -EBADMSG);
     ck_assert_uint_eq(s.arc_bytes, 0);
     host_sample_fields(&s, 0, &h);
-    ck_assert(!host_has(&h, HOST_FIELD_ARC));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_ARC));
     ck_assert_int_eq(sample("hugepages", &s), 0);
     ck_assert_int_eq(s.arc_error, 0);
 }

@@ -37,15 +37,15 @@ static void world_init(World *w, double total, double promised, bool swap)
     snprintf(path, sizeof(path), "%s/policy/ksm.policy", getenv("BALLAST_SOURCE"));
     ck_assert_msg(policy_load_files((const char *[]){path}, 1, &d, &w->policy, NULL) == 0, "%s", d.text);
     ck_assert_int_eq(policy_keep_copy(&w->keep, true, &(PolicyKeep){}, w->policy, NULL), 0);
-    host_set(&w->host, HOST_FIELD_TOTAL, total);
-    host_set(&w->host, HOST_FIELD_AVAILABLE, 0.5 * total);
-    host_set(&w->host, HOST_FIELD_SWAP_TOTAL, swap ? total : 0);
-    host_set(&w->host, HOST_FIELD_KSM_RUN, 0);
-    host_set(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
-    host_set(&w->host, HOST_FIELD_KSM_SLEEP, 20 * MSEC);
-    host_set(&w->host, HOST_FIELD_KSM_SHARING, 0);
-    host_set(&w->host, HOST_FIELD_KSM_PROFIT, 0);
-    host_set(&w->host, HOST_FIELD_KSM_FULL_SCANS, 0);
+    host_fields_set(&w->host, HOST_FIELD_TOTAL, total);
+    host_fields_set(&w->host, HOST_FIELD_AVAILABLE, 0.5 * total);
+    host_fields_set(&w->host, HOST_FIELD_SWAP_TOTAL, swap ? total : 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_RUN, 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN, 100);
+    host_fields_set(&w->host, HOST_FIELD_KSM_SLEEP, 20 * MSEC);
+    host_fields_set(&w->host, HOST_FIELD_KSM_SHARING, 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_PROFIT, 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_FULL_SCANS, 0);
     for (size_t i = 0; i < w->n_guests; i++) {
         w->guests[i] = fixture_guest();
         w->guests[i].full_bytes = w->guests[i].maximum_bytes = (uint64_t) (promised * total / 2);
@@ -62,7 +62,7 @@ static void world_done(World *w)
 /* As part of the host's memory. */
 static void set_available(World *w, double ratio)
 {
-    host_set(&w->host, HOST_FIELD_AVAILABLE, ratio * host_get(&w->host, HOST_FIELD_TOTAL));
+    host_fields_set(&w->host, HOST_FIELD_AVAILABLE, ratio * host_fields_get(&w->host, HOST_FIELD_TOTAL));
 }
 
 static void carry_out(World *w, const HostDecision *d)
@@ -72,7 +72,7 @@ static void carry_out(World *w, const HostDecision *d)
     w->changes++;
     if (d->control == HOST_FIELD_KSM_RUN)
         *(d->value != 0 ? &w->starts : &w->stops) += 1;
-    host_set(&w->host, d->control, d->value);
+    host_fields_set(&w->host, d->control, d->value);
 }
 
 /* One cycle. What it assigned is within what the policy itself says, and needs no guard. */
@@ -115,17 +115,17 @@ static void run_for(World *w, unsigned seconds)
 
 static bool runs(const World *w)
 {
-    return host_get(&w->host, HOST_FIELD_KSM_RUN) != 0;
+    return host_fields_get(&w->host, HOST_FIELD_KSM_RUN) != 0;
 }
 
 static double pages(const World *w)
 {
-    return host_get(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN);
+    return host_fields_get(&w->host, HOST_FIELD_KSM_PAGES_TO_SCAN);
 }
 
 static double sleep_msec(const World *w)
 {
-    return host_get(&w->host, HOST_FIELD_KSM_SLEEP) / MSEC;
+    return host_fields_get(&w->host, HOST_FIELD_KSM_SLEEP) / MSEC;
 }
 
 /* When it starts, and at what pace: after a minute of it. */
@@ -261,8 +261,8 @@ START_TEST(test_stop)
         run_for(&w, 60);
         ck_assert(runs(&w));
         set_available(&w, cases[i].available);
-        host_set(&w.host, HOST_FIELD_KSM_SHARING, cases[i].saved * total);
-        host_set(&w.host, HOST_FIELD_KSM_PROFIT, cases[i].saved * total);
+        host_fields_set(&w.host, HOST_FIELD_KSM_SHARING, cases[i].saved * total);
+        host_fields_set(&w.host, HOST_FIELD_KSM_PROFIT, cases[i].saved * total);
         for (size_t g = 0; g < w.n_guests; g++)
             w.guests[g].full_bytes = (uint64_t) (cases[i].promised * total / 2);
         run_for(&w, 590);
@@ -281,7 +281,7 @@ START_TEST(test_found_running)
 
     world_init(&w, 64.0 * GIB, 1.5, true);
     set_available(&w, 0.40);
-    host_set(&w.host, HOST_FIELD_KSM_RUN, 1);
+    host_fields_set(&w.host, HOST_FIELD_KSM_RUN, 1);
     run_for(&w, 590);
     ck_assert(runs(&w));
     run_for(&w, 20);
@@ -296,19 +296,19 @@ START_TEST(test_in_vain)
     World w;
 
     world_init(&w, 64.0 * GIB, 1.5, true);
-    host_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1000);
+    host_fields_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1000);
     set_available(&w, 0.05);
     run_for(&w, 60);
     ck_assert_double_eq(pages(&w), 1250);
-    host_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1002);
+    host_fields_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1002);
     run_for(&w, 600);
     ck_assert_double_eq(pages(&w), 1250);
-    host_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1003);
+    host_fields_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, 1003);
     run_for(&w, 400);
     ck_assert_double_eq(pages(&w), 100);
     ck_assert(runs(&w));
-    host_set(&w.host, HOST_FIELD_KSM_SHARING, 1.0 * GIB);
-    host_set(&w.host, HOST_FIELD_KSM_PROFIT, 0.9 * GIB);
+    host_fields_set(&w.host, HOST_FIELD_KSM_SHARING, 1.0 * GIB);
+    host_fields_set(&w.host, HOST_FIELD_KSM_PROFIT, 0.9 * GIB);
     run_for(&w, 2);
     ck_assert_double_eq(pages(&w), 1250);
     world_done(&w);
@@ -376,16 +376,16 @@ START_TEST(test_random_hosts)
             if (random_ratio(&seed) < 0.1)
                 set_available(&w, random_ratio(&seed) * random_ratio(&seed));
             if (random_ratio(&seed) < 0.1)
-                host_set(&w.host, HOST_FIELD_KSM_SHARING,
-                         random_ratio(&seed) * host_get(&w.host, HOST_FIELD_TOTAL));
+                host_fields_set(&w.host, HOST_FIELD_KSM_SHARING,
+                                random_ratio(&seed) * host_fields_get(&w.host, HOST_FIELD_TOTAL));
             if (random_ratio(&seed) < 0.1)
-                host_set(&w.host, HOST_FIELD_KSM_PROFIT,
-                         (random_ratio(&seed) - 0.5) * host_get(&w.host, HOST_FIELD_TOTAL));
+                host_fields_set(&w.host, HOST_FIELD_KSM_PROFIT,
+                                (random_ratio(&seed) - 0.5) * host_fields_get(&w.host, HOST_FIELD_TOTAL));
             if (random_ratio(&seed) < 0.1)
-                host_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, floor(100 * random_ratio(&seed)));
+                host_fields_set(&w.host, HOST_FIELD_KSM_FULL_SCANS, floor(100 * random_ratio(&seed)));
             /* An administrator who sets them by hand. */
             if (random_ratio(&seed) < 0.02)
-                host_set(&w.host, HOST_FIELD_KSM_PAGES_TO_SCAN, floor(1e6 * random_ratio(&seed)));
+                host_fields_set(&w.host, HOST_FIELD_KSM_PAGES_TO_SCAN, floor(1e6 * random_ratio(&seed)));
             w.guests[0].moving = random_ratio(&seed) < 0.2;
             cycle(&w, random_ratio(&seed) < 0.05 ? 3600 : 2 * random_ratio(&seed));
             if (runs(&w)) {
@@ -437,8 +437,8 @@ START_TEST(test_no_flapping_where_it_helps)
             world_init(&w, total, 1.5, true);
             for (unsigned n = 0; n < CYCLES; n++) {
                 saved += ((runs(&w) ? common * total : 0) - saved) * (runs(&w) ? 0.01 : 0.002);
-                host_set(&w.host, HOST_FIELD_KSM_SHARING, saved);
-                host_set(&w.host, HOST_FIELD_KSM_PROFIT, saved);
+                host_fields_set(&w.host, HOST_FIELD_KSM_SHARING, saved);
+                host_fields_set(&w.host, HOST_FIELD_KSM_PROFIT, saved);
                 set_available(&w, fmax(0, 1 - demand + saved / total + 0.004 * (random_ratio(&seed) - 0.5)));
                 cycle(&w, 1);
             }

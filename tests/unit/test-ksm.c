@@ -111,24 +111,24 @@ START_TEST(test_fields)
     put("general_profit", "-4096");
     ck_assert_int_eq(ksm_read(root, &s), 0);
     ksm_fields(&s, &h);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_SHARED), 1000 * page);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_SHARING), 25000 * page);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_UNSHARED), 7 * page);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_VOLATILE), 8 * page);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_SCANNED), 9e11 * page);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_FULL_SCANS), 12);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_PROFIT), -4096); /* bytes already */
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_RUN), 1);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_PAGES_TO_SCAN), 100);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_SLEEP), 20 * (double) USEC_PER_MSEC);
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_MERGE_ACROSS_NODES), 1);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_SHARED), 1000 * page);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_SHARING), 25000 * page);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_UNSHARED), 7 * page);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_VOLATILE), 8 * page);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_SCANNED), 9e11 * page);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_FULL_SCANS), 12);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_PROFIT), -4096); /* bytes already */
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_RUN), 1);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_PAGES_TO_SCAN), 100);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_SLEEP), 20 * (double) USEC_PER_MSEC);
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_MERGE_ACROSS_NODES), 1);
 
     /* What takes merged pages apart isn't running. */
     put("run", "2");
     ck_assert_int_eq(ksm_read(root, &s), 0);
     ksm_fields(&s, &h);
-    ck_assert(host_has(&h, HOST_FIELD_KSM_RUN));
-    ck_assert_double_eq(host_get(&h, HOST_FIELD_KSM_RUN), 0);
+    ck_assert(host_fields_has(&h, HOST_FIELD_KSM_RUN));
+    ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_RUN), 0);
 }
 END_TEST
 
@@ -143,10 +143,10 @@ START_TEST(test_older_kernel)
     take_away("advisor_mode");
     ck_assert_int_eq(ksm_read(root, &s), 0);
     ksm_fields(&s, &h);
-    ck_assert(!host_has(&h, HOST_FIELD_KSM_PROFIT));
-    ck_assert(!host_has(&h, HOST_FIELD_KSM_SCANNED));
-    ck_assert(!host_has(&h, HOST_FIELD_KSM_MERGE_ACROSS_NODES));
-    ck_assert(host_has(&h, HOST_FIELD_KSM_RUN));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_KSM_PROFIT));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_KSM_SCANNED));
+    ck_assert(!host_fields_has(&h, HOST_FIELD_KSM_MERGE_ACROSS_NODES));
+    ck_assert(host_fields_has(&h, HOST_FIELD_KSM_RUN));
 }
 END_TEST
 

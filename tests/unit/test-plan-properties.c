@@ -41,17 +41,18 @@ static uint64_t ceiling_of(const SnapshotGuest *g)
 
 static double critical_of(const Snapshot *s)
 {
-    bool no_swap =
-        host_has(&s->host, HOST_FIELD_SWAP_TOTAL) && host_get(&s->host, HOST_FIELD_SWAP_TOTAL) == 0;
-    double total = host_has(&s->host, HOST_FIELD_TOTAL) ? host_get(&s->host, HOST_FIELD_TOTAL) : INFINITY;
+    bool no_swap = host_fields_has(&s->host, HOST_FIELD_SWAP_TOTAL) &&
+                   host_fields_get(&s->host, HOST_FIELD_SWAP_TOTAL) == 0;
+    double total =
+        host_fields_has(&s->host, HOST_FIELD_TOTAL) ? host_fields_get(&s->host, HOST_FIELD_TOTAL) : INFINITY;
 
     return fmin(0.05 * total, 8.0 * GIB) * (no_swap ? 2 : 1);
 }
 
 static bool is_critical(const Snapshot *s)
 {
-    return host_has(&s->host, HOST_FIELD_AVAILABLE) &&
-           host_get(&s->host, HOST_FIELD_AVAILABLE) < floor(critical_of(s));
+    return host_fields_has(&s->host, HOST_FIELD_AVAILABLE) &&
+           host_fields_get(&s->host, HOST_FIELD_AVAILABLE) < floor(critical_of(s));
 }
 
 static bool is_held(const SnapshotGuest *g)
@@ -69,7 +70,7 @@ static bool is_kept(const SnapshotGuest *g, bool critical)
 
 static double field(const SnapshotGuest *g, GuestField f)
 {
-    double v = guest_get(&g->fields, f);
+    double v = guest_fields_get(&g->fields, f);
 
     return v > 0 ? v : 0; /* NaN as 0 */
 }
@@ -77,7 +78,8 @@ static double field(const SnapshotGuest *g, GuestField f)
 /* Where the guest can't swap at all: the least it needs. */
 static double needs(const SnapshotGuest *g)
 {
-    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    GuestField f =
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
 
     if (field(g, GUEST_FIELD_SWAP_TOTAL) > 0)
         return 0;
@@ -95,7 +97,7 @@ static uint64_t cost_of(const SnapshotGuest *g, const Decision *d, bool critical
 /* Negative where more is spoken for than there is. */
 static double balance_of(const Snapshot *s)
 {
-    double room = host_get(&s->host, HOST_FIELD_AVAILABLE) - critical_of(s) * 9 / 8;
+    double room = host_fields_get(&s->host, HOST_FIELD_AVAILABLE) - critical_of(s) * 9 / 8;
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
@@ -108,7 +110,8 @@ static double balance_of(const Snapshot *s)
 
 static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool critical)
 {
-    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    GuestField f =
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double step = (g->shrink_rate > 0 ? g->shrink_rate : config.step_rate_default) * 2;
     double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
     double change = (double) (g->standing_bytes - target);
@@ -147,7 +150,8 @@ static const char *broken_growth(const SnapshotGuest *g, uint64_t target)
 
 static const char *broken_donor(const SnapshotGuest *g, const Decision *d)
 {
-    GuestField f = guest_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
+    GuestField f =
+        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double left = field(g, f) - ((double) g->current_bytes - (double) d->target_bytes);
 
     if (d->target_bytes >= g->standing_bytes || !d->send)
@@ -355,8 +359,8 @@ END_TEST
  * first, then free memory that isn't, then cache. */
 static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
 {
-    GuestField f =
-        guest_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE : GUEST_FIELD_FREE;
+    GuestField f = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
+                                                                           : GUEST_FIELD_FREE;
     double taken = from < g->current_bytes ? (double) (g->current_bytes - from) : 0;
     double unused = fmax(field(g, GUEST_FIELD_FREE) - field(g, GUEST_FIELD_LOW_WATERMARK) - taken, 0);
     double resident = fmin(fmax(field(g, f) - taken, 0), unused), change = (double) from - (double) to;
@@ -429,7 +433,7 @@ START_TEST(test_gifts)
         const char *why;
 
         random_world(&r, &w);
-        if (!host_has(&w.s.host, HOST_FIELD_AVAILABLE))
+        if (!host_fields_has(&w.s.host, HOST_FIELD_AVAILABLE))
             continue;
         /* What they keep is looked at also where they come down to their full size. */
         for (size_t i = 0; i < w.s.n_guests; i++)
@@ -480,9 +484,9 @@ static void check_most_free_gives_first(const Policy *policy, uint64_t available
 
             w.guests[i] = fixture_guest();
             w.guests[i].uuid = fixture_uuid(w.uuids[i], i);
-            guest_set(&w.guests[i].fields, GUEST_FIELD_FREE, free_bytes);
-            guest_set(&w.guests[i].fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
-            guest_set(&w.guests[i].fields, GUEST_FIELD_AVAILABLE, free_bytes + 256.0 * MIB);
+            guest_fields_set(&w.guests[i].fields, GUEST_FIELD_FREE, free_bytes);
+            guest_fields_set(&w.guests[i].fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
+            guest_fields_set(&w.guests[i].fields, GUEST_FIELD_AVAILABLE, free_bytes + 256.0 * MIB);
         }
         if (starved) {
             fixture_size(w.guests + 8, 2 * GIB - 16 * MIB);
@@ -490,7 +494,7 @@ static void check_most_free_gives_first(const Policy *policy, uint64_t available
         }
         ck_assert_int_eq(plan_make(&w.s, policy, &config, &p), 0);
         for (unsigned i = 0; i < (starved ? 8U : 9U); i++) {
-            double free_bytes = guest_get(&w.guests[i].fields, GUEST_FIELD_FREE);
+            double free_bytes = guest_fields_get(&w.guests[i].fields, GUEST_FIELD_FREE);
 
             if (p.decisions[i].target_bytes < w.guests[i].standing_bytes) {
                 least_free_of_givers = fmin(least_free_of_givers, free_bytes);

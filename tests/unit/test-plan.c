@@ -319,7 +319,8 @@ static SnapshotGuest guest_of(const Case *c)
     if (c->no_available)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
     if (c->swapless)
-        guest_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0), guest_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
     g.hurting = c->hurting;
     g.comfort_bytes = c->comfort_mib * MIB;
     g.spared = c->spared;
@@ -331,9 +332,9 @@ static SnapshotGuest guest_of(const Case *c)
     if (c->growth_mib > 0 || c->entitled)
         g.maximum_bytes = 4 * GIB;
     if (c->free_mib > 0)
-        guest_set(&g.fields, GUEST_FIELD_FREE, (double) (c->free_mib * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (c->free_mib * MIB));
     if (c->available_mib > 0)
-        guest_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (c->available_mib * MIB));
+        guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (c->available_mib * MIB));
     g.distress = c->distress;
     g.released = c->released;
     g.reboot = c->reboot;
@@ -378,27 +379,27 @@ START_TEST(test_marks)
     ck_assert_double_eq(p.relax_mark_bytes, 0.25 * (double) HOST_TOTAL);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
 
-    host_set(&s.host, HOST_FIELD_AVAILABLE, 19.9 * (double) GIB);
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 19.9 * (double) GIB);
     make(&s, NULL, &p);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_MODERATE);
-    host_set(&s.host, HOST_FIELD_AVAILABLE, 4.9 * (double) GIB);
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 4.9 * (double) GIB);
     make(&s, NULL, &p);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
 
     /* A fifth of a large host is more than anyone means. */
-    host_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
+    host_fields_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
     make(&s, NULL, &p);
     ck_assert_double_eq(p.pressure_mark_bytes, 32.0 * (double) GIB);
     ck_assert_double_eq(p.critical_mark_bytes, 8.0 * (double) GIB);
     ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
 
     /* A host without swap is twice as cautious; what the policy says counts all the same. */
-    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
     make(&s, "const critical_mark = 6GiB", &p);
     ck_assert_double_eq(p.pressure_mark_bytes, 64.0 * (double) GIB);
     ck_assert_double_eq(p.critical_mark_bytes, 6.0 * (double) GIB);
     ck_assert_double_eq(p.relax_mark_bytes, 80.0 * (double) GIB);
-    host_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
 
     /* Each by itself. */
     make(&s, "let pressure_mark = 7GiB; const critical_mark = 6GiB", &p);
@@ -450,8 +451,8 @@ START_TEST(test_fields)
     g.shrink_rate = 10.0 * (double) GIB;
     for (int f = 0; f < GUEST_FIELD_MAX; f++)
         if (f != GUEST_FIELD_AVAILABLE && f != GUEST_FIELD_SWAP_TOTAL && f != GUEST_FIELD_SWAP_FREE)
-            guest_set(&g.fields, f, 12345);
-    host_set(&s.host, HOST_FIELD_PENDING, 12345);
+            guest_fields_set(&g.fields, f, 12345);
+    host_fields_set(&s.host, HOST_FIELD_PENDING, 12345);
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         char text[256];
@@ -527,7 +528,7 @@ START_TEST(test_order_of_growth)
     }
     /* The policy goes from the last to the first, which it has assigned to in that order. */
     for (size_t i = 0; i < 8; i++)
-        guest_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, (double) (i * MIB));
+        guest_fields_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, (double) (i * MIB));
     guests[0].mode = GUEST_MODE_OBSERVE;
     guests[0].distress = true;
     guests[2].current_bytes = guests[2].standing_bytes = GIB;
@@ -562,7 +563,7 @@ START_TEST(test_order_of_growth)
     for (size_t n = 0; n < 4; n++) {
         static const size_t order[] = {4, 7, 3, 2};
 
-        host_set(&s.host, HOST_FIELD_AVAILABLE, (double) (5 * GIB + 640 * MIB + n * 512 * MIB));
+        host_fields_set(&s.host, HOST_FIELD_AVAILABLE, (double) (5 * GIB + 640 * MIB + n * 512 * MIB));
         make(&s, NULL, &p);
         for (size_t i = 0; i < 4; i++)
             ck_assert_msg((p.decisions[order[i]].target_bytes > guests[order[i]].standing_bytes) == (i < n),
@@ -581,7 +582,7 @@ START_TEST(test_mixed_modes)
                                " let give = min(need, g.target - g.least);"
                                " if give > 0B { g.target = g.target - give; need = need - give } }";
 
-    guest_set(&guests[0].fields, GUEST_FIELD_AVAILABLE, 1.5 * (double) GIB);
+    guest_fields_set(&guests[0].fields, GUEST_FIELD_AVAILABLE, 1.5 * (double) GIB);
     make(&s, policy, &p);
     ck_assert_uint_eq(p.decisions[0].target_bytes, 1848 * MIB);
     ck_assert_uint_eq(p.decisions[1].target_bytes, 2048 * MIB);

@@ -195,7 +195,7 @@ START_TEST(test_sum_too_large)
 
     world_init(&w);
     for (size_t i = 0; i < N_GUESTS; i++)
-        guest_set(&w.fields[i], GUEST_FIELD_FREE, 1e308);
+        guest_fields_set(&w.fields[i], GUEST_FIELD_FREE, 1e308);
     ck_assert_int_eq(world_run(&w, "let x = 1B\nlet y = 1B + sum(g.free for g in guests)"), -ECANCELED);
     ck_assert_str_eq(w.output.notes[0].text, "the result is too large");
     ck_assert_uint_eq(w.output.notes[0].line, 2);
@@ -216,7 +216,7 @@ START_TEST(test_sum_same_in_any_order)
 
         world_init(&w);
         for (size_t i = 0; i < N_GUESTS; i++) {
-            guest_set(&w.fields[i], GUEST_FIELD_FREE, odd[orders[o][i]]);
+            guest_fields_set(&w.fields[i], GUEST_FIELD_FREE, odd[orders[o][i]]);
             w.guests[i].uuid = uuids[orders[o][i]];
         }
         ck_assert_double_eq(world_value(&w, "sum(g.free for g in guests)"), 1e16 + 1 - 1e16);
@@ -302,7 +302,7 @@ START_TEST(test_text_in_any_locale)
 
         ck_assert_ptr_nonnull(setlocale(LC_CTYPE, locales[i]));
         world_init(&w);
-        guest_set_text(&w.fields[A], GUEST_FIELD_NAME, "w\xc3\xa4\x62");
+        guest_fields_set_text(&w.fields[A], GUEST_FIELD_NAME, "w\xc3\xa4\x62");
         ck_assert_int_eq(world_run(&w, "const ascii = matches(\"web\", \"w?b\")\n"
                                        "for g in guests where ascii and matches(g.name, \"w??b\") "
                                        "and not matches(g.name, \"w?b\") { g.target = 1GiB }"),
@@ -337,20 +337,20 @@ static void remember(World *w, const Policy *p)
     ck_assert_int_eq(series_set_copy(&w->guest_history[A], &(SeriesSet){}, needs, n, false), 0);
     w->input.history = &w->history;
     w->guests[A].history = &w->guest_history[A];
-    guest_set(&w->fields[A], GUEST_FIELD_SWAP_IN, 300.0 * MIB);
-    guest_set(&w->fields[A], GUEST_FIELD_MAJOR_FAULTS, 600);
-    guest_set(&w->fields[A], GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC);
+    guest_fields_set(&w->fields[A], GUEST_FIELD_SWAP_IN, 300.0 * MIB);
+    guest_fields_set(&w->fields[A], GUEST_FIELD_MAJOR_FAULTS, 600);
+    guest_fields_set(&w->fields[A], GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC);
     for (size_t i = 0; i < 3; i++) {
         usec_t ago = (30 - 10 * i) * USEC_PER_SEC;
         GuestFields g = {};
         HostFields h = {};
 
-        guest_set(&g, GUEST_FIELD_FREE, (4.0 - (double) i) * GIB); /* 4, 3, 2 GiB; now 1 */
-        guest_set(&g, GUEST_FIELD_SWAP_IN, 100.0 * (double) i * MIB);
-        guest_set(&g, GUEST_FIELD_MAJOR_FAULTS, 200.0 * (double) i);
-        guest_set(&g, GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC - (double) ago);
+        guest_fields_set(&g, GUEST_FIELD_FREE, (4.0 - (double) i) * GIB); /* 4, 3, 2 GiB; now 1 */
+        guest_fields_set(&g, GUEST_FIELD_SWAP_IN, 100.0 * (double) i * MIB);
+        guest_fields_set(&g, GUEST_FIELD_MAJOR_FAULTS, 200.0 * (double) i);
+        guest_fields_set(&g, GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC - (double) ago);
         series_set_add_guest(&w->guest_history[A], WORLD_NOW - ago, &g);
-        host_set(&h, HOST_FIELD_AVAILABLE, (10.0 + 2.0 * (double) i) * GIB); /* 10, 12, 14; now 16 */
+        host_fields_set(&h, HOST_FIELD_AVAILABLE, (10.0 + 2.0 * (double) i) * GIB); /* 10, 12, 14; now 16 */
         series_set_add_host(&w->history, WORLD_NOW - ago, &h);
     }
 }

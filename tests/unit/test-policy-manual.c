@@ -46,13 +46,13 @@ typedef struct World {
 
 static void set_guest(GuestFields *g, const char *name, const char *mode, double full_gib, double current_gib)
 {
-    guest_set_text(g, GUEST_FIELD_NAME, name);
-    guest_set_text(g, GUEST_FIELD_MODE, mode);
-    guest_set(g, GUEST_FIELD_FULL, full_gib * GIB);
-    guest_set(g, GUEST_FIELD_MOST, full_gib * GIB);
-    guest_set(g, GUEST_FIELD_LEAST, full_gib / 4 * GIB);
-    guest_set(g, GUEST_FIELD_CURRENT, current_gib * GIB);
-    guest_set(g, GUEST_FIELD_TARGET, current_gib * GIB);
+    guest_fields_set_text(g, GUEST_FIELD_NAME, name);
+    guest_fields_set_text(g, GUEST_FIELD_MODE, mode);
+    guest_fields_set(g, GUEST_FIELD_FULL, full_gib * GIB);
+    guest_fields_set(g, GUEST_FIELD_MOST, full_gib * GIB);
+    guest_fields_set(g, GUEST_FIELD_LEAST, full_gib / 4 * GIB);
+    guest_fields_set(g, GUEST_FIELD_CURRENT, current_gib * GIB);
+    guest_fields_set(g, GUEST_FIELD_TARGET, current_gib * GIB);
 }
 
 static void world_init(World *w)
@@ -61,20 +61,20 @@ static void world_init(World *w)
                         shares[] = {[WEB1] = 1000, [WEB2] = 2000, [DB] = 1000};
 
     *w = (World){};
-    host_set(&w->host, HOST_FIELD_TOTAL, 100.0 * GIB);
-    host_set(&w->host, HOST_FIELD_AVAILABLE, 12.0 * GIB);
-    host_set(&w->host, HOST_FIELD_PENDING, 0);
-    host_set(&w->host, HOST_FIELD_KSM_RUN, 0);
+    host_fields_set(&w->host, HOST_FIELD_TOTAL, 100.0 * GIB);
+    host_fields_set(&w->host, HOST_FIELD_AVAILABLE, 12.0 * GIB);
+    host_fields_set(&w->host, HOST_FIELD_PENDING, 0);
+    host_fields_set(&w->host, HOST_FIELD_KSM_RUN, 0);
     set_guest(&w->fields[WEB1], "web1", "auto", 8, 8);
     set_guest(&w->fields[WEB2], "web2", "auto", 8, 8);
     set_guest(&w->fields[DB], "db", "observe", 16, 12);
     for (size_t i = 0; i < N_GUESTS; i++) {
-        guest_set(&w->fields[i], GUEST_FIELD_FREE, free_gib[i] * GIB);
-        guest_set(&w->fields[i], GUEST_FIELD_SHARES, shares[i]);
-        guest_set(&w->fields[i], GUEST_FIELD_SWAP_IN, i == WEB1 ? 60.0 * MIB : 0);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_FREE, free_gib[i] * GIB);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_SHARES, shares[i]);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_SWAP_IN, i == WEB1 ? 60.0 * MIB : 0);
     }
-    guest_set(&w->fields[WEB1], GUEST_FIELD_STALL, 0);
-    guest_set(&w->fields[WEB2], GUEST_FIELD_STALL, 0.25);
+    guest_fields_set(&w->fields[WEB1], GUEST_FIELD_STALL, 0);
+    guest_fields_set(&w->fields[WEB2], GUEST_FIELD_STALL, 0.25);
     w->output.assignments = w->assignments;
     w->output.state = w->state;
     w->output.guest_state = w->guest_state;
@@ -128,7 +128,7 @@ static int world_cycle(World *w, const Policy *p, unsigned cycle)
     size_t n_states;
     int r;
 
-    host_set(&w->host, HOST_FIELD_UPTIME, (double) input.now_usec);
+    host_fields_set(&w->host, HOST_FIELD_UPTIME, (double) input.now_usec);
     series_set_add_host(&w->keep.history, input.now_usec, &w->host);
     for (size_t i = 0; i < N_GUESTS; i++) {
         series_set_add_guest(&w->guest_keep[i].history, input.now_usec, &w->fields[i]);

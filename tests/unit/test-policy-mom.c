@@ -64,10 +64,10 @@ static double decide(const Policy *p, Shape shape, double host_free, double curr
 
     ck_assert_int_eq(policy_keep_copy(&host_keep, true, &(PolicyKeep){}, p, NULL), 0);
     ck_assert_int_eq(policy_keep_copy(&keep, false, &(PolicyKeep){}, p, NULL), 0);
-    host_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
-    guest_set(&fields, GUEST_FIELD_CURRENT, current * KIB);
-    guest_set(&fields, GUEST_FIELD_MAXIMUM, 4.0 * GIB);
-    guest_set(&fields, GUEST_FIELD_FLOOR, 0);
+    host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
+    guest_fields_set(&fields, GUEST_FIELD_CURRENT, current * KIB);
+    guest_fields_set(&fields, GUEST_FIELD_MAXIMUM, 4.0 * GIB);
+    guest_fields_set(&fields, GUEST_FIELD_FLOOR, 0);
     /* those before the ten don't count any more */
     for (unsigned i = 0; i < 2 * SAMPLES; i++) {
         bool old = i < SAMPLES;
@@ -75,10 +75,11 @@ static double decide(const Policy *p, Shape shape, double host_free, double curr
             HOST_TOTAL * (old ? 0.5 : sample(shape, i - SAMPLES, host_free, 0.02)); /* as MOM counts it */
 
         input.now_usec += SAMPLE_USEC;
-        host_set(&host, HOST_FIELD_FREE, 0.5 * free_bytes);
-        host_set(&host, HOST_FIELD_BUFFERS, 0.125 * free_bytes);
-        host_set(&host, HOST_FIELD_CACHED, 0.375 * free_bytes);
-        guest_set(&fields, GUEST_FIELD_FREE, KIB * (old ? 1 : sample(shape, i - SAMPLES, unused, 50000)));
+        host_fields_set(&host, HOST_FIELD_FREE, 0.5 * free_bytes);
+        host_fields_set(&host, HOST_FIELD_BUFFERS, 0.125 * free_bytes);
+        host_fields_set(&host, HOST_FIELD_CACHED, 0.375 * free_bytes);
+        guest_fields_set(&fields, GUEST_FIELD_FREE,
+                         KIB * (old ? 1 : sample(shape, i - SAMPLES, unused, 50000)));
         series_set_add_host(&host_keep.history, input.now_usec, &host);
         series_set_add_guest(&keep.history, input.now_usec, &fields);
     }

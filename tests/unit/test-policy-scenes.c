@@ -29,32 +29,33 @@ typedef struct Scene {
 static void scene_init(Scene *s, const char *file, double available)
 {
     *s = (Scene){.policy = load_policy("policy", file), .now_usec = 3600 * USEC_PER_SEC};
-    host_set(&s->host, HOST_FIELD_TOTAL, 100.0 * GIB);
-    host_set(&s->host, HOST_FIELD_AVAILABLE, available * GIB);
-    host_set(&s->host, HOST_FIELD_PENDING, 0);
+    host_fields_set(&s->host, HOST_FIELD_TOTAL, 100.0 * GIB);
+    host_fields_set(&s->host, HOST_FIELD_AVAILABLE, available * GIB);
+    host_fields_set(&s->host, HOST_FIELD_PENDING, 0);
     ck_assert_int_eq(policy_keep_copy(&s->keep, true, &(PolicyKeep){}, s->policy, NULL), 0);
     for (int i = 0; i < GUESTS; i++) {
         GuestFields *g = &s->guests[i];
 
         ck_assert_int_eq(policy_keep_copy(&s->keeps[i], false, &(PolicyKeep){}, s->policy, NULL), 0);
-        guest_set_text(g, GUEST_FIELD_MODE, "auto");
-        guest_set_text(g, GUEST_FIELD_SOURCE, "agent");
-        guest_set(g, GUEST_FIELD_TARGET, FULL);
-        guest_set(g, GUEST_FIELD_CURRENT, FULL);
-        guest_set(g, GUEST_FIELD_FULL, FULL);
-        guest_set(g, GUEST_FIELD_MOST, FULL);
-        guest_set(g, GUEST_FIELD_LEAST, FULL); /* only those of which a scene is have something to give */
-        guest_set(g, GUEST_FIELD_SHARES, 1000);
-        guest_set(g, GUEST_FIELD_FREE, 2.0 * GIB);
-        guest_set(g, GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
-        guest_set(g, GUEST_FIELD_CACHE, 6.0 * GIB);
-        guest_set(g, GUEST_FIELD_AVAILABLE, 8.0 * GIB);
-        guest_set(g, GUEST_FIELD_LOW_WATERMARK, 0);
-        guest_set(g, GUEST_FIELD_STALL, 0);
-        guest_set(g, GUEST_FIELD_REFAULT_FILE, 0);
-        guest_set(g, GUEST_FIELD_SWAP_IN, 0);
-        guest_set(g, GUEST_FIELD_DISTRESS, false);
-        guest_set(g, GUEST_FIELD_MOVING, false);
+        guest_fields_set_text(g, GUEST_FIELD_MODE, "auto");
+        guest_fields_set_text(g, GUEST_FIELD_SOURCE, "agent");
+        guest_fields_set(g, GUEST_FIELD_TARGET, FULL);
+        guest_fields_set(g, GUEST_FIELD_CURRENT, FULL);
+        guest_fields_set(g, GUEST_FIELD_FULL, FULL);
+        guest_fields_set(g, GUEST_FIELD_MOST, FULL);
+        guest_fields_set(g, GUEST_FIELD_LEAST,
+                         FULL); /* only those of which a scene is have something to give */
+        guest_fields_set(g, GUEST_FIELD_SHARES, 1000);
+        guest_fields_set(g, GUEST_FIELD_FREE, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_CACHE, 6.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_AVAILABLE, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_LOW_WATERMARK, 0);
+        guest_fields_set(g, GUEST_FIELD_STALL, 0);
+        guest_fields_set(g, GUEST_FIELD_REFAULT_FILE, 0);
+        guest_fields_set(g, GUEST_FIELD_SWAP_IN, 0);
+        guest_fields_set(g, GUEST_FIELD_DISTRESS, false);
+        guest_fields_set(g, GUEST_FIELD_MOVING, false);
     }
 }
 
@@ -68,22 +69,22 @@ static void scene_done(Scene *s)
 
 static double size_of(const Scene *s, int i)
 {
-    return guest_get(&s->guests[i], GUEST_FIELD_CURRENT);
+    return guest_fields_get(&s->guests[i], GUEST_FIELD_CURRENT);
 }
 
 /* A balloon takes free memory first. What is given is free. */
 static void resize(GuestFields *g, double to)
 {
-    double change = to - guest_get(g, GUEST_FIELD_CURRENT),
-           free_bytes = guest_get(g, GUEST_FIELD_FREE) + change;
+    double change = to - guest_fields_get(g, GUEST_FIELD_CURRENT),
+           free_bytes = guest_fields_get(g, GUEST_FIELD_FREE) + change;
 
-    guest_set(g, GUEST_FIELD_TARGET, to);
-    guest_set(g, GUEST_FIELD_CURRENT, to);
-    guest_set(g, GUEST_FIELD_FREE, fmax(0, free_bytes));
-    guest_set(g, GUEST_FIELD_RESIDENT_FREE,
-              fmin(fmax(0, free_bytes), guest_get(g, GUEST_FIELD_RESIDENT_FREE)));
-    guest_set(g, GUEST_FIELD_CACHE, guest_get(g, GUEST_FIELD_CACHE) + fmin(0, free_bytes));
-    guest_set(g, GUEST_FIELD_AVAILABLE, guest_get(g, GUEST_FIELD_AVAILABLE) + change);
+    guest_fields_set(g, GUEST_FIELD_TARGET, to);
+    guest_fields_set(g, GUEST_FIELD_CURRENT, to);
+    guest_fields_set(g, GUEST_FIELD_FREE, fmax(0, free_bytes));
+    guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE,
+                     fmin(fmax(0, free_bytes), guest_fields_get(g, GUEST_FIELD_RESIDENT_FREE)));
+    guest_fields_set(g, GUEST_FIELD_CACHE, guest_fields_get(g, GUEST_FIELD_CACHE) + fmin(0, free_bytes));
+    guest_fields_set(g, GUEST_FIELD_AVAILABLE, guest_fields_get(g, GUEST_FIELD_AVAILABLE) + change);
 }
 
 static void cycle(Scene *s)
@@ -100,7 +101,7 @@ static void cycle(Scene *s)
     PolicyOutput output = {.assignments = s->assignments, .state = state, .guest_state = guest_state};
     size_t n;
 
-    host_set(&s->host, HOST_FIELD_UPTIME, (double) s->now_usec);
+    host_fields_set(&s->host, HOST_FIELD_UPTIME, (double) s->now_usec);
     for (int i = 0; i < GUESTS; i++)
         guests[i] = (PolicyGuest){.uuid = uuids[i],
                                   .fields = &s->guests[i],
@@ -145,17 +146,17 @@ static unsigned until_it_gives(Scene *s, unsigned most)
 
 static void read_back(Scene *s, double bytes)
 {
-    guest_set(&s->guests[0], GUEST_FIELD_REFAULT_FILE,
-              guest_get(&s->guests[0], GUEST_FIELD_REFAULT_FILE) + bytes);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_REFAULT_FILE,
+                     guest_fields_get(&s->guests[0], GUEST_FIELD_REFAULT_FILE) + bytes);
 }
 
 /* Guest 0 has page cache to give, and nothing free. */
 static void has_cache_only(Scene *s)
 {
-    guest_set(&s->guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
-    guest_set(&s->guests[0], GUEST_FIELD_FREE, 0);
-    guest_set(&s->guests[0], GUEST_FIELD_RESIDENT_FREE, 0);
-    guest_set(&s->guests[0], GUEST_FIELD_CACHE, 8.0 * GIB);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_FREE, 0);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_RESIDENT_FREE, 0);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_CACHE, 8.0 * GIB);
 }
 
 /* ---- conservative.policy ---- */
@@ -181,7 +182,7 @@ START_TEST(test_careful_free_memory)
     _cleanup_(scene_done) Scene s;
 
     scene_init(&s, "conservative.policy", 19);
-    guest_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+    guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
     s.guests[0].present &= ~((UINT64_C(1) << GUEST_FIELD_REFAULT_FILE) | (UINT64_C(1) << GUEST_FIELD_STALL));
     ck_assert_uint_eq(cycles(&s, 1), 1);
     ck_assert_double_eq_tol(size_of(&s, 0), FULL - 1.0 * GIB, 1);
@@ -197,7 +198,7 @@ START_TEST(test_careful_with_cache_in_use)
         scene_init(&s, "conservative.policy", 15);
         has_cache_only(&s);
         if (why == 1)
-            guest_set(&s.guests[0], GUEST_FIELD_STALL, 0.002);
+            guest_fields_set(&s.guests[0], GUEST_FIELD_STALL, 0.002);
         if (why == 2)
             s.guests[0].present &= ~(UINT64_C(1) << GUEST_FIELD_REFAULT_FILE);
         for (int i = 0; i < 300; i++) {
@@ -206,7 +207,7 @@ START_TEST(test_careful_with_cache_in_use)
             ck_assert_uint_eq(cycles(&s, 1), 0);
         }
         /* But where the host would swap otherwise. */
-        host_set(&s.host, HOST_FIELD_AVAILABLE, 4.0 * GIB);
+        host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 4.0 * GIB);
         ck_assert_uint_eq(cycles(&s, 1), 1);
     }
 }
@@ -220,13 +221,13 @@ START_TEST(test_careful_with_a_small_guest)
 
     scene_init(&s, "conservative.policy", 15);
     has_cache_only(&s);
-    guest_set(g, GUEST_FIELD_FULL, 256.0 * MIB);
-    guest_set(g, GUEST_FIELD_MOST, 256.0 * MIB);
-    guest_set(g, GUEST_FIELD_LEAST, 64.0 * MIB);
-    guest_set(g, GUEST_FIELD_TARGET, 256.0 * MIB);
-    guest_set(g, GUEST_FIELD_CURRENT, 256.0 * MIB);
-    guest_set(g, GUEST_FIELD_CACHE, 150.0 * MIB);
-    guest_set(g, GUEST_FIELD_AVAILABLE, 150.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_FULL, 256.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_MOST, 256.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_LEAST, 64.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_TARGET, 256.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_CURRENT, 256.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_CACHE, 150.0 * MIB);
+    guest_fields_set(g, GUEST_FIELD_AVAILABLE, 150.0 * MIB);
     ck_assert_uint_eq(cycles(&s, 60), 0);
     (void) until_it_gives(&s, 5);
     ck_assert_double_eq_tol(size_of(&s, 0), 251.0 * MIB, 1);
@@ -249,9 +250,10 @@ START_TEST(test_careful_gives_back)
         (void) cycles(&s, 1);
         ck_assert_double_gt(size_of(&s, 0), had);
         /* What it got is used as cache again. */
-        guest_set(&s.guests[0], GUEST_FIELD_CACHE,
-                  guest_get(&s.guests[0], GUEST_FIELD_CACHE) + guest_get(&s.guests[0], GUEST_FIELD_FREE));
-        guest_set(&s.guests[0], GUEST_FIELD_FREE, 0);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_CACHE,
+                         guest_fields_get(&s.guests[0], GUEST_FIELD_CACHE) +
+                             guest_fields_get(&s.guests[0], GUEST_FIELD_FREE));
+        guest_fields_set(&s.guests[0], GUEST_FIELD_FREE, 0);
         ck_assert_uint_eq(cycles(&s, waits[i] - 2), 0);
     }
 }
@@ -271,8 +273,8 @@ START_TEST(test_dense_pace)
         double gave;
 
         scene_init(&s, "dense.policy", 60);
-        guest_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
-        guest_set(&s.guests[0], GUEST_FIELD_STALL, table[i].stall);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_STALL, table[i].stall);
         (void) cycles(&s, 101);
         gave = 100 * (FULL - size_of(&s, 0)) / FULL;
         ck_assert_msg(gave >= table[i].least && gave <= table[i].most, "at %g %%: %g %%",
@@ -288,14 +290,14 @@ START_TEST(test_dense_stays_and_gives_back)
     double size;
 
     scene_init(&s, "dense.policy", 60);
-    guest_set(&s.guests[0], GUEST_FIELD_LEAST, 1.0 * GIB);
+    guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 1.0 * GIB);
     (void) cycles(&s, 3600);
     size = size_of(&s, 0);
-    ck_assert_double_ge(guest_get(&s.guests[0], GUEST_FIELD_AVAILABLE), 0.2 * size - 1);
-    ck_assert_double_le(guest_get(&s.guests[0], GUEST_FIELD_AVAILABLE), 0.25 * size);
+    ck_assert_double_ge(guest_fields_get(&s.guests[0], GUEST_FIELD_AVAILABLE), 0.2 * size - 1);
+    ck_assert_double_le(guest_fields_get(&s.guests[0], GUEST_FIELD_AVAILABLE), 0.25 * size);
     (void) cycles(&s, 3600);
     ck_assert_double_eq_tol(size_of(&s, 0), size, 1);
-    guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.05 * size);
+    guest_fields_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.05 * size);
     (void) cycles(&s, 1);
     ck_assert_double_ge(size_of(&s, 0), size + 0.05 * FULL - 1);
 }
@@ -318,16 +320,16 @@ START_TEST(test_dense_has_little_left)
         scene_init(&s, "dense.policy", table[i].available);
         has_cache_only(&s);
         resize(&s.guests[0], had);
-        guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.4 * GIB);
-        guest_set(&s.guests[0], GUEST_FIELD_MOVING, table[i].moving);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 0.4 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_MOVING, table[i].moving);
         (void) cycles(&s, 1);
         ck_assert_double_eq_tol(size_of(&s, 0), had + table[i].got * GIB, 1);
         /* It turns out to have more than it was thought. */
-        guest_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 3.0 * GIB);
-        guest_set(&s.guests[0], GUEST_FIELD_FREE, 2.0 * GIB);
-        guest_set(&s.guests[0], GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
-        guest_set(&s.guests[0], GUEST_FIELD_CACHE, 0);
-        guest_set(&s.guests[0], GUEST_FIELD_MOVING, false);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 3.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_FREE, 2.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_CACHE, 0);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_MOVING, false);
         ck_assert_uint_eq(cycles(&s, 1) > 0, table[i].got == 0);
     }
 }
@@ -349,9 +351,10 @@ START_TEST(test_dense_holds)
         read_back(&s, 400.0 * MIB);
         (void) cycles(&s, 1);
         ck_assert_double_gt(size_of(&s, 0), had);
-        guest_set(&s.guests[0], GUEST_FIELD_CACHE,
-                  guest_get(&s.guests[0], GUEST_FIELD_CACHE) + guest_get(&s.guests[0], GUEST_FIELD_FREE));
-        guest_set(&s.guests[0], GUEST_FIELD_FREE, 0);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_CACHE,
+                         guest_fields_get(&s.guests[0], GUEST_FIELD_CACHE) +
+                             guest_fields_get(&s.guests[0], GUEST_FIELD_FREE));
+        guest_fields_set(&s.guests[0], GUEST_FIELD_FREE, 0);
         ck_assert_uint_eq(cycles(&s, holds[i] - 2), 0);
     }
 }
@@ -363,8 +366,8 @@ START_TEST(test_dense_agentless)
     _cleanup_(scene_done) Scene s;
 
     scene_init(&s, "dense.policy", 60);
-    guest_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
-    guest_set_text(&s.guests[0], GUEST_FIELD_SOURCE, "libvirt");
+    guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+    guest_fields_set_text(&s.guests[0], GUEST_FIELD_SOURCE, "libvirt");
     s.guests[0].present &= ~((UINT64_C(1) << GUEST_FIELD_REFAULT_FILE) | (UINT64_C(1) << GUEST_FIELD_STALL));
     (void) cycles(&s, 3600);
     ck_assert_double_ge(size_of(&s, 0), FULL - 2.0 * GIB - 1); /* what was free */
@@ -409,14 +412,14 @@ START_TEST(test_shares)
     for (int i = 0; i < GUESTS; i++) {
         GuestFields *g = &s.guests[i];
 
-        guest_set(g, GUEST_FIELD_SHARES, table[_i].guests[i].shares);
-        guest_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
-        guest_set(g, GUEST_FIELD_TARGET, table[_i].guests[i].size * GIB);
-        guest_set(g, GUEST_FIELD_CURRENT, table[_i].guests[i].size * GIB);
-        guest_set(g, GUEST_FIELD_AVAILABLE, table[_i].guests[i].available * GIB);
-        guest_set(g, GUEST_FIELD_FREE, table[_i].guests[i].available * GIB);
-        guest_set(g, GUEST_FIELD_RESIDENT_FREE, table[_i].guests[i].available * GIB);
-        guest_set(g, GUEST_FIELD_CACHE, 0);
+        guest_fields_set(g, GUEST_FIELD_SHARES, table[_i].guests[i].shares);
+        guest_fields_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_TARGET, table[_i].guests[i].size * GIB);
+        guest_fields_set(g, GUEST_FIELD_CURRENT, table[_i].guests[i].size * GIB);
+        guest_fields_set(g, GUEST_FIELD_AVAILABLE, table[_i].guests[i].available * GIB);
+        guest_fields_set(g, GUEST_FIELD_FREE, table[_i].guests[i].available * GIB);
+        guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE, table[_i].guests[i].available * GIB);
+        guest_fields_set(g, GUEST_FIELD_CACHE, 0);
     }
     cycle(&s);
     for (int i = 0; i < GUESTS; i++)

@@ -117,7 +117,7 @@ START_TEST(test_turn_undoes_everything)
     World w;
 
     world_init(&w);
-    guest_set(&w.fields[C], GUEST_FIELD_FREE, 1.0 * GIB);
+    guest_fields_set(&w.fields[C], GUEST_FIELD_FREE, 1.0 * GIB);
     for (unsigned cycle = 1; cycle <= 2; cycle++) {
         ck_assert_int_eq(world_cycle(&w, p), 0);
         ck_assert_uint_eq(w.output.notes_total, 1);
@@ -373,7 +373,7 @@ START_TEST(test_order_over_files)
 
     world_init(&w);
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
-    host_set(&w.host, HOST_FIELD_SWAP_FREE, 0);
+    host_fields_set(&w.host, HOST_FIELD_SWAP_FREE, 0);
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
     ck_assert_uint_eq(w.assignments[A].order, 1);
     ck_assert_uint_eq(w.assignments[C].order, 3);

@@ -80,7 +80,7 @@ START_TEST(test_log_is_clean)
         World w;
 
         world_init(&w);
-        guest_set_text(&w.fields[A], GUEST_FIELD_NAME, table[i].name);
+        guest_fields_set_text(&w.fields[A], GUEST_FIELD_NAME, table[i].name);
         ck_assert_int_eq(world_run(&w, "for g in guests where g.uuid == \"a\" { log(\"\", g.name) }"), 0);
         ck_assert_str_eq(w.output.logs[0].text + 1, table[i].shown);
     }
@@ -93,7 +93,7 @@ START_TEST(test_log_is_clean)
         for (size_t i = 0; i < POLICY_LOG_MAX / 2; i++)
             memcpy(name + before + 3 * i, "\xe2\x82\xac", 4);
         world_init(&w);
-        guest_set_text(&w.fields[A], GUEST_FIELD_NAME, name);
+        guest_fields_set_text(&w.fields[A], GUEST_FIELD_NAME, name);
         ck_assert_int_eq(
             world_run(&w, "for g in guests where g.uuid == \"a\" { log(\"\", g.name, \"more\") }"), 0);
         length = strlen(w.output.logs[0].text);
@@ -120,7 +120,7 @@ START_TEST(test_logs_are_bounded)
     PolicyInput input = {.guests = guests, .n_guests = MANY};
 
     for (size_t i = 0; i < MANY; i++) {
-        guest_set(&fields[i], GUEST_FIELD_FREE, (double) i);
+        guest_fields_set(&fields[i], GUEST_FIELD_FREE, (double) i);
         guests[i] = (PolicyGuest){.uuid = "same", .fields = &fields[i]};
     }
     ck_assert_int_eq(policy_run(p, &input, &output), 0);
@@ -130,8 +130,8 @@ START_TEST(test_logs_are_bounded)
     ck_assert_str_eq(output.logs[6].text, "turn 4 B");
 
     /* One that fails where the list is full puts back the count alone. */
-    guest_set(&fields[3], GUEST_FIELD_FREE, 1000);
-    guest_set(&fields[50], GUEST_FIELD_FREE, 3);
+    guest_fields_set(&fields[3], GUEST_FIELD_FREE, 1000);
+    guest_fields_set(&fields[50], GUEST_FIELD_FREE, 3);
     ck_assert_int_eq(policy_run(p, &input, &output), 0);
     ck_assert_uint_eq(output.n_logs, POLICY_LOGS_MAX);
     ck_assert_uint_eq(output.logs_total, 2 * (MANY - 1) + 1);

@@ -170,7 +170,7 @@ START_TEST(test_stat_not_finite)
         World w;
 
         world_init(&w);
-        guest_set(&w.fields[B], GUEST_FIELD_FREE, bad[i]);
+        guest_fields_set(&w.fields[B], GUEST_FIELD_FREE, bad[i]);
         ck_assert_int_eq(world_run(&w, "for g in guests { g.target = g.free }"), 0);
         ck_assert_uint_eq(w.output.notes_total, 1);
         ck_assert_str_eq(w.output.notes[0].text, "g.free is missing");
@@ -199,9 +199,9 @@ START_TEST(test_order_of_many)
 
     for (size_t i = 0; i < MANY; i++) {
         x = x * 6364136223846793005U + 1442695040888963407U;
-        guest_set(&fields[i], GUEST_FIELD_FREE, (double) (x >> 60) * 30);
-        guest_set(&fields[i], GUEST_FIELD_CACHE, (double) (x >> 56 & 7));
-        guest_set(&fields[i], GUEST_FIELD_USED, (double) (x >> 50 & 3));
+        guest_fields_set(&fields[i], GUEST_FIELD_FREE, (double) (x >> 60) * 30);
+        guest_fields_set(&fields[i], GUEST_FIELD_CACHE, (double) (x >> 56 & 7));
+        guest_fields_set(&fields[i], GUEST_FIELD_USED, (double) (x >> 50 & 3));
         (void) snprintf(uuids[i], sizeof(uuids[i]), "%03u", (unsigned) (x >> 33) % 1000);
         guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};
     }
@@ -213,10 +213,10 @@ START_TEST(test_order_of_many)
     }
     for (size_t i = 1; i < MANY; i++) {
         const GuestFields *f = &fields[turns[i - 1]], *g = &fields[turns[i]];
-        double a = round(guest_get(f, GUEST_FIELD_FREE) / 100),
-               b = round(guest_get(g, GUEST_FIELD_FREE) / 100);
-        double c = guest_get(f, GUEST_FIELD_CACHE), d = guest_get(g, GUEST_FIELD_CACHE);
-        double u = guest_get(f, GUEST_FIELD_USED), v = guest_get(g, GUEST_FIELD_USED);
+        double a = round(guest_fields_get(f, GUEST_FIELD_FREE) / 100),
+               b = round(guest_fields_get(g, GUEST_FIELD_FREE) / 100);
+        double c = guest_fields_get(f, GUEST_FIELD_CACHE), d = guest_fields_get(g, GUEST_FIELD_CACHE);
+        double u = guest_fields_get(f, GUEST_FIELD_USED), v = guest_fields_get(g, GUEST_FIELD_USED);
 
         ck_assert(
             a > b ||
@@ -240,7 +240,7 @@ START_TEST(test_many_and_none)
 
     for (size_t i = 0; i < MANY; i++)
         guests[i] = (PolicyGuest){.uuid = "same", .fields = &fields[i]};
-    guest_set(&fields[50], GUEST_FIELD_FREE, 5);
+    guest_fields_set(&fields[50], GUEST_FIELD_FREE, 5);
     ck_assert_int_eq(policy_run(p, &input, &output), 0);
     ck_assert_uint_eq(output.notes_total, MANY - 1);
     ck_assert_uint_eq(output.n_notes, POLICY_NOTES_MAX);

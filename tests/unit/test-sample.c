@@ -109,8 +109,8 @@ START_TEST(test_agent_fields)
 
     sample_fields(&s, &host, &g);
     for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
-        ck_assert_msg(guest_has(&g, expected[i].field), "row %zu is missing", i);
-        ck_assert_double_eq_tol(guest_get(&g, expected[i].field), expected[i].value, 1e-12);
+        ck_assert_msg(guest_fields_has(&g, expected[i].field), "row %zu is missing", i);
+        ck_assert_double_eq_tol(guest_fields_get(&g, expected[i].field), expected[i].value, 1e-12);
         present |= UINT64_C(1) << expected[i].field;
     }
     ck_assert_uint_eq(g.present, present); /* and no others */
@@ -147,23 +147,23 @@ START_TEST(test_libvirt_fields)
     report_set(&s.report, REPORT_CACHED, 350 * MIB);
     report_set(&s.report, REPORT_SWAP_IN, 7 * MIB);
     sample_fields(&s, &half_host, &g);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_CACHE), 350.0 * MIB);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_SWAP_IN), 7.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_CACHE), 350.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_SWAP_IN), 7.0 * MIB);
     /* a kernel older than 3.14: at least what is free is available */
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_AVAILABLE), 300.0 * MIB);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_USED), 724.0 * MIB);
-    ck_assert(!guest_has(&g, GUEST_FIELD_PSI_MEMORY_SOME));
-    ck_assert(!guest_has(&g, GUEST_FIELD_SWAP_TOTAL));
-    ck_assert(!guest_has(&g, GUEST_FIELD_SHMEM));
-    ck_assert(!guest_has(&g, GUEST_FIELD_RSS));
-    ck_assert(guest_has(&g, GUEST_FIELD_LOW_WATERMARK));
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_RESIDENT_FREE), 300.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_AVAILABLE), 300.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_USED), 724.0 * MIB);
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_PSI_MEMORY_SOME));
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_SWAP_TOTAL));
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_SHMEM));
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_RSS));
+    ck_assert(guest_fields_has(&g, GUEST_FIELD_LOW_WATERMARK));
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE), 300.0 * MIB);
 
     /* Without disk caches nothing is known of the cache. */
     s.report.present &= ~(UINT64_C(1) << REPORT_CACHED);
     g = (GuestFields){0};
     sample_fields(&s, &half_host, &g);
-    ck_assert(!guest_has(&g, GUEST_FIELD_CACHE));
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_CACHE));
 }
 END_TEST
 
@@ -194,16 +194,17 @@ START_TEST(test_impossible_stats)
             total = !has_total              ? (double) GUEST_MEMORY_MAX_BYTES
                     : host.balloon_in_total ? 256.0 * MIB
                                             : 512.0 * MIB;
-            ck_assert_double_le(guest_get(&g, GUEST_FIELD_FREE), total);
-            ck_assert_double_le(guest_get(&g, GUEST_FIELD_AVAILABLE), total);
-            ck_assert_double_le(guest_get(&g, GUEST_FIELD_CACHE), 3 * total);
-            ck_assert_double_le(guest_get(&g, GUEST_FIELD_RESIDENT_FREE), guest_get(&g, GUEST_FIELD_FREE));
-            ck_assert(guest_has(&g, GUEST_FIELD_USED) == has_total);
+            ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_FREE), total);
+            ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_AVAILABLE), total);
+            ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_CACHE), 3 * total);
+            ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE),
+                                guest_fields_get(&g, GUEST_FIELD_FREE));
+            ck_assert(guest_fields_has(&g, GUEST_FIELD_USED) == has_total);
             if (has_total) {
-                ck_assert_double_ge(guest_get(&g, GUEST_FIELD_USED), 0);
-                ck_assert_double_le(guest_get(&g, GUEST_FIELD_USED), 512.0 * MIB);
-                ck_assert_double_le(guest_get(&g, GUEST_FIELD_FREE) + guest_get(&g, GUEST_FIELD_CACHE),
-                                    total);
+                ck_assert_double_ge(guest_fields_get(&g, GUEST_FIELD_USED), 0);
+                ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_USED), 512.0 * MIB);
+                ck_assert_double_le(
+                    guest_fields_get(&g, GUEST_FIELD_FREE) + guest_fields_get(&g, GUEST_FIELD_CACHE), total);
             }
         }
 }
@@ -213,13 +214,13 @@ START_TEST(test_no_sample)
 {
     GuestFields g = {0};
 
-    guest_set(&g, GUEST_FIELD_FULL, 5);
+    guest_fields_set(&g, GUEST_FIELD_FULL, 5);
     sample_fields(NULL, &(SampleHost){.current_bytes = 1024 * MIB, .rss_bytes = 900 * MIB}, &g);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_CURRENT), 1024.0 * MIB);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_RSS), 900.0 * MIB);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_FULL), 5); /* what was there is left alone */
-    ck_assert(!guest_has(&g, GUEST_FIELD_TOTAL));
-    ck_assert(!guest_has(&g, GUEST_FIELD_RESIDENT_FREE));
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_CURRENT), 1024.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_RSS), 900.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_FULL), 5); /* what was there is left alone */
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_TOTAL));
+    ck_assert(!guest_fields_has(&g, GUEST_FIELD_RESIDENT_FREE));
 }
 END_TEST
 
@@ -250,8 +251,8 @@ START_TEST(test_resident_free)
 
         report_set(&s.report, REPORT_MEM_FREE, rows[i].free * MIB);
         sample_fields(&s, &host, &g);
-        ck_assert_msg(guest_get(&g, GUEST_FIELD_RESIDENT_FREE) == (double) (rows[i].expected * MIB),
-                      "row %zu: %.0f", i, guest_get(&g, GUEST_FIELD_RESIDENT_FREE) / (double) MIB);
+        ck_assert_msg(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE) == (double) (rows[i].expected * MIB),
+                      "row %zu: %.0f", i, guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE) / (double) MIB);
     }
 }
 END_TEST
@@ -340,10 +341,11 @@ START_TEST(test_accounting)
         ck_assert_msg(host.balloon_in_total == k->in_total, "%s", k->name);
     sample_fields(&s, &host, &g);
     for (size_t i = 0; i < ELEMENTSOF(fields); i++)
-        ck_assert_msg(guest_has(&g, fields[i].field)
-                          ? guest_get(&g, fields[i].field) == (double) (fields[i].expected * MIB)
+        ck_assert_msg(guest_fields_has(&g, fields[i].field)
+                          ? guest_fields_get(&g, fields[i].field) == (double) (fields[i].expected * MIB)
                           : fields[i].expected == 0,
-                      "%s, field %zu: %.0f", k->name, i, guest_get(&g, fields[i].field) / (double) MIB);
+                      "%s, field %zu: %.0f", k->name, i,
+                      guest_fields_get(&g, fields[i].field) / (double) MIB);
 }
 END_TEST
 
@@ -358,7 +360,7 @@ START_TEST(test_accounting_in_motion)
     report_set(&s.report, REPORT_MEM_FREE, 2176 * MIB);
     report_set(&s.report, REPORT_MEM_AVAILABLE, 2976 * MIB);
     sample_fields(&s, &host, &g);
-    ck_assert_double_eq(guest_get(&g, GUEST_FIELD_USED), 1000.0 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_USED), 1000.0 * MIB);
 
     /* Nothing was heard of it: the domain says what its guest most likely does. */
     ck_assert(sample_balloon_in_total(NULL, 1, 2, true));

@@ -27,7 +27,7 @@ static void tell(SeriesSet *s, usec_t at, double value)
 {
     GuestFields g = {};
 
-    guest_set(&g, GUEST_FIELD_FREE, value);
+    guest_fields_set(&g, GUEST_FIELD_FREE, value);
     series_set_add_guest(s, at, &g);
 }
 
@@ -271,7 +271,7 @@ START_TEST(test_copy)
     /* What it was copied from is as it was. */
     ck_assert_double_eq(look(&before, SERIES_AVG, 12 * SEC, 10 * SEC, 10, false), 8);
 
-    guest_set(&g, GUEST_FIELD_CACHE, 5);
+    guest_fields_set(&g, GUEST_FIELD_CACHE, 5);
     series_set_add_guest(&after, 12 * SEC, &g);
     ck_assert_double_eq(look(&after, SERIES_AVG, 12 * SEC, 10 * SEC, NAN, false), 7);
     ck_assert_double_eq(
@@ -280,7 +280,7 @@ START_TEST(test_copy)
 
     ck_assert_int_eq(series_set_copy(&host, &empty, needs, ELEMENTSOF(needs), true), 0);
     ck_assert_uint_eq(host.n, 1);
-    host_set(&h, HOST_FIELD_FREE, 44);
+    host_fields_set(&h, HOST_FIELD_FREE, 44);
     series_set_add_host(&host, 12 * SEC, &h);
     ck_assert_double_eq(
         series_function(series_set_find(&host, HOST_FIELD_FREE), SERIES_MIN, 13 * SEC, 5 * SEC, NAN, false),

@@ -36,19 +36,19 @@ static double taken(const SnapshotGuest *g, double target)
 
 static double free_left(const SnapshotGuest *g, double target)
 {
-    return fmax(0, guest_get(&g->fields, GUEST_FIELD_FREE) -
-                       guest_get(&g->fields, GUEST_FIELD_LOW_WATERMARK) - taken(g, target));
+    return fmax(0, guest_fields_get(&g->fields, GUEST_FIELD_FREE) -
+                       guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK) - taken(g, target));
 }
 
 static double resident_left(const SnapshotGuest *g, double target)
 {
-    return fmin(fmax(0, guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) - taken(g, target)),
+    return fmin(fmax(0, guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) - taken(g, target)),
                 free_left(g, target));
 }
 
 static double spare_left(const SnapshotGuest *g, double target)
 {
-    return guest_get(&g->fields, GUEST_FIELD_AVAILABLE) - taken(g, target) - KEEP_FREE * target;
+    return guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE) - taken(g, target) - KEEP_FREE * target;
 }
 
 /* What the policy asked for, as far as it asked. */
@@ -87,10 +87,10 @@ static double can_give_cache(const SnapshotGuest *g, const Decision *d)
     double spare = fmin(spare_left(g, (double) g->standing_bytes) - taken(g, target),
                         target - (double) d->bounds.least_bytes);
 
-    if (target > (double) g->standing_bytes || guest_get(&g->fields, GUEST_FIELD_STALL) >= 0.01 ||
+    if (target > (double) g->standing_bytes || guest_fields_get(&g->fields, GUEST_FIELD_STALL) >= 0.01 ||
         taken(g, target) > free_left(g, (double) g->current_bytes))
         return 0;
-    return fmin(spare - way, guest_get(&g->fields, GUEST_FIELD_CACHE));
+    return fmin(spare - way, guest_fields_get(&g->fields, GUEST_FIELD_CACHE));
 }
 
 /* What is left to be taken where the host would swap otherwise: all that brings it anything. */
@@ -113,7 +113,7 @@ static double expected_before(const Snapshot *s)
     HostFields host;
 
     plan_host_fields(s, &host);
-    return host_get(&host, HOST_FIELD_AVAILABLE) + host_get(&host, HOST_FIELD_PENDING);
+    return host_fields_get(&host, HOST_FIELD_AVAILABLE) + host_fields_get(&host, HOST_FIELD_PENDING);
 }
 
 /* ---- Each alone ---- */
@@ -243,8 +243,8 @@ START_TEST(test_marks)
         _cleanup_(plan_done) Plan plan = {};
         Snapshot s = {.now_usec = PLAUSIBLE_NOW, .host = fixture_host(0)};
 
-        host_set(&s.host, HOST_FIELD_TOTAL, table[i].total * GIB);
-        host_set(&s.host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
+        host_fields_set(&s.host, HOST_FIELD_TOTAL, table[i].total * GIB);
+        host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
         ck_assert_int_eq(plan_make(&s, policy, &config, &plan), 0);
         ck_assert_double_eq_tol(plan.pressure_mark_bytes, table[i].pressure * GIB, 1);
         ck_assert_double_eq_tol(plan.critical_mark_bytes, table[i].critical * GIB, 1);
@@ -288,7 +288,7 @@ START_TEST(test_enough)
                 continue;
             moves++;
             ck_assert_msg(p->before_need, "BALLAST_SEED=%" PRIu64 ", %s: %s", seed, p->file, d->reason);
-            ck_assert_double_lt(guest_get(&g->fields, GUEST_FIELD_STALL), 0.005);
+            ck_assert_double_lt(guest_fields_get(&g->fields, GUEST_FIELD_STALL), 0.005);
             ck_assert_double_ge(spare_left(g, wanted(g, d)), -1);
             ck_assert_double_le((double) g->standing_bytes - wanted(g, d), most_of_a_step(g) + 1);
         }
@@ -310,14 +310,14 @@ static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t l
         w->guests[i] = fixture_guest();
         w->guests[i].uuid = fixture_uuid(w->uuids[i], i);
         w->guests[i].shrink_rate = 64.0 * GIB;
-        guest_set(&w->guests[i].fields, GUEST_FIELD_AVAILABLE, 1.6 * GIB);
+        guest_fields_set(&w->guests[i].fields, GUEST_FIELD_AVAILABLE, 1.6 * GIB);
     }
 }
 
 static void set_free(SnapshotGuest *g, uint64_t bytes)
 {
-    guest_set(&g->fields, GUEST_FIELD_FREE, (double) bytes);
-    guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, (double) bytes);
+    guest_fields_set(&g->fields, GUEST_FIELD_FREE, (double) bytes);
+    guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, (double) bytes);
 }
 
 /* key: who has less of it gives first. */

@@ -99,25 +99,28 @@ static void assert_same_plan(uint64_t seed, const Snapshot *s, const Snapshot *p
 /* As the daemon's snapshots are: stats that follow from others are there, and no value that is no number. */
 static void make_like_the_daemons(World *w)
 {
-    host_set(&w->s.host, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
-    if (!host_has(&w->s.host, HOST_FIELD_AVAILABLE))
-        host_set(&w->s.host, HOST_FIELD_AVAILABLE, 10.0 * GIB);
+    host_fields_set(&w->s.host, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
+    if (!host_fields_has(&w->s.host, HOST_FIELD_AVAILABLE))
+        host_fields_set(&w->s.host, HOST_FIELD_AVAILABLE, 10.0 * GIB);
     for (size_t i = 0; i < w->s.n_guests; i++) {
         SnapshotGuest *g = &w->guests[i];
 
         for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-            if (guest_has(&g->fields, f) && isnan(g->fields.value[f]))
+            if (guest_fields_has(&g->fields, f) && isnan(g->fields.value[f]))
                 g->fields.present &= ~(UINT64_C(1) << f);
-        if (guest_has(&g->fields, GUEST_FIELD_FREE)) {
-            guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, guest_get(&g->fields, GUEST_FIELD_FREE) / 2);
-            guest_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
-                      floor(guest_get(&g->fields, GUEST_FIELD_RESIDENT_FREE)));
-            if (!guest_has(&g->fields, GUEST_FIELD_AVAILABLE))
-                guest_set(&g->fields, GUEST_FIELD_AVAILABLE, guest_get(&g->fields, GUEST_FIELD_FREE));
+        if (guest_fields_has(&g->fields, GUEST_FIELD_FREE)) {
+            guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
+                             guest_fields_get(&g->fields, GUEST_FIELD_FREE) / 2);
+            guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
+                             floor(guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE)));
+            if (!guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE))
+                guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
+                                 guest_fields_get(&g->fields, GUEST_FIELD_FREE));
         }
-        if (guest_has(&g->fields, GUEST_FIELD_AVAILABLE))
-            guest_set(&g->fields, GUEST_FIELD_USED,
-                      fmax(0, (double) g->current_bytes - guest_get(&g->fields, GUEST_FIELD_AVAILABLE)));
+        if (guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE))
+            guest_fields_set(
+                &g->fields, GUEST_FIELD_USED,
+                fmax(0, (double) g->current_bytes - guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE)));
         if (g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY) {
             g->source = GUEST_SOURCE_NONE;
             g->age_usec = USEC_INFINITY;
@@ -136,9 +139,9 @@ static void fill_keep(Random *r, PolicyKeep *k, bool host, const Policy *policy,
         GuestFields g = {};
         HostFields h = {};
 
-        host_set(&h, HOST_FIELD_PSI_MEMORY_SOME, (double) random_below(r, 1000) / 7777);
-        guest_set(&g, GUEST_FIELD_FREE, (double) random_below(r, GIB));
-        guest_set(&g, GUEST_FIELD_SWAP_IN, (double) random_below(r, 10 * MIB) * (120 - age));
+        host_fields_set(&h, HOST_FIELD_PSI_MEMORY_SOME, (double) random_below(r, 1000) / 7777);
+        guest_fields_set(&g, GUEST_FIELD_FREE, (double) random_below(r, GIB));
+        guest_fields_set(&g, GUEST_FIELD_SWAP_IN, (double) random_below(r, 10 * MIB) * (120 - age));
         if (host)
             series_set_add_host(&k->history, at, &h);
         else
@@ -235,10 +238,10 @@ START_TEST(each_member_is_passed_on)
     SnapshotFile f;
 
     for (HostField h = 0; h < HOST_FIELD_MAX; h++)
-        host_set(&s.host, h, host_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 100 + h);
-    host_set(&s.host, HOST_FIELD_KSM_PROFIT, -5);
+        host_fields_set(&s.host, h, host_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 100 + h);
+    host_fields_set(&s.host, HOST_FIELD_KSM_PROFIT, -5);
     for (GuestField h = GUEST_TEXTS_MAX; (int) h < GUEST_FIELD_MAX; h++)
-        guest_set(&g.fields, h, guest_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 200 + h);
+        guest_fields_set(&g.fields, h, guest_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 200 + h);
     f = pass_on(&s, &guard, policy);
 
     p = &f.snapshot.guests[0];
@@ -261,10 +264,10 @@ START_TEST(each_member_is_passed_on)
     ck_assert_int_eq(f.snapshot.mode, GUEST_MODE_OBSERVE);
     for (HostField h = 0; h < HOST_FIELD_MAX; h++)
         if (snapshot_fields(true) & UINT64_C(1) << h)
-            ck_assert_double_eq(host_get(&f.snapshot.host, h), host_get(&s.host, h));
+            ck_assert_double_eq(host_fields_get(&f.snapshot.host, h), host_fields_get(&s.host, h));
     for (GuestField h = 0; (int) h < GUEST_FIELD_MAX; h++)
         if (snapshot_fields(false) & UINT64_C(1) << h)
-            ck_assert_double_eq(guest_get(&p->fields, h), guest_get(&g.fields, h));
+            ck_assert_double_eq(guest_fields_get(&p->fields, h), guest_fields_get(&g.fields, h));
     snapshot_file_done(&f);
 }
 END_TEST
@@ -290,8 +293,8 @@ START_TEST(little_is_left_out_only_where_it_must)
             sets[i].series[k].n = SERIES_POINTS_MAX;
         guests[i].history = &sets[i];
     }
-    host_set(&s.host, HOST_FIELD_TOTAL, 1);
-    host_set(&s.host, HOST_FIELD_AVAILABLE, 1);
+    host_fields_set(&s.host, HOST_FIELD_TOTAL, 1);
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 1);
     wire_open(&w);
     dict_begin(&w.dict);
     describe_snapshot(&w.dict, &s, &GUARD_CONFIG_DEFAULT, policy, 2);
@@ -336,13 +339,13 @@ START_TEST(ten_lines_by_hand_are_enough)
     ck_assert_uint_eq(a->standing_bytes, 4 * GIB);
     ck_assert_uint_eq(a->maximum_bytes, 4 * GIB);
     ck_assert_uint_eq(a->floor_bytes, GIB);
-    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_AVAILABLE), (double) GIB);
-    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_RESIDENT_FREE), (double) GIB);
-    ck_assert_double_eq(guest_get(&a->fields, GUEST_FIELD_USED), 3.0 * GIB);
-    ck_assert(!guest_has(&a->fields, GUEST_FIELD_CACHE));
+    ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_AVAILABLE), (double) GIB);
+    ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_RESIDENT_FREE), (double) GIB);
+    ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_USED), 3.0 * GIB);
+    ck_assert(!guest_fields_has(&a->fields, GUEST_FIELD_CACHE));
     ck_assert_uint_eq(b->standing_bytes, 2 * GIB);
     ck_assert_uint_eq(b->age_usec, USEC_INFINITY);
-    ck_assert(!guest_has(&b->fields, GUEST_FIELD_FREE));
+    ck_assert(!guest_fields_has(&b->fields, GUEST_FIELD_FREE));
     snapshot_file_done(&f);
 }
 END_TEST
