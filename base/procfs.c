@@ -303,8 +303,7 @@ int psi_read(const char *folder, const char *name, Psi *ret)
 }
 
 /* A line of the table is "<name> <type> <value>"; the two above it have more fields, or none that is a
- * number.
- */
+ * number. */
 int arcstats_parse(const char *text, uint64_t *ret_bytes)
 {
     enum { SIZE = 1, MINIMUM = 2 };

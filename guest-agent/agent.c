@@ -358,8 +358,8 @@ static void open_trigger(Agent *a)
         log_notice("No PSI trigger (%s); looking at the counters each second instead", strerror(-r));
         trigger_done(&a->trigger);
     } else if (!a->trigger.prompt)
-        log_info("The kernel grants the PSI trigger to an unprivileged process only with a window of 2 s; "
-                 "looking at the counters each second besides");
+        log_info(
+            "The kernel grants the PSI trigger to an unprivileged process only with a window of 2 s; looking at the counters each second besides");
 }
 
 static int make_hello(Agent *a, Message *ret)

@@ -19,8 +19,8 @@ static const SettingDoc settings[] = {
 #undef SETTING
 };
 
-/* What a section [Guest PATTERN] takes: it has no defaults, for each may be there many times or not at all.
- */
+/* What a section [Guest PATTERN] takes: it has no defaults, for each may be there many times or not at
+ * all. */
 static const struct {
     const char *key, *help;
 } guest_settings[] = {
@@ -75,9 +75,8 @@ int config_write_sample(FILE *f)
     char text[1024];
 
     write_comment(
-        f, "Settings of ballastd, each with its default; see ballastd.conf(5). To change one, take the # in "
-           "front of it away. \"systemctl reload ballastd\" puts a change into force; a file with a mistake "
-           "is refused whole, and the settings that were in force stay.");
+        f,
+        "Settings of ballastd, each with its default; see ballastd.conf(5). To change one, take the # in front of it away. \"systemctl reload ballastd\" puts a change into force; a file with a mistake is refused whole, and the settings that were in force stay.");
     for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
         const SettingDoc *s = &settings[i];
 

@@ -15,8 +15,8 @@
 #define STATS_MOVING_USEC        (200 * USEC_PER_MSEC)
 /* How long a new guest's balloon is looked for at that pace. */
 #define KNOWN_WITHIN_USEC        (10 * USEC_PER_SEC)
-/* Reports: while a balloon moves, by default, and while there is no pressure and the guest has its full size.
- */
+/* Reports: while a balloon moves, by default, and while there is no pressure and the guest has its full
+ * size. */
 #define REPORT_MOVING_USEC       (250 * USEC_PER_MSEC)
 #define REPORT_FAST_USEC         (10 * USEC_PER_SEC)
 #define REPORT_CALM_USEC         (2 * USEC_PER_SEC)
@@ -331,8 +331,8 @@ static void tell_notes(Manager *m, const Snapshot *s)
 
 _Static_assert(POLICY_FILES_MAX <= 32, "a bit for each");
 
-/* The policy's log(). As many lines a second as a cycle may have: guests can have twenty cycles run in one.
- */
+/* The policy's log(). As many lines a second as a cycle may have: guests can have twenty cycles run in
+ * one. */
 static void tell_logs(Manager *m, const Snapshot *s)
 {
     const Plan *p = &m->plan;

@@ -191,8 +191,7 @@ void guest_look_at_yield(Guest *g, usec_t now_usec)
         g->barren_usec = 0;
     else if (g->barren_usec == 0) {
         log_notice(
-            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is "
-            "shrunk; it is left alone for an hour",
+            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is shrunk; it is left alone for an hour",
             g->info.name);
         g->barren_usec = now_usec;
     }

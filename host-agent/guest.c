@@ -250,9 +250,9 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         }
         if (actual_bytes == g->full.bytes)
             break;
-        log_notice("%s: somebody else set its memory to %s (full was %s): that is its full size until it "
-                   "stops or is released",
-                   g->info.name, format_size(to, actual_bytes), format_size(from, g->full.bytes));
+        log_notice(
+            "%s: somebody else set its memory to %s (full was %s): that is its full size until it stops or is released",
+            g->info.name, format_size(to, actual_bytes), format_size(from, g->full.bytes));
         full_size_set_foreign(&g->full, actual_bytes);
         break;
     }

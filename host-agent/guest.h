@@ -101,9 +101,8 @@ typedef struct Guest {
     Need need;
     Claim claim;
     Yield yield;
-    usec_t barren_usec;    /* since when its balloon is known to free nothing; 0: it isn't */
-    bool balloon_in_total; /* its MemTotal counts what the balloon holds, as last seen while that stood still
-                            */
+    usec_t barren_usec;      /* since when its balloon is known to free nothing; 0: it isn't */
+    bool balloon_in_total;   /* its MemTotal counts what the balloon holds, as last seen at rest */
     uint64_t promised_bytes; /* given, not yet seen to be used */
     usec_t promised_usec;
 
@@ -147,8 +146,8 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec);
 void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec);
 /* A report came from the agent. */
 void guest_report(Guest *g, const Report *r, usec_t now_usec);
-/* Its agent said goodbye: it may be shutting down. Returns whether that counts: not where it did so lately.
- */
+/* Its agent said goodbye: it may be shutting down. Returns whether that counts: not where it did so
+ * lately. */
 bool guest_leaves(Guest *g, usec_t now_usec);
 /* A move was handed to libvirt. */
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);

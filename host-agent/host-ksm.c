@@ -33,8 +33,7 @@ int host_ksm_start(Manager *m)
     if (error < 0)
         log_warning_errno(
             -error,
-            "Cannot take from %s what KSM's controls were before Ballast: %m; what a ballastd that "
-            "ended before set them to is taken for that",
+            "Cannot take from %s what KSM's controls were before Ballast: %m; what a ballastd that ended before set them to is taken for that",
             path);
     return 0;
 }

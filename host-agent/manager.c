@@ -66,13 +66,13 @@ static int load_scope(const ManagerOptions *o, const Config *c, Cgroup **ret)
         return 0;
     r = cgroup_find(o->proc_root, c->scope, ret);
     if (r == -ENOENT)
-        log_error("[Host] Scope=%s: there is no such cgroup; start what makes it (systemctl start "
-                  "machine.slice, for that one), or set Scope=system",
-                  c->scope);
+        log_error(
+            "[Host] Scope=%s: there is no such cgroup; start what makes it (systemctl start machine.slice, for that one), or set Scope=system",
+            c->scope);
     else if (r == -ENODATA)
-        log_error("[Host] Scope=%s: this cgroup's memory can't be limited, as it is the root or the memory "
-                  "controller is off for it; take another, or set Scope=system",
-                  c->scope);
+        log_error(
+            "[Host] Scope=%s: this cgroup's memory can't be limited, as it is the root or the memory controller is off for it; take another, or set Scope=system",
+            c->scope);
     else if (r < 0)
         log_error_errno(
             -r, "[Host] Scope=%s: cannot find this cgroup (%m); take another, or set Scope=system", c->scope);
@@ -135,8 +135,8 @@ static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
     Manager *m = userdata;
 
     if (revents & EPOLLERR) {
-        log_warning("The kernel took back the trigger on memory pressure; pressure is noticed once a cycle "
-                    "from now on");
+        log_warning(
+            "The kernel took back the trigger on memory pressure; pressure is noticed once a cycle from now on");
         m->psi_source = sd_event_source_disable_unref(m->psi_source);
         return 0;
     }

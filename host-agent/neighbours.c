@@ -33,9 +33,9 @@ static void found(Manager *m, Neighbour which, pid_t pid)
         log_notice("%s is there again; accepted by the administrator before", name);
         return;
     }
-    log_warning("%s manages memory here, too, and each would undo what the other does: nothing is moved; end "
-                "it, then say 'ballastctl mode auto'",
-                name);
+    log_warning(
+        "%s manages memory here, too, and each would undo what the other does: nothing is moved; end it, then say 'ballastctl mode auto'",
+        name);
     n->held = true;
     manager_change_mode(m, GUEST_MODE_OBSERVE);
 }
@@ -95,9 +95,9 @@ static void tell_lock_refused(Manager *m, int r)
         return;
     n->lock_refused = true;
     if (r == -EPERM)
-        log_warning("User %u, who is no system user, holds the socket @%s by which ballastds know each "
-                    "other; another ballastd would not be noticed",
-                    n->lock.uid, n->lock_name);
+        log_warning(
+            "User %u, who is no system user, holds the socket @%s by which ballastds know each other; another ballastd would not be noticed",
+            n->lock.uid, n->lock_name);
     else
         log_warning_errno(-r, "Cannot tell whether another ballastd moves the same guests' memory: %m");
 }
@@ -202,8 +202,8 @@ bool neighbours_why(const Manager *m, char *buf, size_t size)
                  "%s manages memory here, too, so nothing is moved; end it, then say 'ballastctl mode auto'",
                  names);
     else
-        snprintf(buf, size,
-                 "another that manages memory was here, and has gone; nothing is moved until 'ballastctl "
-                 "mode auto'");
+        snprintf(
+            buf, size,
+            "another that manages memory was here, and has gone; nothing is moved until 'ballastctl mode auto'");
     return true;
 }

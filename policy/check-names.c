@@ -18,8 +18,8 @@ void check_error(Checker *c, Position at, const char *hint, const char *format, 
         diagnostics_add(c->unit->diagnostics, at, hint, "%s", message);
 }
 
-/* Where in the statements the name is declared: to say that it stands too low, or in a block that has ended.
- */
+/* Where in the statements the name is declared: to say that it stands too low, or in a block that has
+ * ended. */
 static const Statement *find_declaration(const Statement *s, const Name *name)
 {
     for (; s; s = s->next) {

@@ -507,7 +507,7 @@ int message_unpack(const uint8_t *payload, size_t length, Message *ret, const ch
 }
 
 /* ------------------------------------------------------------------------------------------------------------------
- */
+ * */
 
 int report_follows(const Report *previous, const Report *next, const char **ret_what)
 {

@@ -189,19 +189,17 @@ static const char *hint(int c, int error)
     switch (error) {
     case EACCES:
     case EPERM:
-        return "ballastd's user may not write it: `systemd-tmpfiles --create ballast.conf` as root gives it "
-               "to user ballast, which the service runs as";
+        return "ballastd's user may not write it: `systemd-tmpfiles --create ballast.conf` as root gives it to user ballast, which the service runs as";
     case EROFS:
         return "sysfs is read-only here: is this a container?";
     case EBUSY:
-        return c == MERGE_ACROSS_NODES ? "pages are merged already: it can be changed once `echo 2 > "
-                                         "/sys/kernel/mm/ksm/run` has taken "
-                                         "them apart, which needs the memory that they saved"
-                                       : NULL;
+        return c == MERGE_ACROSS_NODES
+                   ? "pages are merged already: it can be changed once `echo 2 > /sys/kernel/mm/ksm/run` has taken them apart, which needs the memory that they saved"
+                   : NULL;
     case EINVAL:
-        return c == PAGES_TO_SCAN ? "the kernel's own advisor sets it: `echo none > "
-                                    "/sys/kernel/mm/ksm/advisor_mode`, or have the policy leave it alone"
-                                  : NULL;
+        return c == PAGES_TO_SCAN
+                   ? "the kernel's own advisor sets it: `echo none > /sys/kernel/mm/ksm/advisor_mode`, or have the policy leave it alone"
+                   : NULL;
     default:
         return NULL;
     }

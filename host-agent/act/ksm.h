@@ -48,10 +48,10 @@ DEFINE_CLEANUP_FUNC(Ksm, ksm_free);
 /* Writes what the decisions that say "send" want and isn't so yet: KSM is set up before it is started.
  * Returns how many of ret (KSM_CHANGES_MAX) were filled. */
 size_t ksm_apply(Ksm *k, const HostDecision *decisions, size_t n, KsmChange *ret);
-/* Puts back every control that was changed but those of keep (bits 1 << HostField), KSM being stopped first.
- * One that somebody else changed since is left so. Where "run" was 2 it becomes 0: to take apart what was
- * merged may need more memory than the host has left, and is for the administrator to begin. As ksm_apply().
- */
+/* Puts back every control that was changed but those of keep (bits 1 << HostField), KSM being stopped
+ * first. One that somebody else changed since is left so. Where "run" was 2 it becomes 0: to take apart
+ * what was merged may need more memory than the host has left, and is for the administrator to begin. As
+ * ksm_apply(). */
 size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret);
 /* What was refused may be tried again. */
 void ksm_retry(Ksm *k);

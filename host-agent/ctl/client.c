@@ -76,8 +76,7 @@ static CtlExit denied(const Client *c, const sd_bus_error *error)
         client_error("%s", error->message);
     else
         client_error(
-            "the %s bus doesn't let you talk to ballastd: that is for root and the members of the group "
-            "ballast; try sudo",
+            "the %s bus doesn't let you talk to ballastd: that is for root and the members of the group ballast; try sudo",
             c->session ? "session" : "system");
     return CTL_EXIT_FAILED;
 }

@@ -33,6 +33,6 @@ int json_read_text(char *error, const JsonPath *path, json_object *value, const 
 int json_read_object(char *error, const JsonPath *path, json_object *value);
 int json_read_list(char *error, const JsonPath *path, json_object *value, const char *wanted);
 
-/* Strictly one JSON text, no larger than INT_MAX; *ret is the caller's to put, also on failure. Also -ENOMEM.
- */
+/* Strictly one JSON text, no larger than INT_MAX; *ret is the caller's to put, also on failure. Also
+ * -ENOMEM. */
 int json_parse(char *error, const char *text, size_t length, json_object **ret);

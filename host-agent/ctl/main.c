@@ -54,30 +54,30 @@ static void print_usage(FILE *f)
           "Commands:\n",
           f);
     print_verbs(f, ctl_verbs, ctl_n_verbs);
-    fputs("\nOptions:\n"
-          "  -j, --json               print JSON instead of text for people\n"
-          "      --session            talk to your own ballastd, on the session bus\n"
-          "      --all                with release: every guest\n"
-          "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
-          "                           with set: what the guest is granted (ballastctl help set)\n"
-          "      --together, --text, --snapshot=FILE\n"
-          "                           with policy check, show and run (ballastctl help policy)\n"
-          "      --color=WHEN         auto (the default: on a terminal, unless NO_COLOR is set), always, "
-          "never\n"
-          "      --no-colour          the same as --color=never\n"
-          "  -h, --help               this text; behind a command, that command's\n"
-          "  -V, --version            the version of ballastctl\n\n"
-          "Examples:\n"
-          "  ballastctl status\n"
-          "  ballastctl list\n"
-          "  ballastctl stats web1\n"
-          "  sudo ballastctl mode auto\n"
-          "  sudo ballastctl set web1 --min 1GiB --shares 2000\n"
-          "  ballastctl policy check my.policy\n"
-          "  ballastctl --session list --json\n\n"
-          "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no such guest, or more than one;\n"
-          "4 ballastd can't be reached. See ballastctl(1).\n",
-          f);
+    fputs(
+        "\nOptions:\n"
+        "  -j, --json               print JSON instead of text for people\n"
+        "      --session            talk to your own ballastd, on the session bus\n"
+        "      --all                with release: every guest\n"
+        "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
+        "                           with set: what the guest is granted (ballastctl help set)\n"
+        "      --together, --text, --snapshot=FILE\n"
+        "                           with policy check, show and run (ballastctl help policy)\n"
+        "      --color=WHEN         auto (the default: on a terminal, unless NO_COLOR is set), always, never\n"
+        "      --no-colour          the same as --color=never\n"
+        "  -h, --help               this text; behind a command, that command's\n"
+        "  -V, --version            the version of ballastctl\n\n"
+        "Examples:\n"
+        "  ballastctl status\n"
+        "  ballastctl list\n"
+        "  ballastctl stats web1\n"
+        "  sudo ballastctl mode auto\n"
+        "  sudo ballastctl set web1 --min 1GiB --shares 2000\n"
+        "  ballastctl policy check my.policy\n"
+        "  ballastctl --session list --json\n\n"
+        "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no such guest, or more than one;\n"
+        "4 ballastd can't be reached. See ballastctl(1).\n",
+        f);
 }
 
 static void print_verb_help(const char *parent, const Verb *v)

@@ -420,8 +420,8 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
     CtlExit e;
 
     if (!c->snapshot) {
-        client_error("policy run needs --snapshot=FILE (- for standard input): what to decide from, as "
-                     "ballastctl dump --json prints it, or as ballast-snapshot(5) says");
+        client_error(
+            "policy run needs --snapshot=FILE (- for standard input): what to decide from, as ballastctl dump --json prints it, or as ballast-snapshot(5) says");
         return CTL_EXIT_USAGE;
     }
     if (too_many(n))
@@ -443,8 +443,7 @@ const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
     {"check", "FILE… [--together]", "tell whether policy files are good, without a daemon", 1, ANY,
      verb_check,
      "What is wrong is told on standard error, with file, line and column: all that is, not only the first.\n"
-     "Each file is looked at by itself, or with --together all as one policy: then two that assign to the "
-     "same\n"
+     "Each file is looked at by itself, or with --together all as one policy: then two that assign to the same\n"
      "control are refused, as ballastd does. Exit status: 0 all are good, 1 some aren't.\n\n"
      "  ballastctl policy check my.policy\n"
      "  ballastctl policy check --together my.policy /usr/share/ballast/policy/ksm.policy\n",
@@ -464,19 +463,15 @@ const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
      .options = CTL_OPTION_TEXT},
     {"load", "FILE…", "let ballastd run other policy files for now", 1, ANY, verb_load,
      "The files are read here, and take the place of all that run, at once; if one of them is bad, nothing\n"
-     "changes. They hold until ballastd is started again or reloaded (ballastctl reload takes them back). "
-     "To\n"
+     "changes. They hold until ballastd is started again or reloaded (ballastctl reload takes them back). To\n"
      "keep them, name them in Files= under [Policy] in ballastd.conf. For root.\n\n"
      "  sudo ballastctl policy load my.policy\n"
      "  sudo ballastctl policy load my.policy /usr/share/ballast/policy/ksm.policy\n"
      "  sudo ballastctl reload\n"},
     {"run", "FILE… --snapshot=FILE", "what a policy would do, without a daemon", 1, ANY, verb_run,
-     "Works the policy out once, on a snapshot of a host and its guests, and prints the plan with its "
-     "reasons;\n"
-     "with --json also which line decided and what it read. A snapshot is what ballastctl dump --json "
-     "prints,\n"
-     "or some lines by hand: ballast-snapshot(5). - is standard input. Exit status: 1 where the policy is "
-     "bad\n"
+     "Works the policy out once, on a snapshot of a host and its guests, and prints the plan with its reasons;\n"
+     "with --json also which line decided and what it read. A snapshot is what ballastctl dump --json prints,\n"
+     "or some lines by hand: ballast-snapshot(5). - is standard input. Exit status: 1 where the policy is bad\n"
      "or fails as a whole, or the snapshot can't be read.\n\n"
      "  ballastctl dump --json | ballastctl policy run my.policy --snapshot=-\n"
      "  ballastctl policy run my.policy --snapshot=short-host.json --json | jq '.guests[].target_bytes'\n",

@@ -91,10 +91,10 @@ static CtlExit verb_mode(Ctl *c, int n, char **arguments)
             "; ballastctl list), until it stops. To keep it so: Mode=auto under [Daemon] in ballastd.conf",
             before, json_count(status, "guests"));
     else
-        snprintf(text, sizeof(text),
-                 "Mode: %s → %s. From now on nothing moves; balloons stay as they are "
-                 "(ballastctl release --all gives the memory back)",
-                 before, argument);
+        snprintf(
+            text, sizeof(text),
+            "Mode: %s → %s. From now on nothing moves; balloons stay as they are (ballastctl release --all gives the memory back)",
+            before, argument);
     return ctl_say(c, text, "mode", argument, "previous", before, NULL);
 }
 
@@ -196,10 +196,8 @@ const Verb ctl_verbs[] = {
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},
     {"list", "", "all guests, a line each", 0, 0, verb_list,
-     "FULL is what a guest has when nothing is taken from it, CURRENT its balloon now, TARGET what was "
-     "decided\n"
-     "last (in mode observe: what would be set), AGE how old its stats are. REASON is cut to the "
-     "terminal.\n\n"
+     "FULL is what a guest has when nothing is taken from it, CURRENT its balloon now, TARGET what was decided\n"
+     "last (in mode observe: what would be set), AGE how old its stats are. REASON is cut to the terminal.\n\n"
      "  ballastctl list\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
     {"stats", "VM", "all that is known of one guest", 1, 1, verb_stats,
@@ -207,14 +205,12 @@ const Verb ctl_verbs[] = {
      "  ballastctl stats web1\n"
      "  ballastctl stats 6695eb01 --json\n"},
     {"mode", "[auto|observe]", "print or set what ballastd does with its decisions", 0, 1, verb_mode,
-     "auto moves balloons; observe decides, logs and explains, and moves nothing. It holds until ballastd "
-     "stops;\n"
+     "auto moves balloons; observe decides, logs and explains, and moves nothing. It holds until ballastd stops;\n"
      "Mode= in ballastd.conf says what it starts with. Setting it is for root.\n\n"
      "  ballastctl mode\n"
      "  sudo ballastctl mode auto\n"},
     {"release", "VM | --all", "give a guest, or all of them, their memory back", 0, 1, verb_release,
-     "The guest gets its full size as far as the host has room, and isn't shrunk for the grace time. A size "
-     "that\n"
+     "The guest gets its full size as far as the host has room, and isn't shrunk for the grace time. A size that\n"
      "was set live (virsh setmem) is forgotten. Works in mode observe too. For root.\n\n"
      "  sudo ballastctl release web1\n"
      "  sudo ballastctl release --all\n",
@@ -224,15 +220,11 @@ const Verb ctl_verbs[] = {
      "  --full SIZE      what it has when nothing is taken from it\n"
      "  --max SIZE       how far it may grow above full while it is in distress\n"
      "  --shares NUMBER  how it stands beside others, which have 1000\n"
-     "  --mode MODE      auto, observe or off (left alone); where the daemon's mode is stricter, that "
-     "counts\n"
+     "  --mode MODE      auto, observe or off (left alone); where the daemon's mode is stricter, that counts\n"
      "  --clear          takes all back that isn't given beside it\n\n"
-     "A SIZE is as 1536MiB or 4GiB. A value of '' or default takes that one back. They are kept in the "
-     "domain's\n"
-     "metadata, live and in its definition, and count from the next cycle; what isn't said there, the "
-     "configuration\n"
-     "says ([Guest PATTERN]). Either all values given are taken, or none. Without any, prints what is set, "
-     "where it\n"
+     "A SIZE is as 1536MiB or 4GiB. A value of '' or default takes that one back. They are kept in the domain's\n"
+     "metadata, live and in its definition, and count from the next cycle; what isn't said there, the configuration\n"
+     "says ([Guest PATTERN]). Either all values given are taken, or none. Without any, prints what is set, where it\n"
      "comes from, and what is in force. Setting is for root.\n\n"
      "  ballastctl set web1\n"
      "  sudo ballastctl set web1 --min 1GiB --full 4GiB --shares 2000 --mode auto\n"
@@ -245,13 +237,11 @@ const Verb ctl_verbs[] = {
      "  ballastctl help policy run\n",
      .verbs = ctl_policy_verbs, .n_verbs = CTL_N_POLICY_VERBS},
     {"reload", "", "have ballastd read its configuration and policy again", 0, 0, verb_reload,
-     "A bad file is refused whole, the old one runs on, and ballastd's log says what is wrong. A policy "
-     "that\n"
+     "A bad file is refused whole, the old one runs on, and ballastd's log says what is wrong. A policy that\n"
      "was loaded over the bus (ballastctl policy load) gives way to the configured one. For root.\n\n"
      "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
     {"dump", "", "the daemon's whole state", 0, 0, verb_dump,
-     "Status, configuration in force, and every guest with all its parts: what to attach to a bug report. "
-     "In\n"
+     "Status, configuration in force, and every guest with all its parts: what to attach to a bug report. In\n"
      "snapshot it has all that a decision is made from, for ballastctl policy run.\n\n"
      "  ballastctl dump --json > ballast.json\n"},
     {"version", "", "the versions of ballastctl and of the daemon that it talks to", 0, 0, verb_version,

@@ -16,8 +16,8 @@
 #define PAGES_TO_SCAN_MIN   1.0
 #define PAGES_TO_SCAN_MAX   10000.0
 /* 0 would have it never sleep, and 1 ms is the least that the kernel can be told. After 10 s of sleep a
- * thousand pages are 400 KiB/s: slower than that is better told by ksm_run = false, which says what it does.
- */
+ * thousand pages are 400 KiB/s: slower than that is better told by ksm_run = false, which says what it
+ * does. */
 #define SLEEP_MIN_USEC      ((double) USEC_PER_MSEC)
 #define SLEEP_MAX_USEC      ((double) (10 * USEC_PER_SEC))
 /* So it sleeps at least half as long as a turn takes, and never has more than two thirds of a core, whatever

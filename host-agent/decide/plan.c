@@ -212,8 +212,8 @@ static bool is_refused(const SnapshotGuest *g, const Wish *w)
     return w->asked == GUARD_RULE_DISTRESS && g->claim_refused;
 }
 
-/* others_bytes: of the room, what lies below the pressure mark, for which others would be asked afterwards.
- */
+/* others_bytes: of the room, what lies below the pressure mark, for which others would be asked
+ * afterwards. */
 static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
                  Decision *d)
 {
@@ -494,8 +494,8 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
     return 0;
 }
 
-/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to go.
- */
+/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to
+ * go. */
 static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
 {
     for (size_t i = 0; i < s->n_guests; i++) {

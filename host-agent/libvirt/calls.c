@@ -332,8 +332,7 @@ static void done_set(Domain *d)
     if (call->forgetful && !d->virt->forgetful) {
         d->virt->forgetful = true;
         log_warning(
-            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be "
-            "taken for an administrator's decision");
+            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be taken for an administrator's decision");
     }
     virt_push(d->virt, d,
               &(VirtEvent){.type = VIRT_SET_DONE,

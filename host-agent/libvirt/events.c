@@ -7,8 +7,8 @@
 
 #include "host-agent/libvirt/virt-internal.h"
 
-/* Locks, and finds the domain; NULL and unlocked where it isn't known or the connection isn't the one in use.
- */
+/* Locks, and finds the domain; NULL and unlocked where it isn't known or the connection isn't the one in
+ * use. */
 static Domain *event_begin(Conn *c, virDomainPtr domain)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];

@@ -182,8 +182,8 @@ Virt *virt_unref(Virt *v); /* without the lock */
 /* Makes the daemon's loop look at the clock, where it doesn't anyway. */
 void virt_need_tick(Virt *v);
 void virt_push(Virt *v, Domain *d, const VirtEvent *event);
-/* -errno for libvirt's last error in this thread; *ret_text (may be NULL): its message, to be freed. No lock.
- */
+/* -errno for libvirt's last error in this thread; *ret_text (may be NULL): its message, to be freed. No
+ * lock. */
 int virt_last_error(char **ret_text);
 
 /* session.c */

@@ -59,8 +59,8 @@ void link_closed(Link *l);
  * that it knows that its host is there. */
 int link_feed(Link *l, const uint8_t *data, size_t length, usec_t now_usec, const char **ret_why);
 
-/* When a dropped guest may be heard again, of the clock that link_feed() is given; 0: it never was dropped.
- */
+/* When a dropped guest may be heard again, of the clock that link_feed() is given; 0: it never was
+ * dropped. */
 usec_t link_retry_usec(const Link *l);
 /* Whether a Welcome was sent since the channel was opened and no Goodbye came. */
 bool link_welcomed(const Link *l);

@@ -13,11 +13,14 @@
  *   SetGuest(s pattern, a{ss} values) → s   what it is granted: min, full, max, shares, mode, each as text
  *                                 ("" takes it back); answers when libvirt has written it
  *   Reload()                      also takes a policy back that LoadPolicy loaded
- *   LoadPolicy(a(ss) files) → s   files that run together from now on, each its name and its text, in place
- * of all that run; until the next Reload or start. Refused whole where one is bad GetPolicy() → a{sv} the
- * files that run with their texts, and what the last cycle had to tell Dump() → a{sv}                status,
- * configuration in force, guests with all their parts, and a snapshot as of ballast-snapshot(5) property Mode
- * (s, with change signal), Version (s) signal GuestAdded(o, s name), GuestRemoved(o, s name)
+ *   LoadPolicy(a(ss) files) → s   the files that run from now on, together, each its name and its text, in
+ *                                 place of all that run; until the next Reload or start. Refused whole where
+ *                                 one is bad
+ *   GetPolicy() → a{sv}           the files that run with their texts, and what the last cycle reported
+ *   Dump() → a{sv}                status, configuration in force, guests with all their parts, and a snapshot
+ *                                 as of ballast-snapshot(5)
+ *   property Mode (s, with change signal), Version (s)
+ *   signal GuestAdded(o, s name), GuestRemoved(o, s name)
  *
  * org.ballast1.Guest
  *   GetStats() → a{sv}            as GetGuest

@@ -19,9 +19,9 @@ static const char *bus_label(const Manager *m)
     return m->options.session ? "session" : "system";
 }
 
-/* A connection, or the wait for one. wait_usec: how long to wait when it is lost (or, waiting, how long this
- * time): doubled from one attempt to the next, and short again once a connection has got as far as the name.
- */
+/* A connection, or the wait for one. wait_usec: how long to wait when it is lost (or, waiting, how long
+ * this time): doubled from one attempt to the next, and short again once a connection has got as far as the
+ * name. */
 typedef struct BusWatch {
     Manager *manager;
     usec_t wait_usec;
@@ -176,14 +176,12 @@ int bus_open(Manager *m)
     if (r == -EEXIST)
         return log_error_errno(
             EEXIST,
-            "Another ballastd has the name %s on the %s bus; stop that one first, or two would "
-            "move the same balloons",
+            "Another ballastd has the name %s on the %s bus; stop that one first, or two would move the same balloons",
             BUS_NAME, bus_label(m));
     if (r == -EACCES || r == -EPERM)
         return log_error_errno(
             -r,
-            "The %s bus doesn't let this user have the name %s: run as root or ballast, with "
-            "org.ballast1.conf in dbus-1/system.d; or as an instance of your own, with --session",
+            "The %s bus doesn't let this user have the name %s: run as root or ballast, with org.ballast1.conf in dbus-1/system.d; or as an instance of your own, with --session",
             bus_label(m), BUS_NAME);
     log_warning_errno(
         -r, "Cannot connect to the %s bus: %m; ballastctl can't reach this daemon until it is there",

@@ -139,9 +139,9 @@ void entitle_done(Guest *g, int error, const char *text)
 
 static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 {
-    entitle_done(userdata, -ETIMEDOUT,
-                 "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with "
-                 "ballastctl set VM");
+    entitle_done(
+        userdata, -ETIMEDOUT,
+        "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with ballastctl set VM");
     return 0;
 }
 

@@ -89,11 +89,11 @@ void journal_stalled(const Manager *m, const Guest *g)
 
     fields_init(&f, g);
     add_change(&f, m, b->from_bytes, b->target_bytes);
-    log_fields(LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
-               "%s: its balloon is stuck at %s on the way from %s to %s; not tried again for %s. "
-               "Is virtio_balloon loaded in the guest, and can the guest spare that much?",
-               g->info.name, format_size(at, b->actual_bytes), format_size(from, b->from_bytes),
-               format_size(to, b->target_bytes), format_duration(wait, b->backoff_usec));
+    log_fields(
+        LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
+        "%s: its balloon is stuck at %s on the way from %s to %s; not tried again for %s. Is virtio_balloon loaded in the guest, and can the guest spare that much?",
+        g->info.name, format_size(at, b->actual_bytes), format_size(from, b->from_bytes),
+        format_size(to, b->target_bytes), format_duration(wait, b->backoff_usec));
 }
 
 void journal_distress(const Manager *m, const Guest *g)
@@ -132,12 +132,11 @@ void journal_hurting(const Manager *m, const Guest *g, DistressCause cause)
     fields_init(&f, g);
     add_change(&f, m, guest_current(g), g->comfort_bytes);
     add(&f, "BALLAST_REASON", distress_cause_to_string(cause));
-    log_fields(LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
-               "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, "
-               "and isn't "
-               "shrunk for %s",
-               g->info.name, distress_cause_to_string(cause), format_size(size, guest_current(g)),
-               format_size(comfort, g->comfort_bytes), format_duration(hold, g->need.hold_usec));
+    log_fields(
+        LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
+        "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, and isn't shrunk for %s",
+        g->info.name, distress_cause_to_string(cause), format_size(size, guest_current(g)),
+        format_size(comfort, g->comfort_bytes), format_duration(hold, g->need.hold_usec));
 }
 
 void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
@@ -149,11 +148,10 @@ void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64
     fields_init(&f, g);
     add_change(&f, m, from_bytes, to_bytes);
     add(&f, "BALLAST_REASON", cause);
-    log_fields(LOG_NOTICE, MESSAGE_CLAIM, f.fields, f.n,
-               "%s: gets memory from others: in distress (%s) while the host has little, %s → %s to begin "
-               "with; whether "
-               "it uses that is looked at afterwards",
-               g->info.name, cause, format_size(from, from_bytes), format_size(to, to_bytes));
+    log_fields(
+        LOG_NOTICE, MESSAGE_CLAIM, f.fields, f.n,
+        "%s: gets memory from others: in distress (%s) while the host has little, %s → %s to begin with; whether it uses that is looked at afterwards",
+        g->info.name, cause, format_size(from, from_bytes), format_size(to, to_bytes));
 }
 
 void journal_false_claim(const Manager *m, const Guest *g)
@@ -164,12 +162,10 @@ void journal_false_claim(const Manager *m, const Guest *g)
     snprintf(times, sizeof(times), "%u", g->claim.false_claims);
     fields_init(&f, g);
     add(&f, "BALLAST_FALSE_CLAIMS", times);
-    log_fields(LOG_NOTICE, MESSAGE_FALSE, f.fields, f.n,
-               "%s: its claim on the memory of others proved false: it didn't use what it was given, and has "
-               "%s. It waits "
-               "%s until others give for it again (false claims so far: %s)",
-               g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->claim.wait_usec),
-               times);
+    log_fields(
+        LOG_NOTICE, MESSAGE_FALSE, f.fields, f.n,
+        "%s: its claim on the memory of others proved false: it didn't use what it was given, and has %s. It waits %s until others give for it again (false claims so far: %s)",
+        g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->claim.wait_usec), times);
 }
 
 static void tell_ksm_failure(const KsmChange *c)
@@ -177,9 +173,9 @@ static void tell_ksm_failure(const KsmChange *c)
     const char *hint = c->hint ?: "", *dot = c->hint ? "; " : "";
 
     if (c->outcome == KSM_UNREMEMBERED)
-        log_warning_errno(c->error,
-                          "Cannot write down what KSM's controls were before Ballast: %m; should ballastd "
-                          "be killed, they stay as it set them");
+        log_warning_errno(
+            c->error,
+            "Cannot write down what KSM's controls were before Ballast: %m; should ballastd be killed, they stay as it set them");
     else if (c->outcome == KSM_REFUSED)
         log_warning_errno(c->error, "KSM: %s isn't set: %m%s%s (wanted: %s)", c->name, dot, hint,
                           c->decision->reason);

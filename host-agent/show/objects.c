@@ -174,10 +174,10 @@ static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Gues
     if (r == -ENOTUNIQ)
         return ambiguous(m, pattern, error);
     if (r < 0)
-        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_GUEST,
-                                 "No running guest has the name, UUID or prefix '%s'; ListGuests "
-                                 "(ballastctl list) tells all there are",
-                                 pattern);
+        return sd_bus_error_setf(
+            error, BUS_ERROR_NO_SUCH_GUEST,
+            "No running guest has the name, UUID or prefix '%s'; ListGuests (ballastctl list) tells all there are",
+            pattern);
     return 0;
 }
 
@@ -210,9 +210,9 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
         return r;
     mode = guest_mode_from_string(text);
     if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
-        return sd_bus_error_setf(error, BUS_ERROR_BAD_MODE,
-                                 "The daemon's mode is auto or observe (a single guest is left alone by "
-                                 "ballastctl set VM --mode off)");
+        return sd_bus_error_setf(
+            error, BUS_ERROR_BAD_MODE,
+            "The daemon's mode is auto or observe (a single guest is left alone by ballastctl set VM --mode off)");
     r = manager_set_mode(m, mode);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
@@ -354,10 +354,10 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
         return r;
     r = manager_reload(m);
     if (r < 0)
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
-                                 "The configuration or the policy was refused (%s), and the old ones run on; "
-                                 "ballastd's log says what is wrong, with file and line",
-                                 strerror(-r));
+        return sd_bus_error_setf(
+            error, BUS_ERROR_REFUSED,
+            "The configuration or the policy was refused (%s), and the old ones run on; ballastd's log says what is wrong, with file and line",
+            strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
 }
 
@@ -433,10 +433,7 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
         return r;
     return sd_bus_reply_method_return(
         message, "s",
-        "Loaded, in place of what ran; it holds until ballastd is started again or reloaded (ballastctl "
-        "reload "
-        "goes back to the configured policy). To keep it, name its files in Files= under [Policy] in "
-        "ballastd.conf");
+        "Loaded, in place of what ran; it holds until ballastd is started again or reloaded (ballastctl reload goes back to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
 }
 
 static int on_guest_get_stats(sd_bus_message *message, void *userdata, sd_bus_error *error)

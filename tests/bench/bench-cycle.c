@@ -101,8 +101,8 @@ static void keep_init(World *w, const Policy *policy)
         keep_series(w);
 }
 
-/* Guests that differ in what they have to give, reproducibly, and have so little of it that most are asked.
- */
+/* Guests that differ in what they have to give, reproducibly, and have so little of it that most are
+ * asked. */
 static void fill(World *w, unsigned n, double available_bytes, uint64_t standing_bytes,
                  unsigned distress_every)
 {

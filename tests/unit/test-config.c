@@ -510,8 +510,8 @@ START_TEST(test_not_there)
 }
 END_TEST
 
-/* The sample says of each setting what it is without it: as it comes, and with every # in front taken away.
- */
+/* The sample says of each setting what it is without it: as it comes, and with every # in front taken
+ * away. */
 START_TEST(test_sample)
 {
     _cleanup_free_ char *sample = NULL;

@@ -134,8 +134,8 @@ START_TEST(test_both_together)
 }
 END_TEST
 
-/* A policy that sets the sleep alone: by the pages that stand, which somebody else may have set to anything.
- */
+/* A policy that sets the sleep alone: by the pages that stand, which somebody else may have set to
+ * anything. */
 START_TEST(test_sleep_alone)
 {
     HostDecision d[PLAN_HOST_MAX];

@@ -450,8 +450,8 @@ START_TEST(test_no_flapping_where_it_helps)
 }
 END_TEST
 
-/* Where the kernel tells less, or nothing, the policy says so by what it decides, and doesn't fail (cycle()).
- */
+/* Where the kernel tells less, or nothing, the policy says so by what it decides, and doesn't fail
+ * (cycle()). */
 START_TEST(test_other_kernels)
 {
     World w;

@@ -270,8 +270,8 @@ START_TEST(test_fine)
 }
 END_TEST
 
-/* Without recursion, functions that call each other twice over can still take for ever to run, and to check.
- */
+/* Without recursion, functions that call each other twice over can still take for ever to run, and to
+ * check. */
 START_TEST(test_expensive_functions)
 {
     Text t;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is asked of guests besides their stats now: all of them at once, their texts, and how it was before.
- */
+/* What is asked of guests besides their stats now: all of them at once, their texts, and how it was
+ * before. */
 
 #include <locale.h>
 

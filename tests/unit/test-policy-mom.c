@@ -50,8 +50,8 @@ static Policy *load_fixture(void)
     return p;
 }
 
-/* Lets the samples pass, one each 5 s, and returns what the policy assigns at the last: kB, NAN for nothing.
- */
+/* Lets the samples pass, one each 5 s, and returns what the policy assigns at the last: kB, NAN for
+ * nothing. */
 static double decide(const Policy *p, Shape shape, double host_free, double current, double unused)
 {
     HostFields host = {};

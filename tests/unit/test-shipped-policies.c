@@ -420,8 +420,8 @@ START_TEST(test_all_are_listed)
 }
 END_TEST
 
-/* Its first paragraphs, before anything is done, say who it is for; and it assigns to what it is there for.
- */
+/* Its first paragraphs, before anything is done, say who it is for; and it assigns to what it is there
+ * for. */
 START_TEST(test_file)
 {
     const Shipped *p = &shipped[_i];
