@@ -207,7 +207,7 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     uint64_t from = guest_current(g);
     DomainState state = remember(g, target_bytes);
     /* What donors release is passed on ten times a second. */
-    bool further = g->claim.open && g->balloon.moving && target_bytes > g->balloon.target_bytes &&
+    bool further = g->grant.open && g->balloon.moving && target_bytes > g->balloon.target_bytes &&
                    g->balloon.target_bytes > g->balloon.from_bytes;
     /* And a guest in distress is asked again and again, though its balloon is stuck. */
     bool again = balloon_is_stalled_growing(&g->balloon, now) && target_bytes > from;
@@ -371,7 +371,7 @@ static void keep(Manager *m, const Snapshot *s)
 void manager_cycle(Manager *m)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    bool lacked = m->plan.lacking_bytes > 0;
+    bool lacked = m->plan.shortfall_bytes > 0;
     Snapshot s;
     int r;
 
@@ -392,7 +392,7 @@ void manager_cycle(Manager *m)
         keep(m, &s);
         host_ksm_apply(m);
         /* What others release for a guest in distress is passed on as it comes. */
-        if (apply(m, &s, lacked) && m->plan.lacking_bytes > 0)
+        if (apply(m, &s, lacked) && m->plan.shortfall_bytes > 0)
             manager_wake_in(m, CYCLE_FEED_USEC);
         if (tend_guests(m, now))
             start_tick(m);

@@ -14,15 +14,15 @@ static uint64_t entitled(const Guest *g)
 
 /* What it should have at the least, as far as can be told now that it hurts: what it had before the shrink
  * that may be to blame. */
-static uint64_t comfortable(const Guest *g, usec_t now_usec)
+static uint64_t restore_size(const Guest *g, usec_t now_usec)
 {
-    uint64_t current = guest_current(g), comfort;
+    uint64_t current = guest_current(g), restore;
 
     if (g->shrunk_usec > 0 && usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC)
-        comfort = MAX(current, g->shrunk_from);
+        restore = MAX(current, g->shrunk_from);
     else
-        comfort = current + current / 10;
-    return MIN(comfort, entitled(g));
+        restore = current + current / 10;
+    return MIN(restore, entitled(g));
 }
 
 static bool is_shrunk(const Guest *g)
@@ -41,7 +41,7 @@ void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
     if (!was || told)
         g->distress_cause = cause;
     if (is_shrunk(g))
-        need_found(&g->need, comfortable(g, now_usec), now_usec);
+        need_found(&g->need, restore_size(g, now_usec), now_usec);
     if (!was && (g->distress_told_usec == 0 ||
                  usec_since(g->distress_told_usec, now_usec) >= GUEST_DISTRESS_TOLD_USEC)) {
         g->distress_told_usec = now_usec;
@@ -75,18 +75,18 @@ static bool is_host_critical(const Manager *m)
 
 static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
 {
-    uint64_t comfort = comfortable(g, now_usec);
+    uint64_t restore = restore_size(g, now_usec);
 
-    need_found(&g->need, comfort, now_usec);
+    need_found(&g->need, restore, now_usec);
     /* A critical host can't mind: better its guests swap than it. */
     if (guest_is_hurting(g, now_usec) || is_host_critical(g->manager))
         return;
     /* It has that already, or is on its way to it: its rates still tell of how it was before. And above its
      * full size it grows only in distress. */
-    comfort = MIN(comfort, MAX(g->full.bytes, guest_current(g)));
-    if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= comfort)
+    restore = MIN(restore, MAX(g->full.bytes, guest_current(g)));
+    if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= restore)
         return;
-    g->comfort_bytes = comfort;
+    g->restore_bytes = restore;
     g->hurting_usec = now_usec;
     journal_hurting(g->manager, g, cause);
     manager_wake(g->manager);
@@ -146,73 +146,73 @@ static bool host_swaps(const Manager *m, usec_t now_usec)
     return m->swapped_usec > 0 && usec_since(m->swapped_usec, now_usec) < GUEST_SWAPPED_USEC;
 }
 
-static bool yield_look(const Guest *g, usec_t now_usec, YieldLook *ret)
+static bool gain_look(const Guest *g, usec_t now_usec, GainLook *ret)
 {
     const Sample *s = guest_sample(g, now_usec);
 
     if (!s || !g->stats.has_rss || !report_has(&s->report, REPORT_MEM_FREE))
         return false;
-    *ret = (YieldLook){.current_bytes = guest_current(g),
-                       .free_bytes = report_get(&s->report, REPORT_MEM_FREE),
-                       .rss_bytes = g->stats.rss_bytes};
+    *ret = (GainLook){.current_bytes = guest_current(g),
+                      .free_bytes = report_get(&s->report, REPORT_MEM_FREE),
+                      .rss_bytes = g->stats.rss_bytes};
     return true;
 }
 
 void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
 {
-    YieldLook look;
+    GainLook look;
 
     if (!shrinks) {
-        yield_reset(&g->yield);
+        gain_reset(&g->gain);
         return;
     }
-    if (g->barren_usec > 0 && !guest_is_barren(g, now_usec))
-        g->barren_usec = 0; /* it is tried again */
+    if (g->ineffective_usec > 0 && !guest_is_ineffective(g, now_usec))
+        g->ineffective_usec = 0; /* it is tried again */
     /* Of several shrinks in a row, how it was before the first. */
     if (!is_watched(g, now_usec))
         g->strain_before = g->strain;
-    if (!host_swaps(g->manager, now_usec) && yield_look(g, now_usec, &look))
-        yield_begin(&g->yield, &look);
+    if (!host_swaps(g->manager, now_usec) && gain_look(g, now_usec, &look))
+        gain_begin(&g->gain, &look);
     g->shrunk_usec = g->reclaimed_usec = now_usec;
     g->shrunk_from = MAX(guest_current(g), balloon_standing(&g->balloon));
 }
 
-void guest_look_at_yield(Guest *g, usec_t now_usec)
+void guest_look_at_gain(Guest *g, usec_t now_usec)
 {
-    YieldLook look;
+    GainLook look;
 
     if (host_swaps(g->manager, now_usec))
-        yield_reset(&g->yield);
-    if (!g->yield.open || guest_is_moving(g, now_usec) || g->stats_usec <= g->balloon.settled_usec ||
-        !yield_look(g, now_usec, &look))
+        gain_reset(&g->gain);
+    if (!g->gain.open || guest_is_moving(g, now_usec) || g->stats_usec <= g->balloon.settled_usec ||
+        !gain_look(g, now_usec, &look))
         return;
-    yield_end(&g->yield, &look);
-    if (!yield_is_barren(&g->yield))
-        g->barren_usec = 0;
-    else if (g->barren_usec == 0) {
+    gain_end(&g->gain, &look);
+    if (!gain_is_ineffective(&g->gain))
+        g->ineffective_usec = 0;
+    else if (g->ineffective_usec == 0) {
         log_notice(
             "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is shrunk; it is left alone for an hour",
             g->info.name);
-        g->barren_usec = now_usec;
+        g->ineffective_usec = now_usec;
     }
 }
 
-bool guest_is_barren(const Guest *g, usec_t now_usec)
+bool guest_is_ineffective(const Guest *g, usec_t now_usec)
 {
-    return g->barren_usec > 0 && usec_since(g->barren_usec, now_usec) < GUEST_BARREN_USEC;
+    return g->ineffective_usec > 0 && usec_since(g->ineffective_usec, now_usec) < GUEST_INEFFECTIVE_USEC;
 }
 
 bool guest_is_hurting(const Guest *g, usec_t now_usec)
 {
     return g->hurting_usec > 0 && usec_since(g->hurting_usec, now_usec) < GUEST_HURTING_USEC &&
-           balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < g->comfort_bytes;
+           balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < g->restore_bytes;
 }
 
-const char *guest_claim_refused(const Guest *g, usec_t now_usec)
+const char *guest_grant_refused(const Guest *g, usec_t now_usec)
 {
-    if (!claim_allowed(&g->claim, now_usec))
+    if (!grant_allowed(&g->grant, now_usec))
         return "it wasn't seen to use what it was given before";
-    if (!g->claim.open && g->stats.has_rss && !host_swaps(g->manager, now_usec) &&
+    if (!g->grant.open && g->stats.has_rss && !host_swaps(g->manager, now_usec) &&
         (double) g->stats.rss_bytes < GUEST_USED_RATIO * (double) guest_current(g))
         return "the host sees that it doesn't use what it has";
     return NULL;
@@ -220,22 +220,22 @@ const char *guest_claim_refused(const Guest *g, usec_t now_usec)
 
 void guest_settle(Guest *g, usec_t now_usec)
 {
-    uint64_t used = g->stats.has_rss ? LESS_BY(g->stats.rss_bytes, yield_overhead(&g->yield)) : 0;
+    uint64_t used = g->stats.has_rss ? LESS_BY(g->stats.rss_bytes, gain_overhead(&g->gain)) : 0;
     uint64_t reach = balloon_standing(&g->balloon);
 
     /* A growth that is stuck may still come: QEMU goes on pursuing it. */
     if (g->balloon.stalled && g->balloon.stalled_growing) {
         reach = MAX(reach, g->balloon.target_bytes);
-        g->promised_usec = now_usec;
+        g->outstanding_usec = now_usec;
     }
-    if (usec_since(g->promised_usec, now_usec) > GUEST_PROMISE_USEC)
-        g->promised_bytes = 0;
+    if (usec_since(g->outstanding_usec, now_usec) > GUEST_OUTSTANDING_USEC)
+        g->outstanding_bytes = 0;
     else
-        g->promised_bytes = MIN(g->promised_bytes, LESS_BY(reach, used));
+        g->outstanding_bytes = MIN(g->outstanding_bytes, LESS_BY(reach, used));
 
-    if (claim_judge(&g->claim, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
+    if (grant_judge(&g->grant, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
                     now_usec))
-        journal_false_claim(g->manager, g);
+        journal_unused_grant(g->manager, g);
 }
 
 /* What it has while a shrink is on its way isn't given to it when that is taken back. */
@@ -244,11 +244,11 @@ void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_
     /* What was taken from it just now is given back at nobody's cost. */
     uint64_t own = usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC ? g->shrunk_from : 0;
     uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->standing_bytes, s->current_bytes), own));
-    bool was_open = g->claim.open;
+    bool was_open = g->grant.open;
 
     if (!s->distress)
         return;
-    claim_given(&g->claim, given, g->stats.has_rss ? g->stats.rss_bytes : 0, now_usec);
-    if (g->claim.open && !was_open)
-        journal_claim(g->manager, g, s->current_bytes, target_bytes);
+    grant_given(&g->grant, given, g->stats.has_rss ? g->stats.rss_bytes : 0, now_usec);
+    if (g->grant.open && !was_open)
+        journal_grant(g->manager, g, s->current_bytes, target_bytes);
 }

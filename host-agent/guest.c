@@ -168,7 +168,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     g->distress_usec = g->hurting_usec = g->shrunk_usec = g->reclaimed_usec = g->goodbye_usec = 0;
     g->strain = g->strain_before = STRAIN_NONE;
     g->need = (Need){};
-    yield_reset(&g->yield);
+    gain_reset(&g->gain);
     history_clear(&g->history);
     memset(g->newest, 0, sizeof(g->newest));
     balloon_reset(&g->balloon);
@@ -325,7 +325,7 @@ void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
     g->stats_usec = now_usec;
     if (stats->has_actual)
         guest_balloon_seen(g, stats->actual_bytes, now_usec);
-    guest_look_at_yield(g, now_usec);
+    guest_look_at_gain(g, now_usec);
     if (!answered || !stats_to_sample(stats, now_usec, &s))
         return;
     *last = s;
@@ -370,10 +370,10 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
 
     g->setting_grows = LESS_BY(target_bytes, standing);
     if (g->setting_grows > 0) {
-        g->promised_bytes += g->setting_grows;
-        g->promised_usec = now_usec;
+        g->outstanding_bytes += g->setting_grows;
+        g->outstanding_usec = now_usec;
     } else
-        g->promised_bytes = LESS_BY(g->promised_bytes, standing - target_bytes);
+        g->outstanding_bytes = LESS_BY(g->outstanding_bytes, standing - target_bytes);
     if (target_bytes != standing)
         guest_watch(g, target_bytes < standing, now_usec);
     g->retried = g->setting_grows > 0 && balloon_is_stalled_growing(&g->balloon, now_usec);
@@ -394,7 +394,7 @@ void guest_set_done(Guest *g, int error, usec_t now_usec)
     else if (error < 0 && error != -ENOTCONN)
         balloon_refused(&g->balloon, now_usec);
     if (error < 0 && error != -ENOTCONN)
-        g->promised_bytes = LESS_BY(g->promised_bytes, g->setting_grows);
+        g->outstanding_bytes = LESS_BY(g->outstanding_bytes, g->setting_grows);
     g->setting_grows = 0;
     if (g->put_off)
         manager_wake(g->manager);
@@ -507,8 +507,9 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .busy = why_busy(g, now_usec),
-        .pinned = g->info.pinned,
-        .barren = guest_is_barren(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk" : NULL,
+        .unmovable = g->info.unmovable,
+        .ineffective =
+            guest_is_ineffective(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk" : NULL,
         .distress = guest_in_distress(g, now_usec),
         .released = g->released_usec > 0 &&
                     usec_since(g->released_usec, now_usec) < g->manager->config->guard.grace_usec,
@@ -527,13 +528,13 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
         .standing_bytes = standing,
-        .promised_bytes = g->promised_bytes,
+        .outstanding_bytes = g->outstanding_bytes,
         .shrink_rate = g->balloon.shrink_rate,
         .hurting = guest_is_hurting(g, now_usec),
-        .comfort_bytes = g->comfort_bytes,
-        .spared = need_spares(&g->need, now_usec),
+        .restore_bytes = g->restore_bytes,
+        .protected = need_protects(&g->need, now_usec),
         .needed_bytes = need_bytes(&g->need, now_usec),
-        .claim_refused = guest_in_distress(g, now_usec) ? guest_claim_refused(g, now_usec) : NULL,
+        .grant_refused = guest_in_distress(g, now_usec) ? guest_grant_refused(g, now_usec) : NULL,
         .history = &g->keep.history,
         .state = g->keep.state,
     };
@@ -542,7 +543,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
                       .current_bytes = current,
                       .maximum_bytes = g->info.maximum_bytes,
                       .rss_bytes = g->stats.has_rss ? g->stats.rss_bytes : 0,
-                      .overhead_bytes = yield_overhead(&g->yield),
+                      .overhead_bytes = gain_overhead(&g->gain),
                       .balloon_in_total = g->balloon_in_total,
                   },
                   &ret->fields);

@@ -6,13 +6,13 @@
 #include "host-agent/act/balloon.h"
 #include "host-agent/decide/plan.h"
 #include "host-agent/libvirt/virt.h"
-#include "host-agent/sense/claim.h"
 #include "host-agent/sense/full-size.h"
+#include "host-agent/sense/gain.h"
+#include "host-agent/sense/grant.h"
 #include "host-agent/sense/link.h"
 #include "host-agent/sense/need.h"
 #include "host-agent/sense/sample.h"
 #include "host-agent/sense/strain.h"
-#include "host-agent/sense/yield.h"
 #include "policy/keep.h"
 
 typedef struct Manager Manager;
@@ -21,7 +21,7 @@ typedef struct Manager Manager;
  * libvirt says is used then, if it is newer. */
 #define GUEST_AGENT_SILENT_USEC (3 * USEC_PER_SEC)
 /* Memory given and not seen to be used counts against the host's room for this long. */
-#define GUEST_PROMISE_USEC      (30 * USEC_PER_SEC)
+#define GUEST_OUTSTANDING_USEC  (30 * USEC_PER_SEC)
 /* A guest that rebooted into a shrunken size, and wasn't given its full size by then (the host had no room),
  * is one like any other. */
 #define GUEST_REBOOT_USEC       (60 * USEC_PER_SEC)
@@ -55,7 +55,7 @@ typedef struct Manager Manager;
 /* After the host swapped out RSS proves nothing for this long. */
 #define GUEST_SWAPPED_USEC       (30 * USEC_PER_SEC)
 /* One whose balloon frees nothing is tried again after this long. */
-#define GUEST_BARREN_USEC        (3600 * USEC_PER_SEC)
+#define GUEST_INEFFECTIVE_USEC   (3600 * USEC_PER_SEC)
 /* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
 #define GUEST_USED_RATIO         0.75
 
@@ -96,15 +96,15 @@ typedef struct Guest {
     usec_t shrunk_usec;           /* when a shrink was last sent; 0: never … */
     uint64_t shrunk_from;         /* … and from what size */
     usec_t reclaimed_usec;        /* when its balloon was last seen to take memory; 0: never */
-    usec_t hurting_usec;          /* since when it hurts and is to go back to comfort_bytes; 0: doesn't */
-    uint64_t comfort_bytes;
+    usec_t hurting_usec;          /* since when it hurts and is to go back to restore_bytes; 0: doesn't */
+    uint64_t restore_bytes;
     Need need;
-    Claim claim;
-    Yield yield;
-    usec_t barren_usec;      /* since when its balloon is known to free nothing; 0: it isn't */
-    bool balloon_in_total;   /* its MemTotal counts what the balloon holds, as last seen at rest */
-    uint64_t promised_bytes; /* given, not yet seen to be used */
-    usec_t promised_usec;
+    Grant grant;
+    Gain gain;
+    usec_t ineffective_usec;    /* since when its balloon is known to free nothing; 0: it isn't */
+    bool balloon_in_total;      /* its MemTotal counts what the balloon holds, as last seen at rest */
+    uint64_t outstanding_bytes; /* given, not yet seen to be used */
+    usec_t outstanding_usec;
 
     Balloon balloon;
     bool grown;             /* the last target was above its full size */
@@ -156,7 +156,7 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
 void guest_set_done(Guest *g, int error, usec_t now_usec);
 /* The administrator wants its memory back. */
 void guest_released(Guest *g, usec_t now_usec);
-/* What of the promises still stands, and whether a claim on others proved false. */
+/* What of the promises still stands, and whether a grant on others proved false. */
 void guest_settle(Guest *g, usec_t now_usec);
 /* A sample came, and is the newest in use: does it hurt? (guest-strain.c, as are the following.) */
 void guest_judge(Guest *g, usec_t now_usec);
@@ -170,11 +170,11 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec);
  * policy asks them for it. */
 void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec);
 /* Stats came after a shrink was over: what did it bring? */
-void guest_look_at_yield(Guest *g, usec_t now_usec);
-bool guest_is_barren(const Guest *g, usec_t now_usec);
+void guest_look_at_gain(Guest *g, usec_t now_usec);
+bool guest_is_ineffective(const Guest *g, usec_t now_usec);
 bool guest_is_hurting(const Guest *g, usec_t now_usec);
 /* Why nothing is taken from others for it, a static text; NULL: it may be. */
-const char *guest_claim_refused(const Guest *g, usec_t now_usec);
+const char *guest_grant_refused(const Guest *g, usec_t now_usec);
 
 /* The sample in use: the agent's unless it is silent and libvirt's is newer; NULL: none. */
 const Sample *guest_sample(const Guest *g, usec_t now_usec);

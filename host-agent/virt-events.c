@@ -82,7 +82,8 @@ static void add_guest(Manager *m, const DomainInfo *info)
         return;
     }
     log_info("%s: is there, full size %s%s%s%s", g->info.name, format_size(size, g->full.bytes),
-             g->info.pinned ? "; its balloon is left alone: " : "", g->info.pinned ? g->info.pinned : "",
+             g->info.unmovable ? "; its balloon is left alone: " : "",
+             g->info.unmovable ? g->info.unmovable : "",
              g->info.has_channel ? "" : "; no channel for an agent, so libvirt's stats serve");
     bus_guest_added(m, g);
 }

@@ -11,7 +11,7 @@ static const char *const guest_keys[] = {
     "name",        "uuid",          "mode",           "source",      "age_usec",        "maximum_bytes",
     "full_bytes",  "current_bytes", "target_bytes",   "floor_bytes", "available_bytes", "free_bytes",
     "cache_bytes", "swap_in_bytes", "swap_out_bytes", "rss_bytes",   "agent_version",   "busy",
-    "pinned",      "distress",      "hurting",        "spared",      "moving",          "stalled",
+    "unmovable",   "distress",      "hurting",        "protected",   "moving",          "stalled",
     "rule",        "reason",
 };
 
@@ -27,7 +27,7 @@ static const char *const host_keys[] = {
 #include "policy/fields.def"
 #undef HOST
 #undef GUEST
-    "pressure", "lacking_bytes", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
+    "pressure", "shortfall_bytes", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
 };
 
 static const char *const entitlement_keys[] = {

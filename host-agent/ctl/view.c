@@ -40,10 +40,10 @@ static void add_state(Table *t, json_object *guest)
         table_add(t, STYLE_CYAN, "moving");
     else if (json_text(guest, "busy"))
         table_add(t, STYLE_YELLOW, json_text(guest, "busy"));
-    else if (json_text(guest, "pinned"))
-        table_add(t, STYLE_DIM, "pinned");
-    else if (json_flag(guest, "spared"))
-        table_add(t, STYLE_DIM, "spared");
+    else if (json_text(guest, "unmovable"))
+        table_add(t, STYLE_DIM, "unmovable");
+    else if (json_flag(guest, "protected"))
+        table_add(t, STYLE_DIM, "protected");
     else
         table_add(t, STYLE_PLAIN, "at rest");
 }
@@ -230,7 +230,7 @@ static int put_pending(const Screen *screen, json_object *status)
 
 static int put_lacking(const Screen *screen, json_object *status)
 {
-    uint64_t bytes = json_count(status, "host.lacking_bytes");
+    uint64_t bytes = json_count(status, "host.shortfall_bytes");
     char size[UNITS_FORMAT_MAX], text[TEXT_MAX];
 
     if (bytes == 0)

@@ -61,7 +61,7 @@ typedef struct Asking {
     Decision *decisions;
     Donor *donors; /* room for one of each guest */
     uint64_t lack_bytes;
-    Claims *claims;
+    Requests *requests;
 } Asking;
 
 /* What a guest that gives is brought to at the least. What it was found to need isn't for others, not even
@@ -74,7 +74,7 @@ static uint64_t least_of(const SnapshotGuest *g, const Decision *d)
 static bool may_give(const SnapshotGuest *g, const Decision *d)
 {
     return g->mode == GUEST_MODE_AUTO && d->bounds.hold == GUARD_RULE_NONE && !g->distress && !g->hurting &&
-           !g->spared && d->target_bytes <= g->standing_bytes && d->target_bytes > least_of(g, d);
+           !g->protected && d->target_bytes <= g->standing_bytes && d->target_bytes > least_of(g, d);
 }
 
 /* Free memory that a guest can give, for the host gets it. */
@@ -113,11 +113,11 @@ static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
         return;
 
     bytes = d->target_bytes - target;
-    if (w->gives_free_bytes + w->gives_cache_bytes == 0 && a->claims->donors++ == 0)
-        a->claims->donor = g->name;
+    if (w->gives_free_bytes + w->gives_cache_bytes == 0 && a->requests->donors++ == 0)
+        a->requests->donor = g->name;
     w->gives_free_bytes += MIN(bytes, s->free_bytes);
     w->gives_cache_bytes += LESS_BY(bytes, s->free_bytes);
-    a->claims->given_bytes += bytes;
+    a->requests->given_bytes += bytes;
     a->lack_bytes = bytes_down_to_kib(LESS_BY(a->lack_bytes, gain(s, bytes)));
     d->target_bytes = target;
 }
@@ -194,11 +194,11 @@ static void count_claims(const Asking *a)
         const Wish *w = a->wishes + i;
         uint64_t lacks = LESS_BY(w->bytes, a->decisions[i].target_bytes);
 
-        if (g->mode != GUEST_MODE_AUTO || w->asked != GUARD_RULE_DISTRESS || lacks == 0 || g->claim_refused)
+        if (g->mode != GUEST_MODE_AUTO || w->asked != GUARD_RULE_DISTRESS || lacks == 0 || g->grant_refused)
             continue;
-        if (a->claims->guests++ == 0)
-            a->claims->guest = g->name;
-        a->claims->lacking_bytes = bytes_add(a->claims->lacking_bytes, lacks);
+        if (a->requests->guests++ == 0)
+            a->requests->guest = g->name;
+        a->requests->shortfall_bytes = bytes_add(a->requests->shortfall_bytes, lacks);
     }
 }
 
@@ -232,28 +232,28 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
     }
 }
 
-int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *decisions, Claims *ret)
+int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *decisions, Requests *ret)
 {
-    Asking a = {.snapshot = s, .config = c, .wishes = wishes, .decisions = decisions, .claims = ret};
+    Asking a = {.snapshot = s, .config = c, .wishes = wishes, .decisions = decisions, .requests = ret};
     uint64_t available, spoken_for, wanted;
     _cleanup_free_ Donor *donors = NULL;
 
-    *ret = (Claims){};
+    *ret = (Requests){};
     count_claims(&a);
     /* Where it isn't known what the host has, nothing would be passed on. */
-    if (ret->lacking_bytes == 0 || !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
+    if (ret->shortfall_bytes == 0 || !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
         return 0;
 
     a.donors = donors = calloc(s->n_guests, sizeof *donors);
     if (!donors)
         return -ENOMEM;
     expect(&a, &available, &spoken_for);
-    wanted = bytes_add(spoken_for, ret->lacking_bytes);
+    wanted = bytes_add(spoken_for, ret->shortfall_bytes);
     a.lack_bytes = bytes_up_to_kib(LESS_BY(wanted, available));
     if (a.lack_bytes > 0)
         ask_for_free(&a);
     if (a.lack_bytes > 0)
         ask_for_cache(&a);
-    ret->coming_bytes = LESS_BY(ret->lacking_bytes, a.lack_bytes);
+    ret->coming_bytes = LESS_BY(ret->shortfall_bytes, a.lack_bytes);
     return 0;
 }

@@ -5,7 +5,7 @@
  * host has no room for, others release for them: first free memory that the host really gets, from who has
  * most of it; then page cache, from who has most of that, a part at a time. Each keeps keep_ratio of its size
  * available, and no rule of the guard is bent for it. What they released becomes room, which the next cycles
- * give to who is in distress: nothing is promised before it is there.
+ * give to who is in distress: nothing is outstanding before it is there.
  *
  * Internal to decide/. Pure. */
 
@@ -27,4 +27,4 @@ void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_byte
 
 /* Lowers the targets of guests that give to those in distress, after all else was decided, and says in their
  * wishes what of. 0 or -ENOMEM. */
-int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *decisions, Claims *ret);
+int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *decisions, Requests *ret);

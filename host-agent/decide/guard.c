@@ -11,14 +11,14 @@ static const struct {
     [GUARD_RULE_FLOOR] = {"floor", "a guest always keeps this much"},
     [GUARD_RULE_CEILING] = {"ceiling", "a guest never gets more than its full size"},
     [GUARD_RULE_OFF] = {"off", "its mode is off"},
-    [GUARD_RULE_PINNED] = {"pinned", "a balloon would free nothing on the host"},
+    [GUARD_RULE_UNMOVABLE] = {"unmovable", "a balloon would free nothing on the host"},
     [GUARD_RULE_BUSY] = {"busy", "it is paused, migrating, saving or shutting down"},
     [GUARD_RULE_STALLED] = {"stalled", "its balloon made no progress and isn't tried again yet"},
     [GUARD_RULE_STALE] = {"stale", "there are no fresh stats of it"},
     [GUARD_RULE_GRACE] = {"grace", "it booted, rebooted or was released just now"},
     [GUARD_RULE_DISTRESS] = {"distress", "it is in distress"},
     [GUARD_RULE_HURTING] = {"hurting", "it began to hurt after a shrink"},
-    [GUARD_RULE_SPARED] = {"spared", "it hurt when it was shrunk, so it isn't again for a while"},
+    [GUARD_RULE_PROTECTED] = {"protected", "it hurt when it was shrunk, so it isn't again for a while"},
     [GUARD_RULE_NEEDED] = {"needed", "it was found to need this much"},
     [GUARD_RULE_AGENTLESS] = {"agentless", "no agent tells how it is"},
     [GUARD_RULE_DONOR] = {"donor", "it gives what it can spare to a guest in distress"},
@@ -136,8 +136,8 @@ static GuardRule hold_rule(const SnapshotGuest *g)
 {
     if (g->mode == GUEST_MODE_OFF)
         return GUARD_RULE_OFF;
-    if (g->pinned)
-        return GUARD_RULE_PINNED;
+    if (g->unmovable)
+        return GUARD_RULE_UNMOVABLE;
     if (g->busy)
         return GUARD_RULE_BUSY;
     /* Nothing can be decided about a guest whose size isn't known. */
@@ -158,10 +158,10 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
         return GUARD_RULE_REBOOT;
     if (g->released || g->uptime_usec < c->grace_usec)
         return GUARD_RULE_GRACE;
-    if (g->spared && !critical)
-        return GUARD_RULE_SPARED;
-    if (g->barren)
-        return GUARD_RULE_PINNED;
+    if (g->protected && !critical)
+        return GUARD_RULE_PROTECTED;
+    if (g->ineffective)
+        return GUARD_RULE_UNMOVABLE;
     if (g->source == GUEST_SOURCE_NONE)
         return GUARD_RULE_AGENTLESS;
     if (is_stale(g, c))
@@ -292,7 +292,7 @@ uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
         const SnapshotGuest *g = s->guests + i;
         uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
 
-        spoken_for = bytes_add(spoken_for, MAX(coming, g->promised_bytes));
+        spoken_for = bytes_add(spoken_for, MAX(coming, g->outstanding_bytes));
     }
     return spoken_for;
 }

@@ -9,18 +9,18 @@
 
 typedef enum GuardRule {
     GUARD_RULE_NONE,
-    GUARD_RULE_FLOOR,    /* not below the guest's floor */
-    GUARD_RULE_CEILING,  /* not above its full size; in distress not above what it may grow to */
-    GUARD_RULE_OFF,      /* mode off: nothing is decided */
-    GUARD_RULE_PINNED,   /* a balloon would free nothing, or was seen to: then only not shrunk */
-    GUARD_RULE_BUSY,     /* paused, migrating, saving, shutting down: nothing is sent */
-    GUARD_RULE_STALLED,  /* the balloon doesn't move: not asked for more until the back-off is over */
-    GUARD_RULE_STALE,    /* no fresh stats: not shrunk */
-    GUARD_RULE_GRACE,    /* just booted, rebooted or released: not shrunk */
-    GUARD_RULE_DISTRESS, /* in distress: not shrunk, and gets its ceiling, within room */
+    GUARD_RULE_FLOOR,     /* not below the guest's floor */
+    GUARD_RULE_CEILING,   /* not above its full size; in distress not above what it may grow to */
+    GUARD_RULE_OFF,       /* mode off: nothing is decided */
+    GUARD_RULE_UNMOVABLE, /* a balloon would free nothing, or was seen to: then only not shrunk */
+    GUARD_RULE_BUSY,      /* paused, migrating, saving, shutting down: nothing is sent */
+    GUARD_RULE_STALLED,   /* the balloon doesn't move: not asked for more until the back-off is over */
+    GUARD_RULE_STALE,     /* no fresh stats: not shrunk */
+    GUARD_RULE_GRACE,     /* just booted, rebooted or released: not shrunk */
+    GUARD_RULE_DISTRESS,  /* in distress: not shrunk, and gets its ceiling, within room */
     GUARD_RULE_HURTING, /* began to hurt after a shrink: not shrunk, goes back to where it was, within room */
-    GUARD_RULE_SPARED,  /* hurt when it was shrunk: not shrunk again for a while that grows */
-    GUARD_RULE_NEEDED,  /* not below what it was found to need */
+    GUARD_RULE_PROTECTED, /* hurt when it was shrunk: not shrunk again for a while that grows */
+    GUARD_RULE_NEEDED,    /* not below what it was found to need */
     GUARD_RULE_AGENTLESS, /* without agent: no more than a part of what it has available; without stats
                              nothing */
     GUARD_RULE_DONOR,     /* gives memory that it can spare to a guest in distress */
@@ -85,7 +85,7 @@ uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
  * leave the host on the wrong side of the mark. */
 uint64_t guard_kept(const GuardConfig *c, const HostFields *host);
 /* Whether the host is below its critical mark. Then guests give also what they were found to need (HURTING,
- * SPARED and NEEDED don't count), so that the host doesn't swap. */
+ * PROTECTED and NEEDED don't count), so that the host doesn't swap. */
 bool guard_is_critical(const Snapshot *s, const GuardConfig *c);
 
 /* What counts as a guest's full size and floor: whole KiB, full no more than its maximum, floor no more than
@@ -111,7 +111,7 @@ typedef struct GuestBounds {
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 
 /* What of the host's available memory isn't there to be given: guard_kept(), and for each guest the larger of
- * the growth on its way and what was promised and isn't used yet. */
+ * the growth on its way and what was outstanding and isn't used yet. */
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c);
 /* Bytes by which guests may grow in this cycle, all together: what is available and isn't spoken for. 0 where
  * that is negative. */

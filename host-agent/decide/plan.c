@@ -43,7 +43,7 @@ static double pending_bytes(const Snapshot *s)
             continue;
         if (!g->late)
             pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
-        pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->promised_bytes);
+        pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->outstanding_bytes);
     }
     return pending;
 }
@@ -147,13 +147,13 @@ static void wish_ceiling(const Planning *x, const SnapshotGuest *g, const GuestB
 static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
 {
     uint64_t standing = g->standing_bytes,
-             comfort = bytes_down_to_kib(CLAMP(g->comfort_bytes, b->least_bytes, b->most_bytes));
+             restore = bytes_down_to_kib(CLAMP(g->restore_bytes, b->least_bytes, b->most_bytes));
 
-    /* One whose claim is refused still gets what any other guest would. */
-    if (g->distress && !g->claim_refused)
+    /* One whose grant is refused still gets what any other guest would. */
+    if (g->distress && !g->grant_refused)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
-    else if (g->hurting && !x->critical && standing < comfort)
-        ask(w, GUARD_RULE_HURTING, comfort);
+    else if (g->hurting && !x->critical && standing < restore)
+        ask(w, GUARD_RULE_HURTING, restore);
     else if (g->reboot && standing < b->most_bytes)
         ask(w, GUARD_RULE_REBOOT, b->most_bytes);
     else if (standing < b->least_bytes)
@@ -209,7 +209,7 @@ static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decisi
 /* In distress, and it may cost others nothing. */
 static bool is_refused(const SnapshotGuest *g, const Wish *w)
 {
-    return w->asked == GUARD_RULE_DISTRESS && g->claim_refused;
+    return w->asked == GUARD_RULE_DISTRESS && g->grant_refused;
 }
 
 /* others_bytes: of the room, what lies below the pressure mark, for which others would be asked
@@ -319,7 +319,8 @@ static const PolicyNote *note_for(const Plan *p, size_t guest)
 
 /* Each guest's target: what it or others wish for it, as far as it is worth it and there is room, and what
  * others in distress are given of it. */
-static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *wishes, Plan *p, Claims *ret)
+static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *wishes, Plan *p,
+                  Requests *ret)
 {
     const Snapshot *s = x->snapshot;
     _cleanup_free_ GuestBounds *bounds = calloc(s->n_guests + 1, sizeof *bounds);
@@ -377,10 +378,10 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
     }
     x.situation = situation_of(s, output, &p);
 
-    r = decide(&planning, output && policy_error >= 0 ? output->assignments : NULL, wishes, &p, &x.claims);
+    r = decide(&planning, output && policy_error >= 0 ? output->assignments : NULL, wishes, &p, &x.requests);
     if (r < 0)
         return r;
-    p.lacking_bytes = x.claims.lacking_bytes;
+    p.shortfall_bytes = x.requests.shortfall_bytes;
 
     for (size_t i = 0; i < s->n_guests; i++) {
         conclude(&x, s->guests + i, wishes + i, p.decisions + i);
@@ -423,7 +424,7 @@ void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
     guest_fields_set(ret, GUEST_FIELD_MOVING, g->moving);
     guest_fields_set(ret, GUEST_FIELD_STALLED, g->stalled);
     guest_fields_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
-    guest_fields_set(ret, GUEST_FIELD_PINNED, g->pinned || g->barren);
+    guest_fields_set(ret, GUEST_FIELD_UNMOVABLE, g->unmovable || g->ineffective);
     guest_fields_set(ret, GUEST_FIELD_HURTING, g->hurting);
     guest_fields_set(ret, GUEST_FIELD_DISTRESS, g->distress);
     guest_fields_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);

@@ -64,8 +64,8 @@ typedef struct Plan {
     double pending_bytes;
     /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
      * it isn't 0 the next cycle should come soon: what the others release is to be passed on. Those whose
-     * claim is refused, or that are only observed, don't count. */
-    uint64_t lacking_bytes;
+     * grant is refused, or that are only observed, don't count. */
+    uint64_t shortfall_bytes;
     char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
     HostDecision host[PLAN_HOST_MAX];
     size_t n_host;
@@ -93,8 +93,8 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * numbers, without folders; NULL: not known.
  *
  * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
- * hurting, reboot, below the floor, those in distress whose claim is refused, then the policy's in the order
- * of its assignments; guests that are only observed after all others. A refused claim gets only what lies
+ * hurting, reboot, below the floor, those in distress whose grant is refused, then the policy's in the order
+ * of its assignments; guests that are only observed after all others. A refused grant gets only what lies
  * above the pressure mark: for what lies below it the policy would ask others. A guest in distress, or
  * hurting, whose shrink is still on its way keeps what it has now without using up room: the host hasn't got
  * that yet. A part of what is wanted that is smaller than dead_band_bytes isn't given. What those in distress

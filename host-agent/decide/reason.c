@@ -64,9 +64,9 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_OFF:
         text_add(t, "its mode is off");
         break;
-    case GUARD_RULE_PINNED:
+    case GUARD_RULE_UNMOVABLE:
         text_add(t, "a balloon would free nothing: ");
-        text_add_some(t, g->pinned ?: g->barren, REASON_WORDS_MAX);
+        text_add_some(t, g->unmovable ?: g->ineffective, REASON_WORDS_MAX);
         break;
     case GUARD_RULE_BUSY:
         text_add_some(t, g->busy, REASON_WORDS_MAX);
@@ -109,7 +109,7 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_STALLED:
     case GUARD_RULE_DISTRESS:
     case GUARD_RULE_HURTING:
-    case GUARD_RULE_SPARED:
+    case GUARD_RULE_PROTECTED:
     case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_ROOM:
@@ -154,14 +154,14 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
         text_add(t, ", no more than the host can spare");
         break;
     case GUARD_RULE_OFF:
-    case GUARD_RULE_PINNED:
+    case GUARD_RULE_UNMOVABLE:
     case GUARD_RULE_BUSY:
     case GUARD_RULE_STALLED:
     case GUARD_RULE_STALE:
     case GUARD_RULE_GRACE:
     case GUARD_RULE_DISTRESS:
     case GUARD_RULE_HURTING:
-    case GUARD_RULE_SPARED:
+    case GUARD_RULE_PROTECTED:
     case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_DEAD_BAND:
@@ -175,7 +175,7 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
 }
 
 /* "web1, which is in distress", "3 guests in distress" */
-static void add_claimants(Text *t, const Claims *c)
+static void add_claimants(Text *t, const Requests *c)
 {
     if (c->guests > 1)
         text_addf(t, "%zu guests in distress", c->guests);
@@ -188,11 +188,11 @@ static void add_claimants(Text *t, const Claims *c)
 /* Whether others give to a guest that gets less than it wants. */
 static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 {
-    const Claims *c = &x->claims;
+    const Requests *c = &x->requests;
 
-    if (g->claim_refused) {
+    if (g->grant_refused) {
         text_add(t, "nothing is taken from others: ");
-        text_add_some(t, g->claim_refused, REASON_WORDS_MAX);
+        text_add_some(t, g->grant_refused, REASON_WORDS_MAX);
     } else if (c->coming_bytes == 0)
         text_add(t, c->donors > 0 ? "what others give the host needs first"
                                   : "no other guest has any to spare now");
@@ -264,7 +264,7 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
                   w->gives_cache_bytes == 0  ? "free memory"
                   : w->gives_free_bytes == 0 ? "page cache"
                                              : "free memory and page cache");
-        add_claimants(t, &x->claims);
+        add_claimants(t, &x->requests);
         add_rule(t, GUARD_RULE_DONOR);
     }
 
@@ -276,8 +276,8 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
 static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
-    if (is_lacking(g, w) && (g->claim_refused || x->claims.coming_bytes > 0)) {
-        text_add(t, g->claim_refused ? "in distress, but " : "in distress; ");
+    if (is_lacking(g, w) && (g->grant_refused || x->requests.coming_bytes > 0)) {
+        text_add(t, g->grant_refused ? "in distress, but " : "in distress; ");
         add_claim(t, x, g);
         add_rule(t, GUARD_RULE_ROOM);
         return;
@@ -444,7 +444,7 @@ static void add_moves(Text *t, const Tally *n)
 }
 
 /* "idle gives 300 MiB to starved, which is in distress". part: of what was told already. */
-static void add_donors(Text *t, const Claims *c, bool part)
+static void add_donors(Text *t, const Requests *c, bool part)
 {
     if (c->donors > 1)
         text_addf(t, "%zu guests give", c->donors);
@@ -480,14 +480,14 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_FLOOR] = "at their floor",
         [GUARD_RULE_CEILING] = "at their full size",
         [GUARD_RULE_OFF] = "in mode off",
-        [GUARD_RULE_PINNED] = "pinned",
+        [GUARD_RULE_UNMOVABLE] = "unmovable",
         [GUARD_RULE_BUSY] = "busy",
         [GUARD_RULE_STALLED] = "stalled",
         [GUARD_RULE_STALE] = "stale",
         [GUARD_RULE_GRACE] = "in grace",
         [GUARD_RULE_DISTRESS] = "in distress",
         [GUARD_RULE_HURTING] = "hurting after a shrink",
-        [GUARD_RULE_SPARED] = "spared, for a shrink hurt them",
+        [GUARD_RULE_PROTECTED] = "protected, for a shrink hurt them",
         [GUARD_RULE_NEEDED] = "at what they were found to need",
         [GUARD_RULE_AGENTLESS] = "without agent",
         [GUARD_RULE_REBOOT] = "rebooted",
@@ -567,13 +567,13 @@ void reason_summary(const ReasonContext *x, Plan *p)
         text_add(&t, "no policy is loaded; only the guard acts: ");
 
     /* Where all that is given is for those in distress, it isn't told twice. */
-    if (n.give_bytes == x->claims.given_bytes)
+    if (n.give_bytes == x->requests.given_bytes)
         n.give = 0;
     if (n.give + n.get + n.would > 0)
         add_moves(&t, &n);
-    if (x->claims.donors > 0) {
+    if (x->requests.donors > 0) {
         text_add(&t, n.give + n.get + n.would > 0 ? "; " : "");
-        add_donors(&t, &x->claims, n.give > 0);
+        add_donors(&t, &x->requests, n.give > 0);
     } else if (n.give + n.get + n.would == 0)
         add_rest(&t, x, &n, p);
 }

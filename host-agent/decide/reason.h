@@ -20,13 +20,13 @@ typedef struct Wish {
 } Wish;
 
 /* What guests in distress may take from others. */
-typedef struct Claims {
+typedef struct Requests {
     size_t guests, donors;     /* who want it; who give now */
     const char *guest, *donor; /* the first of each; NULL: none */
-    uint64_t lacking_bytes;    /* what they want and aren't granted in this cycle */
+    uint64_t shortfall_bytes;  /* what they want and aren't granted in this cycle */
     uint64_t coming_bytes;     /* of that, what others give: on its way, or decided now */
     uint64_t given_bytes;      /* by which those who give now are shrunk for it */
-} Claims;
+} Requests;
 
 /* How the host stands beside the marks. */
 typedef enum Situation {
@@ -43,7 +43,7 @@ typedef struct ReasonContext {
     const Snapshot *snapshot;
     const GuardConfig *config;
     Situation situation;
-    Claims claims;
+    Requests requests;
     bool own_marks;           /* the marks are the policy's, not the usual ones */
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;

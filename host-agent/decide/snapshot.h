@@ -49,8 +49,9 @@ typedef struct SnapshotGuest {
     usec_t uptime_usec; /* since boot or reboot, or since the guest was first seen */
     const char *busy;   /* why it must be left alone just now ("paused", "migrating", "saving"), or NULL */
     const char
-        *pinned; /* why a balloon would free nothing ("hostdev", "hugepages", "locked memory"), or NULL */
-    const char *barren; /* its balloon was seen to free nothing, so it isn't shrunk; in what words; or NULL */
+        *unmovable; /* why a balloon would free nothing ("hostdev", "hugepages", "locked memory"), or NULL */
+    const char
+        *ineffective; /* its balloon was seen to free nothing, so it isn't shrunk; in what words; or NULL */
     bool distress;
     bool released; /* the administrator asked for its memory back; it isn't shrunk for the grace time */
     bool reboot;   /* booted into a shrunken size: gets its full size first */
@@ -64,17 +65,17 @@ typedef struct SnapshotGuest {
     uint64_t standing_bytes; /* the target of the move that is on its way, else current_bytes */
     /* Given lately, growth that is on its way included, and not yet seen to be used: may be touched at any
      * moment. */
-    uint64_t promised_bytes;
+    uint64_t outstanding_bytes;
     double shrink_rate; /* bytes per second measured on this guest's balloon; 0: not yet */
 
-    /* After a shrink that hurt: it goes back to comfort_bytes, the size before. */
+    /* After a shrink that hurt: it goes back to restore_bytes, the size before. */
     bool hurting;
-    uint64_t comfort_bytes;
-    bool spared;           /* hurt when it was shrunk, and isn't shrunk again for a while */
+    uint64_t restore_bytes;
+    bool protected;        /* hurt when it was shrunk, and isn't shrunk again for a while */
     uint64_t needed_bytes; /* what it was found to need, as far as that hasn't faded; 0: nothing was */
     /* In distress: why what it lacks isn't taken from other guests for it (a static text), nor from what they
      * would be asked for afterwards: the host's memory below its pressure mark. NULL: it may be. */
-    const char *claim_refused;
+    const char *grant_refused;
     uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
     bool entitled_full;    /* full was said in so many words: a guest above it is brought down to it */
     double shares;         /* 0: as ENTITLEMENT_SHARES */

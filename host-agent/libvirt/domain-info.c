@@ -236,7 +236,7 @@ static void parse_balloon(xmlNode *balloon, DomainInfo *info)
 
 static const char *parse_devices(xmlNode *devices, DomainInfo *info)
 {
-    const char *pinned = NULL;
+    const char *unmovable = NULL;
 
     for (xmlNode *n = devices ? devices->children : NULL; n; n = n->next) {
         if (n->type != XML_ELEMENT_NODE || n->ns)
@@ -246,20 +246,20 @@ static const char *parse_devices(xmlNode *devices, DomainInfo *info)
         else if (is_channel(n))
             info->has_channel = true;
         else if (hostdev_pins(n))
-            pinned = "hostdev";
+            unmovable = "hostdev";
     }
-    return pinned;
+    return unmovable;
 }
 
-static const char *find_pinned(xmlNode *domain, DomainInfo *info)
+static const char *find_unmovable(xmlNode *domain, DomainInfo *info)
 {
-    const char *pinned = parse_devices(child(domain, "devices"), info);
+    const char *unmovable = parse_devices(child(domain, "devices"), info);
     xmlNode *backing = child(domain, "memoryBacking");
 
     if (!info->has_balloon)
         return "no balloon device";
-    if (pinned)
-        return pinned;
+    if (unmovable)
+        return unmovable;
     if (child(backing, "hugepages"))
         return "hugepages";
     if (child(backing, "locked"))
@@ -380,7 +380,7 @@ static int parse_live(const char *xml, DomainInfo *info)
     if (r < 0)
         return r;
     info->id = attribute_u64(domain, "id", &id) == 0 && id <= INT32_MAX ? (int) id : -1;
-    info->pinned = find_pinned(domain, info);
+    info->unmovable = find_unmovable(domain, info);
     parse_state(domain, info);
     parse_entitlement(domain, info);
     return 0;

@@ -33,9 +33,9 @@ typedef struct DomainInfo {
     bool autodeflate, free_page_reporting;
     unsigned stats_period_sec; /* as the definition says; 0: none */
     bool has_channel;          /* CHANNEL_NAME as a virtio channel */
-    /* Why a balloon frees nothing: hostdev (a PCI or mdev device keeps all memory pinned), hugepages, locked
+    /* Why a balloon frees nothing: hostdev (a PCI or mdev device keeps all memory unmovable), hugepages, locked
      * memory, launch security; a static string, or NULL. "no balloon device" where has_balloon is false. */
-    const char *pinned;
+    const char *unmovable;
     DomainState remembered;
     /* From the live metadata; ENTITLEMENT_NONE where there is none. (What the inactive definition has counts
      * from the next start on.) A value that can't be is left out; where the sizes don't agree with each other

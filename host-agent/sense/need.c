@@ -14,7 +14,7 @@ uint64_t need_bytes(const Need *n, usec_t now_usec)
     return n->bytes / NEED_STEPS * steps + n->bytes % NEED_STEPS * steps / NEED_STEPS;
 }
 
-bool need_spares(const Need *n, usec_t now_usec)
+bool need_protects(const Need *n, usec_t now_usec)
 {
     return n->bytes > 0 && usec_since(n->found_usec, now_usec) < n->hold_usec;
 }
@@ -25,7 +25,7 @@ void need_found(Need *n, uint64_t bytes, usec_t now_usec)
 
     if (bytes == 0)
         return;
-    if (!need_spares(n, now_usec)) {
+    if (!need_protects(n, now_usec)) {
         n->hold_usec = left > 0 ? MIN(2 * n->hold_usec, NEED_HOLD_MAX_USEC) : NEED_HOLD_MIN_USEC;
         n->times += n->times < UINT_MAX;
     }

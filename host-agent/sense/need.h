@@ -30,4 +30,4 @@ void need_found(Need *n, uint64_t bytes, usec_t now_usec);
 /* What of it counts now; 0: nothing. */
 uint64_t need_bytes(const Need *n, usec_t now_usec);
 /* Whether it isn't to be shrunk at all. */
-bool need_spares(const Need *n, usec_t now_usec);
+bool need_protects(const Need *n, usec_t now_usec);

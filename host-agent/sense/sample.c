@@ -3,7 +3,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/yield.h"
+#include "host-agent/sense/gain.h"
 
 void history_add(History *h, const Sample *s)
 {
@@ -195,9 +195,9 @@ static void swap_fields(const Report *r, GuestFields *ret)
 /* Where RSS isn't known, all of it may be resident. */
 static uint64_t resident_free(uint64_t free, const SampleHost *host)
 {
-    const YieldLook look = {host->current_bytes, free, host->rss_bytes};
+    const GainLook look = {host->current_bytes, free, host->rss_bytes};
 
-    return host->rss_bytes == 0 ? free : yield_resident_free(&look, host->overhead_bytes);
+    return host->rss_bytes == 0 ? free : gain_resident_free(&look, host->overhead_bytes);
 }
 
 void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)

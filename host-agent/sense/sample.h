@@ -39,7 +39,7 @@ typedef struct SampleHost {
     uint64_t current_bytes;  /* the balloon's size: what the guest has */
     uint64_t maximum_bytes;  /* … and the balloon together */
     uint64_t rss_bytes;      /* of its QEMU; 0: not known */
-    uint64_t overhead_bytes; /* of that, QEMU's own (yield_overhead()) */
+    uint64_t overhead_bytes; /* of that, QEMU's own (gain_overhead()) */
     bool balloon_in_total;   /* sample_balloon_in_total() */
 } SampleHost;
 

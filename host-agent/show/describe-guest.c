@@ -65,10 +65,10 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
         dict_count(d, "rss_bytes", g->stats.rss_bytes);
     dict_known(d, "agent_version", link_agent_version(g->link));
     dict_known(d, "busy", s.busy);
-    dict_known(d, "pinned", s.pinned ?: s.barren);
+    dict_known(d, "unmovable", s.unmovable ?: s.ineffective);
     dict_bool(d, "distress", s.distress);
     dict_bool(d, "hurting", s.hurting);
-    dict_bool(d, "spared", s.spared);
+    dict_bool(d, "protected", s.protected);
     dict_bool(d, "moving", g->balloon.moving || g->setting);
     dict_bool(d, "stalled", s.stalled);
     dict_text(d, "rule", guard_rule_to_string(g->decided ? g->decision.rule : GUARD_RULE_NONE));
@@ -176,7 +176,7 @@ static void describe_definition(Dict *d, const Guest *g)
     if (i->stats_period_sec > 0)
         dict_count(d, "stats_period_usec", i->stats_period_sec * USEC_PER_SEC);
     dict_bool(d, "channel", i->has_channel);
-    dict_known(d, "pinned", i->pinned);
+    dict_known(d, "unmovable", i->unmovable);
     dict_close(d);
 }
 
@@ -207,7 +207,7 @@ static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
     dict_age(d, "progress_age_usec", b->progress_usec, now_usec);
     dict_age(d, "settled_age_usec", b->settled_usec, now_usec);
     dict_bool(d, "reboot", g->reboot);
-    dict_count(d, "promised_bytes", g->promised_bytes);
+    dict_count(d, "outstanding_bytes", g->outstanding_bytes);
     dict_close(d);
 }
 
@@ -395,7 +395,7 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
     dict_bool(d, "hurting", hurting);
     if (hurting) {
         dict_age(d, "hurting_age_usec", g->hurting_usec, now_usec);
-        dict_count(d, "comfort_bytes", g->comfort_bytes);
+        dict_count(d, "restore_bytes", g->restore_bytes);
     }
     dict_age(d, "shrunk_age_usec", g->shrunk_usec, now_usec);
     if (g->shrunk_usec > 0)
@@ -407,17 +407,17 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* What it was found to need, and for how long it is spared for that. */
+/* What it was found to need, and for how long it is protected for that. */
 static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Need *n = &g->need;
 
     dict_open(d, "need");
     dict_count(d, "needed_bytes", need_bytes(n, now_usec));
-    dict_bool(d, "spared", need_spares(n, now_usec));
+    dict_bool(d, "protected", need_protects(n, now_usec));
     if (n->times > 0) {
-        if (need_spares(n, now_usec))
-            dict_count(d, "spared_for_usec", LESS_BY(n->found_usec + n->hold_usec, now_usec));
+        if (need_protects(n, now_usec))
+            dict_count(d, "protected_for_usec", LESS_BY(n->found_usec + n->hold_usec, now_usec));
         dict_count(d, "found_bytes", n->bytes);
         dict_age(d, "found_age_usec", n->found_usec, now_usec);
         dict_count(d, "hold_usec", n->hold_usec);
@@ -428,31 +428,31 @@ static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
 
 static void describe_claim(Dict *d, const Guest *g, usec_t now_usec)
 {
-    const Claim *c = &g->claim;
+    const Grant *c = &g->grant;
 
-    dict_open(d, "claim");
+    dict_open(d, "grant");
     dict_bool(d, "open", c->open);
     if (c->open)
         dict_count(d, "given_bytes", c->given_bytes);
     dict_age(d, "given_age_usec", c->given_usec, now_usec);
-    dict_bool(d, "allowed", claim_allowed(c, now_usec));
+    dict_bool(d, "allowed", grant_allowed(c, now_usec));
     if (guest_in_distress(g, now_usec))
-        dict_known(d, "refused", guest_claim_refused(g, now_usec));
+        dict_known(d, "refused", guest_grant_refused(g, now_usec));
     if (c->next_usec > now_usec)
         dict_count(d, "waits_for_usec", c->next_usec - now_usec);
-    dict_count(d, "claims", c->claims);
-    dict_count(d, "false_claims", c->false_claims);
+    dict_count(d, "grants", c->grants);
+    dict_count(d, "unused_grants", c->unused_grants);
     dict_close(d);
 }
 
 /* What a shrink of it brings the host. */
-static void describe_yield(Dict *d, const Guest *g, usec_t now_usec)
+static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
 {
-    dict_open(d, "yield");
-    dict_count(d, "overhead_bytes", yield_overhead(&g->yield));
-    dict_bool(d, "overhead_learnt", g->yield.overhead_bytes > 0);
-    dict_count(d, "barren_shrinks", g->yield.barren);
-    dict_bool(d, "barren", guest_is_barren(g, now_usec));
+    dict_open(d, "gain");
+    dict_count(d, "overhead_bytes", gain_overhead(&g->gain));
+    dict_bool(d, "overhead_learnt", g->gain.overhead_bytes > 0);
+    dict_count(d, "ineffective_shrinks", g->gain.ineffective);
+    dict_bool(d, "ineffective", guest_is_ineffective(g, now_usec));
     dict_close(d);
 }
 
@@ -486,7 +486,7 @@ void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
     describe_suffering(d, g, now_usec);
     describe_need(d, g, now_usec);
     describe_claim(d, g, now_usec);
-    describe_yield(d, g, now_usec);
+    describe_gain(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);
     describe_report(d, g, now_usec);

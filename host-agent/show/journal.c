@@ -126,20 +126,20 @@ void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t r
 
 void journal_hurting(const Manager *m, const Guest *g, DistressCause cause)
 {
-    char size[UNITS_FORMAT_MAX], comfort[UNITS_FORMAT_MAX], hold[UNITS_FORMAT_MAX];
+    char size[UNITS_FORMAT_MAX], restore[UNITS_FORMAT_MAX], hold[UNITS_FORMAT_MAX];
     Fields f;
 
     fields_init(&f, g);
-    add_change(&f, m, guest_current(g), g->comfort_bytes);
+    add_change(&f, m, guest_current(g), g->restore_bytes);
     add(&f, "BALLAST_REASON", distress_cause_to_string(cause));
     log_fields(
         LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
         "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, and isn't shrunk for %s",
         g->info.name, distress_cause_to_string(cause), format_size(size, guest_current(g)),
-        format_size(comfort, g->comfort_bytes), format_duration(hold, g->need.hold_usec));
+        format_size(restore, g->restore_bytes), format_duration(hold, g->need.hold_usec));
 }
 
-void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
+void journal_grant(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
     const char *cause = distress_cause_to_string(g->distress_cause);
@@ -154,18 +154,18 @@ void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64
         g->info.name, cause, format_size(from, from_bytes), format_size(to, to_bytes));
 }
 
-void journal_false_claim(const Manager *m, const Guest *g)
+void journal_unused_grant(const Manager *m, const Guest *g)
 {
     char size[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX], times[NUMBER_MAX];
     Fields f;
 
-    snprintf(times, sizeof(times), "%u", g->claim.false_claims);
+    snprintf(times, sizeof(times), "%u", g->grant.unused_grants);
     fields_init(&f, g);
     add(&f, "BALLAST_FALSE_CLAIMS", times);
     log_fields(
         LOG_NOTICE, MESSAGE_FALSE, f.fields, f.n,
-        "%s: its claim on the memory of others proved false: it didn't use what it was given, and has %s. It waits %s until others give for it again (false claims so far: %s)",
-        g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->claim.wait_usec), times);
+        "%s: its grant on the memory of others proved false: it didn't use what it was given, and has %s. It waits %s until others give for it again (false grants so far: %s)",
+        g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->grant.wait_usec), times);
 }
 
 static void tell_ksm_failure(const KsmChange *c)

@@ -16,11 +16,11 @@ void journal_stalled(const Manager *m, const Guest *g);
 void journal_distress(const Manager *m, const Guest *g);
 /* retry_usec: when it may be heard again (CLOCK_MONOTONIC). */
 void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec);
-/* It was shrunk and now hurts; its comfort_bytes and its need are known. */
+/* It was shrunk and now hurts; its restore_bytes and its need are known. */
 void journal_hurting(const Manager *m, const Guest *g, DistressCause cause);
-/* The first that a guest in distress gets on the account of others (a claim opens). */
-void journal_claim(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes);
+/* The first that a guest in distress gets on the account of others (a grant opens). */
+void journal_grant(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes);
 /* Of one of KSM's controls: "KSM: pages_to_scan 100 → 400: more is … (ksm.policy:31)". */
 void journal_ksm(const Manager *m, const KsmChange *c);
-/* Its claim was just judged. */
-void journal_false_claim(const Manager *m, const Guest *g);
+/* Its grant was just judged. */
+void journal_unused_grant(const Manager *m, const Guest *g);

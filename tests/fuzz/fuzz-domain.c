@@ -45,7 +45,7 @@ static void check_info(const DomainInfo *info)
     assert(info->current_bytes <= info->maximum_bytes);
     assert(info->configured_current_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->persistent || info->configured_current_bytes == 0);
-    assert(info->has_balloon || info->pinned);
+    assert(info->has_balloon || info->unmovable);
     assert(info->remembered.full_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->remembered.defined_bytes <= GUEST_MEMORY_MAX_BYTES);
     assert(info->remembered.from_bytes <= GUEST_MEMORY_MAX_BYTES);

@@ -53,19 +53,19 @@ GUEST_KEYS = {
     "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "available_bytes": int, "free_bytes": int,
     "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "agent_version": str,
-    "busy": str, "pinned": str, "distress": bool, "hurting": bool, "spared": bool, "moving": bool, "stalled": bool,
+    "busy": str, "unmovable": str, "distress": bool, "hurting": bool, "protected": bool, "moving": bool, "stalled": bool,
     "rule": str, "reason": str,
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
-              "floor_bytes", "distress", "hurting", "spared", "moving", "stalled", "rule", "reason"}
+              "floor_bytes", "distress", "hurting", "protected", "moving", "stalled", "rule", "reason"}
 # Of each part, what every guest has.
 PART_KEYS = {
     "entitlement.min_bytes": int, "entitlement.full_bytes": int, "entitlement.max_bytes": int, "entitlement.shares": int,
     "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
     "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
-    "strain.before_shrink": dict, "need.needed_bytes": int, "need.spared": bool, "need.times": int, "claim.open": bool,
-    "claim.allowed": bool, "claim.claims": int, "claim.false_claims": int, "yield.overhead_bytes": int,
-    "yield.overhead_learnt": bool, "yield.barren": bool, "yield.barren_shrinks": int, "balloon.stalled": bool,
+    "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "claim.open": bool,
+    "claim.allowed": bool, "claim.claims": int, "claim.unused_grants": int, "yield.overhead_bytes": int,
+    "yield.overhead_learnt": bool, "yield.ineffective": bool, "yield.ineffective_shrinks": int, "balloon.stalled": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
@@ -76,7 +76,7 @@ STATUS_KEYS = {
     "mode": str, "why": str, "neighbours": str, "version": str, "guests": int,
     "guests_agent": int, "guests_libvirt": int, "guests_none": int,
     "guests_moving": int, "guests_stalled": int, "guests_distress": int, "guests_hurting": int,
-    "uptime_usec": int, "host.lacking_bytes": int,
+    "uptime_usec": int, "host.shortfall_bytes": int,
     "host.scope": str,
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
     "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,

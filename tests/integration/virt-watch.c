@@ -41,11 +41,11 @@ static void on_event(void *userdata, const VirtEvent *e)
 
         bytes = e->info->current_bytes;
         snprintf(text, sizeof(text),
-                 "%s id=%d persistent=%d maximum=%" PRIu64 " pinned=%s channel=%d sent=%" PRIu64
+                 "%s id=%d persistent=%d maximum=%" PRIu64 " unmovable=%s channel=%d sent=%" PRIu64
                  " granted=%s problem=%s",
                  e->info->name, e->info->id, e->info->persistent, e->info->maximum_bytes,
-                 e->info->pinned ? e->info->pinned : "", e->info->has_channel, e->info->remembered.sent_bytes,
-                 granted, e->info->entitlement_problem);
+                 e->info->unmovable ? e->info->unmovable : "", e->info->has_channel,
+                 e->info->remembered.sent_bytes, granted, e->info->entitlement_problem);
     }
     if (e->stats)
         bytes = e->stats->actual_bytes;

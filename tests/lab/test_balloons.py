@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an operator may expect of balloons: who gives first, who is spared, and that all comes back."""
+"""What an operator may expect of balloons: who gives first, who is protected, and that all comes back."""
 
 import time
 

@@ -179,7 +179,7 @@ class Hurt(LabTest):
         figure(f'cache that is missed: noticed → setMemory of what was taken {1000 * (back[0].at - hurt.at):.0f} ms')
         # And it is left alone for a while, though the host is still under pressure.
         rolled = daemon.mark()
-        daemon.wait('it is spared', lambda rows: rows['reader']['rule'] in ('spared', 'needed'), 40)
+        daemon.wait('it is protected', lambda rows: rows['reader']['rule'] in ('protected', 'needed'), 40)
         time.sleep(8)
         self.assertEqual([m for m in daemon.moves(rolled) if m.guest == 'reader' and m.to_bytes < m.from_bytes], [],
                          daemon.describe())

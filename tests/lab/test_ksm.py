@@ -113,7 +113,7 @@ def proportional(guest):
 
 
 class Ksm(LabTest):
-    HOST_MIB = 1536  # of which more than half is promised to guests
+    HOST_MIB = 1536  # of which more than half is outstanding to guests
     GUESTS = {name: {'memory': 288, 'load': f'equal:{EQUAL_MIB}', 'mergeable': True} for name in ('one', 'two', 'three')}
 
     @classmethod

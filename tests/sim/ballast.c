@@ -148,7 +148,7 @@ static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
     guest->stats.rss_bytes = (uint64_t) sim_rss(w, g);
     guest->stats_usec = now;
     guest_balloon_seen(guest, (uint64_t) g->current, now);
-    guest_look_at_yield(guest, now);
+    guest_look_at_gain(guest, now);
     if (g->kind->source != SIM_SOURCE_LIBVIRT)
         return;
     guest->newest[GUEST_SOURCE_LIBVIRT] = (Sample){.at_usec = now, .source = GUEST_SOURCE_LIBVIRT};
@@ -247,7 +247,7 @@ static void cycle(Ballast *b)
             guest_settle(b->guests[i].guest, s.now_usec);
             guest_snapshot(b->guests[i].guest, s.now_usec, &guests[s.n_guests++]);
         }
-    lacked = m->plan.lacking_bytes > 0;
+    lacked = m->plan.shortfall_bytes > 0;
     plan_done(&m->plan);
     b->next_usec = s.now_usec + USEC_PER_SEC;
     if (plan_make(&s, m->policy, &m->config->guard, &m->plan) < 0)
@@ -258,7 +258,7 @@ static void cycle(Ballast *b)
     series_set_add_host(&m->keep.history, s.now_usec, &host);
     for (size_t i = 0; i < s.n_guests; i++)
         guest_keep(b->guests[index[i]].guest, m->policy, &s, i, &m->plan);
-    if (apply(b, &s, index, lacked) && m->plan.lacking_bytes > 0)
+    if (apply(b, &s, index, lacked) && m->plan.shortfall_bytes > 0)
         b->next_usec = s.now_usec + CYCLE_FEED_USEC;
 }
 

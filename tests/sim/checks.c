@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/claim.h"
+#include "host-agent/sense/grant.h"
 
 #define SPARE_MIN (64.0 * (double) MIB) /* less isn't worth being asked for */
 #define ROUNDING  ((double) MIB)
@@ -135,7 +135,7 @@ static double spare_of(const GuardConfig *config, const SnapshotGuest *g, const 
     double free_bytes = guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) -
                         guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
 
-    if (g->moving || g->distress || g->hurting || g->spared || d->bounds.hold != GUARD_RULE_NONE)
+    if (g->moving || g->distress || g->hurting || g->protected || d->bounds.hold != GUARD_RULE_NONE)
         return 0;
     return fmin(fmin(above, free_bytes), available_of(g) - config->keep_ratio * (double) g->current_bytes);
 }
@@ -170,7 +170,7 @@ static bool has_help(const GuardConfig *config, const Snapshot *s, const Plan *p
         room -= fmax(0, (double) d->target_bytes - (double) g->standing_bytes);
         spare = spare || spare_of(config, g, d) > SPARE_MIN;
     }
-    *ret_gives = coming > 0 && coming + SPARE_MIN > (double) p->lacking_bytes;
+    *ret_gives = coming > 0 && coming + SPARE_MIN > (double) p->shortfall_bytes;
     return spare || room > SPARE_MIN;
 }
 
@@ -189,7 +189,7 @@ static bool is_in_want(CheckedGuest *k, const SimWorld *w, const SimGuest *g, co
 
 static bool could_grow(const SnapshotGuest *g, const Decision *d)
 {
-    return !g->claim_refused && d->bounds.hold == GUARD_RULE_NONE && !g->stalled_growing &&
+    return !g->grant_refused && d->bounds.hold == GUARD_RULE_NONE && !g->stalled_growing &&
            d->target_bytes <= g->standing_bytes && g->standing_bytes + MIB < d->bounds.most_bytes;
 }
 
@@ -221,18 +221,18 @@ static void check_waiting(Checks *c, const SimWorld *w, CheckedGuest *k, const S
 static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimGuest *g,
                        const SnapshotGuest *s, const Decision *d)
 {
-    double waits = (double) usec_since(g->boot_usec, w->now_usec) / (double) CLAIM_WAIT_MIN_USEC;
+    double waits = (double) usec_since(g->boot_usec, w->now_usec) / (double) GRANT_WAIT_MIN_USEC;
     char name[48];
 
-    if (!s->distress || s->claim_refused || !d->send || d->target_bytes <= s->standing_bytes ||
+    if (!s->distress || s->grant_refused || !d->send || d->target_bytes <= s->standing_bytes ||
         sim_available(w) >= sim_pressed(w))
         return;
-    /* One claim may be served in parts. */
-    k->claims += k->claimed_usec == 0 || usec_since(k->claimed_usec, w->now_usec) > CLAIM_WAIT_MIN_USEC;
-    k->claimed_usec = w->now_usec;
-    c->most_claims = MAX(c->most_claims, k->claims);
-    if (k->claims > 1 + log2(1 + waits))
-        fail(c, w, "%s: claims memory of others for the %uth time", name_of(g, name), k->claims);
+    /* One grant may be served in parts. */
+    k->grants += k->granted_usec == 0 || usec_since(k->granted_usec, w->now_usec) > GRANT_WAIT_MIN_USEC;
+    k->granted_usec = w->now_usec;
+    c->most_claims = MAX(c->most_claims, k->grants);
+    if (k->grants > 1 + log2(1 + waits))
+        fail(c, w, "%s: grants memory of others for the %uth time", name_of(g, name), k->grants);
 }
 
 /* At the end of a phase: whoever could still give what the host lacks, or get what it has too much of, would

@@ -38,8 +38,8 @@ typedef struct CheckedGuest {
     double rest_up, rest_down; /* where so much was moved */
     unsigned settled_turns;    /* since nobody asks for anything else */
     usec_t starved_usec;       /* since when, in truth; 0: isn't */
-    usec_t claimed_usec;       /* when it was last given something on the account of others */
-    unsigned claims;
+    usec_t granted_usec;       /* when it was last given something on the account of others */
+    unsigned grants;
     bool waits;
     usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
 } CheckedGuest;

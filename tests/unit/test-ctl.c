@@ -289,11 +289,11 @@ static const struct {
 } states[] = {
     {"{\"stalled\": true, \"distress\": true, \"hurting\": true}", "stalled"},
     {"{\"distress\": true, \"hurting\": true, \"moving\": true}", "distress"},
-    {"{\"hurting\": true, \"spared\": true, \"moving\": true}", "hurting"},
-    {"{\"moving\": true, \"spared\": true}", "moving"},
-    {"{\"busy\": \"paused\", \"pinned\": \"hostdev\"}", "paused"},
-    {"{\"pinned\": \"hostdev\", \"spared\": true}", "pinned"},
-    {"{\"spared\": true}", "spared"},
+    {"{\"hurting\": true, \"protected\": true, \"moving\": true}", "hurting"},
+    {"{\"moving\": true, \"protected\": true}", "moving"},
+    {"{\"busy\": \"paused\", \"unmovable\": \"hostdev\"}", "paused"},
+    {"{\"unmovable\": \"hostdev\", \"protected\": true}", "unmovable"},
+    {"{\"protected\": true}", "protected"},
     {"{}", "at rest"},
 };
 
@@ -447,7 +447,7 @@ START_TEST(a_status_says_why)
         "1073741824,"
         "  \"pressure\": \"moderate\", \"pressure_mark_bytes\": 3221225472, \"critical_mark_bytes\": "
         "1073741824,"
-        "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"lacking_bytes\": 1048576, "
+        "  \"relax_mark_bytes\": 4294967296, \"pending_bytes\": -1048576, \"shortfall_bytes\": 1048576, "
         "\"swap_total_bytes\": 0, \"ksm_run\": true, \"ksm_pages_to_scan\": 400.0, \"ksm_sleep_usec\": "
         "10000, "
         "\"ksm_sharing_bytes\": 314572800},"

@@ -59,7 +59,7 @@ START_TEST(what_libvirt_writes)
     ck_assert_uint_eq(info.configured_current_bytes, 48 * MIB);
     ck_assert_uint_eq(info.stats_period_sec, 5);
     ck_assert(info.has_channel);
-    ck_assert_ptr_null(info.pinned);
+    ck_assert_ptr_null(info.unmovable);
     ck_assert_uint_eq(info.remembered.full_bytes, 48 * MIB);
     ck_assert_uint_eq(info.remembered.sent_bytes, 40 * MIB);
 }
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(pinned_memory)
 {
     static const struct {
-        const char *what, *inside, *devices, *pinned;
+        const char *what, *inside, *devices, *unmovable;
     } cases[] = {
         {"nothing", "", BALLOON, NULL},
         {"no balloon at all", "", "", "no balloon device"},
@@ -111,10 +111,11 @@ START_TEST(pinned_memory)
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_free_ char *xml = domain_with(cases[i].inside, cases[i].devices);
-        const char *pinned = parsed(xml, NULL).pinned;
+        const char *unmovable = parsed(xml, NULL).unmovable;
 
-        ck_assert_msg(!pinned == !cases[i].pinned && (!pinned || !strcmp(pinned, cases[i].pinned)), "%s: %s",
-                      cases[i].what, pinned ? pinned : "not pinned");
+        ck_assert_msg(!unmovable == !cases[i].unmovable &&
+                          (!unmovable || !strcmp(unmovable, cases[i].unmovable)),
+                      "%s: %s", cases[i].what, unmovable ? unmovable : "not unmovable");
     }
 }
 END_TEST

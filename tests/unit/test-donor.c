@@ -24,7 +24,7 @@ typedef enum Trait {
     T_OFF = 1 << 3,
     T_PAUSED = 1 << 4,
     T_HURTING = 1 << 5,
-    T_SPARED = 1 << 6,
+    T_PROTECTED = 1 << 6,
     T_STALE = 1 << 7,
     T_NO_STATS = 1 << 8,
     T_GRACE = 1 << 9,
@@ -79,12 +79,12 @@ static SnapshotGuest guest_of(const Spec *spec)
     g.needed_bytes = spec->needed * MIB;
     g.shares = spec->shares;
     g.distress = traits & T_DISTRESS;
-    g.claim_refused = traits & T_REFUSED ? "its last claim proved false" : NULL;
+    g.grant_refused = traits & T_REFUSED ? "its last grant proved false" : NULL;
     g.mode = traits & T_OFF ? GUEST_MODE_OFF : traits & T_OBSERVE ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
     g.busy = traits & T_PAUSED ? "paused" : NULL;
     g.hurting = traits & T_HURTING;
-    g.comfort_bytes = g.standing_bytes;
-    g.spared = traits & T_SPARED;
+    g.restore_bytes = g.standing_bytes;
+    g.protected = traits & T_PROTECTED;
     if (traits & T_STALE)
         g.age_usec = 12 * USEC_PER_SEC;
     if (traits & T_NO_STATS)
@@ -148,16 +148,16 @@ static const Case cases[] = {
      .words = {"not grown: the host has nothing more to spare above its critical mark (room); no other guest "
                "has any to spare now"}},
     {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest has any to spare now"}},
-    {"a claim that is refused takes nothing from anybody",
+    {"a grant that is refused takes nothing from anybody",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
-     .words = {"in distress, but nothing is taken from others: its last claim proved false (room)"}},
+     .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
     {"nor the host's room below its pressure mark, for which others would be asked afterwards",
      .room_mib = PRESSED, .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
-     .words = {"in distress, but nothing is taken from others: its last claim proved false (room)"}},
+     .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
     {"it gets the room that there is above that, though", .room_mib = PRESSED + 200,
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .targets = {1736, 0},
-     .rules = {R(DISTRESS)}, .words = {"(room); nothing is taken from others: its last claim proved false"}},
-    {"after those whose claim isn't refused", .room_mib = PRESSED + 200,
+     .rules = {R(DISTRESS)}, .words = {"(room); nothing is taken from others: its last grant proved false"}},
+    {"after those whose grant isn't refused", .room_mib = PRESSED + 200,
      .guests = {{"refused", T_DISTRESS | T_REFUSED, 1024}, {STARVED}}, .targets = {0, 2048},
      .rules = {R(ROOM), R(DISTRESS)}},
     {"it keeps what it has while its shrink is on its way", .room_mib = -100,
@@ -185,7 +185,7 @@ static const Case cases[] = {
      .guests = {{STARVED}, {"giving", .standing = 1836}, {"idle"}}, .targets = {0, 0, 1748}, .lacking = 512},
     {"what others release already lifts the host out of its critical zone first", .room_mib = -300,
      .guests = {{STARVED}, {"giving", .standing = 1536}, {"idle"}}, .targets = {0, 0, 1748}, .lacking = 512},
-    {"what was promised to others is spoken for",
+    {"what was outstanding to others is spoken for",
      .guests = {{STARVED}, {"growing", .current = 1536, .standing = 1636}, {"idle", .free = 800}},
      .targets = {0, 0, 1436}, .lacking = 512},
     {"what the policy takes in this cycle is enough",
@@ -235,9 +235,9 @@ static const Case cases[] = {
     {"others in distress don't", .guests = {{STARVED}, {"other", T_DISTRESS}, {"idle", .free = 700}},
      .targets = {0, 0, 1536}, .lacking = 512},
     {"one that hurts doesn't", .guests = {{STARVED}, {"hurting", T_HURTING}}, .lacking = 512},
-    {"one that is spared doesn't", .guests = {{STARVED}, {"spared", T_SPARED}}, .lacking = 512},
+    {"one that is protected doesn't", .guests = {{STARVED}, {"protected", T_PROTECTED}}, .lacking = 512},
     {"nor where the host is critical", .room_mib = -1000,
-     .guests = {{STARVED}, {"hurting", T_HURTING}, {"spared", T_SPARED}, {"needs", .needed = 2000}},
+     .guests = {{STARVED}, {"hurting", T_HURTING}, {"protected", T_PROTECTED}, {"needs", .needed = 2000}},
      .targets = {0, 0, 0, 2000}, .lacking = 512},
     {"one gives to what it was found to need", .guests = {{STARVED}, {"needs", .needed = 1900}},
      .targets = {0, 1900}, .lacking = 512, .words = {"others give 148 MiB, which"}},
@@ -309,7 +309,7 @@ static const Case cases[] = {
     {"two of them, one refused",
      .guests = {{STARVED}, {"liar", T_DISTRESS | T_REFUSED, 1024}, {"idle", .free = 1000, .available = 1500}},
      .targets = {0, 0, 1536}, .lacking = 512,
-     .words = {"others give 512 MiB, which it gets", "nothing is taken from others: its last claim"}},
+     .words = {"others give 512 MiB, which it gets", "nothing is taken from others: its last grant"}},
     {"one that is only observed takes nothing from others",
      .guests = {{"observed", T_DISTRESS | T_OBSERVE, 1536}, {"idle"}}},
     {"one that can't be moved takes nothing from others",
@@ -357,8 +357,8 @@ START_TEST(test_cases)
         ck_assert_msg(!c->words[i] || strstr(d->reason, c->words[i]), "%s: '%s' instead of '%s'", c->what,
                       d->reason, c->words[i]);
     }
-    ck_assert_msg(p.lacking_bytes == c->lacking * MIB, "%s: %" PRIu64 " KiB lacking", c->what,
-                  p.lacking_bytes / KIB);
+    ck_assert_msg(p.shortfall_bytes == c->lacking * MIB, "%s: %" PRIu64 " KiB lacking", c->what,
+                  p.shortfall_bytes / KIB);
     ck_assert_msg(!c->summary || strstr(p.summary, c->summary), "%s: '%s' instead of '%s'", c->what,
                   p.summary, c->summary);
 }
@@ -435,7 +435,7 @@ START_TEST(test_unknown_host)
 
     ck_assert_int_eq(plan_make(&s, NULL, &config, &p), 0);
     ck_assert_uint_eq(p.decisions[1].target_bytes, 2 * GIB);
-    ck_assert_uint_eq(p.lacking_bytes, 512 * MIB);
+    ck_assert_uint_eq(p.shortfall_bytes, 512 * MIB);
 }
 END_TEST
 

@@ -96,10 +96,14 @@ START_TEST(test_flags)
         GuestField field;
         SnapshotGuest guest;
     } rows[] = {
-        {GUEST_FIELD_BUSY, {.busy = "paused"}},       {GUEST_FIELD_PINNED, {.pinned = "hugepages"}},
-        {GUEST_FIELD_PINNED, {.barren = "in words"}}, {GUEST_FIELD_HURTING, {.hurting = true}},
-        {GUEST_FIELD_STALLED, {.stalled = true}},     {GUEST_FIELD_MOVING, {.moving = true}},
-        {GUEST_FIELD_DISTRESS, {.distress = true}},   {GUEST_FIELD_NEEDED, {.needed_bytes = 1}},
+        {GUEST_FIELD_BUSY, {.busy = "paused"}},
+        {GUEST_FIELD_UNMOVABLE, {.unmovable = "hugepages"}},
+        {GUEST_FIELD_UNMOVABLE, {.ineffective = "in words"}},
+        {GUEST_FIELD_HURTING, {.hurting = true}},
+        {GUEST_FIELD_STALLED, {.stalled = true}},
+        {GUEST_FIELD_MOVING, {.moving = true}},
+        {GUEST_FIELD_DISTRESS, {.distress = true}},
+        {GUEST_FIELD_NEEDED, {.needed_bytes = 1}},
     };
     const SnapshotGuest nothing = {};
     const GuestBounds bounds = {};

@@ -221,7 +221,7 @@ START_TEST(a_longer_length_swallows_nothing)
 {
     Stream s = {};
 
-    /* The reader has to wait for as many bytes as the header claims, but finds what was in them. */
+    /* The reader has to wait for as many bytes as the header grants, but finds what was in them. */
     add_text_frame(&s, "wrong")[4] = 30;
     add_text_frame(&s, "one");
     add_text_frame(&s, "two");
@@ -256,7 +256,7 @@ START_TEST(nothing_but_magic)
 {
     Stream s = {};
 
-    /* Each header claims 0x4c42 bytes. */
+    /* Each header grants 0x4c42 bytes. */
     for (size_t i = 0; i < 1000; i++)
         add_text(&s, "BLST");
     add_text_frame(&s, "found");

@@ -77,7 +77,7 @@ END_TEST
 /* What is put into a guest before it is looked at. */
 typedef enum Trait {
     T_OFF = 1 << 0,
-    T_PINNED = 1 << 1,
+    T_UNMOVABLE = 1 << 1,
     T_BUSY = 1 << 2,
     T_UNKNOWN = 1 << 3, /* size not known */
     T_STALE = 1 << 4,
@@ -98,7 +98,7 @@ typedef enum Trait {
     T_AT_STALE = 1 << 19, /* exactly as old as may be */
     T_STALLED_GROWING = 1 << 20,
     T_HURTING = 1 << 21,
-    T_SPARED = 1 << 22,
+    T_PROTECTED = 1 << 22,
     T_NEEDED = 1 << 23,   /* found to need 1400 MiB */
     T_LIBVIRT = 1 << 24,  /* no agent, but libvirt's stats */
     T_GROWTH = 1 << 25,   /* may grow to 3 GiB, of 4 */
@@ -112,7 +112,7 @@ static SnapshotGuest guest_with(unsigned traits)
 
     if (traits & (T_OFF | T_OBSERVE))
         g.mode = traits & T_OFF ? GUEST_MODE_OFF : GUEST_MODE_OBSERVE;
-    g.pinned = traits & T_PINNED ? "hostdev" : NULL;
+    g.unmovable = traits & T_UNMOVABLE ? "hostdev" : NULL;
     g.busy = traits & T_BUSY ? "paused" : NULL;
     if (traits & T_STALE)
         g.age_usec = config.stale_usec + 1;
@@ -141,8 +141,8 @@ static SnapshotGuest guest_with(unsigned traits)
     if (traits & T_USE_UNKNOWN)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
     g.hurting = traits & T_HURTING;
-    g.comfort_bytes = traits & T_HURTING ? 1800 * MIB : 0;
-    g.spared = traits & T_SPARED;
+    g.restore_bytes = traits & T_HURTING ? 1800 * MIB : 0;
+    g.protected = traits & T_PROTECTED;
     g.needed_bytes = traits & T_NEEDED ? 1400 * MIB : 0;
     if (traits & T_LIBVIRT)
         g.source = GUEST_SOURCE_LIBVIRT;
@@ -197,13 +197,14 @@ static const struct {
     {"below its floor, moving: must grow", T_MOVING, 300, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
 
     {"off", T_OFF, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
-    {"pinned", T_PINNED, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"unmovable", T_UNMOVABLE, 1500, 1500, R(UNMOVABLE), 1500, R(UNMOVABLE), R(UNMOVABLE)},
     {"busy", T_BUSY, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
     {"off and busy", T_OFF | T_BUSY, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
-    {"off and pinned", T_OFF | T_PINNED, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
-    {"pinned and busy", T_PINNED | T_BUSY, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"off and unmovable", T_OFF | T_UNMOVABLE, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
+    {"unmovable and busy", T_UNMOVABLE | T_BUSY, 1500, 1500, R(UNMOVABLE), 1500, R(UNMOVABLE), R(UNMOVABLE)},
     {"busy in distress", T_BUSY | T_DISTRESS, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
-    {"pinned in distress", T_PINNED | T_DISTRESS, 1500, 1500, R(PINNED), 1500, R(PINNED), R(PINNED)},
+    {"unmovable in distress", T_UNMOVABLE | T_DISTRESS, 1500, 1500, R(UNMOVABLE), 1500, R(UNMOVABLE),
+     R(UNMOVABLE)},
     {"off in distress", T_OFF | T_DISTRESS, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
     {"off after a reboot", T_OFF | T_REBOOT, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
     {"busy after a reboot", T_BUSY | T_REBOOT, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
@@ -251,9 +252,9 @@ static const struct {
      R(NONE)},
     {"in distress, on a critical host", T_DISTRESS | T_FAST | T_CRITICAL, 1500, 1500, R(DISTRESS), 2048,
      R(CEILING), R(NONE)},
-    {"spared", T_SPARED, 1500, 1500, R(SPARED), 2048, R(CEILING), R(NONE)},
-    {"spared, on a critical host", T_SPARED | T_FAST | T_CRITICAL, 1500, 512, R(FLOOR), 2048, R(CEILING),
-     R(NONE)},
+    {"protected", T_PROTECTED, 1500, 1500, R(PROTECTED), 2048, R(CEILING), R(NONE)},
+    {"protected, on a critical host", T_PROTECTED | T_FAST | T_CRITICAL, 1500, 512, R(FLOOR), 2048,
+     R(CEILING), R(NONE)},
     {"to what it was found to need", T_NEEDED | T_FAST, 2048, 1400, R(NEEDED), 2048, R(CEILING), R(NONE)},
     {"a step ends at what it needs", T_NEEDED, 1500, 1400, R(NEEDED), 2048, R(CEILING), R(NONE)},
     {"a step away from what it needs", T_NEEDED, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
@@ -263,11 +264,11 @@ static const struct {
      R(CEILING), R(NONE)},
     {"no swap, on a critical host", T_SWAPLESS | T_FAST | T_CRITICAL, 2048, 1127, R(SWAPLESS), 2048,
      R(CEILING), R(NONE)},
-    {"hurting before reboot", T_HURTING | T_REBOOT | T_SPARED, 1500, 1500, R(HURTING), 2048, R(CEILING),
+    {"hurting before reboot", T_HURTING | T_REBOOT | T_PROTECTED, 1500, 1500, R(HURTING), 2048, R(CEILING),
      R(NONE)},
     {"distress before hurting", T_HURTING | T_DISTRESS, 1500, 1500, R(DISTRESS), 2048, R(CEILING), R(NONE)},
-    {"grace before spared", T_SPARED | T_GRACE, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
-    {"spared before no stats", T_SPARED | T_NEVER, 1500, 1500, R(SPARED), 2048, R(CEILING), R(NONE)},
+    {"grace before protected", T_PROTECTED | T_GRACE, 1500, 1500, R(GRACE), 2048, R(CEILING), R(NONE)},
+    {"protected before no stats", T_PROTECTED | T_NEVER, 1500, 1500, R(PROTECTED), 2048, R(CEILING), R(NONE)},
 
     {"no agent: half of what it has available", T_LIBVIRT | T_FAST, 2048, 1536, R(AGENTLESS), 2048,
      R(CEILING), R(NONE)},
@@ -322,9 +323,9 @@ END_TEST
 /* What holds whatever comes together; NULL where all does. */
 static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b)
 {
-    const unsigned hold = T_OFF | T_PINNED | T_BUSY | T_UNKNOWN;
+    const unsigned hold = T_OFF | T_UNMOVABLE | T_BUSY | T_UNKNOWN;
     const unsigned keep = T_STALE | T_NEVER | T_GRACE | T_RELEASED | T_DISTRESS | T_REBOOT | T_STALLED |
-                          T_MOVING | (traits & T_CRITICAL ? 0 : T_HURTING | T_SPARED);
+                          T_MOVING | (traits & T_CRITICAL ? 0 : T_HURTING | T_PROTECTED);
     const unsigned needs = T_SWAPLESS | T_SWAP_UNKNOWN | T_USE_UNKNOWN | T_SWAP_FULL | T_SLOW | T_NEEDED;
     uint64_t ceiling = (traits & T_GROWTH && traits & T_DISTRESS ? 3072 : 2048) * MIB;
 
@@ -483,16 +484,16 @@ START_TEST(test_room)
     guests[1].standing_bytes = GIB;
     ck_assert_uint_eq(guard_room(&s, &config), 4 * GIB);
 
-    /* So is what was promised, of which that growth is part. */
-    guests[0].promised_bytes = 1536 * MIB;
+    /* So is what was outstanding, of which that growth is part. */
+    guests[0].outstanding_bytes = 1536 * MIB;
     ck_assert_uint_eq(guard_room(&s, &config), 3584 * MIB);
-    guests[0].promised_bytes = 512 * MIB;
-    guests[2].promised_bytes = GIB;
+    guests[0].outstanding_bytes = 512 * MIB;
+    guests[2].outstanding_bytes = GIB;
     ck_assert_uint_eq(guard_room(&s, &config), 3 * GIB);
 
-    guests[2].promised_bytes = UINT64_MAX;
+    guests[2].outstanding_bytes = UINT64_MAX;
     ck_assert_uint_eq(guard_room(&s, &config), 0);
-    guests[2].promised_bytes = 0;
+    guests[2].outstanding_bytes = 0;
 
     s.host = fixture_host(5 * GIB + 639 * MIB);
     ck_assert_uint_eq(guard_room(&s, &config), 0);

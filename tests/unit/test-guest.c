@@ -134,7 +134,7 @@ START_TEST(test_rolled_back_once)
     move(t, 3072 * MIB);
     reports(t, 6, HURTS);
     ck_assert(seen(t).hurting);
-    ck_assert_uint_eq(seen(t).comfort_bytes, 3584 * MIB);
+    ck_assert_uint_eq(seen(t).restore_bytes, 3584 * MIB);
     ck_assert_uint_eq(seen(t).needed_bytes, 3584 * MIB);
 
     since = t->guest->hurting_usec;
@@ -144,7 +144,7 @@ START_TEST(test_rolled_back_once)
     ck_assert(!seen(t).hurting);
     ck_assert_uint_eq(t->guest->hurting_usec, since);
     ck_assert_uint_eq(t->wakes, 0);
-    ck_assert(seen(t).spared);
+    ck_assert(seen(t).protected);
     stage_free(t);
 }
 END_TEST
@@ -200,7 +200,7 @@ START_TEST(test_need_above_full)
     reports(t, 4, SUFFERS);
     reports(t, 48, AT_EASE);
     ck_assert(!seen(t).distress);
-    ck_assert(seen(t).spared);
+    ck_assert(seen(t).protected);
     ck_assert_uint_gt(seen(t).needed_bytes, 6 * GIB);
     stage_free(t);
 }
@@ -265,16 +265,16 @@ START_TEST(test_charged)
 
         t->guest->distress_cause = DISTRESS_PSI;
         guest_charge(t->guest, &s, rows[i].target * MIB, t->now);
-        ck_assert_msg(t->guest->claim.given_bytes == rows[i].given * MIB, "row %zu", i);
-        ck_assert_msg(t->guest->claim.open == (rows[i].given > 0), "row %zu", i);
+        ck_assert_msg(t->guest->grant.given_bytes == rows[i].given * MIB, "row %zu", i);
+        ck_assert_msg(t->guest->grant.open == (rows[i].given > 0), "row %zu", i);
         stage_free(t);
     }
 }
 END_TEST
 
-/* Nothing was seen of RSS, and its balloon gives nothing back: what was sent again and again isn't promised
+/* Nothing was seen of RSS, and its balloon gives nothing back: what was sent again and again isn't outstanding
  * as often. */
-START_TEST(test_promised)
+START_TEST(test_outstanding)
 {
     Stage *t = stage_new(0);
 
@@ -287,18 +287,18 @@ START_TEST(test_promised)
             guest_balloon_seen(t->guest, 2 * GIB, t->now);
         }
         guest_settle(t->guest, t->now);
-        ck_assert_uint_le(seen(t).promised_bytes, 4 * GIB);
+        ck_assert_uint_le(seen(t).outstanding_bytes, 4 * GIB);
     }
     /* But once it is, for as long as it is stuck: QEMU may still come to give it. */
     rss(t, 2 * GIB);
-    t->now += 3 * GUEST_PROMISE_USEC;
+    t->now += 3 * GUEST_OUTSTANDING_USEC;
     guest_settle(t->guest, t->now);
-    ck_assert_uint_ge(seen(t).promised_bytes, 2 * GIB);
-    ck_assert_uint_lt(seen(t).promised_bytes, 2 * GIB + 64 * MIB);
+    ck_assert_uint_ge(seen(t).outstanding_bytes, 2 * GIB);
+    ck_assert_uint_lt(seen(t).outstanding_bytes, 2 * GIB + 64 * MIB);
     guest_balloon_seen(t->guest, 4 * GIB, t->now);
     rss(t, 4 * GIB);
     guest_settle(t->guest, t->now);
-    ck_assert_uint_lt(seen(t).promised_bytes, 64 * MIB);
+    ck_assert_uint_lt(seen(t).outstanding_bytes, 64 * MIB);
     stage_free(t);
 }
 END_TEST
@@ -339,7 +339,7 @@ START_TEST(test_put_off)
 END_TEST
 
 /* A guest whose balloon frees nothing isn't asked for more, but gets back what it lacks. */
-START_TEST(test_barren)
+START_TEST(test_ineffective)
 {
     Stage *t = stage_new(0);
     GuestBounds b;
@@ -348,12 +348,12 @@ START_TEST(test_barren)
 
     move(t, 3 * GIB);
     reports(t, 8, AT_EASE);
-    t->guest->barren_usec = t->now;
+    t->guest->ineffective_usec = t->now;
     g = seen(t);
     s.guests = &g;
     guard_bounds(&s, &t->manager.config->guard, &b);
     ck_assert_int_eq(b.hold, GUARD_RULE_NONE);
-    ck_assert_int_eq(b.least_rule, GUARD_RULE_PINNED);
+    ck_assert_int_eq(b.least_rule, GUARD_RULE_UNMOVABLE);
     ck_assert_uint_eq(b.least_bytes, 3 * GIB);
     ck_assert_uint_eq(b.most_bytes, 4 * GIB);
     stage_free(t);
@@ -453,14 +453,14 @@ START_TEST(test_own_back_is_no_claim)
     guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
     s = seen(t);
     guest_charge(t->guest, &s, 4 * GIB, t->now);
-    ck_assert(!t->guest->claim.open);
+    ck_assert(!t->guest->grant.open);
     /* Long after it is. */
     t->now += 2 * GUEST_BLAME_USEC;
     guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
     s = seen(t);
     guest_charge(t->guest, &s, 4 * GIB, t->now);
-    ck_assert(t->guest->claim.open);
-    ck_assert_uint_eq(t->guest->claim.given_bytes, GIB);
+    ck_assert(t->guest->grant.open);
+    ck_assert_uint_eq(t->guest->grant.given_bytes, GIB);
     stage_free(t);
 }
 END_TEST
@@ -558,7 +558,7 @@ int main(void)
     tcase_add_test(t, test_wakes);
     tcase_add_test(t, test_distress_is_told_once_a_minute);
     tcase_add_test(t, test_charged);
-    tcase_add_test(t, test_promised);
+    tcase_add_test(t, test_outstanding);
     tcase_add_test(t, test_balloons_own_stalls);
     tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
     tcase_add_test(t, test_own_back_is_no_claim);
@@ -566,7 +566,7 @@ int main(void)
     tcase_add_test(t, test_growth_taken_back);
     tcase_add_test(t, test_late);
     tcase_add_test(t, test_put_off);
-    tcase_add_test(t, test_barren);
+    tcase_add_test(t, test_ineffective);
     tcase_add_test(t, test_goodbye);
     return run_tests(t);
 }

@@ -18,10 +18,10 @@ START_TEST(test_nothing)
 
     ck_assert_uint_eq(need_bytes(&n, 0), 0);
     ck_assert_uint_eq(need_bytes(&n, USEC_INFINITY), 0);
-    ck_assert(!need_spares(&n, 0));
+    ck_assert(!need_protects(&n, 0));
     need_found(&n, 0, 5 * SEC);
     ck_assert_uint_eq(n.times, 0);
-    ck_assert(!need_spares(&n, 5 * SEC));
+    ck_assert(!need_protects(&n, 5 * SEC));
 }
 END_TEST
 
@@ -40,11 +40,11 @@ START_TEST(test_hold_and_fade)
 
     need_found(&n, 1200 * MIB, 100 * SEC);
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-        ck_assert_msg(need_spares(&n, (100 + rows[i].sec) * SEC) == rows[i].spares, "row %zu", i);
+        ck_assert_msg(need_protects(&n, (100 + rows[i].sec) * SEC) == rows[i].spares, "row %zu", i);
         ck_assert_msg(need_bytes(&n, (100 + rows[i].sec) * SEC) == rows[i].mib * MIB, "row %zu", i);
     }
     /* A clock that goes back makes nothing of it. */
-    ck_assert(need_spares(&n, 0));
+    ck_assert(need_protects(&n, 0));
     ck_assert_uint_eq(need_bytes(&n, 0), 1200 * MIB);
 }
 END_TEST
@@ -58,8 +58,8 @@ START_TEST(test_same_finding)
         need_found(&n, (sec == 300 ? 900 : 500) * MIB, sec * SEC);
     ck_assert_uint_eq(n.times, 1);
     ck_assert_uint_eq(n.hold_usec, NEED_HOLD_MIN_USEC);
-    ck_assert(need_spares(&n, 629 * SEC));
-    ck_assert(!need_spares(&n, 630 * SEC));
+    ck_assert(need_protects(&n, 629 * SEC));
+    ck_assert(!need_protects(&n, 630 * SEC));
     ck_assert_uint_eq(need_bytes(&n, 630 * SEC), 900 * MIB);
 }
 END_TEST
@@ -80,7 +80,7 @@ START_TEST(test_doubling)
         ck_assert_uint_eq(need_bytes(&n, now), GIB);
         last = n.hold_usec;
         now += hold + 1; /* tried at once */
-        ck_assert(!need_spares(&n, now));
+        ck_assert(!need_protects(&n, now));
     }
     /* Then it was at ease until it was forgotten. */
     need_found(&n, GIB / 2, now + NEED_FADE * n.hold_usec);

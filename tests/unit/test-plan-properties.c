@@ -57,15 +57,15 @@ static bool is_critical(const Snapshot *s)
 
 static bool is_held(const SnapshotGuest *g)
 {
-    return g->mode == GUEST_MODE_OFF || g->pinned || g->busy || g->current_bytes == 0 ||
+    return g->mode == GUEST_MODE_OFF || g->unmovable || g->busy || g->current_bytes == 0 ||
            g->standing_bytes == 0 || full_of(g) == 0;
 }
 
 static bool is_kept(const SnapshotGuest *g, bool critical)
 {
-    return g->distress || ((g->hurting || g->spared) && !critical) || g->released || g->reboot || g->barren ||
-           g->stalled || g->moving || g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
-           g->age_usec > config.stale_usec;
+    return g->distress || ((g->hurting || g->protected) && !critical) || g->released || g->reboot ||
+           g->ineffective || g->stalled || g->moving || g->uptime_usec < config.grace_usec ||
+           g->source == GUEST_SOURCE_NONE || g->age_usec > config.stale_usec;
 }
 
 static double field(const SnapshotGuest *g, GuestField f)
@@ -103,7 +103,7 @@ static double balance_of(const Snapshot *s)
         const SnapshotGuest *g = s->guests + i;
         uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
 
-        room -= (double) MAX(coming, g->promised_bytes);
+        room -= (double) MAX(coming, g->outstanding_bytes);
     }
     return room;
 }
@@ -156,7 +156,7 @@ static const char *broken_donor(const SnapshotGuest *g, const Decision *d)
 
     if (d->target_bytes >= g->standing_bytes || !d->send)
         return "gives nothing";
-    if (g->distress || g->hurting || g->spared)
+    if (g->distress || g->hurting || g->protected)
         return "gives though it suffers itself";
     if (d->target_bytes < g->needed_bytes)
         return "gives what it was found to need";
@@ -199,12 +199,12 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         const Decision *d = p->decisions + i;
 
         growth += (double) cost_of(g, d, critical);
-        if (g->claim_refused && d->rule == GUARD_RULE_DISTRESS)
+        if (g->grant_refused && d->rule == GUARD_RULE_DISTRESS)
             refused += (double) cost_of(g, d, critical);
         donors += d->rule == GUARD_RULE_DONOR;
         if (g->mode != GUEST_MODE_AUTO)
             continue;
-        if (g->distress && !g->claim_refused && !is_held(g) && d->target_bytes < ceiling_of(g)) {
+        if (g->distress && !g->grant_refused && !is_held(g) && d->target_bytes < ceiling_of(g)) {
             distress_wants = true;
             lacking += ceiling_of(g) - d->target_bytes;
         }
@@ -212,14 +212,14 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         if (!g->distress && cost_of(g, d, critical) >= KIB)
             others_grow = true;
     }
-    if (p->lacking_bytes != lacking)
+    if (p->shortfall_bytes != lacking)
         return "not what those in distress lack";
     if (donors > 0 && lacking == 0)
         return "somebody gives, and nobody lacks it";
     if (growth > fmax(balance_of(s), 0) + 1)
         return "grown by more than the host has room for";
     if (refused > fmax(balance_of(s) - fmax(others, 0), 0) + 1)
-        return "a claim that is refused costs others";
+        return "a grant that is refused costs others";
     if (distress_wants && others_grow)
         return "others grow while one in distress lacks memory";
     return NULL;
@@ -377,7 +377,7 @@ static double lack_of(const Snapshot *s, const Plan *without)
         const SnapshotGuest *g = s->guests + i;
         uint64_t target = g->mode == GUEST_MODE_AUTO ? without->decisions[i].target_bytes : g->standing_bytes;
 
-        if (g->mode == GUEST_MODE_AUTO && g->distress && !is_held(g) && !g->claim_refused)
+        if (g->mode == GUEST_MODE_AUTO && g->distress && !is_held(g) && !g->grant_refused)
             lack += (double) LESS_BY(ceiling_of(g), target);
         if (target < g->standing_bytes)
             lack -=
@@ -452,9 +452,9 @@ START_TEST(test_gifts)
             memcpy(copies, w.guests, sizeof copies);
             other.guests = copies;
             for (size_t i = 0; i < other.n_guests; i++)
-                copies[i].claim_refused = "refused";
+                copies[i].grant_refused = "refused";
             ck_assert_int_eq(plan_make(&other, NULL, &config, &refused), 0);
-            ck_assert_uint_eq(refused.lacking_bytes, 0);
+            ck_assert_uint_eq(refused.shortfall_bytes, 0);
             for (size_t i = 0; i < other.n_guests; i++)
                 ck_assert_int_ne(refused.decisions[i].rule, GUARD_RULE_DONOR);
         }

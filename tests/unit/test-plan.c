@@ -51,11 +51,11 @@ typedef struct Case {
     unsigned host_gib;                  /* available */
     unsigned current_mib, standing_mib; /* 0: 1536; as current */
     GuestMode mode;
-    const char *busy, *pinned, *barren;
+    const char *busy, *unmovable, *ineffective;
     usec_t age_sec, uptime_sec; /* 0: fresh, long up */
     bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
-    bool hurting, spared, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
-    unsigned comfort_mib, needed_mib, growth_mib;
+    bool hurting, protected, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
+    unsigned restore_mib, needed_mib, growth_mib;
     unsigned free_mib, available_mib; /* 0: as the fixture has it */
     unsigned target_mib;              /* expected */
     bool send;
@@ -131,22 +131,23 @@ static const Case cases[] = {
     /* What forbids any move. */
     {"off", ASK("1400MiB"), 10, .mode = GUEST_MODE_OFF, .target_mib = 1536, .rule = R(OFF),
      .words = {"not moved: its mode is off (off)"}},
-    {"pinned", ASK("1400MiB"), 10, .pinned = "hostdev", .target_mib = 1536, .rule = R(PINNED),
-     .words = {"not moved: a balloon would free nothing: hostdev (pinned)"}},
+    {"unmovable", ASK("1400MiB"), 10, .unmovable = "hostdev", .target_mib = 1536, .rule = R(UNMOVABLE),
+     .words = {"not moved: a balloon would free nothing: hostdev (unmovable)"}},
     {"busy", ASK("2GiB"), 50, .busy = "migrating", .target_mib = 1536, .rule = R(BUSY),
      .words = {"not moved: migrating (busy)"}},
     {"busy in distress", NULL, 50, .busy = "paused", .distress = true, .target_mib = 1536, .rule = R(BUSY),
      .words = {"not moved: paused (busy)"}},
     {"off in distress", NULL, 50, .mode = GUEST_MODE_OFF, .distress = true, .target_mib = 1536,
      .rule = R(OFF)},
-    {"barren: not shrunk", ASK("1400MiB"), 4, .barren = "RSS didn't fall", .target_mib = 1536,
-     .rule = R(PINNED), .words = {"not shrunk: a balloon would free nothing: RSS didn't fall (pinned)"}},
-    {"barren: it gets back what was taken", ASK("2GiB because \"returns\""), 50, .barren = "RSS didn't fall",
-     .target_mib = 2048, .send = true, .words = {"returns"}},
-    {"barren, in distress", NULL, 50, .barren = "RSS didn't fall", .distress = true, .target_mib = 2048,
-     .send = true, .rule = R(DISTRESS)},
-    {"pinned after a reboot", NULL, 50, .pinned = "hugepages", .reboot = true, .target_mib = 1536,
-     .rule = R(PINNED)},
+    {"ineffective: not shrunk", ASK("1400MiB"), 4, .ineffective = "RSS didn't fall", .target_mib = 1536,
+     .rule = R(UNMOVABLE),
+     .words = {"not shrunk: a balloon would free nothing: RSS didn't fall (unmovable)"}},
+    {"ineffective: it gets back what was taken", ASK("2GiB because \"returns\""), 50,
+     .ineffective = "RSS didn't fall", .target_mib = 2048, .send = true, .words = {"returns"}},
+    {"ineffective, in distress", NULL, 50, .ineffective = "RSS didn't fall", .distress = true,
+     .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+    {"unmovable after a reboot", NULL, 50, .unmovable = "hugepages", .reboot = true, .target_mib = 1536,
+     .rule = R(UNMOVABLE)},
     {"off below its floor", NULL, 50, .current_mib = 300, .mode = GUEST_MODE_OFF, .target_mib = 300,
      .rule = R(OFF)},
 
@@ -181,29 +182,29 @@ static const Case cases[] = {
     {"growth without room", ASK("2GiB"), 5, .target_mib = 1536, .rule = R(ROOM),
      .words = {"not grown: the host has nothing more to spare above its critical mark (room)"}},
 
-    {"hurting", NULL, 50, .hurting = true, .comfort_mib = 1800, .target_mib = 1800, .send = true,
+    {"hurting", NULL, 50, .hurting = true, .restore_mib = 1800, .target_mib = 1800, .send = true,
      .rule = R(HURTING), .words = {"goes back to 1.76 GiB: it began to hurt after a shrink (hurting)"}},
-    {"hurting, a little below where it was", NULL, 50, .hurting = true, .comfort_mib = 1538,
+    {"hurting, a little below where it was", NULL, 50, .hurting = true, .restore_mib = 1538,
      .target_mib = 1538, .send = true, .rule = R(HURTING)},
-    {"hurting against the policy", ASK("600MiB"), 10, .hurting = true, .comfort_mib = 1800,
+    {"hurting against the policy", ASK("600MiB"), 10, .hurting = true, .restore_mib = 1800,
      .target_mib = 1800, .send = true, .rule = R(HURTING)},
     {"hurting where it was before the shrink: not shrunk", ASK("600MiB"), 10, .hurting = true,
-     .comfort_mib = 1536, .target_mib = 1536, .rule = R(HURTING),
+     .restore_mib = 1536, .target_mib = 1536, .rule = R(HURTING),
      .words = {"not shrunk: it began to hurt after a shrink (hurting)"}},
-    {"hurting, having been above its full size before", NULL, 50, .hurting = true, .comfort_mib = 3000,
+    {"hurting, having been above its full size before", NULL, 50, .hurting = true, .restore_mib = 3000,
      .target_mib = 2048, .send = true, .rule = R(HURTING), .words = {"goes back to 2.00 GiB"}},
     {"hurting while its shrink is on its way, without room: keeps what it has", NULL, 5, .current_mib = 1700,
-     .standing_mib = 1536, .moving = true, .hurting = true, .comfort_mib = 1800, .target_mib = 1700,
+     .standing_mib = 1536, .moving = true, .hurting = true, .restore_mib = 1800, .target_mib = 1700,
      .send = true, .rule = R(HURTING), .words = {"no more than the host can spare (room)"}},
-    {"hurting without room", NULL, 5, .hurting = true, .comfort_mib = 1800, .target_mib = 1536,
+    {"hurting without room", NULL, 5, .hurting = true, .restore_mib = 1800, .target_mib = 1536,
      .rule = R(ROOM), .words = {"began to hurt after a shrink, but not grown: the host has nothing more"}},
-    {"hurting on a critical host: gives", ASK("1400MiB"), 4, .hurting = true, .comfort_mib = 1800,
+    {"hurting on a critical host: gives", ASK("1400MiB"), 4, .hurting = true, .restore_mib = 1800,
      .target_mib = 1400, .send = true, .words = {"shrunk by the policy"}},
-    {"hurting in distress", NULL, 50, .hurting = true, .comfort_mib = 1800, .distress = true,
+    {"hurting in distress", NULL, 50, .hurting = true, .restore_mib = 1800, .distress = true,
      .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
-    {"spared", ASK("1400MiB"), 10, .spared = true, .target_mib = 1536, .rule = R(SPARED),
-     .words = {"not shrunk: it hurt when it was shrunk, so it isn't again for a while (spared)"}},
-    {"spared, growth", ASK("2GiB"), 50, .spared = true, .target_mib = 2048, .send = true},
+    {"protected", ASK("1400MiB"), 10, .protected = true, .target_mib = 1536, .rule = R(PROTECTED),
+     .words = {"not shrunk: it hurt when it was shrunk, so it isn't again for a while (protected)"}},
+    {"protected, growth", ASK("2GiB"), 50, .protected = true, .target_mib = 2048, .send = true},
     {"to what it was found to need", ASK("600MiB"), 10, .needed_mib = 1450, .target_mib = 1450, .send = true,
      .rule = R(NEEDED), .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
     {"below what it was found to need", ASK("600MiB"), 10, .needed_mib = 1600, .target_mib = 1536,
@@ -306,8 +307,8 @@ static SnapshotGuest guest_of(const Case *c)
         g.standing_bytes = c->standing_mib * MIB;
     g.mode = c->mode;
     g.busy = c->busy;
-    g.pinned = c->pinned;
-    g.barren = c->barren;
+    g.unmovable = c->unmovable;
+    g.ineffective = c->ineffective;
     if (c->age_sec > 0)
         g.age_usec = c->age_sec * USEC_PER_SEC + 1000;
     if (c->no_stats) {
@@ -322,8 +323,8 @@ static SnapshotGuest guest_of(const Case *c)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
             guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
     g.hurting = c->hurting;
-    g.comfort_bytes = c->comfort_mib * MIB;
-    g.spared = c->spared;
+    g.restore_bytes = c->restore_mib * MIB;
+    g.protected = c->protected;
     g.needed_bytes = c->needed_mib * MIB;
     g.growth_bytes = c->growth_mib * MIB;
     g.entitled_full = c->entitled;
@@ -474,12 +475,12 @@ END_TEST
 START_TEST(test_pending)
 {
     static const struct {
-        uint64_t current, standing, promised; /* MiB */
+        uint64_t current, standing, outstanding; /* MiB */
         double pending;
         bool late;
     } table[] = {
         {1600, 1600, 0, 0},      {1600, 1400, 0, 200},  {1400, 1600, 0, -200},    {1600, 1600, 150, -150},
-        {1400, 1600, 250, -250}, /* a growth that is on its way is promised, too */
+        {1400, 1600, 250, -250}, /* a growth that is on its way is outstanding, too */
         {1400, 1600, 50, -200},  {1600, 1400, 50, 150}, {1600, 1400, 0, 0, true}, {1400, 1600, 0, -200, true},
     };
 
@@ -490,7 +491,7 @@ START_TEST(test_pending)
 
         g.current_bytes = table[i].current * MIB;
         g.standing_bytes = table[i].standing * MIB;
-        g.promised_bytes = table[i].promised * MIB;
+        g.outstanding_bytes = table[i].outstanding * MIB;
         g.late = table[i].late;
         make(&s, NULL, &p);
         ck_assert_double_eq(p.pending_bytes, table[i].pending * (double) MIB);
@@ -536,7 +537,7 @@ START_TEST(test_order_of_growth)
     guests[3].reboot = true;
     guests[4].distress = true;
     guests[7].hurting = true;
-    guests[7].comfort_bytes = 2 * GIB;
+    guests[7].restore_bytes = 2 * GIB;
     make(&s, "for g in guests by g.available desc { g.target = g.full because \"returns\" }", &p);
 
     /* Distress first, then who hurts, the reboot, the floor, and what is left to the policy's first. */

@@ -300,9 +300,9 @@ END_TEST
 /* ---- Who gives first ---- */
 
 /* Nine guests that are alike but for what is told here; some of them have to give. */
-static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t lacking_bytes)
+static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t shortfall_bytes)
 {
-    plausible_world(r, w, policy, false, PRESSED - lacking_bytes);
+    plausible_world(r, w, policy, false, PRESSED - shortfall_bytes);
     for (size_t i = 0; i < w->s.n_guests; i++)
         policy_keep_done(&w->keeps[i]);
     w->s.n_guests = 9;

@@ -10,39 +10,40 @@
  * balloon frees nothing.
  *
  * While the host swaps, RSS says nothing: the caller looks at no shrink then, and gives up one that it is
- * looking at (yield_reset()). A guest that lies about its free memory ends as one that gives nothing, as does
+ * looking at (gain_reset()). A guest that lies about its free memory ends as one that gives nothing, as does
  * one whose balloon doesn't move: either is shown. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define YIELD_OVERHEAD_BYTES (UINT64_C(48) << 20) /* QEMU's own, until something was learnt */
-#define YIELD_LOOK_BYTES     (UINT64_C(16) << 20) /* a smaller shrink says nothing */
+#define GAIN_OVERHEAD_BYTES (UINT64_C(48) << 20) /* QEMU's own, until something was learnt */
+#define GAIN_LOOK_BYTES     (UINT64_C(16) << 20) /* a smaller shrink says nothing */
 
 /* A guest beside its QEMU, at one moment. */
-typedef struct YieldLook {
+typedef struct GainLook {
     uint64_t current_bytes; /* the balloon's size */
     uint64_t free_bytes;    /* free in the guest */
     uint64_t rss_bytes;     /* of its QEMU */
-} YieldLook;
+} GainLook;
 
 /* Free memory is resident on the host where the guest once touched it and hasn't given it back: of what is
  * free, what QEMU holds beyond what the guest uses and beyond its own. */
-uint64_t yield_resident_free(const YieldLook *l, uint64_t overhead_bytes);
+uint64_t gain_resident_free(const GainLook *l, uint64_t overhead_bytes);
 
-typedef struct Yield {
-    uint64_t overhead_bytes; /* at most 1 GiB; 0: nothing learnt, then YIELD_OVERHEAD_BYTES */
+typedef struct Gain {
+    uint64_t overhead_bytes; /* at most 1 GiB; 0: nothing learnt, then GAIN_OVERHEAD_BYTES */
     bool open;               /* a shrink is being looked at, which began at before */
-    YieldLook before;
-    unsigned barren; /* shrinks in a row that should have brought something and brought next to nothing */
-} Yield;
+    GainLook before;
+    unsigned
+        ineffective; /* shrinks in a row that should have brought something and brought next to nothing */
+} Gain;
 
 /* The look is given up (the guest rebooted, the host swaps). Its QEMU remains, so what was learnt is kept. */
-void yield_reset(Yield *y);
+void gain_reset(Gain *y);
 /* A shrink begins. Ignored while one is being looked at. */
-void yield_begin(Yield *y, const YieldLook *before);
+void gain_begin(Gain *y, const GainLook *before);
 /* It is over, and stats that were collected after that have come. */
-void yield_end(Yield *y, const YieldLook *after);
-uint64_t yield_overhead(const Yield *y);
+void gain_end(Gain *y, const GainLook *after);
+uint64_t gain_overhead(const Gain *y);
 /* A balloon frees nothing here: three such shrinks in a row. The next one that brings something ends that. */
-bool yield_is_barren(const Yield *y);
+bool gain_is_ineffective(const Gain *y);

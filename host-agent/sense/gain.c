@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/yield.h"
+#include "host-agent/sense/gain.h"
 
 #include "base/macro.h"
 #include "proto/limits.h"
 
 #define OVERHEAD_MIN_BYTES (UINT64_C(16) << 20) /* no QEMU does with less */
 #define OVERHEAD_MAX_BYTES (UINT64_C(1) << 30)
-#define BARREN_AFTER       3U  /* shrinks in a row */
-#define BARREN_PART        10U /* less than a tenth is next to nothing */
+#define INEFFECTIVE_AFTER  3U  /* shrinks in a row */
+#define INEFFECTIVE_PART   10U /* less than a tenth is next to nothing */
 
-void yield_reset(Yield *y)
+void gain_reset(Gain *y)
 {
     y->open = false;
 }
 
-void yield_begin(Yield *y, const YieldLook *before)
+void gain_begin(Gain *y, const GainLook *before)
 {
     if (y->open || before->rss_bytes == 0)
         return;
@@ -22,15 +22,15 @@ void yield_begin(Yield *y, const YieldLook *before)
     y->before = *before;
 }
 
-uint64_t yield_overhead(const Yield *y)
+uint64_t gain_overhead(const Gain *y)
 {
-    return y->overhead_bytes ?: YIELD_OVERHEAD_BYTES;
+    return y->overhead_bytes ?: GAIN_OVERHEAD_BYTES;
 }
 
 /* What a guest says is bounded, so that sums can't overflow. */
-static YieldLook bounded(const YieldLook *l)
+static GainLook bounded(const GainLook *l)
 {
-    YieldLook b;
+    GainLook b;
 
     b.current_bytes = MIN(l->current_bytes, GUEST_MEMORY_MAX_BYTES);
     b.free_bytes = MIN(l->free_bytes, b.current_bytes);
@@ -38,26 +38,26 @@ static YieldLook bounded(const YieldLook *l)
     return b;
 }
 
-static uint64_t in_use(const YieldLook *l)
+static uint64_t in_use(const GainLook *l)
 {
     return LESS_BY(l->current_bytes, l->free_bytes);
 }
 
-uint64_t yield_resident_free(const YieldLook *l, uint64_t overhead_bytes)
+uint64_t gain_resident_free(const GainLook *l, uint64_t overhead_bytes)
 {
     return MIN(LESS_BY(LESS_BY(l->rss_bytes, overhead_bytes), in_use(l)), l->free_bytes);
 }
 
-void yield_end(Yield *y, const YieldLook *after)
+void gain_end(Gain *y, const GainLook *after)
 {
-    YieldLook a = bounded(&y->before), b = bounded(after);
-    uint64_t overhead = yield_overhead(y), resident = yield_resident_free(&a, overhead);
+    GainLook a = bounded(&y->before), b = bounded(after);
+    uint64_t overhead = gain_overhead(y), resident = gain_resident_free(&a, overhead);
     uint64_t taken = LESS_BY(a.current_bytes, b.current_bytes), expected = MIN(taken, resident), brought;
 
     if (!y->open)
         return;
     y->open = false;
-    if (b.rss_bytes == 0 || taken < YIELD_LOOK_BYTES)
+    if (b.rss_bytes == 0 || taken < GAIN_LOOK_BYTES)
         return;
 
     /* RSS is as much larger as the guest began to use meanwhile. */
@@ -71,17 +71,17 @@ void yield_end(Yield *y, const YieldLook *after)
 
         overhead = LESS_BY(overhead, LESS_BY(brought, known));
     }
-    if (overhead != yield_overhead(y))
+    if (overhead != gain_overhead(y))
         y->overhead_bytes = CLAMP(overhead, OVERHEAD_MIN_BYTES,
                                   MIN(OVERHEAD_MAX_BYTES, MAX(b.rss_bytes, OVERHEAD_MIN_BYTES)));
 
-    if (brought >= YIELD_LOOK_BYTES / BARREN_PART && brought >= expected / BARREN_PART)
-        y->barren = 0;
-    else if (expected >= YIELD_LOOK_BYTES)
-        y->barren += y->barren < BARREN_AFTER;
+    if (brought >= GAIN_LOOK_BYTES / INEFFECTIVE_PART && brought >= expected / INEFFECTIVE_PART)
+        y->ineffective = 0;
+    else if (expected >= GAIN_LOOK_BYTES)
+        y->ineffective += y->ineffective < INEFFECTIVE_AFTER;
 }
 
-bool yield_is_barren(const Yield *y)
+bool gain_is_ineffective(const Gain *y)
 {
-    return y->barren >= BARREN_AFTER;
+    return y->ineffective >= INEFFECTIVE_AFTER;
 }
