@@ -63,9 +63,9 @@ PART_KEYS = {
     "entitlement.min_bytes": int, "entitlement.full_bytes": int, "entitlement.max_bytes": int, "entitlement.shares": int,
     "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
     "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
-    "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "claim.open": bool,
-    "claim.allowed": bool, "claim.claims": int, "claim.unused_grants": int, "yield.overhead_bytes": int,
-    "yield.overhead_learnt": bool, "yield.ineffective": bool, "yield.ineffective_shrinks": int, "balloon.stalled": bool,
+    "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "grant.open": bool,
+    "grant.allowed": bool, "grant.claims": int, "grant.unused_grants": int, "gain.overhead_bytes": int,
+    "gain.overhead_learnt": bool, "gain.ineffective": bool, "gain.ineffective_shrinks": int, "balloon.stalled": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
