@@ -64,7 +64,7 @@ PART_KEYS = {
     "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
     "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
     "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "grant.open": bool,
-    "grant.allowed": bool, "grant.claims": int, "grant.unused_grants": int, "gain.overhead_bytes": int,
+    "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "gain.overhead_bytes": int,
     "gain.overhead_learnt": bool, "gain.ineffective": bool, "gain.ineffective_shrinks": int, "balloon.stalled": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
