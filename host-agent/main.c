@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 static void help(FILE *f)
 {

@@ -3,7 +3,7 @@
 
 /* The daemon on the bus. What it offers there: api.h. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/api.h"
 
 /* Connects to the system or session bus, takes the name, exports the objects, attaches to the manager's loop.

@@ -110,7 +110,7 @@ void describe_config(Dict *d, const Manager *m)
     dict_known(d, "file", m->config_path);
 #define SETTING(section, key, type, member, def, low, high, help) \
     SETTING_##type(d, section "." key, &c->member);
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef SETTING
     dict_list_open(d, "guests", "aa{sv}");
     for (size_t i = 0; i < c->n_guests; i++)

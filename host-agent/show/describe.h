@@ -4,7 +4,7 @@
 /* What the daemon knows, as dictionaries. The keys are documented in org.ballast1(5); `ballastctl --json`
  * prints them as they are. Each function writes entries into a dictionary that is open. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/describe-snapshot.h"
 
 /* Guests that one dump tells in full, and has in its snapshot. A D-Bus daemon drops whoever sends it more

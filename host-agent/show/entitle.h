@@ -4,7 +4,7 @@
 /* Setting a guest's entitlement over the bus (api.h, SetGuest). The call is answered when libvirt has written
  * it; until then the guest holds it, and no other is taken for that guest. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 /* Answers a SetGuest or Set whose next argument is its a{ss}: at once where a value isn't taken or
  * it can't be done now, else by entitle_done(). To be returned by the method's

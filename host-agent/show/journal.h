@@ -3,7 +3,7 @@
 
 /* The log lines that have a MESSAGE_ID and fields. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 /* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%". further: only more
  * of what was told just before; logged at debug. */

@@ -3,7 +3,7 @@
 
 /* The objects of api.h: what their methods and properties do. For bus.c. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/api.h"
 
 #define BUS_PATH_MAX 64U

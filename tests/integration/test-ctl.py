@@ -379,7 +379,7 @@ class Session(World):
         self.assertEqual(set(dump["status"]) - {"uptime_usec"}, set(self.json("--session", "status")) - {"uptime_usec"})
         self.assertEqual(dump["config"]["Daemon.Mode"], "observe")
         self.assertEqual(dump["config"]["file"], f"{self.folder}/ballastd.conf")
-        with open(f"{SOURCE}/host-agent/config.def") as f:
+        with open(f"{SOURCE}/host-agent/config/config.def") as f:
             settings = re.findall(r'^SETTING\("(\w+)", "(\w+)"', f.read(), re.M)
         self.assertGreater(len(settings), 10)
         self.assertEqual({f"{s}.{k}" for s, k in settings} | {"file", "guests"}, set(dump["config"]))

@@ -15,7 +15,7 @@ from lab import SKIP, lab_or_skip
 LAB = None
 FIGURES = []
 SKIPPED = []
-# What is this near to its full size is there (host-agent/act/balloon.h).
+# What is this near to its full size is there (host-agent/guest/balloon.h).
 TOLERANCE = MIB
 
 

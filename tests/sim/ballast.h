@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Ballast on the simulated host: its guests (host-agent/guest.c and all that they are made of), its default
+/* Ballast on the simulated host: its guests (host-agent/guest/guest.c and all that they are made of), its default
  * policy, its guard and its plan are the daemon's own. What stands here is what the daemon's loop does around
  * them, on simulated time: reports and stats come, cycles run, targets go out. */
 
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/world.h"
 

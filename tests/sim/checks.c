@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/grant.h"
+#include "host-agent/guest/grant.h"
 
 #define SPARE_MIN (64.0 * (double) MIB) /* less isn't worth being asked for */
 #define ROUNDING  ((double) MIB)

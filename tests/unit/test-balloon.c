@@ -7,7 +7,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/act/balloon.h"
+#include "host-agent/guest/balloon.h"
 
 typedef enum Act { END, SENT, REFUSED, SEEN, RESET, ADOPT } Act;
 

@@ -8,7 +8,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 
 #define FOUND_MAX 65536
 
@@ -540,7 +540,7 @@ START_TEST(test_sample)
     settings--; /* [Guest *] */
 #define SETTING(...)       settings--;
 #define GUEST_SETTING(...) settings--;
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef GUEST_SETTING
 #undef SETTING
     ck_assert_uint_eq(settings, 0);
@@ -561,7 +561,7 @@ START_TEST(test_man)
     ck_assert_ptr_nonnull(strstr(man, ".SS [" section "]\n"));
 #define GUEST_SETTING(key, ...) \
     ck_assert_ptr_nonnull(strstr(strstr(man, ".SS [Guest PATTERN]\n"), ".B " key "=\n"));
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef GUEST_SETTING
 #undef SETTING
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/sense/ksm.h"
 #include "tests/unit/run.h"
 

@@ -2,7 +2,7 @@
 #include <check.h>
 
 #include "base/units.h"
-#include "host-agent/sense/full-size.h"
+#include "host-agent/guest/full-size.h"
 
 /* What a daemon that starts beside a running guest takes for its full size. */
 static const struct {

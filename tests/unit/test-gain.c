@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/gain.h"
+#include "host-agent/guest/gain.h"
 #include "tests/unit/run.h"
 
 /* MiB. */

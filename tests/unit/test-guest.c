@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "tests/unit/run.h"
 
 #define SEC  USEC_PER_SEC

@@ -7,7 +7,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/need.h"
+#include "host-agent/guest/need.h"
 #include "tests/unit/run.h"
 
 #define SEC USEC_PER_SEC

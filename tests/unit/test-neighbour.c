@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/time-util.h"
-#include "host-agent/sense/neighbour.h"
+#include "host-agent/sense/neighbour-scan.h"
 #include "tests/unit/run.h"
 
 #define STRANGER 65533U /* no system user */

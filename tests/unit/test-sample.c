@@ -7,7 +7,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/sample.h"
+#include "host-agent/guest/sample.h"
 
 static Sample agent_sample(void)
 {

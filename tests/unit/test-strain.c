@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/strain.h"
+#include "host-agent/guest/strain.h"
 #include "tests/unit/run.h"
 
 #define SEC USEC_PER_SEC

@@ -7,7 +7,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "host-agent/sense/neighbour.h"
+#include "host-agent/sense/neighbour-scan.h"
 
 typedef struct Manager Manager;
 

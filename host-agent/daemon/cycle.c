@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/host-ksm.h"
-#include "host-agent/manager.h"
+#include "host-agent/act/host-ksm.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/journal.h"
 
 /* How often libvirt is asked about a guest: one with an agent, for its RSS and its balloon; one without, for

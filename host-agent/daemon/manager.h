@@ -7,11 +7,11 @@
 #include <systemd/sd-event.h>
 
 #include "host-agent/act/ksm.h"
-#include "host-agent/config.h"
-#include "host-agent/guest.h"
-#include "host-agent/neighbours.h"
-#include "host-agent/policies.h"
+#include "host-agent/config/config.h"
+#include "host-agent/daemon/policies.h"
+#include "host-agent/guest/guest.h"
 #include "host-agent/sense/host.h"
+#include "host-agent/sense/neighbours.h"
 
 struct ManagerOptions {
     const char *config_path; /* NULL: the default one, which may be missing */

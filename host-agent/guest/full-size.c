@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/full-size.h"
+#include "host-agent/guest/full-size.h"
 
 void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes)
 {

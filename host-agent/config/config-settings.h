@@ -3,7 +3,7 @@
 
 /* The table of settings (config.def) as the reader of the file has it. */
 
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 
 typedef struct Setting Setting;
 
@@ -21,7 +21,7 @@ struct Setting {
 #define SETTING(...) +1
 enum {
     CONFIG_SETTINGS = 0
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 };
 #undef SETTING
 

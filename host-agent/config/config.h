@@ -6,7 +6,7 @@
 #include "base/macro.h"
 #include "host-agent/decide/entitlement.h"
 #include "host-agent/decide/guard.h"
-#include "host-agent/sense/strain.h"
+#include "host-agent/guest/strain.h"
 
 typedef enum OnStop { ON_STOP_KEEP, ON_STOP_RELEASE, ON_STOP_MAX, ON_STOP_INVALID = -EINVAL } OnStop;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/sample.h"
+#include "host-agent/guest/sample.h"
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/sense/gain.h"
+#include "host-agent/guest/gain.h"
 
 void history_add(History *h, const Sample *s)
 {

@@ -3,7 +3,7 @@
 
 /* Which policy runs: read from the configured files, or loaded over the bus. */
 
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 #include "policy/keep.h"
 
 typedef struct Manager Manager;

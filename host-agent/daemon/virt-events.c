@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/bus.h"
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/journal.h"

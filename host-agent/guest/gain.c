@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/gain.h"
+#include "host-agent/guest/gain.h"
 
 #include "base/macro.h"
 #include "proto/limits.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/neighbour.h"
+#include "host-agent/sense/neighbour-scan.h"
 
 #include <ctype.h>
 #include <dirent.h>

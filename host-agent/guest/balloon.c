@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/act/balloon.h"
+#include "host-agent/guest/balloon.h"
 
 #include "base/macro.h"
 

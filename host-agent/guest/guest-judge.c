@@ -3,7 +3,7 @@
  * brought the host. */
 
 #include "base/log.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/journal.h"
 
 /* The most that it may have, in distress. */

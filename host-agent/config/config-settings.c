@@ -2,7 +2,7 @@
 
 /* The table of settings, and what takes the text of a value. */
 
-#include "host-agent/config-settings.h"
+#include "host-agent/config/config-settings.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -248,12 +248,12 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
 
 #define SETTING(section, key, type, member, standard, low, high, help) \
     _Static_assert(__builtin_types_compatible_p(__typeof__(((Config *) NULL)->member), MEMBER_##type), key);
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef SETTING
 
 const Setting config_settings[CONFIG_SETTINGS] = {
 #define SETTING(section, key, type, member, standard, low, high, help) \
     {section, key, parse_##type, TAKES_##type, offsetof(Config, member), standard, low, high},
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef SETTING
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/host-ksm.h"
+#include "host-agent/act/host-ksm.h"
 
 #include <inttypes.h>
 #include <limits.h>
 
 #include "base/log.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/sense/ksm.h"
 #include "host-agent/show/journal.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/guest.h"
+#include "host-agent/guest/guest.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/journal.h"
 

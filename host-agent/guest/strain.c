@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/strain.h"
+#include "host-agent/guest/strain.h"
 
 #include <math.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/policies.h"
+#include "host-agent/daemon/policies.h"
 
 #include <string.h>
 
 #include "base/log.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 #define BLANK " \t"
 

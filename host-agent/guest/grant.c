@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/grant.h"
+#include "host-agent/guest/grant.h"
 
 #include "base/macro.h"
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 
 static int write_man(const char *path)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -11,7 +11,7 @@
 
 #include "base/nearest.h"
 #include "base/units.h"
-#include "host-agent/config-settings.h"
+#include "host-agent/config/config-settings.h"
 
 #define FINDING_MAX 512 /* a message, with its end */
 #define SHOWN_MAX   64  /* of a value in a message */
@@ -25,7 +25,7 @@ static const struct {
 } guest_settings[] = {
 #define SETTING(...)
 #define GUEST_SETTING(key, which, help) {key, which},
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef GUEST_SETTING
 #undef SETTING
 };

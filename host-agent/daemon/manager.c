@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 #include <linux/magic.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/psi-trigger.h"
 #include "base/units.h"
-#include "host-agent/host-ksm.h"
+#include "host-agent/act/host-ksm.h"
 #include "host-agent/show/bus.h"
 
 /* Cycles that are asked for are never nearer to each other than this, whatever guests and clients do. */

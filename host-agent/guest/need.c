@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/sense/need.h"
+#include "host-agent/guest/need.h"
 
 #include <limits.h>
 

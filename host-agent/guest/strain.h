@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "host-agent/sense/sample.h"
+#include "host-agent/guest/sample.h"
 
 /* What counts as distress. Each threshold's reason is in config.def, where its default is. 0: not looked at,
  * neither for distress nor for what hurts. An OOM kill always counts. */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "host-agent/config.h"
+#include "host-agent/config/config.h"
 
 #define COLUMNS 100
 
@@ -15,7 +15,7 @@ typedef struct SettingDoc {
 static const SettingDoc settings[] = {
 #define SETTING(section, key, type, member, standard, low, high, help) \
     {section, key, standard, low, high, help},
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef SETTING
 };
 
@@ -26,7 +26,7 @@ static const struct {
 } guest_settings[] = {
 #define SETTING(...)
 #define GUEST_SETTING(key, which, help) {key, help},
-#include "host-agent/config.def"
+#include "host-agent/config/config.def"
 #undef GUEST_SETTING
 #undef SETTING
 };

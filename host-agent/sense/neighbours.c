@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/neighbours.h"
+#include "host-agent/sense/neighbours.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/log.h"
-#include "host-agent/manager.h"
+#include "host-agent/daemon/manager.h"
 
 #define LOOK_USEC (60 * USEC_PER_SEC)
 #define TEXT_MAX  128U

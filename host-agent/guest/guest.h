@@ -3,16 +3,16 @@
 
 /* One running domain as the manager knows it. Owned by the manager. */
 
-#include "host-agent/act/balloon.h"
 #include "host-agent/decide/plan.h"
+#include "host-agent/guest/balloon.h"
+#include "host-agent/guest/full-size.h"
+#include "host-agent/guest/gain.h"
+#include "host-agent/guest/grant.h"
+#include "host-agent/guest/need.h"
+#include "host-agent/guest/sample.h"
+#include "host-agent/guest/strain.h"
 #include "host-agent/libvirt/virt.h"
-#include "host-agent/sense/full-size.h"
-#include "host-agent/sense/gain.h"
-#include "host-agent/sense/grant.h"
 #include "host-agent/sense/link.h"
-#include "host-agent/sense/need.h"
-#include "host-agent/sense/sample.h"
-#include "host-agent/sense/strain.h"
 #include "policy/keep.h"
 
 typedef struct Manager Manager;
