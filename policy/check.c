@@ -7,7 +7,7 @@ static void check_statements(Checker *c, Statement *s, bool top);
 
 static void check_declaration(Checker *c, Statement *s, bool top)
 {
-    static const char *const marks[] = {"pressure_mark", "critical_mark", "relax_mark"};
+    static const char *const thresholds[] = {"pressure_threshold", "critical_threshold", "relax_threshold"};
     Kind kind;
 
     if (s->type == STATEMENT_CONST && !top)
@@ -23,11 +23,11 @@ static void check_declaration(Checker *c, Statement *s, bool top)
     s->symbol->slot = c->unit->n_slots++;
     if (!top || kind == KIND_BYTES || kind == KIND_ANY)
         return;
-    for (size_t i = 0; i < ELEMENTSOF(marks); i++)
-        if (name_is(s->name, marks[i]))
+    for (size_t i = 0; i < ELEMENTSOF(thresholds); i++)
+        if (name_is(s->name, thresholds[i]))
             check_error(c, s->name_at, NULL,
-                        "'%s' is shown as a mark of the host's memory: it is bytes, and this is %s", marks[i],
-                        kind_describe(kind));
+                        "'%s' is shown as a threshold of the host's memory: it is bytes, and this is %s",
+                        thresholds[i], kind_describe(kind));
 }
 
 static void declare_host_state(Checker *c, Statement *s, Kind kind)

@@ -354,19 +354,19 @@ static void compile_statements(Compiler *c, const Statement *s)
     }
 }
 
-static void find_marks(const Unit *u, Program *p)
+static void find_thresholds(const Unit *u, Program *p)
 {
-    static const char *const names[POLICY_MARK_MAX] = {
-        [POLICY_MARK_PRESSURE] = "pressure_mark",
-        [POLICY_MARK_CRITICAL] = "critical_mark",
-        [POLICY_MARK_RELAX] = "relax_mark",
+    static const char *const names[POLICY_THRESHOLD_MAX] = {
+        [POLICY_THRESHOLD_PRESSURE] = "pressure_threshold",
+        [POLICY_THRESHOLD_CRITICAL] = "critical_threshold",
+        [POLICY_THRESHOLD_RELAX] = "relax_threshold",
     };
 
-    for (size_t i = 0; i < POLICY_MARK_MAX; i++) {
-        p->marks[i] = NO_SLOT;
+    for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++) {
+        p->thresholds[i] = NO_SLOT;
         for (const Statement *s = u->statements; s; s = s->next)
             if ((s->type == STATEMENT_LET || s->type == STATEMENT_CONST) && name_is(s->name, names[i]))
-                p->marks[i] = s->symbol->slot;
+                p->thresholds[i] = s->symbol->slot;
     }
 }
 
@@ -417,6 +417,6 @@ int policy_compile(Unit *u, Program *p)
     p->slots = calloc(MAX(p->n_slots, 1U), sizeof(*p->slots));
     if (!p->slots)
         return -ENOMEM;
-    find_marks(u, p);
+    find_thresholds(u, p);
     return 0;
 }

@@ -143,15 +143,15 @@ typedef struct PolicyLog {
     char text[POLICY_LOG_MAX]; /* values with their units, one blank between two; cut where it is longer */
 } PolicyLog;
 
-/* A policy that works with marks says where they are by top-level lets (or consts) of these names, in bytes
- * of host.available: pressure_mark, critical_mark, relax_mark. They are for showing; NAN where no file has
+/* A policy that works with thresholds says where they are by top-level lets (or consts) of these names, in bytes
+ * of host.available: pressure_threshold, critical_threshold, relax_threshold. They are for showing; NAN where no file has
  * one of that name; of several files the first that has it counts. */
-typedef enum PolicyMark {
-    POLICY_MARK_PRESSURE,
-    POLICY_MARK_CRITICAL,
-    POLICY_MARK_RELAX,
-    POLICY_MARK_MAX
-} PolicyMark;
+typedef enum PolicyThreshold {
+    POLICY_THRESHOLD_PRESSURE,
+    POLICY_THRESHOLD_CRITICAL,
+    POLICY_THRESHOLD_RELAX,
+    POLICY_THRESHOLD_MAX
+} PolicyThreshold;
 
 typedef struct PolicyOutput {
     /* Owned by the caller of policy_run(), overwritten. */
@@ -166,7 +166,7 @@ typedef struct PolicyOutput {
     PolicyLog logs[POLICY_LOGS_MAX];
     size_t n_logs, logs_total; /* as with notes */
     unsigned failed;           /* files whose part outside of loops failed */
-    double marks[POLICY_MARK_MAX];
+    double thresholds[POLICY_THRESHOLD_MAX];
 } PolicyOutput;
 
 /* Evaluates p on input, file by file; what one assigned another reads. Pure: no I/O, no clock, the same

@@ -190,7 +190,7 @@ typedef struct Program {
     uint32_t first_host_state, first_guest_state; /* among the policy's */
     double *slots; /* as they are when it begins: constants worked out, variables 0 */
     uint32_t n_slots, n_stack;
-    uint32_t marks[POLICY_MARK_MAX]; /* slot, or NO_SLOT */
+    uint32_t thresholds[POLICY_THRESHOLD_MAX]; /* slot, or NO_SLOT */
 } Program;
 
 struct Policy {

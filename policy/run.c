@@ -160,9 +160,9 @@ static void run_program(Machine *m, const Program *p)
     read_host_states(m);
     read_guest_states(m);
     if (machine_run(m, p->main, m->stack, NULL)) {
-        for (size_t i = 0; i < POLICY_MARK_MAX; i++)
-            if (p->marks[i] != NO_SLOT && isnan(o->marks[i]))
-                o->marks[i] = m->slots[p->marks[i]];
+        for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
+            if (p->thresholds[i] != NO_SLOT && isnan(o->thresholds[i]))
+                o->thresholds[i] = m->slots[p->thresholds[i]];
     } else {
         undo_program(m);
         m->order = order;
@@ -189,8 +189,8 @@ int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output)
     output->n_notes = output->notes_total = output->n_logs = output->logs_total = 0;
     output->failed = 0;
     memset(output->host, 0, sizeof(output->host));
-    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
-        output->marks[i] = NAN;
+    for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
+        output->thresholds[i] = NAN;
     if (input->n_guests > 0)
         memset(output->assignments, 0, input->n_guests * sizeof(output->assignments[0]));
 

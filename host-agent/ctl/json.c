@@ -27,7 +27,11 @@ static const char *const host_keys[] = {
 #include "policy/fields.def"
 #undef HOST
 #undef GUEST
-    "pressure", "shortfall_bytes", "pressure_mark_bytes", "critical_mark_bytes", "relax_mark_bytes",
+    "pressure",
+    "shortfall_bytes",
+    "pressure_threshold_bytes",
+    "critical_threshold_bytes",
+    "relax_threshold_bytes",
 };
 
 static const char *const entitlement_keys[] = {

@@ -191,7 +191,7 @@ static CtlExit verb_version(Ctl *c, int n, char **arguments)
 
 const Verb ctl_verbs[] = {
     {"status", "", "how the host is doing, and why nothing moves or what does", 0, 0, verb_status,
-     "Prints the mode, the host's memory and its marks, pressure, guests by where their stats come from,\n"
+     "Prints the mode, the host's memory and its thresholds, pressure, guests by where their stats come from,\n"
      "libvirt, the policy in force, and in one sentence what is being done or why nothing is.\n\n"
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},

@@ -218,9 +218,9 @@ int plan_to_json(const Plan *p, const Snapshot *s, const Policy *policy, json_ob
     put_text(&o, "pressure", host_pressure_to_string(p->pressure));
     put_signed(&o, "pending_bytes", p->pending_bytes);
     put_count(&o, "shortfall_bytes", p->shortfall_bytes);
-    put_signed(&o, "pressure_mark_bytes", p->pressure_mark_bytes);
-    put_signed(&o, "critical_mark_bytes", p->critical_mark_bytes);
-    put_signed(&o, "relax_mark_bytes", p->relax_mark_bytes);
+    put_signed(&o, "pressure_threshold_bytes", p->pressure_threshold_bytes);
+    put_signed(&o, "critical_threshold_bytes", p->critical_threshold_bytes);
+    put_signed(&o, "relax_threshold_bytes", p->relax_threshold_bytes);
     array = put_array(&o, "guests");
     for (size_t i = 0; array && i < p->n_decisions; i++) {
         Object part = object_begin();

@@ -199,9 +199,9 @@ static int put_pressure(const Screen *screen, json_object *status)
         return view_line(screen, "Pressure", STYLE_PLAIN, "not known");
     fill = (size_t) snprintf(text, sizeof(text),
                              "%s (guests give below %s available, harder below %s, and get back above %s)",
-                             pressure, format_size(a, json_count(status, "host.pressure_mark_bytes")),
-                             format_size(b, json_count(status, "host.critical_mark_bytes")),
-                             format_size(c, json_count(status, "host.relax_mark_bytes")));
+                             pressure, format_size(a, json_count(status, "host.pressure_threshold_bytes")),
+                             format_size(b, json_count(status, "host.critical_threshold_bytes")),
+                             format_size(c, json_count(status, "host.relax_threshold_bytes")));
     if (json_find(status, "host.psi_memory_some"))
         snprintf(text + fill, sizeof(text) - fill, "; stalled on memory %s of the last 10 s",
                  format_ratio(psi, json_real(status, "host.psi_memory_some")));

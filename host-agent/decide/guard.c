@@ -25,7 +25,7 @@ static const struct {
     [GUARD_RULE_REBOOT] = {"reboot", "it booted into a shrunken size"},
     [GUARD_RULE_SWAPLESS] = {"swapless", "it has no swap for what it uses"},
     [GUARD_RULE_STEP] = {"step", "one move at a time, and none larger than its balloon does in a step"},
-    [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical mark"},
+    [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical threshold"},
     [GUARD_RULE_DEAD_BAND] = {"dead-band", "the change is too small to be worth a move"},
     [GUARD_RULE_OBSERVE] = {"observe", "its mode is observe: decided, not sent"},
 };

@@ -75,16 +75,16 @@ typedef struct GuardConfig {
  * GiB). Never above full. */
 uint64_t guard_floor(uint64_t full_bytes, double floor_ratio);
 
-/* By how much the host's marks are raised: twice where it has no swap, for there the first page too many
+/* By how much the host's thresholds are raised: twice where it has no swap, for there the first page too many
  * kills. Where it isn't known whether it has, it is taken to have some. */
 double guard_caution(const HostFields *host);
-/* The host's critical mark: min(critical_ratio × total, critical_max_bytes) × guard_caution(), bytes; where
+/* The host's critical threshold: min(critical_ratio × total, critical_max_bytes) × guard_caution(), bytes; where
  * the total isn't known, from critical_max_bytes. */
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
 /* What growth always leaves: that and an eighth of it as a margin, so that a gift that is then used doesn't
- * leave the host on the wrong side of the mark. */
+ * leave the host on the wrong side of the threshold. */
 uint64_t guard_kept(const GuardConfig *c, const HostFields *host);
-/* Whether the host is below its critical mark. Then guests give also what they were found to need (HURTING,
+/* Whether the host is below its critical threshold. Then guests give also what they were found to need (HURTING,
  * PROTECTED and NEEDED don't count), so that the host doesn't swap. */
 bool guard_is_critical(const Snapshot *s, const GuardConfig *c);
 

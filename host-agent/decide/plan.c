@@ -48,23 +48,23 @@ static double pending_bytes(const Snapshot *s)
     return pending;
 }
 
-/* The policy's marks; where it names none, the usual ones. */
-static void set_marks(const Snapshot *s, const PolicyOutput *output, Plan *p)
+/* The policy's thresholds; where it names none, the usual ones. */
+static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *p)
 {
     double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
-    const double usual[POLICY_MARK_MAX] = {
-        [POLICY_MARK_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
-        [POLICY_MARK_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
-        [POLICY_MARK_RELAX] = caution * fmin(0.25 * total, 40.0 * GIB),
+    const double usual[POLICY_THRESHOLD_MAX] = {
+        [POLICY_THRESHOLD_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
+        [POLICY_THRESHOLD_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
+        [POLICY_THRESHOLD_RELAX] = caution * fmin(0.25 * total, 40.0 * GIB),
     };
-    double *marks[POLICY_MARK_MAX] = {
-        [POLICY_MARK_PRESSURE] = &p->pressure_mark_bytes,
-        [POLICY_MARK_CRITICAL] = &p->critical_mark_bytes,
-        [POLICY_MARK_RELAX] = &p->relax_mark_bytes,
+    double *thresholds[POLICY_THRESHOLD_MAX] = {
+        [POLICY_THRESHOLD_PRESSURE] = &p->pressure_threshold_bytes,
+        [POLICY_THRESHOLD_CRITICAL] = &p->critical_threshold_bytes,
+        [POLICY_THRESHOLD_RELAX] = &p->relax_threshold_bytes,
     };
 
-    for (int m = 0; m < POLICY_MARK_MAX; m++)
-        *marks[m] = output && isfinite(output->marks[m]) ? output->marks[m] : usual[m];
+    for (int i = 0; i < POLICY_THRESHOLD_MAX; i++)
+        *thresholds[i] = output && isfinite(output->thresholds[i]) ? output->thresholds[i] : usual[i];
 }
 
 static HostPressure pressure_of(const Snapshot *s, const Plan *p)
@@ -73,9 +73,9 @@ static HostPressure pressure_of(const Snapshot *s, const Plan *p)
 
     if (!host_fields_has(&s->host, HOST_FIELD_AVAILABLE) || !host_fields_has(&s->host, HOST_FIELD_TOTAL))
         return HOST_PRESSURE_NONE;
-    if (available < p->critical_mark_bytes)
+    if (available < p->critical_threshold_bytes)
         return HOST_PRESSURE_SEVERE;
-    return available < p->pressure_mark_bytes ? HOST_PRESSURE_MODERATE : HOST_PRESSURE_NONE;
+    return available < p->pressure_threshold_bytes ? HOST_PRESSURE_MODERATE : HOST_PRESSURE_NONE;
 }
 
 static Situation situation_of(const Snapshot *s, const PolicyOutput *output, const Plan *p)
@@ -88,9 +88,10 @@ static Situation situation_of(const Snapshot *s, const PolicyOutput *output, con
         return SITUATION_FAILED;
     if (!output)
         return SITUATION_NO_POLICY;
-    if (available < p->pressure_mark_bytes)
-        return available + p->pending_bytes < p->pressure_mark_bytes ? SITUATION_PRESSED : SITUATION_COMING;
-    return available > p->relax_mark_bytes ? SITUATION_RELAXED : SITUATION_BETWEEN;
+    if (available < p->pressure_threshold_bytes)
+        return available + p->pending_bytes < p->pressure_threshold_bytes ? SITUATION_PRESSED
+                                                                          : SITUATION_COMING;
+    return available > p->relax_threshold_bytes ? SITUATION_RELAXED : SITUATION_BETWEEN;
 }
 
 /* What the policy asks for, fitted to the bounds. A wish to shrink never makes a guest grow, nor the other
@@ -117,7 +118,7 @@ typedef struct Planning {
     const char *const *files; /* of the policy */
     const GuardConfig *config;
     bool critical; /* the host: guard_is_critical() */
-    bool pressed;  /* it is below its pressure mark */
+    bool pressed;  /* it is below its pressure threshold */
 } Planning;
 
 static void ask(Wish *w, GuardRule rule, uint64_t bytes)
@@ -212,7 +213,7 @@ static bool is_refused(const SnapshotGuest *g, const Wish *w)
     return w->asked == GUARD_RULE_DISTRESS && g->grant_refused;
 }
 
-/* others_bytes: of the room, what lies below the pressure mark, for which others would be asked
+/* others_bytes: of the room, what lies below the pressure threshold, for which others would be asked
  * afterwards. */
 static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
                  Decision *d)
@@ -275,7 +276,7 @@ static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, s
                      Plan *p)
 {
     uint64_t room = guard_room(s, c),
-             others = LESS_BY(bytes_from_double(p->pressure_mark_bytes), guard_kept(c, &s->host));
+             others = LESS_BY(bytes_from_double(p->pressure_threshold_bytes), guard_kept(c, &s->host));
 
     qsort(growths, n, sizeof *growths, growth_compare);
     for (size_t i = 0; i < n; i++) {
@@ -362,7 +363,7 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
     if (!p.decisions || !wishes)
         return -ENOMEM;
 
-    set_marks(s, output, &p);
+    set_thresholds(s, output, &p);
     p.pending_bytes = pending_bytes(s);
     p.pressure = pressure_of(s, &p);
     planning.pressed = p.pressure != HOST_PRESSURE_NONE;
@@ -373,8 +374,8 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
         p.n_logs = MIN(output->n_logs, (size_t) POLICY_LOGS_MAX);
         p.logs_total = output->logs_total;
         memcpy(p.logs, output->logs, p.n_logs * sizeof *p.logs);
-        x.own_marks =
-            isfinite(output->marks[POLICY_MARK_PRESSURE]) && isfinite(output->marks[POLICY_MARK_RELAX]);
+        x.own_thresholds = isfinite(output->thresholds[POLICY_THRESHOLD_PRESSURE]) &&
+                           isfinite(output->thresholds[POLICY_THRESHOLD_RELAX]);
     }
     x.situation = situation_of(s, output, &p);
 
@@ -575,7 +576,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     output = (PolicyOutput){.assignments = e.assignments,
                             .state = e.state,
                             .guest_state = e.guest_state,
-                            .marks = {NAN, NAN, NAN}};
+                            .thresholds = {NAN, NAN, NAN}};
     mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
     error = evaluate(&e, s, mixed, &output);
     if (error < 0 && error != -ECANCELED)

@@ -24,7 +24,7 @@ typedef struct Decision {
     uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
     GuestBounds bounds;
     /* The rule that changed or stopped the move, or that asked for it (distress, hurting, reboot, floor,
-     * ceiling, donor); below the pressure mark also the one for which a guest can't be asked for more; else
+     * ceiling, donor); below the pressure threshold also the one for which a guest can't be asked for more; else
      * NONE. */
     GuardRule rule;
     bool send;           /* target differs from what stands, and may be sent */
@@ -59,8 +59,8 @@ typedef struct Plan {
     Decision *decisions; /* one for each guest of the snapshot, in its order */
     size_t n_decisions;
     HostPressure pressure;
-    double pressure_mark_bytes, critical_mark_bytes,
-        relax_mark_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
+    double pressure_threshold_bytes, critical_threshold_bytes,
+        relax_threshold_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
     double pending_bytes;
     /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
      * it isn't 0 the next cycle should come soon: what the others release is to be passed on. Those whose
@@ -95,14 +95,14 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
  * hurting, reboot, below the floor, those in distress whose grant is refused, then the policy's in the order
  * of its assignments; guests that are only observed after all others. A refused grant gets only what lies
- * above the pressure mark: for what lies below it the policy would ask others. A guest in distress, or
+ * above the pressure threshold: for what lies below it the policy would ask others. A guest in distress, or
  * hurting, whose shrink is still on its way keeps what it has now without using up room: the host hasn't got
  * that yet. A part of what is wanted that is smaller than dead_band_bytes isn't given. What those in distress
  * still lack then is asked of others (donor.h).
  *
  * A guest that is above its full size, which was said or which it may grow above, comes down to it by itself:
  * by what it has free, and keeping keep_ratio of its size available, unless the host is below its pressure
- * mark. */
+ * threshold. */
 int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
                int policy_error, Plan *ret);
 

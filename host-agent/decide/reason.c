@@ -340,8 +340,9 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
             text_add(t, "nothing to do: the policy takes nothing from it");
         return;
     case SITUATION_BETWEEN:
-        text_add(t, x->own_marks ? "nothing to do: the host is between its marks, where nothing moves"
-                                 : "nothing to do: the policy asks nothing of it");
+        text_add(t, x->own_thresholds
+                        ? "nothing to do: the host is between its thresholds, where nothing moves"
+                        : "nothing to do: the policy asks nothing of it");
         return;
     case SITUATION_RELAXED:
         text_add(t,
@@ -462,15 +463,15 @@ static void add_host(Text *t, const ReasonContext *x, const Plan *p)
     double total = host_fields_get(h, HOST_FIELD_TOTAL), available = host_fields_get(h, HOST_FIELD_AVAILABLE);
 
     text_addf(t, "host has %s available, ", RATIO(available / total));
-    if (available < p->critical_mark_bytes)
-        text_addf(t, "below the critical %s mark", RATIO(p->critical_mark_bytes / total));
-    else if (available < p->pressure_mark_bytes)
-        text_addf(t, "below the %s mark", RATIO(p->pressure_mark_bytes / total));
-    else if (available > p->relax_mark_bytes)
-        text_addf(t, "above the %s mark", RATIO(p->relax_mark_bytes / total));
+    if (available < p->critical_threshold_bytes)
+        text_addf(t, "below the critical %s threshold", RATIO(p->critical_threshold_bytes / total));
+    else if (available < p->pressure_threshold_bytes)
+        text_addf(t, "below the %s threshold", RATIO(p->pressure_threshold_bytes / total));
+    else if (available > p->relax_threshold_bytes)
+        text_addf(t, "above the %s threshold", RATIO(p->relax_threshold_bytes / total));
     else
-        text_addf(t, "between the %s and %s marks", RATIO(p->pressure_mark_bytes / total),
-                  RATIO(p->relax_mark_bytes / total));
+        text_addf(t, "between the %s and %s thresholds", RATIO(p->pressure_threshold_bytes / total),
+                  RATIO(p->relax_threshold_bytes / total));
 }
 
 /* "2 at their floor, 1 stale" */

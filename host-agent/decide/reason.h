@@ -28,15 +28,15 @@ typedef struct Requests {
     uint64_t given_bytes;      /* by which those who give now are shrunk for it */
 } Requests;
 
-/* How the host stands beside the marks. */
+/* How the host stands beside the thresholds. */
 typedef enum Situation {
     SITUATION_UNKNOWN,   /* nothing is known of the host */
     SITUATION_NO_POLICY, /* none is loaded */
     SITUATION_FAILED,    /* the policy failed */
-    SITUATION_PRESSED,   /* below the pressure mark */
+    SITUATION_PRESSED,   /* below the pressure threshold */
     SITUATION_COMING,    /* below it, but what is on its way will do */
-    SITUATION_BETWEEN,   /* between the pressure and the relax mark */
-    SITUATION_RELAXED,   /* above the relax mark */
+    SITUATION_BETWEEN,   /* between the pressure and the relax threshold */
+    SITUATION_RELAXED,   /* above the relax threshold */
 } Situation;
 
 typedef struct ReasonContext {
@@ -44,7 +44,7 @@ typedef struct ReasonContext {
     const GuardConfig *config;
     Situation situation;
     Requests requests;
-    bool own_marks;           /* the marks are the policy's, not the usual ones */
+    bool own_thresholds;      /* the thresholds are the policy's, not the usual ones */
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 

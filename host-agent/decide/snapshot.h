@@ -74,7 +74,7 @@ typedef struct SnapshotGuest {
     bool protected;        /* hurt when it was shrunk, and isn't shrunk again for a while */
     uint64_t needed_bytes; /* what it was found to need, as far as that hasn't faded; 0: nothing was */
     /* In distress: why what it lacks isn't taken from other guests for it (a static text), nor from what they
-     * would be asked for afterwards: the host's memory below its pressure mark. NULL: it may be. */
+     * would be asked for afterwards: the host's memory below its pressure threshold. NULL: it may be. */
     const char *grant_refused;
     uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
     bool entitled_full;    /* full was said in so many words: a guest above it is brought down to it */

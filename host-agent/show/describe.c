@@ -17,9 +17,9 @@ static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
         dict_text(d, "pressure", host_pressure_to_string(m->plan.pressure));
         dict_signed(d, "pending_bytes", m->plan.pending_bytes);
         dict_count(d, "shortfall_bytes", m->plan.shortfall_bytes);
-        dict_bytes(d, "pressure_mark_bytes", m->plan.pressure_mark_bytes);
-        dict_bytes(d, "critical_mark_bytes", m->plan.critical_mark_bytes);
-        dict_bytes(d, "relax_mark_bytes", m->plan.relax_mark_bytes);
+        dict_bytes(d, "pressure_threshold_bytes", m->plan.pressure_threshold_bytes);
+        dict_bytes(d, "critical_threshold_bytes", m->plan.critical_threshold_bytes);
+        dict_bytes(d, "relax_threshold_bytes", m->plan.relax_threshold_bytes);
     }
 }
 

@@ -121,8 +121,8 @@ static void check_told(const Policy *p, const PolicyOutput *o)
         for (const char *c = l->text; *c; c++)
             assert((unsigned char) *c >= ' ' && *c != 0x7f);
     }
-    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
-        assert(!isinf(o->marks[i]));
+    for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
+        assert(!isinf(o->thresholds[i]));
     assert(o->failed <= policy_n_files(p));
 }
 
@@ -183,8 +183,8 @@ static void check_same(const Policy *p, const Result *a, const Result *b)
     }
     for (int f = 0; f < HOST_FIELD_MAX; f++)
         assert(a->output.host[f].value == b->output.host[f].value);
-    for (size_t i = 0; i < POLICY_MARK_MAX; i++)
-        assert(same_value(a->output.marks[i], b->output.marks[i]));
+    for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
+        assert(same_value(a->output.thresholds[i], b->output.thresholds[i]));
     for (size_t i = 0; i < n_host; i++)
         assert(a->state[i] == b->state[i]);
     for (size_t i = 0; i < N_GUESTS * n_guest; i++)

@@ -80,7 +80,7 @@ STATUS_KEYS = {
     "host.scope": str,
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
     "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,
-    "host.pressure_mark_bytes": int, "host.critical_mark_bytes": int, "host.relax_mark_bytes": int,
+    "host.pressure_threshold_bytes": int, "host.critical_threshold_bytes": int, "host.relax_threshold_bytes": int,
     "policy.file": str, "policy.notes": list, "libvirt.uri": str, "libvirt.connected": bool, "cycle.count": int,
     "ksm.changed": list, "ksm.refused": list, "ksm.decisions": list,
     "cycle.age_usec": int, "cycle.took_usec": int, "cycle.interval_usec": int,

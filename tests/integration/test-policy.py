@@ -459,7 +459,7 @@ let x = 1 / (3 - n)
         self.assertEqual([(g["wanted_bytes"], g["least_bytes"], g["most_bytes"], g["send"]) for g in plan["guests"]],
                          [tuple(g["decision"][k] for k in ("wanted_bytes", "least_bytes", "most_bytes", "send"))
                           for g in dump["guests"]])
-        for key in ("pressure", "pending_bytes", "shortfall_bytes", "pressure_mark_bytes", "critical_mark_bytes"):
+        for key in ("pressure", "pending_bytes", "shortfall_bytes", "pressure_threshold_bytes", "critical_threshold_bytes"):
             self.assertEqual(plan[key], dump["status"]["host"][key])
         return plan, dump
 

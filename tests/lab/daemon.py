@@ -16,7 +16,7 @@ from lab import alive, build_file, wait
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = os.path.join(SOURCE, 'policy', 'balloon.policy')
 
-# The shipped policy's marks (policy/balloon.policy).
+# The shipped policy's thresholds (policy/balloon.policy).
 PRESSURE, CRITICAL, RELAX = 0.20, 0.05, 0.25
 
 Line = collections.namedtuple('Line', 'at text')
@@ -35,8 +35,8 @@ def parse_size(text):
 class Host:
     """A small host for the daemon to look at: a folder with a meminfo in which MemTotal is a budget, and
     MemAvailable what the guests' QEMU processes and "other" really leave of it. So the tests mean the same on every
-    machine, whatever else runs there, and never put it under pressure. Without swap (0) the daemon's marks are twice
-    as high."""
+    machine, whatever else runs there, and never put it under pressure. Without swap (0) the daemon's thresholds are
+    twice as high."""
 
     def __init__(self, lab, total_mib=4096, swap_mib=2048, folder='proc'):
         self.lab = lab
@@ -95,12 +95,12 @@ class Host:
         self.write()
 
     def moderate(self, mib):
-        """mib below the pressure mark (but above the critical one)."""
+        """mib below the pressure threshold (but above the critical one)."""
         assert mib * MIB < (PRESSURE - CRITICAL) * self.total
         self.set_available(PRESSURE * self.total - mib * MIB)
 
     def severe(self):
-        """Below the critical mark, and however much the guests give, it isn't enough."""
+        """Below the critical threshold, and however much the guests give, it isn't enough."""
         self.set_available(-2 * self.total)
 
     def calm(self):
@@ -249,9 +249,9 @@ class Daemon:
         return json.loads(self.ctl('status', '--json').stdout)
 
     def reserve_for(self, below_mib):
-        """The reserve that leaves the host that much below the policy's pressure mark, whatever the machine has."""
+        """The reserve that leaves the host that much below its pressure threshold, whatever the machine has."""
         host = self.status()['host']
-        return max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_mark_bytes']
+        return max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_threshold_bytes']
                           + below_mib * MIB))
 
     def list(self):

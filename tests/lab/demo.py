@@ -84,8 +84,8 @@ def host_line(status):
     host = status['host']
     total = host['total_bytes']
     return (f'host: {mib(host["available_bytes"])} MiB of its budget available, {100 * host["available_bytes"] / total:.1f} % '
-            f'(guests give below {100 * host["pressure_mark_bytes"] / total:.0f} %, get back above '
-            f'{100 * host["relax_mark_bytes"] / total:.0f} %); pressure: {host["pressure"]}')
+            f'(guests give below {100 * host["pressure_threshold_bytes"] / total:.0f} %, get back above '
+            f'{100 * host["relax_threshold_bytes"] / total:.0f} %); pressure: {host["pressure"]}')
 
 
 def table(status, rows):

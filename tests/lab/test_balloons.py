@@ -106,7 +106,7 @@ class Balloons(LabTest):
         self.host.severe()
         daemon.wait('busy gives', lambda rows: rows['busy']['current_bytes'] < self.full('busy') - 32 * MIB)
         daemon.wait_line('busy: in distress', since, 60)
-        # Still under pressure, so that nobody gets anything by the policy; but there is room above the critical mark.
+        # Still under pressure: the policy gives nobody memory, but the host has room above its critical threshold.
         squeezed = daemon.mark()
         self.host.moderate(100)
         daemon.wait('busy has its full size',
@@ -154,14 +154,14 @@ class Balloons(LabTest):
         self.host.set_swap(0)
         self.addCleanup(self.host.set_swap, self.host.swap_mib)
         daemon = self.daemon()
-        mark = 2 * PRESSURE * self.host.total
-        self.assertAlmostEqual(daemon.status()['host']['pressure_mark_bytes'], mark, delta=MIB)
+        threshold = 2 * PRESSURE * self.host.total
+        self.assertAlmostEqual(daemon.status()['host']['pressure_threshold_bytes'], threshold, delta=MIB)
         since = daemon.mark()
-        self.host.set_available(mark + 50 * MIB)
+        self.host.set_available(threshold + 50 * MIB)
         daemon.wait_rest()
         self.assertEqual(daemon.moves(since), [], daemon.describe())
-        self.host.set_available(mark - 150 * MIB)
-        daemon.wait('the host has its share again', lambda rows: self.host.available() >= mark)
+        self.host.set_available(threshold - 150 * MIB)
+        daemon.wait('the host has its share again', lambda rows: self.host.available() >= threshold)
         self.assertEqual(daemon.moves(since)[0].guest, 'idle', daemon.describe())
         # With swap there would be plenty.
         self.host.set_swap(self.host.swap_mib)
@@ -258,7 +258,7 @@ class Balloons(LabTest):
     def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
         daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so it isn't the next cycle that notices
         daemon.wait_rest(cycles=3)
-        # Far below the mark and far above the critical one: other processes' memory makes no difference.
+        # Far below the threshold and far above the critical one: other processes' memory makes no difference.
         daemon.write_config(Host_Reserve=daemon.reserve_for(250))
         since = daemon.mark()
         asked = time.monotonic()

@@ -47,7 +47,7 @@ static void check_guest(Checks *c, const SimWorld *w, const SimGuest *g)
              g->current / (double) MIB, g->floor / (double) MIB, g->full / (double) MIB);
 }
 
-/* Gifts are given only from what the host has above its critical mark; so it gets below that only by what was
+/* Gifts are given only from what the host has above its critical threshold; so it gets below that only by what was
  * demanded besides. */
 static void check_critical(Checks *c, const SimWorld *w)
 {
@@ -55,7 +55,7 @@ static void check_critical(Checks *c, const SimWorld *w)
     double demanded = w->demanded - c->demanded[(w->now_usec / USEC_PER_SEC + 1) % CHECKS_BLAME_SEC];
 
     if (short_of > 0 && !c->critical && short_of > demanded + ROUNDING)
-        fail(c, w, "the host is %.0f MiB below its critical mark, and %.0f MiB were demanded",
+        fail(c, w, "the host is %.0f MiB below its critical threshold, and %.0f MiB were demanded",
              short_of / (double) MIB, demanded / (double) MIB);
     c->critical = short_of > 0;
 }
@@ -319,7 +319,8 @@ void checks_gifts(Checks *c, const SimWorld *w, double before)
         return;
     c->gifts++;
     if (given > fmax(0, room) + ROUNDING)
-        fail(c, w,
-             "guests may use %.0f MiB that they were given, and the host has %.0f above its critical mark",
-             given / (double) MIB, room / (double) MIB);
+        fail(
+            c, w,
+            "guests may use %.0f MiB that they were given, and the host has %.0f above its critical threshold",
+            given / (double) MIB, room / (double) MIB);
 }

@@ -151,10 +151,10 @@ static inline double target(const World *w, size_t guest)
     return w->assignments[guest].line > 0 ? w->assignments[guest].value : NAN;
 }
 
-static inline double mark(const World *w, const char *text, PolicyMark m)
+static inline double threshold(const World *w, const char *text, PolicyThreshold m)
 {
     ck_assert_msg(w->output.n_notes == 0, "%s: %s", text, w->output.notes[0].text);
-    return w->output.marks[m];
+    return w->output.thresholds[m];
 }
 
 /* The expression's value. One that is no number of bytes is multiplied with 1B or asked for with 'if'. */
@@ -162,7 +162,7 @@ static inline double world_value(World *w, const char *expr)
 {
     char text[512];
 
-    ck_assert_int_lt(snprintf(text, sizeof(text), "let pressure_mark = %s", expr), sizeof(text));
+    ck_assert_int_lt(snprintf(text, sizeof(text), "let pressure_threshold = %s", expr), sizeof(text));
     ck_assert_msg(world_run(w, text) == 0, "%s: %s", text, w->output.notes[0].text);
-    return w->output.marks[POLICY_MARK_PRESSURE];
+    return w->output.thresholds[POLICY_THRESHOLD_PRESSURE];
 }

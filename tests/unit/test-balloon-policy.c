@@ -12,7 +12,7 @@
 #include "policy/policy.h"
 #include "tests/unit/run.h"
 
-#define HOST_TOTAL (100.0 * GIB) /* marks: 20, 5 and 25 GiB */
+#define HOST_TOTAL (100.0 * GIB) /* thresholds: 20, 5 and 25 GiB */
 #define GUESTS_MAX 8
 
 static Policy *load_shipped(void)
@@ -76,9 +76,15 @@ static const struct {
     TestGuest guests[3];
     enum { SWAP_UNKNOWN, SWAP_NONE, SWAP_SOME } swap; /* of the host */
 } cases[] = {
-    {"between the marks nothing moves", 22, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
-    {"just above the pressure mark", 20.001, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
-    {"just below the relax mark", 24.999, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"between the thresholds nothing moves",
+     22,
+     0,
+     {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"just above the pressure threshold",
+     20.001,
+     0,
+     {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
+    {"just below the relax threshold", 24.999, 0, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
     {"what is on its way counts", 18, 2, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
     {"and what will be taken", 30, -5, {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}}},
 
@@ -181,7 +187,7 @@ static const struct {
      {{.current = 8},
       {.current = 4, .target = 4.5, .because = GETS},
       {.current = 5, .target = 5.5, .because = GETS}}},
-    {"not beyond the relax mark",
+    {"not beyond the relax threshold",
      25.25,
      0,
      {{.current = 8}, {.current = 4, .target = 4.25, .because = GETS}, {.current = 5}}},
@@ -310,22 +316,22 @@ static const struct {
      0,
      {{.cache = 9, .least = 9.97}, {.cache = 7, .target = 9.85, .because = CACHE}, {}}},
 
-    {"no swap on the host: gives below twice the mark",
+    {"no swap on the host: gives below twice the threshold",
      39,
      0,
      {{.free = 4, .resident = 4, .target = 9, .because = FREE}, {}, {}},
      SWAP_NONE},
-    {"no swap on the host: rests between twice the marks",
+    {"no swap on the host: rests between twice the thresholds",
      49,
      0,
      {{.free = 8, .resident = 8}, {.cache = 8}, {.current = 5}},
      SWAP_NONE},
-    {"no swap on the host: gets back above twice the mark",
+    {"no swap on the host: gets back above twice the threshold",
      50.25,
      0,
      {{.current = 5, .target = 5.25, .because = GETS}, {}, {}},
      SWAP_NONE},
-    {"no swap on the host: critical below twice the mark",
+    {"no swap on the host: critical below twice the threshold",
      9,
      0,
      {{.cache = 2, .target = 9, .because = IN_USE}, {}, {}},
@@ -416,7 +422,7 @@ START_TEST(test_rho)
     ck_assert_int_eq(policy_load(text, length, "balloon.policy", NULL, &p), 0);
     host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
     host_fields_set(&host, HOST_FIELD_AVAILABLE,
-                    22.0 * GIB); /* between the marks: nothing else is assigned */
+                    22.0 * GIB); /* between the thresholds: nothing else is assigned */
     host_fields_set(&host, HOST_FIELD_PENDING, 0);
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         GuestFields fields = {};
@@ -474,7 +480,7 @@ static bool gives_before(const GuestFields *g, const GuestFields *h)
     return a > b || (a == b && rho(g) < rho(h) * (1 - 1e-9));
 }
 
-/* Over random guests, below the pressure mark: whoever gives free memory, all who come before it and can
+/* Over random guests, below the pressure threshold: whoever gives free memory, all who come before it and can
  * give some have given all that they can; no target is outside of what the guard allows; the host's need is
  * covered, or nobody has free memory left to give; and no more is taken than is needed. */
 START_TEST(test_random_order)

@@ -27,7 +27,7 @@ static void check_beside_mom(const SimTrace *trace, SimPolicy policy, const SimF
     SimFigures ours;
 
     run(trace, policy, &ours);
-    /* Where guests use more than that leaves, only who starves them keeps the host above its mark. */
+    /* Where guests use more than that leaves, only who starves them keeps the host above its threshold. */
     if (trace->load + SIM_PRESSED_RATIO < 1)
         ck_assert_double_le(ours.pressed_sec, moms->pressed_sec);
     ck_assert_double_le(ours.critical_sec, moms->critical_sec);

@@ -13,8 +13,8 @@
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
-#define ROOMLESS (5 * GIB + 640 * MIB) /* the critical mark and its margin: just no room */
-#define PRESSED  (20480 - 5760)        /* MiB: the host's room at its pressure mark */
+#define ROOMLESS (5 * GIB + 640 * MIB) /* the critical threshold and its margin: just no room */
+#define PRESSED  (20480 - 5760)        /* MiB: the host's room at its pressure threshold */
 #define GUESTS   4
 
 typedef enum Trait {
@@ -109,7 +109,7 @@ static SnapshotGuest guest_of(const Spec *spec)
 
 typedef struct Case {
     const char *what, *policy; /* NULL: none */
-    int room_mib;              /* what the host has available beyond its critical mark and margin */
+    int room_mib;              /* what the host has available beyond its critical threshold and margin */
     Spec guests[GUESTS];
     unsigned targets[GUESTS]; /* in MiB, upwards; 0: what stands */
     unsigned lacking;
@@ -141,17 +141,18 @@ static const Case cases[] = {
      .words = {"others give 512 MiB"}},
     {"what the host lacks itself is more than others have", .room_mib = -2000,
      .guests = {{STARVED}, {"idle", .cache = 1}}, .targets = {0, 1552}, .lacking = 512,
-     .words = {"in distress, but not grown: the host has nothing more to spare above its critical mark "
+     .words = {"in distress, but not grown: the host has nothing more to spare above its critical threshold "
                "(room); what others give the host needs first"}},
     {"nobody has any", .guests = {{STARVED}, {"busy", .free = 20, .cache = 1, .available = 30}},
      .lacking = 512, .rules = {R(ROOM)},
-     .words = {"not grown: the host has nothing more to spare above its critical mark (room); no other guest "
-               "has any to spare now"}},
+     .words =
+         {"not grown: the host has nothing more to spare above its critical threshold (room); no other guest "
+          "has any to spare now"}},
     {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest has any to spare now"}},
     {"a grant that is refused takes nothing from anybody",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
      .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
-    {"nor the host's room below its pressure mark, for which others would be asked afterwards",
+    {"nor the host's room below its pressure threshold, for which others would be asked afterwards",
      .room_mib = PRESSED, .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
      .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
     {"it gets the room that there is above that, though", .room_mib = PRESSED + 200,

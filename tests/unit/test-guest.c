@@ -36,7 +36,7 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
     return 0;
 }
 
-/* A guest of 4 GiB, of 8 that it could have, long there; the host is between its marks. */
+/* A guest of 4 GiB, of 8 that it could have, long there; the host is between its thresholds. */
 static Stage *stage_new(uint64_t growth_bytes)
 {
     Stage *t = calloc(1, sizeof *t);
@@ -165,7 +165,7 @@ START_TEST(test_growth_is_no_shrink)
 }
 END_TEST
 
-/* Only the guard says when a host is too short of memory to mind, whatever marks a policy has. */
+/* Only the guard says when a host is too short of memory to mind, whatever thresholds a policy has. */
 START_TEST(test_policy_cannot_forbid_rolling_back)
 {
     Stage *t = stage_new(0);

@@ -138,7 +138,7 @@ START_TEST(test_start)
         double pages, sleep_msec;
     } cases[] = {
         {"plenty", 64, 0.50, 1.5, true, false, 100, 20},
-        {"between the marks", 64, 0.22, 1.5, true, false, 100, 20},
+        {"between the thresholds", 64, 0.22, 1.5, true, false, 100, 20},
         {"a little short", 64, 0.199, 1.5, true, true, 100, 3},
         {"half-way", 64, 0.125, 1.5, true, true, 675, 3},
         {"as short as can be", 64, 0.05, 1.5, true, true, 1250, 3},
@@ -147,7 +147,7 @@ START_TEST(test_start)
         {"without swap it starts earlier", 64, 0.39, 1.5, false, true, 100, 3},
         {"but not as early as this", 64, 0.41, 1.5, false, false, 100, 20},
         {"a fifth of a large host is more than anyone means", 1024, 0.10, 1.5, true, false, 100, 20},
-        {"32 GiB of it is the mark", 1024, 0.02, 1.5, true, true, 652, 3},
+        {"32 GiB of it is the threshold", 1024, 0.02, 1.5, true, true, 652, 3},
         {"16 GiB", 16, 0.05, 1.5, true, true, 1250, 10},
         {"a small host", 1, 0.05, 1.5, true, true, 1250, 100},
         {"the largest", 8192, 0.0001, 1.5, true, true, 1250, 3},
@@ -415,7 +415,7 @@ START_TEST(test_at_rest)
             set_available(&w, levels[i] + 0.004 * (random_ratio(&seed) - 0.5));
             cycle(&w, 1);
         }
-        /* Where it trembles about the mark it may start, once. */
+        /* Where it trembles about the threshold it may start, once. */
         ck_assert_msg(w.changes == settled || (w.starts == 1 && settled == 0 && w.changes <= 3),
                       "at %g: %u changes, then %u more", levels[i], settled, w.changes - settled);
         ck_assert_uint_eq(w.stops, 0);

@@ -188,7 +188,7 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
 {
     bool distress_wants = false, others_grow = false;
     bool critical = is_critical(s);
-    double growth = 0, refused = 0, others = p->pressure_mark_bytes - critical_of(s) * 9 / 8;
+    double growth = 0, refused = 0, others = p->pressure_threshold_bytes - critical_of(s) * 9 / 8;
     uint64_t lacking = 0;
     size_t donors = 0;
 
@@ -271,7 +271,7 @@ START_TEST(test_any_assignment)
     for (uint64_t seed = first_seed(), end = seed + ROUNDS; seed < end; seed++) {
         Random r = random_seeded(seed);
         PolicyAssignment assignments[GUESTS_MAX] = {};
-        PolicyOutput output = {.assignments = assignments, .marks = {NAN, NAN, NAN}};
+        PolicyOutput output = {.assignments = assignments, .thresholds = {NAN, NAN, NAN}};
         _cleanup_(plan_done) Plan p = {}, again = {};
         World w;
 

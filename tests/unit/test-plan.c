@@ -39,13 +39,13 @@ static void make(const Snapshot *s, const char *text, Plan *ret)
 
 /* A policy that asks for one size. */
 #define ASK(size) "for g in guests { g.target = " size " }"
-#define MARKS                                                                                            \
-    "let pressure_mark = 20% * host.total; let critical_mark = 5% * host.total; let relax_mark = 25% * " \
+#define THRESHOLDS                                                                                                      \
+    "let pressure_threshold = 20% * host.total; let critical_threshold = 5% * host.total; let relax_threshold = 25% * " \
     "host.total\n"
-#define NOTHING MARKS
+#define NOTHING THRESHOLDS
 
 /* One guest of 2 GiB with a floor of 512 MiB that stands at 1536 MiB, of which 1024 are available. Host:
- * available of 100 GiB; the marks are 20, 5 and 25 GiB. */
+ * available of 100 GiB; the thresholds are 20, 5 and 25 GiB. */
 typedef struct Case {
     const char *what, *policy;
     unsigned host_gib;                  /* available */
@@ -164,7 +164,7 @@ static const Case cases[] = {
      .words = {"gets memory back: it is in distress (distress)", "no more than the host can spare (room)"}},
     {"distress without room", NULL, 5, .distress = true, .target_mib = 1536, .rule = R(ROOM),
      .words =
-         {"in distress, but not grown: the host has nothing more to spare above its critical mark (room)"}},
+         {"in distress, but not grown: the host has nothing more to spare above its critical threshold (room)"}},
     {"reboot", NULL, 50, .reboot = true, .target_mib = 2048, .send = true, .rule = R(REBOOT),
      .words = {"gets its full size first after a reboot (reboot)"}},
     {"reboot without room", NULL, 4, .reboot = true, .target_mib = 1536, .rule = R(ROOM),
@@ -180,7 +180,7 @@ static const Case cases[] = {
     {"below its floor without room", NULL, 3, .current_mib = 300, .target_mib = 300, .rule = R(ROOM),
      .words = {"below its floor, but not grown", "(room)"}},
     {"growth without room", ASK("2GiB"), 5, .target_mib = 1536, .rule = R(ROOM),
-     .words = {"not grown: the host has nothing more to spare above its critical mark (room)"}},
+     .words = {"not grown: the host has nothing more to spare above its critical threshold (room)"}},
 
     {"hurting", NULL, 50, .hurting = true, .restore_mib = 1800, .target_mib = 1800, .send = true,
      .rule = R(HURTING), .words = {"goes back to 1.76 GiB: it began to hurt after a shrink (hurting)"}},
@@ -276,8 +276,8 @@ static const Case cases[] = {
      .words = {"nothing to do: the host has enough available, and it has its full size"}},
     {"at rest, below full", NOTHING, 50, .target_mib = 1536,
      .words = {"nothing to do: the host has enough available", "the policy gives it nothing now"}},
-    {"between the marks", NOTHING, 22, .target_mib = 1536, .words = {"between its marks"}},
-    {"between the usual marks, which aren't the policy's", "let x = 1", 22, .target_mib = 1536,
+    {"between the thresholds", NOTHING, 22, .target_mib = 1536, .words = {"between its thresholds"}},
+    {"between the usual thresholds, which aren't the policy's", "let x = 1", 22, .target_mib = 1536,
      .words = {"the policy asks nothing of it"}},
     {"under pressure", NOTHING, 10, .target_mib = 1536,
      .words = {"the policy takes nothing from it (1.00 GiB available)"}},
@@ -368,16 +368,16 @@ START_TEST(test_cases)
 }
 END_TEST
 
-/* The marks: the policy's, else the usual ones; and where the host stands beside them. */
-START_TEST(test_marks)
+/* The thresholds: the policy's, else the usual ones; and where the host stands beside them. */
+START_TEST(test_thresholds)
 {
     Snapshot s = {.host = fixture_host(21 * GIB)};
     _cleanup_(plan_done) Plan p = {};
 
     make(&s, NULL, &p);
-    ck_assert_double_eq(p.pressure_mark_bytes, 0.20 * (double) HOST_TOTAL);
-    ck_assert_double_eq(p.critical_mark_bytes, 0.05 * (double) HOST_TOTAL);
-    ck_assert_double_eq(p.relax_mark_bytes, 0.25 * (double) HOST_TOTAL);
+    ck_assert_double_eq(p.pressure_threshold_bytes, 0.20 * (double) HOST_TOTAL);
+    ck_assert_double_eq(p.critical_threshold_bytes, 0.05 * (double) HOST_TOTAL);
+    ck_assert_double_eq(p.relax_threshold_bytes, 0.25 * (double) HOST_TOTAL);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
 
     host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 19.9 * (double) GIB);
@@ -390,23 +390,23 @@ START_TEST(test_marks)
     /* A fifth of a large host is more than anyone means. */
     host_fields_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
     make(&s, NULL, &p);
-    ck_assert_double_eq(p.pressure_mark_bytes, 32.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_mark_bytes, 8.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
+    ck_assert_double_eq(p.pressure_threshold_bytes, 32.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_threshold_bytes, 8.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_threshold_bytes, 40.0 * (double) GIB);
 
     /* A host without swap is twice as cautious; what the policy says counts all the same. */
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
-    make(&s, "const critical_mark = 6GiB", &p);
-    ck_assert_double_eq(p.pressure_mark_bytes, 64.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_mark_bytes, 6.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_mark_bytes, 80.0 * (double) GIB);
+    make(&s, "const critical_threshold = 6GiB", &p);
+    ck_assert_double_eq(p.pressure_threshold_bytes, 64.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_threshold_bytes, 6.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_threshold_bytes, 80.0 * (double) GIB);
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
 
     /* Each by itself. */
-    make(&s, "let pressure_mark = 7GiB; const critical_mark = 6GiB", &p);
-    ck_assert_double_eq(p.pressure_mark_bytes, 7.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_mark_bytes, 6.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_mark_bytes, 40.0 * (double) GIB);
+    make(&s, "let pressure_threshold = 7GiB; const critical_threshold = 6GiB", &p);
+    ck_assert_double_eq(p.pressure_threshold_bytes, 7.0 * (double) GIB);
+    ck_assert_double_eq(p.critical_threshold_bytes, 6.0 * (double) GIB);
+    ck_assert_double_eq(p.relax_threshold_bytes, 40.0 * (double) GIB);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
 
     /* Nothing is known of the host. */
@@ -579,9 +579,9 @@ START_TEST(test_mixed_modes)
     SnapshotGuest guests[2] = {fixture_guest(), fixture_guest()};
     Snapshot s = {.guests = guests, .n_guests = 2, .host = fixture_host(10 * GIB)};
     _cleanup_(plan_done) Plan p = {};
-    const char *policy = MARKS "let need = 200MiB; for g in guests by g.available desc {"
-                               " let give = min(need, g.target - g.least);"
-                               " if give > 0B { g.target = g.target - give; need = need - give } }";
+    const char *policy = THRESHOLDS "let need = 200MiB; for g in guests by g.available desc {"
+                                    " let give = min(need, g.target - g.least);"
+                                    " if give > 0B { g.target = g.target - give; need = need - give } }";
 
     guest_fields_set(&guests[0].fields, GUEST_FIELD_AVAILABLE, 1.5 * (double) GIB);
     make(&s, policy, &p);
@@ -627,7 +627,7 @@ START_TEST(test_odd_numbers)
     g.shrink_rate = 10.0 * (double) GIB;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         PolicyAssignment a = {.value = table[i].asked, .line = 7, .order = 1};
-        PolicyOutput output = {.assignments = &a, .marks = {NAN, INFINITY, NAN}};
+        PolicyOutput output = {.assignments = &a, .thresholds = {NAN, INFINITY, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
         ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x.policy"}, &output, 0, &p), 0);
@@ -636,7 +636,7 @@ START_TEST(test_odd_numbers)
         if (isnan(table[i].asked))
             ck_assert_str_eq(p.decisions[0].reason,
                              "not moved: the policy's target is no number (x.policy:7)");
-        ck_assert_double_eq(p.critical_mark_bytes, 0.05 * (double) HOST_TOTAL);
+        ck_assert_double_eq(p.critical_threshold_bytes, 0.05 * (double) HOST_TOTAL);
     }
 }
 END_TEST
@@ -652,22 +652,24 @@ START_TEST(test_summaries)
         const char *words[3];
     } table[] = {
         {"no guests", NOTHING, 50, 0, 0,
-         .words = {"host has 50.0% available, above the 25.0% mark: nothing to take"}},
+         .words = {"host has 50.0% available, above the 25.0% threshold: nothing to take"}},
         {"at rest", NOTHING, 31, 3, 2048,
-         .words = {"host has 31.0% available, above the 25.0% mark: nothing to take; all guests have their "
-                   "full size"}},
+         .words =
+             {"host has 31.0% available, above the 25.0% threshold: nothing to take; all guests have their "
+              "full size"}},
         {"on the way back", NOTHING, 31, 3, 1536, .words = {"3 of 3 guests below full size"}},
         {"between", NOTHING, 22, 3, 1536,
-         .words = {"host has 22.0% available, between the 20.0% and 25.0% marks: nothing moves"}},
+         .words = {"host has 22.0% available, between the 20.0% and 25.0% thresholds: nothing moves"}},
         {"at their floors", NOTHING, 12, 3, 512, .first_stale = true,
          .words =
-             {"host has 12.0% available, below the 20.0% mark; no guest gives more now: 3 at their floor"}},
+             {"host has 12.0% available, below the 20.0% threshold; no guest gives more now: 3 at their floor"}},
         {"one stale", NOTHING, 12, 3, 1536, .first_stale = true,
          .words = {"no guest gives more now: 1 stale, 2 from which the policy takes nothing"}},
         {"severe", NOTHING, 4, 1, 512,
-         .words = {"host has 4.0% available, below the critical 5.0% mark", "1 at their floor"}},
+         .words = {"host has 4.0% available, below the critical 5.0% threshold", "1 at their floor"}},
         {"on their way", NOTHING, 19, 3, 2048, .coming = true,
-         .words = {"host has 19.0% available, below the 20.0% mark; balloons on their way bring 1.46 GiB"}},
+         .words =
+             {"host has 19.0% available, below the 20.0% threshold; balloons on their way bring 1.46 GiB"}},
         {"moves", ASK("1900MiB"), 10, 3, 2048, .words = {"3 guests give 444 MiB"}},
         {"observe", ASK("1900MiB"), 10, 3, 2048, .mode = GUEST_MODE_OBSERVE,
          .words =
@@ -723,7 +725,7 @@ START_TEST(test_long_words)
     for (size_t n = 1; n < 400; n++) {
         char because[2048] = "", origin[2048] = "/etc/";
         PolicyAssignment a = {.value = 1, .line = 4000000000U, .order = 1, .because = because};
-        PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
+        PolicyOutput output = {.assignments = &a, .thresholds = {NAN, NAN, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
         for (size_t i = 0; i < n; i++) {
@@ -754,7 +756,7 @@ START_TEST(test_failed_assignments)
     SnapshotGuest g = fixture_guest();
     Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
     PolicyAssignment a = {.value = 1.9 * (double) GIB, .line = 1, .order = 1};
-    PolicyOutput output = {.assignments = &a, .marks = {NAN, NAN, NAN}};
+    PolicyOutput output = {.assignments = &a, .thresholds = {NAN, NAN, NAN}};
     _cleanup_(plan_done) Plan p = {};
 
     ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, -ECANCELED, &p), 0);
@@ -790,7 +792,7 @@ int main(void)
     int failed;
 
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
-    tcase_add_test(t, test_marks);
+    tcase_add_test(t, test_thresholds);
     tcase_add_test(t, test_fields);
     tcase_add_test(t, test_pending);
     tcase_add_test(t, test_unknown_age);

@@ -11,7 +11,7 @@
 
 /* The guests' free memory is 1, 3 and 3 GiB, of a, b and c; b has no psi_memory_some. */
 static const struct {
-    const char *text; /* what relax_mark is */
+    const char *text; /* what relax_threshold is */
     double value;
 } aggregates[] = {
     {"sum(g.free for g in guests)", 7.0 * GIB},
@@ -84,41 +84,42 @@ END_TEST
 
 static const struct {
     const char *text;
-    double value; /* of relax_mark */
+    double value; /* of relax_threshold */
 } functions[] = {
-    {"fn above(least) = sum(g.free for g in guests where g.free > least)\nlet relax_mark = above(2GiB)",
+    {"fn above(least) = sum(g.free for g in guests where g.free > least)\nlet relax_threshold = above(2GiB)",
      6.0 * GIB},
-    {"fn more(amount) = sum(g.free + amount for g in guests)\nlet relax_mark = 1B + more(2B)", 7.0 * GIB + 7},
-    {"fn f(a, b) = a + sum(a + b for g in guests where g.free > a) + b\nlet relax_mark = f(2B, 3B) + f(1B, "
+    {"fn more(amount) = sum(g.free + amount for g in guests)\nlet relax_threshold = 1B + more(2B)",
+     7.0 * GIB + 7},
+    {"fn f(a, b) = a + sum(a + b for g in guests where g.free > a) + b\nlet relax_threshold = f(2B, 3B) + f(1B, "
      "1B)",
      20 + 8},
-    {"fn used(x) = x.full - x.free\nlet relax_mark = sum(used(g) for g in guests)", 17.0 * GIB},
+    {"fn used(x) = x.full - x.free\nlet relax_threshold = sum(used(g) for g in guests)", 17.0 * GIB},
     {"fn spare(x, keep) = max(x.free - keep, 0B)\nfn all_spare(keep) = sum(spare(g, keep) for g in guests)\n"
-     "let relax_mark = all_spare(1GiB)",
+     "let relax_threshold = all_spare(1GiB)",
      4.0 * GIB},
-    {"fn psi(x) = x.psi_memory_some ?? 50%\nlet relax_mark = 1B * sum(psi(g) for g in guests)", 1},
-    {"fn psi(x) = x.psi_memory_some\nlet relax_mark = 1B * sum(psi(g) for g in guests)", 0.5},
-    {"fn least() = min(g.rss for g in guests)\nlet relax_mark = least() ?? 3B", 3},
+    {"fn psi(x) = x.psi_memory_some ?? 50%\nlet relax_threshold = 1B * sum(psi(g) for g in guests)", 1},
+    {"fn psi(x) = x.psi_memory_some\nlet relax_threshold = 1B * sum(psi(g) for g in guests)", 0.5},
+    {"fn least() = min(g.rss for g in guests)\nlet relax_threshold = least() ?? 3B", 3},
     {"let limit = 2GiB\nlet n = count(g for g in guests where g.free > limit)\nlimit = 0B\n"
-     "let relax_mark = 10B * n + 1B * count(g for g in guests where g.free > limit)",
+     "let relax_threshold = 10B * n + 1B * count(g for g in guests where g.free > limit)",
      23},
     /* guests among other arguments, also where nothing is done with them */
     {"fn f(a, x, b) = x.free + a - b\nfn h(x, b) = f(2B, x, b) + b\n"
-     "let relax_mark = sum(h(g, 5B) for g in guests)",
+     "let relax_threshold = sum(h(g, 5B) for g in guests)",
      7.0 * GIB + 6},
     {"fn second(x, v) = v\nfn on(v, x) = second(x, v) + v\nfn both(x, y, v) = x.free - y.free + v\n"
-     "let relax_mark = 0B\nfor g in guests { relax_mark = relax_mark + on(1B, g) + both(g, g, 10B) }",
+     "let relax_threshold = 0B\nfor g in guests { relax_threshold = relax_threshold + on(1B, g) + both(g, g, 10B) }",
      36},
     {"fn f(x, d, y) = 2 * d + ((d + x.rss) ?? d + y.free)\n"
-     "let relax_mark = sum(1B + f(g, 10B, g) for g in guests)",
+     "let relax_threshold = sum(1B + f(g, 10B, g) for g in guests)",
      93 + 7.0 * GIB},
     /* before a loop, for its turns */
-    {"let share = sum(g.free for g in guests) / 7\nlet relax_mark = 0B\nfor g in guests where g.free > share "
-     "{ relax_mark = relax_mark + g.free - share }",
+    {"let share = sum(g.free for g in guests) / 7\nlet relax_threshold = 0B\nfor g in guests where g.free > share "
+     "{ relax_threshold = relax_threshold + g.free - share }",
      4.0 * GIB},
-    {"let relax_mark = 0B\nif any(g.free > 2GiB for g in guests) { relax_mark = 5B }", 5},
+    {"let relax_threshold = 0B\nif any(g.free > 2GiB for g in guests) { relax_threshold = 5B }", 5},
     /* in the file's part below a loop, what the loop assigned is seen */
-    {"for g in guests where g.free > 2GiB { g.target = 1GiB }\nlet relax_mark = sum(g.target for g in "
+    {"for g in guests where g.free > 2GiB { g.target = 1GiB }\nlet relax_threshold = sum(g.target for g in "
      "guests)",
      10.0 * GIB},
 };
@@ -129,9 +130,9 @@ START_TEST(test_aggregate_in_policy)
 
     world_init(&w);
     ck_assert_int_eq(world_run(&w, functions[_i].text), 0);
-    ck_assert_msg(mark(&w, functions[_i].text, POLICY_MARK_RELAX) == functions[_i].value,
-                  "%s\ngives %.17g, not %.17g", functions[_i].text, w.output.marks[POLICY_MARK_RELAX],
-                  functions[_i].value);
+    ck_assert_msg(threshold(&w, functions[_i].text, POLICY_THRESHOLD_RELAX) == functions[_i].value,
+                  "%s\ngives %.17g, not %.17g", functions[_i].text,
+                  w.output.thresholds[POLICY_THRESHOLD_RELAX], functions[_i].value);
 }
 END_TEST
 
@@ -142,11 +143,11 @@ START_TEST(test_aggregate_tells)
 
     world_init(&w);
     ck_assert_int_eq(
-        world_run(&w, "let relax_mark =\n sum(1B / (g.free / 1GiB - 1) for g in guests)\n"
-                      "let critical_mark = sum(2B for g in guests where 1 / (g.free / 1GiB - 1) > 0)\n"),
+        world_run(&w, "let relax_threshold =\n sum(1B / (g.free / 1GiB - 1) for g in guests)\n"
+                      "let critical_threshold = sum(2B for g in guests where 1 / (g.free / 1GiB - 1) > 0)\n"),
         0);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 1);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_CRITICAL], 4);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 1);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_CRITICAL], 4);
     ck_assert_uint_eq(w.output.notes_total, 2);
     for (size_t i = 0; i < 2; i++) {
         ck_assert_uint_eq(w.output.notes[i].guest, A);
@@ -154,7 +155,7 @@ START_TEST(test_aggregate_tells)
         ck_assert_uint_eq(w.output.notes[i].line, 2 + i);
     }
     ck_assert_uint_eq(w.output.notes[0].column, 9);
-    ck_assert_uint_eq(w.output.notes[1].column, 52);
+    ck_assert_uint_eq(w.output.notes[1].column, 57);
 }
 END_TEST
 
@@ -401,15 +402,16 @@ START_TEST(test_window)
     _cleanup_(policy_freep) Policy *p = NULL;
     World w;
 
-    (void) snprintf(text, sizeof(text),
-                    "const middle = 2 * 10s\nfn since(x) = avg(x.free, 30s) - x.free\n"
-                    "let relax_mark = 0B\nfor g in guests where g.uuid == \"a\" { relax_mark = %s }",
-                    windows[_i].expr);
+    (void) snprintf(
+        text, sizeof(text),
+        "const middle = 2 * 10s\nfn since(x) = avg(x.free, 30s) - x.free\n"
+        "let relax_threshold = 0B\nfor g in guests where g.uuid == \"a\" { relax_threshold = %s }",
+        windows[_i].expr);
     p = load(text);
     world_init(&w);
     remember(&w, p);
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
-    ck_assert_double_eq_tol(mark(&w, text, POLICY_MARK_RELAX), windows[_i].value,
+    ck_assert_double_eq_tol(threshold(&w, text, POLICY_THRESHOLD_RELAX), windows[_i].value,
                             1e-12 * fabs(windows[_i].value));
     forget(&w);
 }
@@ -419,16 +421,16 @@ END_TEST
 START_TEST(test_window_without_history)
 {
     _cleanup_(policy_freep) Policy *p =
-        load("let relax_mark = sum(avg(g.free, 30s) for g in guests)\n"
-             "let critical_mark = sum(rate(g.free, 30s) for g in guests) * 30s\n"
+        load("let relax_threshold = sum(avg(g.free, 30s) for g in guests)\n"
+             "let critical_threshold = sum(rate(g.free, 30s) for g in guests) * 30s\n"
              "for g in guests {\n g.target = g.free + rate(g.free, 30s) * 0s }\n");
     World w;
 
     world_init(&w);
     remember(&w, p);
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 8.5 * GIB);
-    ck_assert_double_eq_tol(w.output.marks[POLICY_MARK_CRITICAL], -3.0 * GIB, 1);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 8.5 * GIB);
+    ck_assert_double_eq_tol(w.output.thresholds[POLICY_THRESHOLD_CRITICAL], -3.0 * GIB, 1);
     ck_assert_uint_eq(w.output.notes_total, 2);
     ck_assert_uint_eq(w.output.notes[0].guest, B);
     ck_assert_str_eq(w.output.notes[0].text, "rate(g.free, 30s) is missing");

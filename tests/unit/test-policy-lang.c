@@ -5,7 +5,7 @@
 
 #include "tests/unit/policy-world.h"
 
-/* Numbers and booleans are shown through a mark, which is bytes. */
+/* Numbers and booleans are shown through a threshold, which is bytes. */
 static const struct {
     const char *expr;
     double value;
@@ -130,32 +130,33 @@ static const struct {
     const char *text;
     double value;
 } defaults[] = {
-    {"let relax_mark = (host.swap_total + 1B) ?? 7B", 7},
-    {"let relax_mark = (host.total + 1B) ?? 7B", 64.0 * GIB + 1},
-    {"let relax_mark = 1B + (2B + (3B - (4B + host.swap_total)) ?? 10B)", 13},
-    {"let relax_mark = (host.swap_total + 1B) ?? (host.swap_free + 1B) ?? 3B", 3},
-    {"let relax_mark = (1B + (host.swap_total ?? 5B) + host.swap_free) ?? 3B", 3},
-    {"let relax_mark = (1B + (host.swap_total ?? 5B)) ?? 3B", 6},
-    {"let relax_mark = (1B + host.swap_free ?? host.swap_total) ?? 4B", 4}, /* of the default itself */
-    {"let relax_mark = max(1B, host.swap_total, 3B) ?? 2B", 2},
-    {"let relax_mark = max(1B, host.swap_total ?? 5B, 3B)", 5},
-    {"let relax_mark = (if host.swap_total > 0B then 1B else 2B) ?? 3B", 3},
-    {"let relax_mark = (if true then 1B else host.swap_total) ?? 3B", 1},
-    {"let relax_mark = if (host.swap_total > 0B) ?? true then 1B else 2B", 1},
-    {"let relax_mark = if (true and host.swap_total > 0B) ?? false then 1B else 2B", 2},
+    {"let relax_threshold = (host.swap_total + 1B) ?? 7B", 7},
+    {"let relax_threshold = (host.total + 1B) ?? 7B", 64.0 * GIB + 1},
+    {"let relax_threshold = 1B + (2B + (3B - (4B + host.swap_total)) ?? 10B)", 13},
+    {"let relax_threshold = (host.swap_total + 1B) ?? (host.swap_free + 1B) ?? 3B", 3},
+    {"let relax_threshold = (1B + (host.swap_total ?? 5B) + host.swap_free) ?? 3B", 3},
+    {"let relax_threshold = (1B + (host.swap_total ?? 5B)) ?? 3B", 6},
+    {"let relax_threshold = (1B + host.swap_free ?? host.swap_total) ?? 4B", 4}, /* of the default itself */
+    {"let relax_threshold = max(1B, host.swap_total, 3B) ?? 2B", 2},
+    {"let relax_threshold = max(1B, host.swap_total ?? 5B, 3B)", 5},
+    {"let relax_threshold = (if host.swap_total > 0B then 1B else 2B) ?? 3B", 3},
+    {"let relax_threshold = (if true then 1B else host.swap_total) ?? 3B", 1},
+    {"let relax_threshold = if (host.swap_total > 0B) ?? true then 1B else 2B", 1},
+    {"let relax_threshold = if (true and host.swap_total > 0B) ?? false then 1B else 2B", 2},
     /* through calls */
-    {"fn f(x) = x + host.swap_total\nlet relax_mark = f(1B) ?? 2B", 2},
-    {"fn f(x) = x + (host.swap_total ?? 5B)\nlet relax_mark = 1B + f(1B)", 7},
-    {"fn f(x, y) = 2 * x + (y + host.swap_total) ?? y\nlet relax_mark = 1B + f(3B, 5B)", 12},
-    {"fn f(x) = x + host.swap_total\nfn g(x, y) = x + f(y) ?? x\nlet relax_mark = 100B + g(10B, 1B)", 120},
+    {"fn f(x) = x + host.swap_total\nlet relax_threshold = f(1B) ?? 2B", 2},
+    {"fn f(x) = x + (host.swap_total ?? 5B)\nlet relax_threshold = 1B + f(1B)", 7},
+    {"fn f(x, y) = 2 * x + (y + host.swap_total) ?? y\nlet relax_threshold = 1B + f(3B, 5B)", 12},
+    {"fn f(x) = x + host.swap_total\nfn g(x, y) = x + f(y) ?? x\nlet relax_threshold = 100B + g(10B, 1B)",
+     120},
     {"fn f(x) = x + host.swap_total\nfn g(x, y) = x + f(y)\n"
-     "fn h(a, b, c) = a + (b + g(b, c)) ?? c + c\nlet relax_mark = 1B + h(10B, 100B, 1000B)",
+     "fn h(a, b, c) = a + (b + g(b, c)) ?? c + c\nlet relax_threshold = 1B + h(10B, 100B, 1000B)",
      2011},
     /* a function that fell back is done with: the next call is a fresh one */
-    {"fn f(x) = x + host.swap_total\nfn g(x) = f(x) ?? x\nlet relax_mark = g(1B) + g(2B) + g(3B)", 6},
-    {"let x = 1B\nx = (x + host.swap_total) ?? x\nlet relax_mark = x", 1},
+    {"fn f(x) = x + host.swap_total\nfn g(x) = f(x) ?? x\nlet relax_threshold = g(1B) + g(2B) + g(3B)", 6},
+    {"let x = 1B\nx = (x + host.swap_total) ?? x\nlet relax_threshold = x", 1},
     /* in turns */
-    {"let relax_mark = 0B\nfor g in guests { relax_mark = relax_mark + (if g.psi_memory_some > 0 then 1B "
+    {"let relax_threshold = 0B\nfor g in guests { relax_threshold = relax_threshold + (if g.psi_memory_some > 0 then 1B "
      "else "
      "2B) ?? 10B }",
      12},
@@ -167,9 +168,9 @@ START_TEST(test_default)
 
     world_init(&w);
     ck_assert_int_eq(world_run(&w, defaults[_i].text), 0);
-    ck_assert_msg(mark(&w, defaults[_i].text, POLICY_MARK_RELAX) == defaults[_i].value,
-                  "%s\ngives %.17g, not %.17g", defaults[_i].text, w.output.marks[POLICY_MARK_RELAX],
-                  defaults[_i].value);
+    ck_assert_msg(threshold(&w, defaults[_i].text, POLICY_THRESHOLD_RELAX) == defaults[_i].value,
+                  "%s\ngives %.17g, not %.17g", defaults[_i].text,
+                  w.output.thresholds[POLICY_THRESHOLD_RELAX], defaults[_i].value);
 }
 END_TEST
 
@@ -196,36 +197,41 @@ START_TEST(test_default_is_for_missing_only)
 }
 END_TEST
 
-/* Statements of the host's part; what they lead to is shown through relax_mark. */
+/* Statements of the host's part; what they lead to is shown through relax_threshold. */
 static const struct {
     const char *text;
     double value;
 } programs[] = {
-    {"const a = 2; const b = a * 3B; let relax_mark = b", 6},
-    {"let x = 1B\nx = x + 1B\nx = x * 4\nlet relax_mark = x", 8},
-    {"let x = 1B; if x == 1B { x = 5B }; let relax_mark = x", 5},
-    {"let x = 1B; if x == 2B { x = 5B } else if x == 1B { x = 6B } else { x = 7B }\nlet relax_mark = x", 6},
-    {"let x = 3B; if x == 2B { x = 5B }\nelse if x == 1B { x = 6B }\nelse\n{ x = 7B }\nlet relax_mark = x",
+    {"const a = 2; const b = a * 3B; let relax_threshold = b", 6},
+    {"let x = 1B\nx = x + 1B\nx = x * 4\nlet relax_threshold = x", 8},
+    {"let x = 1B; if x == 1B { x = 5B }; let relax_threshold = x", 5},
+    {"let x = 1B; if x == 2B { x = 5B } else if x == 1B { x = 6B } else { x = 7B }\nlet relax_threshold = x",
+     6},
+    {"let x = 3B; if x == 2B { x = 5B }\nelse if x == 1B { x = 6B }\nelse\n{ x = 7B }\nlet relax_threshold = x",
      7},
-    {"let x = 1B; if true { let y = 2B; x = y }; if true { let y = 3B; x = x + y }; let relax_mark = x", 5},
-    {"fn twice(x) = 2 * x\nlet relax_mark = twice(twice(3B))", 12},
-    {"fn twice(x) = 2 * x\nlet n = twice(3)\nlet relax_mark = twice(1B) * n", 12}, /* for each kind */
-    {"fn f(a, b, c) = a - b - c\nfn g(a, b) = f(b, a, 1B)\nlet relax_mark = g(1B, 7B)", 5},
-    {"fn one() = 1B\nlet relax_mark = one() + one()", 2},
-    {"let x = 1B\nfn f(y) = x + y\nx = 10B\nlet relax_mark = f(1B)",
-     11}, /* a variable as it is when called */
-    {"fn pick(c, a, b) = if c then a else b\nlet relax_mark = pick(true, 1B, 2B) + pick(1 > 2, 3, 4) * 1B",
+    {"let x = 1B; if true { let y = 2B; x = y }; if true { let y = 3B; x = x + y }; let relax_threshold = x",
      5},
-    {"let relax_mark = 1B # a comment; = not { read \xc3\xa9\n# another\n\n;;\n", 1},
-    {"let relax_mark = 0B; for g in guests { relax_mark = relax_mark + 1B }", 3},
-    {"let relax_mark = 0B; for g in guests where g.free > 2GiB { relax_mark = relax_mark + 1B }", 2},
-    {"fn big(x) = x.free > 2GiB\nlet relax_mark = 0B\nfor g in guests where big(g) { relax_mark = relax_mark "
+    {"fn twice(x) = 2 * x\nlet relax_threshold = twice(twice(3B))", 12},
+    {"fn twice(x) = 2 * x\nlet n = twice(3)\nlet relax_threshold = twice(1B) * n", 12}, /* for each kind */
+    {"fn f(a, b, c) = a - b - c\nfn g(a, b) = f(b, a, 1B)\nlet relax_threshold = g(1B, 7B)", 5},
+    {"fn one() = 1B\nlet relax_threshold = one() + one()", 2},
+    {"let x = 1B\nfn f(y) = x + y\nx = 10B\nlet relax_threshold = f(1B)",
+     11}, /* a variable as it is when called */
+    {"fn pick(c, a, b) = if c then a else b\nlet relax_threshold = pick(true, 1B, 2B) + pick(1 > 2, 3, 4) * 1B",
+     5},
+    {"let relax_threshold = 1B # a comment; = not { read \xc3\xa9\n# another\n\n;;\n", 1},
+    {"let relax_threshold = 0B; for g in guests { relax_threshold = relax_threshold + 1B }", 3},
+    {"let relax_threshold = 0B; for g in guests where g.free > 2GiB { relax_threshold = relax_threshold + 1B }",
+     2},
+    {"fn big(x) = x.free > 2GiB\nlet relax_threshold = 0B\nfor g in guests where big(g) { relax_threshold = relax_threshold "
      "+ 1B }",
      2},
-    {"let relax_mark = 0B; for g in guests { let x = 1B; x = x + 1B; relax_mark = relax_mark + x }", 6},
-    {"let relax_mark = 0B; for g in guests where not g.distress and g.age < 2s { relax_mark = 1B }", 1},
-    {"let relax_mark = 3B\r\nrelax_mark = 4B\r\n", 4},
-    {"const relax_mark = 9B", 9},
+    {"let relax_threshold = 0B; for g in guests { let x = 1B; x = x + 1B; relax_threshold = relax_threshold + x }",
+     6},
+    {"let relax_threshold = 0B; for g in guests where not g.distress and g.age < 2s { relax_threshold = 1B }",
+     1},
+    {"let relax_threshold = 3B\r\nrelax_threshold = 4B\r\n", 4},
+    {"const relax_threshold = 9B", 9},
 };
 
 START_TEST(test_program)
@@ -234,9 +240,10 @@ START_TEST(test_program)
 
     world_init(&w);
     ck_assert_int_eq(world_run(&w, programs[_i].text), 0);
-    ck_assert_msg(w.output.marks[POLICY_MARK_RELAX] == programs[_i].value, "%s\ngives %.17g, not %.17g",
-                  programs[_i].text, w.output.marks[POLICY_MARK_RELAX], programs[_i].value);
-    ck_assert(isnan(w.output.marks[POLICY_MARK_CRITICAL]));
+    ck_assert_msg(w.output.thresholds[POLICY_THRESHOLD_RELAX] == programs[_i].value,
+                  "%s\ngives %.17g, not %.17g", programs[_i].text,
+                  w.output.thresholds[POLICY_THRESHOLD_RELAX], programs[_i].value);
+    ck_assert(isnan(w.output.thresholds[POLICY_THRESHOLD_CRITICAL]));
 }
 END_TEST
 
@@ -289,7 +296,7 @@ END_TEST
 START_TEST(test_same_input_same_output)
 {
     const char *text = "let need = 5GiB\nfor g in guests by g.free desc { let x = min(need, g.free)\n"
-                       "g.target = g.target - x\nneed = need - x }\nlet relax_mark = need";
+                       "g.target = g.target - x\nneed = need - x }\nlet relax_threshold = need";
     World v, w;
 
     world_init(&v);
@@ -301,7 +308,7 @@ START_TEST(test_same_input_same_output)
         ck_assert_double_eq(target(&v, i), target(&w, i));
     ck_assert_double_eq(target(&w, B), 5.0 * GIB);
     ck_assert_double_eq(target(&w, C), 6.0 * GIB);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 0);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 0);
 }
 END_TEST
 

@@ -25,7 +25,7 @@ typedef struct Scene {
     usec_t now_usec;
 } Scene;
 
-/* A host of 100 GiB: marks at 20, 5 and 25 GiB. Guests use 2 GiB of 10, 2 are free, 6 are page cache. */
+/* A host of 100 GiB: thresholds at 20, 5 and 25 GiB. Guests use 2 GiB of 10, 2 are free, 6 are page cache. */
 static void scene_init(Scene *s, const char *file, double available)
 {
     *s = (Scene){.policy = load_policy("policy", file), .now_usec = 3600 * USEC_PER_SEC};
@@ -303,7 +303,7 @@ START_TEST(test_dense_stays_and_gives_back)
 }
 END_TEST
 
-/* Who has little left on a host that is short: what is given leaves that half-way between its marks at least
+/* Who has little left on a host that is short: what is given leaves that half-way between its thresholds at least
  * (at 12.5 GiB), comes when stats of what came before are there, and isn't taken again at once. Otherwise
  * guests were given and asked for the same memory every other second. */
 START_TEST(test_dense_has_little_left)
@@ -401,7 +401,7 @@ START_TEST(test_shares)
         {"unless its shares outweigh the tax",
          19.5,
          {{500, 10, 4, 9.5}, {1500, 10, 8, 10}, {1500, 10, 8, 10}}},
-        {"between the marks nothing moves", 22, {{1, 10, 8, 10}, {2000, 5, 3, 5}, {1000, 10, 8, 10}}},
+        {"between the thresholds nothing moves", 22, {{1, 10, 8, 10}, {2000, 5, 3, 5}, {1000, 10, 8, 10}}},
         /* 14 each, 42 and 4 for 1 GiB of plenty: 11.5, 23, 11.5. The second gets 5 % for its part, and 5 % as
          * the one with most shares for what it has. */
         {"who has less than its part gets first", 26, {{1000, 5, 3, 5}, {2000, 5, 3, 6}, {1000, 5, 3, 5}}},

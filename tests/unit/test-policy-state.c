@@ -20,8 +20,8 @@ START_TEST(test_state_goes_on)
                                              "size = size * 2\n"
                                              "since = since + 5s\n"
                                              "speed = speed * 2\n"
-                                             "let pressure_mark = size\n"
-                                             "let relax_mark = speed * 1s\n");
+                                             "let pressure_threshold = size\n"
+                                             "let relax_threshold = speed * 1s\n");
     static const FieldUnit units[] = {FIELD_UNIT_NUMBER, FIELD_UNIT_BOOLEAN, FIELD_UNIT_BYTES,
                                       FIELD_UNIT_DURATION, FIELD_UNIT_RATE};
     static const double initial[] = {10, 0, 1.0 * GIB, 10.0 * USEC_PER_SEC, 64.0 * MIB};
@@ -48,8 +48,8 @@ START_TEST(test_state_goes_on)
         ck_assert_double_eq(w.state[2], (1U << cycle) * 1.0 * GIB);
         ck_assert_double_eq(w.state[3], (10.0 + 5.0 * cycle) * USEC_PER_SEC);
         ck_assert_double_eq(w.state[4], (64U << cycle) * 1.0 * MIB);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_PRESSURE], w.state[2]);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], w.state[4]);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_PRESSURE], w.state[2]);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], w.state[4]);
     }
 }
 END_TEST
@@ -61,14 +61,14 @@ START_TEST(test_guest_state_goes_on)
         load("state guest.turns = 0\n"
              "state guest.speed = 1MiB / 1s\n"
              "fn turns_of(x) = x.turns\n"
-             "let pressure_mark = 1B * sum(g.turns for g in guests)\n"
+             "let pressure_threshold = 1B * sum(g.turns for g in guests)\n"
              "for g in guests where g.free > 2GiB or turns_of(g) < 1 {\n"
              "    g.turns = g.turns + 1\n"
              "    g.speed = g.speed * 2\n"
              "}\n"
-             "let relax_mark = 1B * sum(turns_of(g) for g in guests where g.turns > 1)\n"
-             "let critical_mark = 0B\n"
-             "for g in guests by g.turns asc, g.free asc { critical_mark = 1B * g.turns }\n");
+             "let relax_threshold = 1B * sum(turns_of(g) for g in guests where g.turns > 1)\n"
+             "let critical_threshold = 0B\n"
+             "for g in guests by g.turns asc, g.free asc { critical_threshold = 1B * g.turns }\n");
     size_t n;
     World w;
 
@@ -85,14 +85,14 @@ START_TEST(test_guest_state_goes_on)
         ck_assert_double_eq(w.guest_state[C][0], cycle);
         ck_assert_double_eq(w.guest_state[A][1], 2.0 * MIB);
         ck_assert_double_eq_tol(w.guest_state[C][1], (1U << cycle) * 1.0 * MIB, 1e-6);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_PRESSURE], before);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], cycle > 1 ? 2 * cycle : 0);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_CRITICAL], cycle);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_PRESSURE], before);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], cycle > 1 ? 2 * cycle : 0);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_CRITICAL], cycle);
     }
     /* Whoever doesn't want it still has it worked out. */
     w.output.state = w.output.guest_state = NULL;
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 8);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 8);
     ck_assert_double_eq(w.guest_state[B][0], 3);
 }
 END_TEST
@@ -102,10 +102,10 @@ START_TEST(test_turn_undoes_everything)
 {
     _cleanup_(policy_freep) Policy *p =
         load("state total = 0\nstate guest.turns = 10\nstate guest.other = 5\n"
-             "let relax_mark = 0B\n"
+             "let relax_threshold = 0B\n"
              "for g in guests {\n"
              "    total = total + 1\n"
-             "    relax_mark = relax_mark + 1B\n"
+             "    relax_threshold = relax_threshold + 1B\n"
              "    g.turns = g.turns + 1\n"
              "    g.other = g.turns\n"
              "    host.ksm_run = g.free > 2GiB because \"for it\"\n"
@@ -124,7 +124,7 @@ START_TEST(test_turn_undoes_everything)
         ck_assert_uint_eq(w.output.notes[0].guest, B);
         ck_assert_uint_eq(w.output.notes[0].line, 14);
         ck_assert_double_eq(w.state[0], 2 * cycle);
-        ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 2);
+        ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 2);
         ck_assert_double_eq(w.guest_state[A][0], 10 + cycle);
         ck_assert_double_eq(w.guest_state[A][1], 10 + cycle);
         ck_assert_double_eq(w.guest_state[B][0], 10);
@@ -192,11 +192,11 @@ END_TEST
 START_TEST(test_host_controls)
 {
     _cleanup_(policy_freep) Policy *p =
-        load("let relax_mark = host.ksm_pages_to_scan * 1B\n" /* what stands */
+        load("let relax_threshold = host.ksm_pages_to_scan * 1B\n" /* what stands */
              "host.ksm_pages_to_scan = 2 * host.ksm_pages_to_scan\n"
              "    because \"more of it\"\n"
              "host.ksm_run = not host.ksm_run\n"
-             "let pressure_mark = host.ksm_pages_to_scan * 1B\n"
+             "let pressure_threshold = host.ksm_pages_to_scan * 1B\n"
              "if host.ksm_run { host.ksm_sleep = 5ms }\n"
              "for g in guests where host.ksm_run {\n"
              "    host.ksm_sleep = host.ksm_sleep + 1ms }\n");
@@ -205,8 +205,8 @@ START_TEST(test_host_controls)
 
     world_init(&w);
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 100);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_PRESSURE], 200);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 100);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_PRESSURE], 200);
     host = &w.output.host[HOST_FIELD_KSM_PAGES_TO_SCAN];
     ck_assert_double_eq(host->value, 200);
     ck_assert_uint_eq(host->line, 2);
@@ -255,8 +255,8 @@ START_TEST(test_files_run_in_order)
 {
     static const char *const texts[] = {
         "let own = 1GiB\nfor g in guests where g.free > 2GiB { g.target = own because \"first\" }\n"
-        "let pressure_mark = 1B\nstate n = 1\nn = n + 1\nlog(\"one\")",
-        "let own = sum(g.target for g in guests)\nlet pressure_mark = 2B\nlet relax_mark = own\n"
+        "let pressure_threshold = 1B\nstate n = 1\nn = n + 1\nlog(\"one\")",
+        "let own = sum(g.target for g in guests)\nlet pressure_threshold = 2B\nlet relax_threshold = own\n"
         "host.ksm_run = own < 12GiB because \"second\"\nstate n = 10\nn = n + 10\nlog(\"two\")"};
     _cleanup_(policy_freep) Policy *p = load_files(texts, 2);
     World w;
@@ -265,8 +265,8 @@ START_TEST(test_files_run_in_order)
     ck_assert_int_eq(world_cycle(&w, p), 0);
     ck_assert_uint_eq(policy_n_files(p), 2);
     ck_assert_str_eq(policy_name(p), "0.policy, 1.policy");
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 10.0 * GIB);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_PRESSURE], 1); /* the first that has it */
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 10.0 * GIB);
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_PRESSURE], 1); /* the first that has it */
     ck_assert_uint_eq(w.assignments[C].file, 0);
     ck_assert_uint_eq(w.assignments[C].line, 2);
     ck_assert_str_eq(w.assignments[C].because, "first");
@@ -289,13 +289,13 @@ START_TEST(test_file_undone)
     static const char *const bad = "state n = 1\nstate guest.n = 1\nn = n + 1\n"
                                    "for g in guests {\n g.n = 9\n g.target = 1GiB\n log(\"no\")\n"
                                    " let x = g.psi_memory_some }\n"
-                                   "host.ksm_run = true\nlog(\"nor this\")\nlet relax_mark = 1B\n"
+                                   "host.ksm_run = true\nlog(\"nor this\")\nlet relax_threshold = 1B\n"
                                    "let x = host.swap_free\n";
     static const char *const good =
-        "state n = 5\nstate guest.n = 5\nn = n + 1\nlet pressure_mark = 1B * count(g for g in guests where "
+        "state n = 5\nstate guest.n = 5\nn = n + 1\nlet pressure_threshold = 1B * count(g for g in guests where "
         "g.target < 8GiB)\nfor g in guests { g.n = g.n + 1\nlet x = g.psi_memory_some }\nhost.ksm_sleep = "
         "1s\n"
-        "log(\"yes\")\nlet relax_mark = 7B\n";
+        "log(\"yes\")\nlet relax_threshold = 7B\n";
     const char *const orders[][2] = {{bad, good}, {good, bad}};
 
     for (size_t i = 0; i < ELEMENTSOF(orders); i++) {
@@ -317,8 +317,8 @@ START_TEST(test_file_undone)
             }
             ck_assert_uint_eq(w.output.host[HOST_FIELD_KSM_RUN].line, 0);
             ck_assert_double_eq(w.output.host[HOST_FIELD_KSM_SLEEP].value, 1.0 * USEC_PER_SEC);
-            ck_assert_double_eq(w.output.marks[POLICY_MARK_PRESSURE], 0); /* no target was left */
-            ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 7);
+            ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_PRESSURE], 0); /* no target was left */
+            ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX], 7);
             ck_assert_uint_eq(w.output.logs_total, 1);
             ck_assert_str_eq(w.output.logs[0].text, "yes");
             ck_assert_uint_eq(w.output.notes_total, 2);

@@ -55,39 +55,39 @@ static const struct {
     unsigned line, column;
     const char *note;
 } undone[] = {
-    {"let relax_mark = 0B\nfor g in guests {\n relax_mark = relax_mark + 1GiB\n g.target = 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests {\n relax_threshold = relax_threshold + 1GiB\n g.target = 1GiB\n"
      " if g.psi_memory_some > 1 { }\n}",
      5, 7, "g.psi_memory_some is missing"},
-    {"let relax_mark = 0B\nfor g in guests {\n g.target = 1GiB; relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests {\n g.target = 1GiB; relax_threshold = relax_threshold + 1GiB\n"
      " let x = 1 / (if g.psi_memory_some ?? 0 == 0 then 0 else 1)\n}",
      4, 12, "division by zero"},
-    {"let relax_mark = 0B\nfor g in guests {\n relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests {\n relax_threshold = relax_threshold + 1GiB\n"
      " g.target = (g.psi_memory_some ?? -1) * 4GiB\n}",
      4, 2, "a target below 0"},
-    {"let relax_mark = 0B\nfor g in guests where g.psi_memory_some >= 0 {\n relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests where g.psi_memory_some >= 0 {\n relax_threshold = relax_threshold + 1GiB\n"
      " g.target = 1GiB }",
      2, 25, "g.psi_memory_some is missing"},
-    {"let relax_mark = 0B\nfor g in guests by 1 + g.psi_memory_some asc {\n relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests by 1 + g.psi_memory_some asc {\n relax_threshold = relax_threshold + 1GiB\n"
      " g.target = 1GiB }",
      2, 26, "g.psi_memory_some is missing"},
-    {"let relax_mark = 0B\nfor g in guests by g.free asc, g.psi_memory_some asc {\n relax_mark = relax_mark "
+    {"let relax_threshold = 0B\nfor g in guests by g.free asc, g.psi_memory_some asc {\n relax_threshold = relax_threshold "
      "+ "
      "1GiB\n g.target = 1GiB }",
      2, 34, "g.psi_memory_some is missing"},
-    {"let relax_mark = 0B\nfor g in guests {\n g.target = 1GiB; relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests {\n g.target = 1GiB; relax_threshold = relax_threshold + 1GiB\n"
      " let x = round(g.free, if g.psi_memory_some ?? 0 == 0 then 0B else 1B)\n}",
      4, 10, "rounded to a step that isn't above 0"},
-    {"let relax_mark = 0B\nfor g in guests {\n g.target = 1GiB; relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests {\n g.target = 1GiB; relax_threshold = relax_threshold + 1GiB\n"
      " let x = round(g.free, (g.psi_memory_some ?? -1) * 1MiB)\n}",
      4, 10, "rounded to a step that isn't above 0"},
-    {"fn f(x) = x.psi_memory_some\nlet relax_mark = 0B\nfor g in guests {\n relax_mark = relax_mark + 1GiB\n"
+    {"fn f(x) = x.psi_memory_some\nlet relax_threshold = 0B\nfor g in guests {\n relax_threshold = relax_threshold + 1GiB\n"
      " g.target = f(g) * 4GiB }",
      1, 13, "g.psi_memory_some is missing"},
-    {"let relax_mark = 0B\nlet x = 1\nfor g in guests { relax_mark = relax_mark + 1GiB; g.target = 1GiB\n"
+    {"let relax_threshold = 0B\nlet x = 1\nfor g in guests { relax_threshold = relax_threshold + 1GiB; g.target = 1GiB\n"
      " if g.psi_memory_some ?? 9 == 9 { x = 100000000000000 * 10000 * 100000000000000; x = x*x*x*x*x*x\nx = "
      "x * x }}",
      5, 7, "the result is too large"},
-    {"let relax_mark = 0B\nfor g in guests { relax_mark = relax_mark + 1GiB\n"
+    {"let relax_threshold = 0B\nfor g in guests { relax_threshold = relax_threshold + 1GiB\n"
      " g.target = if g.psi_memory_some ?? 9 == 9 then 9000TiB else 1GiB }",
      3, 2, "a target above 8 PiB"},
 };
@@ -110,7 +110,8 @@ START_TEST(test_undone_turn)
     ck_assert_double_eq(target(&w, C), 1.0 * GIB);
     ck_assert_uint_eq(w.assignments[A].order, 1);
     ck_assert_uint_eq(w.assignments[C].order, 2);
-    ck_assert_double_eq(w.output.marks[POLICY_MARK_RELAX], 2.0 * GIB); /* what b took is given back */
+    ck_assert_double_eq(w.output.thresholds[POLICY_THRESHOLD_RELAX],
+                        2.0 * GIB); /* what b took is given back */
 }
 END_TEST
 

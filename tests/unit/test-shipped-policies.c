@@ -187,7 +187,7 @@ static const char *broken_sum(const Shipped *p, const Snapshot *s, const Plan *p
     if (before > (double) RELAXED && got > before - (double) RELAXED + 1 && !p->gives_back)
         return "more is given than there is plenty of";
     if (got > fmax(0, before + given - (double) CRITICAL) + 1)
-        return "more is given than the host has above its critical mark";
+        return "more is given than the host has above its critical threshold";
     return NULL;
 }
 
@@ -228,7 +228,7 @@ END_TEST
 /* ---- Marks ---- */
 
 /* Those of small and large hosts, with swap and (swap 0) without: the same with each that moves balloons. */
-START_TEST(test_marks)
+START_TEST(test_thresholds)
 {
     static const struct {
         double total, swap, pressure, critical, relax; /* GiB */
@@ -246,9 +246,9 @@ START_TEST(test_marks)
         host_fields_set(&s.host, HOST_FIELD_TOTAL, table[i].total * GIB);
         host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, table[i].swap * GIB);
         ck_assert_int_eq(plan_make(&s, policy, &config, &plan), 0);
-        ck_assert_double_eq_tol(plan.pressure_mark_bytes, table[i].pressure * GIB, 1);
-        ck_assert_double_eq_tol(plan.critical_mark_bytes, table[i].critical * GIB, 1);
-        ck_assert_double_eq_tol(plan.relax_mark_bytes, table[i].relax * GIB, 1);
+        ck_assert_double_eq_tol(plan.pressure_threshold_bytes, table[i].pressure * GIB, 1);
+        ck_assert_double_eq_tol(plan.critical_threshold_bytes, table[i].critical * GIB, 1);
+        ck_assert_double_eq_tol(plan.relax_threshold_bytes, table[i].relax * GIB, 1);
     }
 }
 END_TEST
@@ -475,7 +475,7 @@ int main(void)
     tcase_add_test(t, test_all_are_listed);
     tcase_add_loop_test(t, test_file, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_bounds_and_sums, 0, (int) ELEMENTSOF(shipped));
-    tcase_add_loop_test(t, test_marks, 0, (int) ELEMENTSOF(shipped));
+    tcase_add_loop_test(t, test_thresholds, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_enough, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_most_free_gives_first, 0, (int) ELEMENTSOF(shipped));
     tcase_add_loop_test(t, test_fewest_shares_give_first, 0, (int) ELEMENTSOF(shipped));
