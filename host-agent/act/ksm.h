@@ -13,7 +13,7 @@
  * ksm_restore() with none. After a reload ksm_retry(). What they say in ret is to be logged, as it comes:
  * each is said once. */
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 
 typedef enum KsmOutcome {
     KSM_CHANGED,      /* from → to, as decided */

@@ -11,6 +11,7 @@
 #include "host-agent/ctl/snapshot.h"
 #include "host-agent/ctl/view-plan.h"
 #include "host-agent/ctl/view.h"
+#include "host-agent/decide/evaluate.h"
 
 /* ---- Reading policies ---- */
 

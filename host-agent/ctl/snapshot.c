@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-agent/ctl/snapshot-reader.h"
+#include "host-agent/decide/view.h"
 
 /* Where nothing is said, both have been up for long. */
 #define UPTIME_DEFAULT_USEC (24 * 3600 * USEC_PER_SEC)
@@ -129,7 +130,7 @@ static const Member *find_member(const Member *members, size_t n, const char *ke
 
 static bool is_given(bool host, int f)
 {
-    return snapshot_fields(host) & UINT64_C(1) << f;
+    return view_snapshot_fields(host) & UINT64_C(1) << f;
 }
 
 /* ---- The host ---- */
@@ -151,7 +152,7 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
         return 0; /* read before */
     f = reader_find_field(true, key);
     if (f < 0 || !is_given(true, f))
-        return reader_refuse_key(r, &host_path, key, true, snapshot_fields(true), host_keys,
+        return reader_refuse_key(r, &host_path, key, true, view_snapshot_fields(true), host_keys,
                                  ELEMENTSOF(host_keys));
     low = f == HOST_FIELD_KSM_PROFIT ? -JSON_NUMBER_MAX : 0;
     e = reader_in_unit(r, &path, value, reader_field_unit(true, f), low, &number);
@@ -222,7 +223,7 @@ static int read_guest_key(Reader *r, const JsonPath *parent, const char *key, js
         return reader_state(r, parent, value, false, keep->state);
     f = reader_find_field(false, key);
     if (f < 0 || !is_given(false, f))
-        return reader_refuse_key(r, parent, key, false, snapshot_fields(false), guest_keys,
+        return reader_refuse_key(r, parent, key, false, view_snapshot_fields(false), guest_keys,
                                  ELEMENTSOF(guest_keys));
     e = reader_in_unit(r, &path, value, reader_field_unit(false, f), 0, &number);
     if (e >= 0)

@@ -5,7 +5,7 @@
 
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/table.h"
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 
 /* What policy makes of s, as `policy run --json` prints it. 0 or -ENOMEM. The caller puts *ret. */
 int plan_to_json(const Plan *p, const Snapshot *s, const Policy *policy, json_object **ret);

@@ -5,6 +5,8 @@
 #include "base/units.h"
 #include "host-agent/act/host-ksm.h"
 #include "host-agent/daemon/manager.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 #include "host-agent/show/journal.h"
 
 /* How often libvirt is asked about a guest: one with an agent, for its RSS and its balloon; one without, for
@@ -362,7 +364,7 @@ static void keep(Manager *m, const Snapshot *s)
     if (!m->policy)
         return;
     policy_keep_state(&m->keep, true, m->policy, m->plan.state);
-    plan_host_fields(s, &host);
+    view_host_fields(s, &host);
     series_set_add_host(&m->keep.history, s->now_usec, &host);
     for (size_t i = 0; i < s->n_guests; i++)
         guest_keep(m->guests[i], m->policy, s, i, &m->plan);

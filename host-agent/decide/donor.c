@@ -1,39 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Takes what some guests can spare for those in distress. */
 #include "host-agent/decide/donor.h"
 
 #include <string.h>
 
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/entitlement.h"
-
-static uint64_t field(const SnapshotGuest *g, GuestField f)
-{
-    return bytes_from_double(guest_fields_get(&g->fields, f));
-}
-
-void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, Spare *ret)
-{
-    uint64_t taken = LESS_BY(g->current_bytes, target_bytes);
-    uint64_t free_then = LESS_BY(field(g, GUEST_FIELD_FREE), field(g, GUEST_FIELD_LOW_WATERMARK));
-    GuestField backed = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
-                                                                                : GUEST_FIELD_FREE;
-    GuestField available =
-        guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
-    double left = (double) LESS_BY(field(g, available), taken), keep = c->keep_ratio;
-
-    *ret = (Spare){.free_bytes = LESS_BY(free_then, taken),
-                   .cache_bytes = LESS_BY(field(g, GUEST_FIELD_CACHE), LESS_BY(taken, free_then))};
-    ret->backed_bytes = MIN(LESS_BY(field(g, backed), taken), ret->free_bytes);
-    /* left - give ≥ keep × (target - give) */
-    if (keep < 1)
-        ret->give_bytes = bytes_from_double((left - keep * (double) target_bytes) / (1 - keep));
-}
-
-/* What the host gets of a further shrink. */
-static uint64_t gain(const Spare *s, uint64_t bytes)
-{
-    return MIN(bytes, s->backed_bytes) + LESS_BY(bytes, s->free_bytes);
-}
+#include "host-agent/decide/spare.h"
 
 typedef struct Donor {
     uint64_t has_bytes; /* of what is asked for */
@@ -118,7 +91,7 @@ static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
     w->gives_free_bytes += MIN(bytes, s->free_bytes);
     w->gives_cache_bytes += LESS_BY(bytes, s->free_bytes);
     a->requests->given_bytes += bytes;
-    a->lack_bytes = bytes_down_to_kib(LESS_BY(a->lack_bytes, gain(s, bytes)));
+    a->lack_bytes = bytes_down_to_kib(LESS_BY(a->lack_bytes, spare_gain(s, bytes)));
     d->target_bytes = target;
 }
 
@@ -227,7 +200,7 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
 
             spare_at(g, a->config, standing, &spare);
             *ret_available = bytes_add(*ret_available, LESS_BY(has, standing));
-            *ret_available = bytes_add(*ret_available, gain(&spare, standing - target));
+            *ret_available = bytes_add(*ret_available, spare_gain(&spare, standing - target));
         }
     }
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /* The safety rules. No policy and no setting switches them off. Before the policy runs, guard_bounds() works
- * out for each guest the lowest and the highest target that the rules allow; after it, plan_make() clips to
+ * out for each guest the lowest and the highest target that the rules allow; after it, plan_apply() clips to
  * them, and to the host's room, and a decision names the rule that changed it. */
 
 #include "host-agent/decide/snapshot.h"

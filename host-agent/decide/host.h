@@ -3,7 +3,7 @@
 
 /* What becomes of the host's own controls: KSM. Pure. */
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 
 /* Decides about each control that the policy assigned to, in the order of fields.def, and returns how many
  * they are. host: as it stands. files: as with plan_apply(). mode: the daemon's; only in mode AUTO is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Fits what a policy asks for, and what the guard asks for by itself, to the rules and to the host's room. */
 #include "host-agent/decide/plan.h"
 
 #include <math.h>
@@ -7,46 +8,9 @@
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/donor.h"
-#include "host-agent/decide/entitlement.h"
 #include "host-agent/decide/host.h"
-
-static const char *const pressure_names[HOST_PRESSURE_MAX] = {
-    [HOST_PRESSURE_NONE] = "none",
-    [HOST_PRESSURE_MODERATE] = "moderate",
-    [HOST_PRESSURE_SEVERE] = "severe",
-};
-
-const char *host_pressure_to_string(HostPressure p)
-{
-    return p >= 0 && p < HOST_PRESSURE_MAX ? pressure_names[p] : NULL;
-}
-
-void plan_done(Plan *p)
-{
-    free(p->decisions);
-    free(p->state);
-    free(p->guest_state);
-    *p = (Plan){};
-}
-
-/* What running balloons will still bring, less what they will take, and less what was given lately and isn't
- * used yet: the host still has that, and soon won't. A shrink that is late may never come: a guest may draw
- * it out for ever. */
-static double pending_bytes(const Snapshot *s)
-{
-    double pending = 0;
-
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const SnapshotGuest *g = s->guests + i;
-
-        if (g->current_bytes == 0 || g->standing_bytes == 0)
-            continue;
-        if (!g->late)
-            pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
-        pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->outstanding_bytes);
-    }
-    return pending;
-}
+#include "host-agent/decide/spare.h"
+#include "host-agent/decide/view.h"
 
 /* The policy's thresholds; where it names none, the usual ones. */
 static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *p)
@@ -364,7 +328,7 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
         return -ENOMEM;
 
     set_thresholds(s, output, &p);
-    p.pending_bytes = pending_bytes(s);
+    p.pending_bytes = view_pending_bytes(s);
     p.pressure = pressure_of(s, &p);
     planning.pressed = p.pressure != HOST_PRESSURE_NONE;
     if (output) {
@@ -394,204 +358,5 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
 
     *ret = p;
     p = (Plan){};
-    return 0;
-}
-
-void plan_host_fields(const Snapshot *s, HostFields *ret)
-{
-    *ret = s->host;
-    host_fields_set(ret, HOST_FIELD_PENDING, pending_bytes(s));
-    host_fields_set(ret, HOST_FIELD_UPTIME, (double) s->now_usec);
-}
-
-void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret)
-{
-    *ret = g->fields;
-    guest_fields_set_text(ret, GUEST_FIELD_NAME, g->name);
-    guest_fields_set_text(ret, GUEST_FIELD_UUID, g->uuid);
-    guest_fields_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
-    guest_fields_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
-    guest_fields_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
-    guest_fields_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
-    guest_fields_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
-    guest_fields_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
-    guest_fields_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
-    guest_fields_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
-    if (g->current_bytes > 0)
-        guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) g->current_bytes);
-    if (g->age_usec != USEC_INFINITY)
-        guest_fields_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
-    guest_fields_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
-    guest_fields_set(ret, GUEST_FIELD_MOVING, g->moving);
-    guest_fields_set(ret, GUEST_FIELD_STALLED, g->stalled);
-    guest_fields_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
-    guest_fields_set(ret, GUEST_FIELD_UNMOVABLE, g->unmovable || g->ineffective);
-    guest_fields_set(ret, GUEST_FIELD_HURTING, g->hurting);
-    guest_fields_set(ret, GUEST_FIELD_DISTRESS, g->distress);
-    guest_fields_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);
-    guest_fields_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
-}
-
-typedef struct Evaluation {
-    const Policy *policy;
-    HostFields host;
-    GuestBounds *bounds;
-    GuestFields *fields;
-    PolicyGuest *guests;
-    PolicyInput input;
-    PolicyAssignment *assignments;
-    double *state, *guest_state; /* after; NULL: the policy keeps none */
-    const char *files[POLICY_FILES_MAX];
-} Evaluation;
-
-static void evaluation_done(Evaluation *e)
-{
-    free(e->bounds);
-    free(e->fields);
-    free(e->guests);
-    free(e->assignments);
-    free(e->state);
-    free(e->guest_state);
-}
-
-/* Room for what the policy keeps. */
-static int prepare_state(Evaluation *e, size_t n_guests)
-{
-    size_t n_host, n_guest;
-
-    (void) policy_states(e->policy, true, &n_host);
-    (void) policy_states(e->policy, false, &n_guest);
-    if (n_host > 0)
-        e->state = calloc(n_host, sizeof *e->state);
-    if (n_guest > 0)
-        e->guest_state = calloc(n_guests + 1, n_guest * sizeof *e->guest_state);
-    return (n_host > 0 && !e->state) || (n_guest > 0 && !e->guest_state) ? -ENOMEM : 0;
-}
-
-static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c, const Policy *policy)
-{
-    *e = (Evaluation){.policy = policy,
-                      .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
-                      .fields = calloc(s->n_guests + 1, sizeof *e->fields),
-                      .guests = calloc(s->n_guests + 1, sizeof *e->guests),
-                      .assignments = calloc(s->n_guests + 1, sizeof *e->assignments)};
-    if (!e->bounds || !e->fields || !e->guests || !e->assignments || prepare_state(e, s->n_guests) < 0)
-        return -ENOMEM;
-
-    plan_host_fields(s, &e->host);
-    guard_bounds(s, c, e->bounds);
-    for (size_t i = 0; i < s->n_guests; i++)
-        e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid,
-                                     .fields = e->fields + i,
-                                     .history = s->guests[i].history,
-                                     .state = s->guests[i].state};
-    for (size_t i = 0; i < policy_n_files(policy); i++)
-        e->files[i] = policy_file(policy, i).name;
-    e->input = (PolicyInput){.now_usec = s->now_usec,
-                             .host = &e->host,
-                             .history = s->history,
-                             .state = s->state,
-                             .guests = e->guests,
-                             .n_guests = s->n_guests};
-    return 0;
-}
-
-/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to
- * go. */
-static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
-{
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const SnapshotGuest *g = s->guests + i;
-        const GuestBounds held = {g->standing_bytes, g->standing_bytes};
-
-        plan_guest_fields(g, hold_observed && g->mode == GUEST_MODE_OBSERVE ? &held : e->bounds + i,
-                          e->fields + i);
-    }
-    return policy_run(e->policy, &e->input, ret);
-}
-
-/* What each assignment was made from. Those of guests that are only observed may come from an evaluation of
- * their own; the fields are of the last one. */
-static void explain(const Evaluation *e, Plan *p)
-{
-    for (size_t i = 0; i < p->n_decisions; i++) {
-        Decision *d = p->decisions + i;
-
-        if (d->line > 0)
-            d->n_reads =
-                policy_reads(e->policy, &e->input, i, e->assignments + i, d->reads, DECISION_READS_MAX);
-    }
-}
-
-static void explain_host(const Evaluation *e, const PolicyOutput *output, Plan *p)
-{
-    for (size_t i = 0; i < p->n_host; i++) {
-        HostDecision *d = p->host + i;
-
-        d->n_reads = policy_reads(e->policy, &e->input, SIZE_MAX, output->host + d->control, d->reads,
-                                  DECISION_READS_MAX);
-    }
-}
-
-/* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
- * that, they have nothing assigned. */
-static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
-{
-    _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);
-    PolicyOutput output = {.assignments = all};
-    int r;
-
-    if (!all)
-        return -ENOMEM;
-    r = evaluate(e, s, false, &output);
-    if (r < 0 && r != -ECANCELED)
-        return r;
-    for (size_t i = 0; i < s->n_guests; i++)
-        if (s->guests[i].mode == GUEST_MODE_OBSERVE)
-            assignments[i] = r < 0 ? (PolicyAssignment){} : all[i];
-    return 0;
-}
-
-static bool has_mode(const Snapshot *s, GuestMode mode)
-{
-    for (size_t i = 0; i < s->n_guests; i++)
-        if (s->guests[i].mode == mode)
-            return true;
-    return false;
-}
-
-int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
-{
-    _cleanup_(evaluation_done) Evaluation e = {};
-    PolicyOutput output;
-    bool mixed;
-    int r, error;
-
-    if (!policy)
-        return plan_apply(s, c, NULL, NULL, 0, ret);
-
-    r = evaluation_init(&e, s, c, policy);
-    if (r < 0)
-        return r;
-    output = (PolicyOutput){.assignments = e.assignments,
-                            .state = e.state,
-                            .guest_state = e.guest_state,
-                            .thresholds = {NAN, NAN, NAN}};
-    mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
-    error = evaluate(&e, s, mixed, &output);
-    if (error < 0 && error != -ECANCELED)
-        return error;
-    if (error == 0 && mixed) {
-        r = evaluate_observed(&e, s, e.assignments);
-        if (r < 0)
-            return r;
-    }
-    r = plan_apply(s, c, e.files, &output, error, ret);
-    if (r < 0)
-        return r;
-    explain(&e, ret);
-    explain_host(&e, &output, ret);
-    ret->state = TAKE_PTR(e.state);
-    ret->guest_state = TAKE_PTR(e.guest_state);
     return 0;
 }

@@ -1,96 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One cycle's decisions: snapshot → bounds → policy → guard → plan. Pure. */
+/* What becomes of each guest: what the policy and the guard ask for, clipped to the rules and to the host's
+ * room. Pure. */
 
-#include "host-agent/decide/guard.h"
-#include "policy/policy.h"
+#include "host-agent/decide/decision.h"
 
-#define DECISION_REASON_MAX 256
-#define DECISION_READS_MAX  16U
-
-typedef enum HostPressure {
-    HOST_PRESSURE_NONE,
-    HOST_PRESSURE_MODERATE,
-    HOST_PRESSURE_SEVERE,
-    HOST_PRESSURE_MAX,
-    HOST_PRESSURE_INVALID = -EINVAL,
-} HostPressure;
-
-const char *host_pressure_to_string(HostPressure p);
-
-typedef struct Decision {
-    uint64_t wanted_bytes; /* what the policy assigned; what stands where it assigned nothing */
-    uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
-    GuestBounds bounds;
-    /* The rule that changed or stopped the move, or that asked for it (distress, hurting, reboot, floor,
-     * ceiling, donor); below the pressure threshold also the one for which a guest can't be asked for more; else
-     * NONE. */
-    GuardRule rule;
-    bool send;           /* target differs from what stands, and may be sent */
-    unsigned line;       /* of the policy's assignment; 0: none */
-    const char *file;    /* … in this file of the policy, without folders, borrowed from it; or NULL */
-    const char *because; /* the policy's own words for it, borrowed from the policy; or NULL */
-    PolicyRead reads[DECISION_READS_MAX]; /* what the assignment was made from; names as above */
-    size_t n_reads;
-    /* One sentence for people: why this target, or why nothing moves; the name of a rule in brackets. "gives
-     * free memory (balloon.policy:41)", "nothing to do: the host has enough available", "not shrunk: stats
-     * are 12s old (stale)", "would give 120 MiB: gives free memory (balloon.policy:41) (observe)". UTF-8 as
-     * far as the policy's and domain's texts are. */
-    char reason[DECISION_REASON_MAX];
-} Decision;
-
-/* What is decided of one of the host's controls. Only those that the policy assigned to have one. */
-typedef struct HostDecision {
-    HostField control;
-    double wanted; /* what the policy assigned */
-    double value;  /* within the bounds */
-    bool send;     /* differs from what stands, and may be changed */
-    unsigned line; /* as with guests */
-    const char *file, *because;
-    PolicyRead reads[DECISION_READS_MAX];
-    size_t n_reads;
-    char reason[DECISION_REASON_MAX];
-} HostDecision;
-
-#define PLAN_HOST_MAX 8U /* controls of the host */
-
-typedef struct Plan {
-    Decision *decisions; /* one for each guest of the snapshot, in its order */
-    size_t n_decisions;
-    HostPressure pressure;
-    double pressure_threshold_bytes, critical_threshold_bytes,
-        relax_threshold_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
-    double pending_bytes;
-    /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
-     * it isn't 0 the next cycle should come soon: what the others release is to be passed on. Those whose
-     * grant is refused, or that are only observed, don't count. */
-    uint64_t shortfall_bytes;
-    char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
-    HostDecision host[PLAN_HOST_MAX];
-    size_t n_host;
-    PolicyNote notes[POLICY_NOTES_MAX];
-    size_t n_notes, notes_total;
-    PolicyLog logs[POLICY_LOGS_MAX];
-    size_t n_logs, logs_total;
-    double *state,
-        *guest_state; /* after this cycle, as in PolicyOutput; owned; NULL: no policy, or no state */
-    int policy_error; /* 0, or what policy_run() returned: then only the guard's own moves are planned */
-} Plan;
-
-void plan_done(Plan *p);
-
-/* Works out the plan. policy may be NULL (then only the guard's own moves: distress, those who give to it,
- * hurting, reboot, floor, ceiling). 0 or -ENOMEM.
- *
- * A policy counts on what it takes from a guest. Where some guests are moved and others only observed, it
- * therefore runs twice: once with the observed ones held, for the guests that are moved, and once as if all
- * could be moved, for what would happen to the observed ones. */
-int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret);
-
-/* The second half of it: fits what a policy asked for (output; NULL: no policy; not looked at where
- * policy_error says that the policy failed) to the rules, whatever that is. files: the policy's, by their
- * numbers, without folders; NULL: not known.
+/* Fits what a policy asked for to the rules, whatever that is. output: NULL where there is no policy; not read
+ * where policy_error says that the policy failed. files: the policy's, by their numbers, without folders;
+ * NULL: not known.
  *
  * Growth is served in this order, each guest getting at most what is left of guard_room(): distress,
  * hurting, reboot, below the floor, those in distress whose grant is refused, then the policy's in the order
@@ -105,7 +23,3 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
  * threshold. */
 int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
                int policy_error, Plan *ret);
-
-/* What a policy reads of a guest, and of the host: the snapshot's stats, and what is worked out of it. */
-void plan_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret);
-void plan_host_fields(const Snapshot *s, HostFields *ret);

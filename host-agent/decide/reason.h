@@ -3,7 +3,7 @@
 
 /* The words for what was decided. Internal to decide/. */
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 #include "host-agent/decide/text.h"
 
 /* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The names of a snapshot's values. */
 #include "host-agent/decide/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
-#include "host-agent/decide/plan.h"
 
 static const char *const mode_names[GUEST_MODE_MAX] = {
     [GUEST_MODE_AUTO] = "auto",
@@ -55,21 +55,6 @@ const char *snapshot_field_key(char *buf, const FieldInfo *info)
 
     snprintf(buf, SNAPSHOT_KEY_MAX, "%s%s", info->name, suffixes[info->unit] ?: "");
     return buf;
-}
-
-uint64_t snapshot_fields(bool host)
-{
-    uint64_t texts = (UINT64_C(1) << GUEST_TEXTS_MAX) - 1;
-    GuestFields g;
-    HostFields h;
-
-    /* What is set of one that has none. */
-    if (host) {
-        plan_host_fields(&(Snapshot){}, &h);
-        return ~h.present;
-    }
-    plan_guest_fields(&(SnapshotGuest){.current_bytes = 1}, &(GuestBounds){}, &g);
-    return ~(g.present | texts);
 }
 
 const char *snapshot_state_key(char *buf, const char *file, const char *name)

@@ -37,7 +37,7 @@ GuestSource guest_source_from_string(const char *s);
 #define SNAPSHOT_GUESTS_MAX 10000U /* domains that one daemon takes care of */
 
 /* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
- * MOST, TARGET and what the members below say, which plan_make() sets in a copy of its own. */
+ * MOST, TARGET and what the members below say, which view_guest_fields() sets in a copy. */
 typedef struct SnapshotGuest {
     const char *uuid;
     const char *name;
@@ -89,7 +89,7 @@ typedef struct SnapshotGuest {
 typedef struct Snapshot {
     usec_t now_usec;          /* CLOCK_MONOTONIC */
     GuestMode mode;           /* the daemon's, for what is the host's: AUTO or OBSERVE */
-    HostFields host;          /* all but PENDING and UPTIME, which plan_make() works out */
+    HostFields host;          /* all but PENDING and UPTIME: view_host_fields() works them out */
     const SeriesSet *history; /* as of a guest */
     const double *state;
     SnapshotGuest *guests;
@@ -99,9 +99,6 @@ typedef struct Snapshot {
 /* As JSON (snapshot.def). A stat's name with its unit behind it, "free_bytes", in buf. */
 #define SNAPSHOT_KEY_MAX 64U
 const char *snapshot_field_key(char *buf, const FieldInfo *info);
-/* The stats (bits 1 << field) that a snapshot's fields hold; the others plan_make() works out, or members say
- * them. Of guests none is a text. */
-uint64_t snapshot_fields(bool host);
 /* "balloon.policy:name": a state variable's key. */
 #define SNAPSHOT_STATE_KEY_MAX 320U
 const char *snapshot_state_key(char *buf, const char *file, const char *name);

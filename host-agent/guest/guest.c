@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/daemon/manager.h"
+#include "host-agent/decide/view.h"
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/journal.h"
 
@@ -565,7 +566,7 @@ void guest_keep(Guest *g, const Policy *policy, const Snapshot *s, size_t i, con
     if (g->keep.history.n > 0) {
         GuestFields fields;
 
-        plan_guest_fields(&s->guests[i], &p->decisions[i].bounds, &fields);
+        view_guest_fields(&s->guests[i], &p->decisions[i].bounds, &fields);
         series_set_add_guest(&g->keep.history, s->now_usec, &fields);
     }
 }

@@ -3,7 +3,7 @@
 
 /* One running domain as the manager knows it. Owned by the manager. */
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 #include "host-agent/guest/balloon.h"
 #include "host-agent/guest/full-size.h"
 #include "host-agent/guest/gain.h"

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host-agent/decide/view.h"
+
 void describe_field(Dict *d, const FieldInfo *info, double value)
 {
     char key[SNAPSHOT_KEY_MAX];
@@ -141,7 +143,7 @@ static void put_state(Dict *d, const Policy *policy, bool host, const double *va
 
 static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool history)
 {
-    uint64_t held = snapshot_fields(true) & s->host.present;
+    uint64_t held = view_snapshot_fields(true) & s->host.present;
 
     dict_open(d, "host");
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
@@ -156,7 +158,7 @@ static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool hist
 
 static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const Policy *policy, bool history)
 {
-    uint64_t held = snapshot_fields(false) & g->fields.present;
+    uint64_t held = view_snapshot_fields(false) & g->fields.present;
 
     dict_begin(d);
     dict_text(d, "name", g->name);

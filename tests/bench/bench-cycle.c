@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 #include "policy/keep.h"
 #include "tests/unit/decide-fixture.h"
 
@@ -62,13 +63,13 @@ static void keep_series(World *w)
 {
     HostFields host;
 
-    plan_host_fields(&w->s, &host);
+    view_host_fields(&w->s, &host);
     series_set_add_host(&w->keep.history, w->s.now_usec, &host);
     for (size_t i = 0; i < w->s.n_guests; i++)
         if (w->keeps[i].history.n > 0) {
             GuestFields fields;
 
-            plan_guest_fields(&w->guests[i], &(GuestBounds){}, &fields);
+            view_guest_fields(&w->guests[i], &(GuestBounds){}, &fields);
             series_set_add_guest(&w->keeps[i].history, w->s.now_usec, &fields);
         }
     w->s.now_usec += USEC_PER_SEC;

@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "host-agent/ctl/snapshot.h"
 #include "host-agent/ctl/view-plan.h"
+#include "host-agent/decide/evaluate.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Looks at what few snapshots have. */

@@ -6,6 +6,8 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 
 /* As cycle.c has them. */
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
@@ -254,7 +256,7 @@ static void cycle(Ballast *b)
         abort();
     checks_plan(&b->checks, b->world, &m->config->guard, &s, &m->plan, index);
     policy_keep_state(&m->keep, true, m->policy, m->plan.state);
-    plan_host_fields(&s, &host);
+    view_host_fields(&s, &host);
     series_set_add_host(&m->keep.history, s.now_usec, &host);
     for (size_t i = 0; i < s.n_guests; i++)
         guest_keep(b->guests[index[i]].guest, m->policy, &s, i, &m->plan);

@@ -4,7 +4,7 @@
 /* What must hold at every moment of a simulation, whatever guests do. The first thing that doesn't is put
  * into words; the rest is counted. */
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 #include "tests/sim/world.h"
 
 #define CHECKS_TEXT_MAX 512

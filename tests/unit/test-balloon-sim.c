@@ -10,7 +10,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/decision.h"
 #include "tests/sim/figures.h"
 #include "tests/sim/mom.h"
 #include "tests/unit/run.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/evaluate.h"
 #include "tests/unit/decide-fixture.h"
 #include "tests/unit/run.h"
 

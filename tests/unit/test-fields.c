@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "host-agent/daemon/manager.h"
+#include "host-agent/decide/view.h"
 #include "host-agent/sense/ksm.h"
 #include "tests/unit/run.h"
 
@@ -59,7 +60,7 @@ START_TEST(test_every_guest_stat_has_a_source)
     }
 
     guest_snapshot(guest, NOW + 3 * USEC_PER_SEC, &s);
-    plan_guest_fields(&s, &bounds, &g);
+    view_guest_fields(&s, &bounds, &g);
     for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
         ck_assert_msg(guest_fields_has(&g, f), "nothing says what g.%s is", guest_field_info(f)->name);
     ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_NAME), "guest");
@@ -83,7 +84,7 @@ START_TEST(test_every_host_stat_has_a_source)
     host_sample_fields(&sample, 0, &s.host);
     ck_assert_int_eq(ksm_read(fixture(path, "sys"), &ksm), 0);
     ksm_fields(&ksm, &s.host);
-    plan_host_fields(&s, &h);
+    view_host_fields(&s, &h);
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
         ck_assert_msg(host_fields_has(&h, f), "nothing says what host.%s is", host_field_info(f)->name);
 }
@@ -110,10 +111,10 @@ START_TEST(test_flags)
     GuestFields g;
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-        plan_guest_fields(&nothing, &bounds, &g);
+        view_guest_fields(&nothing, &bounds, &g);
         ck_assert(guest_fields_has(&g, rows[i].field));
         ck_assert_double_eq(guest_fields_get(&g, rows[i].field), 0);
-        plan_guest_fields(&rows[i].guest, &bounds, &g);
+        view_guest_fields(&rows[i].guest, &bounds, &g);
         ck_assert_double_eq(guest_fields_get(&g, rows[i].field), 1);
         for (size_t k = 0; k < ELEMENTSOF(rows); k++)
             if (rows[k].field != rows[i].field)

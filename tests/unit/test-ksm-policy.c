@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 #include "policy/keep.h"
 #include "tests/unit/decide-fixture.h"
 #include "tests/unit/run.h"
@@ -101,7 +102,7 @@ static void cycle(World *w, double seconds)
         carry_out(w, d);
     }
     policy_keep_state(&w->keep, true, w->policy, p.state);
-    plan_host_fields(&s, &fields);
+    view_host_fields(&s, &fields);
     series_set_add_host(&w->keep.history, w->now_usec, &fields);
     plan_done(&p);
     w->now_usec += (usec_t) (seconds * (double) USEC_PER_SEC);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-random.h"
 #include "tests/unit/shipped.h"

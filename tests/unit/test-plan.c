@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-fixture.h"
 

@@ -10,7 +10,8 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 #include "tests/unit/plausible.h"
 #include "tests/unit/run.h"
 #include "tests/unit/shipped.h"
@@ -112,7 +113,7 @@ static double expected_before(const Snapshot *s)
 {
     HostFields host;
 
-    plan_host_fields(s, &host);
+    view_host_fields(s, &host);
     return host_fields_get(&host, HOST_FIELD_AVAILABLE) + host_fields_get(&host, HOST_FIELD_PENDING);
 }
 

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "host-agent/ctl/snapshot.h"
-#include "host-agent/decide/plan.h"
+#include "host-agent/decide/evaluate.h"
+#include "host-agent/decide/view.h"
 #include "host-agent/show/describe-snapshot.h"
 #include "tests/unit/decide-random.h"
 #include "tests/unit/run.h"
@@ -263,10 +264,10 @@ START_TEST(each_member_is_passed_on)
     ck_assert_uint_eq(f.snapshot.now_usec, 77);
     ck_assert_int_eq(f.snapshot.mode, GUEST_MODE_OBSERVE);
     for (HostField h = 0; h < HOST_FIELD_MAX; h++)
-        if (snapshot_fields(true) & UINT64_C(1) << h)
+        if (view_snapshot_fields(true) & UINT64_C(1) << h)
             ck_assert_double_eq(host_fields_get(&f.snapshot.host, h), host_fields_get(&s.host, h));
     for (GuestField h = 0; (int) h < GUEST_FIELD_MAX; h++)
-        if (snapshot_fields(false) & UINT64_C(1) << h)
+        if (view_snapshot_fields(false) & UINT64_C(1) << h)
             ck_assert_double_eq(guest_fields_get(&p->fields, h), guest_fields_get(&g.fields, h));
     snapshot_file_done(&f);
 }

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs the policy over a snapshot, and lets plan_apply() fit what it asks for to the rules. */
+#include "host-agent/decide/evaluate.h"
+
+#include <math.h>
+
+#include "host-agent/decide/plan.h"
+#include "host-agent/decide/view.h"
+
+typedef struct Evaluation {
+    const Policy *policy;
+    HostFields host;
+    GuestBounds *bounds;
+    GuestFields *fields;
+    PolicyGuest *guests;
+    PolicyInput input;
+    PolicyAssignment *assignments;
+    double *state, *guest_state; /* after; NULL: the policy keeps none */
+    const char *files[POLICY_FILES_MAX];
+} Evaluation;
+
+static void evaluation_done(Evaluation *e)
+{
+    free(e->bounds);
+    free(e->fields);
+    free(e->guests);
+    free(e->assignments);
+    free(e->state);
+    free(e->guest_state);
+}
+
+/* Room for what the policy keeps. */
+static int prepare_state(Evaluation *e, size_t n_guests)
+{
+    size_t n_host, n_guest;
+
+    (void) policy_states(e->policy, true, &n_host);
+    (void) policy_states(e->policy, false, &n_guest);
+    if (n_host > 0)
+        e->state = calloc(n_host, sizeof *e->state);
+    if (n_guest > 0)
+        e->guest_state = calloc(n_guests + 1, n_guest * sizeof *e->guest_state);
+    return (n_host > 0 && !e->state) || (n_guest > 0 && !e->guest_state) ? -ENOMEM : 0;
+}
+
+static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *c, const Policy *policy)
+{
+    *e = (Evaluation){.policy = policy,
+                      .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
+                      .fields = calloc(s->n_guests + 1, sizeof *e->fields),
+                      .guests = calloc(s->n_guests + 1, sizeof *e->guests),
+                      .assignments = calloc(s->n_guests + 1, sizeof *e->assignments)};
+    if (!e->bounds || !e->fields || !e->guests || !e->assignments || prepare_state(e, s->n_guests) < 0)
+        return -ENOMEM;
+
+    view_host_fields(s, &e->host);
+    guard_bounds(s, c, e->bounds);
+    for (size_t i = 0; i < s->n_guests; i++)
+        e->guests[i] = (PolicyGuest){.uuid = s->guests[i].uuid,
+                                     .fields = e->fields + i,
+                                     .history = s->guests[i].history,
+                                     .state = s->guests[i].state};
+    for (size_t i = 0; i < policy_n_files(policy); i++)
+        e->files[i] = policy_file(policy, i).name;
+    e->input = (PolicyInput){.now_usec = s->now_usec,
+                             .host = &e->host,
+                             .history = s->history,
+                             .state = s->state,
+                             .guests = e->guests,
+                             .n_guests = s->n_guests};
+    return 0;
+}
+
+/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to
+ * go. */
+static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
+{
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const GuestBounds held = {g->standing_bytes, g->standing_bytes};
+
+        view_guest_fields(g, hold_observed && g->mode == GUEST_MODE_OBSERVE ? &held : e->bounds + i,
+                          e->fields + i);
+    }
+    return policy_run(e->policy, &e->input, ret);
+}
+
+/* What each assignment was made from. Those of guests that are only observed may come from an evaluation of
+ * their own; the fields are of the last one. */
+static void explain(const Evaluation *e, Plan *p)
+{
+    for (size_t i = 0; i < p->n_decisions; i++) {
+        Decision *d = p->decisions + i;
+
+        if (d->line > 0)
+            d->n_reads =
+                policy_reads(e->policy, &e->input, i, e->assignments + i, d->reads, DECISION_READS_MAX);
+    }
+}
+
+static void explain_host(const Evaluation *e, const PolicyOutput *output, Plan *p)
+{
+    for (size_t i = 0; i < p->n_host; i++) {
+        HostDecision *d = p->host + i;
+
+        d->n_reads = policy_reads(e->policy, &e->input, SIZE_MAX, output->host + d->control, d->reads,
+                                  DECISION_READS_MAX);
+    }
+}
+
+/* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
+ * that, they have nothing assigned. */
+static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
+{
+    _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);
+    PolicyOutput output = {.assignments = all};
+    int r;
+
+    if (!all)
+        return -ENOMEM;
+    r = evaluate(e, s, false, &output);
+    if (r < 0 && r != -ECANCELED)
+        return r;
+    for (size_t i = 0; i < s->n_guests; i++)
+        if (s->guests[i].mode == GUEST_MODE_OBSERVE)
+            assignments[i] = r < 0 ? (PolicyAssignment){} : all[i];
+    return 0;
+}
+
+static bool has_mode(const Snapshot *s, GuestMode mode)
+{
+    for (size_t i = 0; i < s->n_guests; i++)
+        if (s->guests[i].mode == mode)
+            return true;
+    return false;
+}
+
+int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
+{
+    _cleanup_(evaluation_done) Evaluation e = {};
+    PolicyOutput output;
+    bool mixed;
+    int r, error;
+
+    if (!policy)
+        return plan_apply(s, c, NULL, NULL, 0, ret);
+
+    r = evaluation_init(&e, s, c, policy);
+    if (r < 0)
+        return r;
+    output = (PolicyOutput){.assignments = e.assignments,
+                            .state = e.state,
+                            .guest_state = e.guest_state,
+                            .thresholds = {NAN, NAN, NAN}};
+    mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
+    error = evaluate(&e, s, mixed, &output);
+    if (error < 0 && error != -ECANCELED)
+        return error;
+    if (error == 0 && mixed) {
+        r = evaluate_observed(&e, s, e.assignments);
+        if (r < 0)
+            return r;
+    }
+    r = plan_apply(s, c, e.files, &output, error, ret);
+    if (r < 0)
+        return r;
+    explain(&e, ret);
+    explain_host(&e, &output, ret);
+    ret->state = TAKE_PTR(e.state);
+    ret->guest_state = TAKE_PTR(e.guest_state);
+    return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a policy sees of a snapshot: the stats, and what is worked out of them. */
+#include "host-agent/decide/view.h"
+
+#include "host-agent/decide/entitlement.h"
+
+double view_pending_bytes(const Snapshot *s)
+{
+    double pending = 0;
+
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+
+        if (g->current_bytes == 0 || g->standing_bytes == 0)
+            continue;
+        if (!g->late)
+            pending += (double) LESS_BY(g->current_bytes, g->standing_bytes);
+        pending -= (double) MAX(LESS_BY(g->standing_bytes, g->current_bytes), g->outstanding_bytes);
+    }
+    return pending;
+}
+
+void view_host_fields(const Snapshot *s, HostFields *ret)
+{
+    *ret = s->host;
+    host_fields_set(ret, HOST_FIELD_PENDING, view_pending_bytes(s));
+    host_fields_set(ret, HOST_FIELD_UPTIME, (double) s->now_usec);
+}
+
+void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret)
+{
+    *ret = g->fields;
+    guest_fields_set_text(ret, GUEST_FIELD_NAME, g->name);
+    guest_fields_set_text(ret, GUEST_FIELD_UUID, g->uuid);
+    guest_fields_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
+    guest_fields_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
+    guest_fields_set(ret, GUEST_FIELD_TARGET, (double) g->standing_bytes);
+    guest_fields_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
+    guest_fields_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
+    guest_fields_set(ret, GUEST_FIELD_MAXIMUM, (double) g->maximum_bytes);
+    guest_fields_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
+    guest_fields_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
+    if (g->current_bytes > 0)
+        guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) g->current_bytes);
+    if (g->age_usec != USEC_INFINITY)
+        guest_fields_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
+    guest_fields_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);
+    guest_fields_set(ret, GUEST_FIELD_MOVING, g->moving);
+    guest_fields_set(ret, GUEST_FIELD_STALLED, g->stalled);
+    guest_fields_set(ret, GUEST_FIELD_BUSY, g->busy != NULL);
+    guest_fields_set(ret, GUEST_FIELD_UNMOVABLE, g->unmovable || g->ineffective);
+    guest_fields_set(ret, GUEST_FIELD_HURTING, g->hurting);
+    guest_fields_set(ret, GUEST_FIELD_DISTRESS, g->distress);
+    guest_fields_set(ret, GUEST_FIELD_NEEDED, (double) g->needed_bytes);
+    guest_fields_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
+}
+
+uint64_t view_snapshot_fields(bool host)
+{
+    uint64_t texts = (UINT64_C(1) << GUEST_TEXTS_MAX) - 1;
+    GuestFields g;
+    HostFields h;
+
+    /* What is set of one that has none. */
+    if (host) {
+        view_host_fields(&(Snapshot){}, &h);
+        return ~h.present;
+    }
+    view_guest_fields(&(SnapshotGuest){.current_bytes = 1}, &(GuestBounds){}, &g);
+    return ~(g.present | texts);
+}
