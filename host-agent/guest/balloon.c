@@ -61,6 +61,32 @@ static bool is_turning(const Balloon *b, usec_t now_usec)
     return now_usec < b->turn_usec && is_between(b->actual_bytes, b->turn_low_bytes, b->turn_high_bytes);
 }
 
+void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes)
+{
+    rest_at(b, low_bytes, high_bytes);
+}
+
+static void look(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
+{
+    if (b->known && b->actual_bytes == actual_bytes) {
+        b->still_looks++;
+        return;
+    }
+    b->actual_bytes = actual_bytes;
+    balloon_disturbed(b, now_usec);
+}
+
+void balloon_disturbed(Balloon *b, usec_t now_usec)
+{
+    b->still_usec = now_usec;
+    b->still_looks = 0;
+}
+
+static bool is_at_rest(const Balloon *b, usec_t now_usec)
+{
+    return b->still_looks >= BALLOON_REST_LOOKS && usec_since(b->still_usec, now_usec) >= BALLOON_REST_USEC;
+}
+
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
 {
     /* As far or further the same way: the move goes on, and so does the time that it has to show progress. */
@@ -179,17 +205,20 @@ static BalloonEvent settle(Balloon *b, usec_t now_usec)
 /* A size that isn't ours. */
 static BalloonEvent suspect(Balloon *b, usec_t now_usec)
 {
+    uint64_t from = b->moving                         ? b->progress_bytes
+                    : b->actual_bytes > b->high_bytes ? b->high_bytes
+                                                      : b->low_bytes;
+    bool deflated = b->autodeflate && b->actual_bytes > from;
+
     if (b->foreign_bytes == 0 || !is_near(b->foreign_bytes, b->actual_bytes)) {
         b->foreign_bytes = b->actual_bytes;
         b->foreign_usec = now_usec;
         return BALLOON_EVENT_NONE;
     }
-    if (usec_since(b->foreign_usec, now_usec) < BALLOON_FOREIGN_USEC)
+    if (deflated ? usec_since(b->foreign_usec, now_usec) < BALLOON_FOREIGN_USEC : !is_at_rest(b, now_usec))
         return BALLOON_EVENT_NONE;
 
-    b->from_bytes = b->moving                         ? b->progress_bytes
-                    : b->actual_bytes > b->high_bytes ? b->high_bytes
-                                                      : b->low_bytes;
+    b->from_bytes = from;
     b->moving = false;
     forget_stall(b);
     b->target_bytes = b->foreign_bytes = b->previous_bytes = 0;
@@ -262,10 +291,11 @@ static BalloonEvent seen_resting(Balloon *b, usec_t now_usec)
 
 BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
 {
-    b->actual_bytes = actual_bytes;
+    look(b, actual_bytes, now_usec);
     if (!b->known) {
         b->known = true;
-        rest_at(b, actual_bytes, actual_bytes);
+        if (b->high_bytes == 0)
+            rest_at(b, actual_bytes, actual_bytes);
         begin_at(b, actual_bytes);
     }
     return b->moving ? seen_moving(b, now_usec) : seen_resting(b, now_usec);

@@ -12,9 +12,12 @@
  * nothing of whether it takes.
  *
  * A size that our own moves don't explain, or that goes against the direction of the one on its way, was set
- * by somebody else (foreign), if it is seen twice, BALLOON_FOREIGN_USEC apart and the same within the
- * tolerance: a size that is just passing, or that was read before our last command took effect, is no
- * decision. One that lies on the way of our own move can't be told from a stall. */
+ * by somebody else (foreign), once the balloon rests there: unchanged for BALLOON_REST_USEC and over
+ * BALLOON_REST_LOOKS looks. A size that the balloon only passes, or that was read before our last command took
+ * effect, is no decision; on a busy host a balloon may pass it slowly. A balloon that its guest deflates by
+ * itself when it runs out of memory (autodeflate) doesn't come to rest while the guest suffers: growth of such a
+ * balloon counts after BALLOON_FOREIGN_USEC within the tolerance. A size on the way of our own move can't be
+ * distinguished from a stall. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +29,9 @@
 #define BALLOON_RATE_MIN_BYTES     (UINT64_C(8) << 20) /* a shorter way says nothing about the rate */
 #define BALLOON_STALL_USEC         (5 * USEC_PER_SEC)
 #define BALLOON_FOREIGN_USEC       (1 * USEC_PER_SEC)
+/* As long as our own moves may stand still. The looks are in case QEMU doesn't answer meanwhile. */
+#define BALLOON_REST_USEC          BALLOON_STALL_USEC
+#define BALLOON_REST_LOOKS         4U
 /* A balloon that is stopped or turned round goes on for a while: what lies on its former way is ours for this
  * long. */
 #define BALLOON_TURN_USEC          (30 * USEC_PER_SEC)
@@ -44,6 +50,7 @@ typedef struct Balloon {
     bool known;  /* a size was seen */
     bool moving; /* ours is on its way */
     bool stalled;
+    bool autodeflate;                  /* set by the owner: the guest's driver may deflate it by itself */
     uint64_t actual_bytes;             /* as last seen */
     uint64_t from_bytes, target_bytes; /* of the last move; target_bytes is 0 where there was none, or where
                                         * somebody else set the balloon since */
@@ -51,11 +58,13 @@ typedef struct Balloon {
     usec_t retry_usec;                             /* while stalled: when it may be tried again */
     usec_t backoff_usec;                           /* the last wait */
     double shrink_rate, grow_rate;                 /* bytes per second, smoothed; 0: not measured */
-    uint64_t foreign_bytes; /* a size seen once that isn't ours; it counts when seen twice; 0: none */
-    unsigned stalls, moves; /* cumulative */
+    uint64_t foreign_bytes;                        /* a size that isn't ours and doesn't count yet; 0: none */
+    unsigned stalls, moves;                        /* cumulative */
 
     /* Of balloon.c alone. */
-    usec_t foreign_usec;
+    usec_t foreign_usec;            /* since when foreign_bytes was seen */
+    usec_t still_usec;              /* since when the size is the same … */
+    unsigned still_looks;           /* … and how often it was seen since */
     bool stalled_growing;           /* the move that stalled was to grow */
     uint64_t low_bytes, high_bytes; /* the sizes that are ours while nothing is on its way */
     uint64_t progress_bytes;        /* the size at the last progress */
@@ -66,6 +75,11 @@ typedef struct Balloon {
     usec_t rate_usec;                         /* … since when; 0: no progress was seen yet */
 } Balloon;
 
+/* Before the first look: the sizes between which the balloon may be although nobody set it. A balloon above
+ * low_bytes is on its way there. */
+void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes);
+/* What is seen now isn't a balloon at rest: its guest boots, or stands still for another reason. */
+void balloon_disturbed(Balloon *b, usec_t now_usec);
 /* A move was accepted by libvirt. */
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec);
 /* After the first look, where the daemon before this one had sent a target that isn't reached: it may still

@@ -26,21 +26,23 @@ void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_byt
     f->defined_bytes = defined;
 }
 
-bool full_size_learn(FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
-                     uint64_t tolerance_bytes)
+bool full_size_expect(const FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
+                      uint64_t tolerance_bytes, uint64_t *ret_low, uint64_t *ret_high)
 {
     uint64_t sent = remembered->sent_bytes, low = f->bytes, high = f->bytes;
+    bool is_ours,
+        has_arrived = actual_bytes <= sent + tolerance_bytes && actual_bytes + tolerance_bytes >= sent;
 
     if (sent > 0) {
         low = MIN(low, MIN(sent, remembered->from_bytes));
         high = MAX(high, MAX(sent, remembered->from_bytes));
     }
-    if (actual_bytes + tolerance_bytes < low) {
-        full_size_set_foreign(f, actual_bytes);
-        return false;
-    }
-    return sent > 0 && actual_bytes <= high + tolerance_bytes &&
-           (actual_bytes > sent + tolerance_bytes || actual_bytes + tolerance_bytes < sent);
+    is_ours = sent > 0 && actual_bytes + tolerance_bytes >= low && actual_bytes <= high + tolerance_bytes;
+    if (is_ours && has_arrived)
+        low = high = sent;
+    *ret_low = low;
+    *ret_high = MAX(high, actual_bytes);
+    return is_ours && !has_arrived;
 }
 
 void full_size_set_foreign(FullSize *f, uint64_t bytes)

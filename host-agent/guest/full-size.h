@@ -24,12 +24,12 @@ typedef struct FullSize {
  * last daemon remembered with the domain, unless they say another size than they did then. */
 void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes);
 
-/* The first look at the balloon. With nothing of ours remembered, a size below the defined one is an
- * administrator's decision; one above it is a guest whose driver hasn't inflated the balloon yet. With a move
- * of ours remembered, what lies between its ends and full is ours. Returns whether that move is still on its
- * way. */
-bool full_size_learn(FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
-                     uint64_t tolerance_bytes);
+/* The first look at the balloon: between which sizes it may be although nobody set it. With nothing of ours
+ * remembered, that is the full size, and what is above it where the guest's driver hasn't inflated the balloon yet.
+ * With a move of ours remembered, what lies between its ends and full is ours. A size below that is an
+ * administrator's decision if the balloon rests there. Returns whether our move is still on its way. */
+bool full_size_expect(const FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
+                      uint64_t tolerance_bytes, uint64_t *ret_low, uint64_t *ret_high);
 
 /* Somebody else set the balloon. */
 void full_size_set_foreign(FullSize *f, uint64_t bytes);

@@ -217,12 +217,22 @@ static void end_reboot(Guest *g)
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
-    bool adopt = !g->balloon.known && !g->reboot &&
-                 full_size_learn(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES);
+    bool first = !g->balloon.known && !g->reboot, adopt = false;
+    uint64_t low, high;
+
+    if (first) {
+        adopt = full_size_expect(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES, &low,
+                                 &high);
+        balloon_expect(&g->balloon, low, high);
+    }
+    g->balloon.autodeflate = g->info.autodeflate;
 
     /* A guest that stands still for another reason isn't stalling. */
     if (g->busy[0] || is_booting(g, now_usec))
         g->balloon.progress_usec = now_usec;
+    /* Nor does such a guest, or one that boots, have a balloon at rest. */
+    if (g->busy[0] || usec_since(g->boot_usec, now_usec) < g->manager->config->guard.grace_usec)
+        balloon_disturbed(&g->balloon, now_usec);
 
     if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
         g->reclaimed_usec = now_usec;

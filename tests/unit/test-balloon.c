@@ -9,7 +9,18 @@
 #include "base/units.h"
 #include "host-agent/guest/balloon.h"
 
-typedef enum Act { END, SENT, REFUSED, SEEN, RESET, ADOPT } Act;
+typedef enum Act {
+    END,
+    SENT,
+    REFUSED,
+    SEEN,
+    RESTS, /* seen each second since BALLOON_REST_USEC ago; event: of the last look, the others have none */
+    RESET,
+    ADOPT,
+    EXPECT, /* mib is the low end, the high end is 512 */
+    DEFLATES,
+    DISTURBED,
+} Act;
 
 typedef struct Step {
     Act act;
@@ -82,8 +93,7 @@ static const struct {
       {SEEN, 430, 3500, NONE, 430},
       {SEEN, 434, 6500, NONE, 434},
       {SEEN, 434, 9500, NONE, 434},
-      {SEEN, 500, 10000, NONE, 500},
-      {SEEN, 500, 12000, FOREIGN, 500}}},
+      {RESTS, 500, 15000, FOREIGN, 500}}},
     {"a target moved further each second doesn't hide that nothing moves",
      {{SEEN, 1024, 1000, NONE, 1024},
       {SENT, 1200, 1000, NONE, 1200},
@@ -151,7 +161,7 @@ static const struct {
       {SEEN, 1900, 12000, NONE, 1900, 58},
       {SEEN, 1900, 20000, NONE, 1900, 50},
       {SEEN, 3000, 21000, NONE, 3000, 49},
-      {SEEN, 3000, 22000, FOREIGN, 3000}}},
+      {RESTS, 3000, 26000, FOREIGN, 3000}}},
     {"libvirt refuses: as a stall",
      {{SEEN, 2048, 0, NONE, 2048},
       {REFUSED, 0, 1000, NONE, 2048, 60},
@@ -165,20 +175,74 @@ static const struct {
       {SEEN, 1500, 1000, PROGRESS, 1024},
       {REFUSED, 0, 1100, NONE, 1500, 60},
       {SEEN, 1024, 3000, SETTLED, 1024}}},
-    {"somebody else's size at rest counts when it was seen for a second",
+    {"somebody else's size counts once the balloon rests there",
      {{SEEN, 2048, 0, NONE, 2048},
       {SEEN, 1024, 1000, NONE, 1024},
-      {SEEN, 1024, 1900, NONE, 1024},
-      {SEEN, 1024, 2000, FOREIGN, 1024},
-      {SEEN, 1024, 3000, NONE, 1024}}},
+      {SEEN, 1024, 2000, NONE, 1024},
+      {SEEN, 1024, 3000, NONE, 1024},
+      {SEEN, 1024, 5000, NONE, 1024},
+      {SEEN, 1024, 5900, NONE, 1024},
+      {SEEN, 1024, 6000, FOREIGN, 1024},
+      {SEEN, 1024, 7000, NONE, 1024}}},
+    {"two looks don't show that a balloon rests, however far apart",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SEEN, 1024, 1000, NONE, 1024},
+      {SEEN, 1024, 31000, NONE, 1024},
+      {SEEN, 1024, 32000, NONE, 1024},
+      {SEEN, 1024, 33000, NONE, 1024},
+      {SEEN, 1024, 34000, FOREIGN, 1024}}},
+    {"a balloon that creeps doesn't rest, also within the tolerance",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SEEN, 1025, 1000, NONE, 1025},
+      {SEEN, 1025, 2000, NONE, 1025},
+      {SEEN, 1025, 3000, NONE, 1025},
+      {SEEN, 1025, 5500, NONE, 1025},
+      {SEEN, 1024, 6000, NONE, 1024},
+      {SEEN, 1024, 7000, NONE, 1024},
+      {RESTS, 1024, 11000, FOREIGN, 1024}}},
+    {"the sizes on the way of a move that somebody else makes slowly are no decisions, its end is",
+     {{SEEN, 512, 0, NONE, 512},
+      {SEEN, 354, 1000, NONE, 354},
+      {SEEN, 354, 2200, NONE, 354},
+      {SEEN, 350, 3000, NONE, 350},
+      {SEEN, 350, 4800, NONE, 350},
+      {SEEN, 320, 6000, NONE, 320},
+      {RESTS, 320, 11000, FOREIGN, 320}}},
+    {"nor is any on the way to the definition's size, even if the balloon rests there",
+     {{EXPECT, 320, 0, NONE, 0},
+      {SEEN, 400, 0, NONE, 400},
+      {RESTS, 354, 7000, NONE, 354},
+      {RESTS, 350, 13000, NONE, 350},
+      {RESTS, 320, 19000, NONE, 320},
+      {RESTS, 400, 26000, FOREIGN, 400}}},
+    {"a size below the definition's is somebody's decision also at the first look, once the balloon rests",
+     {{EXPECT, 320, 0, NONE, 0}, {SEEN, 200, 0, NONE, 200}, {RESTS, 200, 5000, FOREIGN, 200}}},
+    {"a guest that stands still has no balloon at rest",
+     {{SEEN, 2048, 0, NONE, 2048},
+      {SEEN, 1024, 1000, NONE, 1024},
+      {SEEN, 1024, 2000, NONE, 1024},
+      {SEEN, 1024, 3000, NONE, 1024},
+      {SEEN, 1024, 4000, NONE, 1024},
+      {DISTURBED, 0, 5000, NONE, 1024},
+      {SEEN, 1024, 6000, NONE, 1024},
+      {RESTS, 1024, 10000, FOREIGN, 1024}}},
+    {"memory that a guest takes back by itself is noticed before it rests",
+     {{DEFLATES, 0, 0, NONE, 0},
+      {SEEN, 2048, 0, NONE, 2048},
+      {SENT, 1024, 0, NONE, 1024},
+      {SEEN, 1024, 1000, SETTLED, 1024},
+      {SEEN, 1100, 2000, NONE, 1100},
+      {SEEN, 1101, 3000, FOREIGN, 1101},
+      {SEEN, 512, 4000, NONE, 512},
+      {SEEN, 512, 6000, NONE, 512},
+      {RESTS, 512, 9000, FOREIGN, 512}}},
     {"one that passes through isn't anybody's decision; where it ends is",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1536, 0, NONE, 1536},
       {SEEN, 1536, 1000, SETTLED, 1536},
       {SEEN, 1700, 2000, NONE, 1700},
       {SEEN, 1900, 4000, NONE, 1900},
-      {SEEN, 2048, 6000, NONE, 2048},
-      {SEEN, 2048, 8000, FOREIGN, 2048}}},
+      {RESTS, 2048, 11000, FOREIGN, 2048}}},
     {"a size that was odd once, and is back",
      {{SEEN, 2048, 0, NONE, 2048},
       {SEEN, 1024, 1000, NONE, 1024},
@@ -191,16 +255,15 @@ static const struct {
       {SEEN, 1024, 1000, SETTLED, 1024},
       {SEEN, 1025, 2000, NONE, 1025},
       {SEEN, 1023, 9000, NONE, 1023},
-      {SEEN, 1026, 10000, NONE, 1026},
-      {SEEN, 1026, 12000, FOREIGN, 1026}}},
+      {RESTS, 1026, 15000, FOREIGN, 1026}}},
     {"against the direction of ours: somebody else's",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1024, 0, NONE, 1024},
       {SEEN, 1500, 500, PROGRESS, 1024},
       {SEEN, 1800, 1000, NONE, 1024},
       {SEEN, 2048, 1500, NONE, 1024},
-      {SEEN, 2048, 2500, FOREIGN, 2048},
-      {SEEN, 2048, 9000, NONE, 2048}}},
+      {RESTS, 2048, 6500, FOREIGN, 2048},
+      {SEEN, 2048, 13000, NONE, 2048}}},
     {"likewise back to where the move before it had ended",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1536, 0, NONE, 1536},
@@ -208,7 +271,7 @@ static const struct {
       {SENT, 1024, 1000, NONE, 1024},
       {SEEN, 1200, 1500, PROGRESS, 1024},
       {SEEN, 1536, 2000, NONE, 1024},
-      {SEEN, 1536, 3000, FOREIGN, 1536}}},
+      {RESTS, 1536, 7000, FOREIGN, 1536}}},
     {"beyond the target of ours: somebody else's, and no stall meanwhile",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1500, 0, NONE, 1500},
@@ -216,7 +279,7 @@ static const struct {
       {SEEN, 1100, 5000, NONE, 1500},
       {SEEN, 600, 10000, NONE, 1500},
       {SEEN, 512, 11000, NONE, 1500},
-      {SEEN, 512, 12000, FOREIGN, 512}}},
+      {RESTS, 512, 16000, FOREIGN, 512}}},
     {"turned round on its way, and still seen running the old way",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1024, 0, NONE, 1024},
@@ -250,22 +313,19 @@ static const struct {
       {SEEN, 4096, 9000, NONE, 4096},
       {SEEN, 2000, 10000, NONE, 2000},
       {SEEN, 1024, 11000, SETTLED, 1024},
-      {SEEN, 4096, 12000, NONE, 4096},
-      {SEEN, 4096, 13000, FOREIGN, 4096}}},
+      {RESTS, 4096, 17000, FOREIGN, 4096}}},
     {"likewise where the size is the administrator's",
      {{SEEN, 2048, 0, NONE, 2048},
       {RESET, 0, 2000, NONE, 2048},
       {SEEN, 4096, 3000, NONE, 4096},
       {SEEN, 4096, 9000, NONE, 4096},
       {SEEN, 2048, 11000, NONE, 2048},
-      {SEEN, 4096, 12000, NONE, 4096},
-      {SEEN, 4096, 13000, FOREIGN, 4096}}},
+      {RESTS, 4096, 17000, FOREIGN, 4096}}},
     {"smaller after a reboot than anything that stood is somebody else's",
      {{SEEN, 2048, 0, NONE, 2048},
       {RESET, 0, 2000, NONE, 2048},
       {SEEN, 4096, 3000, NONE, 4096},
-      {SEEN, 1024, 5000, NONE, 1024},
-      {SEEN, 1024, 6000, FOREIGN, 1024}}},
+      {RESTS, 1024, 10000, FOREIGN, 1024}}},
     {"a reboot ends a stall",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1024, 0, NONE, 1024},
@@ -274,6 +334,14 @@ static const struct {
       {SENT, 1500, 7000, NONE, 1500},
       {SEEN, 1500, 8000, SETTLED, 1500}}},
 };
+
+/* Seen there until it is at rest. Returns what that means. */
+static BalloonEvent rests(Balloon *b, uint64_t bytes, usec_t since)
+{
+    for (usec_t at = since; at < since + BALLOON_REST_USEC; at += USEC_PER_SEC)
+        ck_assert_int_eq(balloon_seen(b, bytes, at), BALLOON_EVENT_NONE);
+    return balloon_seen(b, bytes, since + BALLOON_REST_USEC);
+}
 
 static void play(Balloon *b, const Step *s, const char *what, unsigned number)
 {
@@ -287,6 +355,9 @@ static void play(Balloon *b, const Step *s, const char *what, unsigned number)
     case REFUSED:
         balloon_refused(b, now);
         break;
+    case RESTS:
+        event = rests(b, s->mib * MIB, now - BALLOON_REST_USEC);
+        break;
     case SEEN:
         event = balloon_seen(b, s->mib * MIB, now);
         break;
@@ -295,6 +366,15 @@ static void play(Balloon *b, const Step *s, const char *what, unsigned number)
         break;
     case ADOPT:
         balloon_adopt(b, s->mib * MIB);
+        break;
+    case EXPECT:
+        balloon_expect(b, s->mib * MIB, 512 * MIB);
+        break;
+    case DEFLATES:
+        b->autodeflate = true;
+        break;
+    case DISTURBED:
+        balloon_disturbed(b, now);
         break;
     case END:
         break;
@@ -370,15 +450,13 @@ START_TEST(test_foreign_from)
     balloon_seen(&b, 2048 * MIB, 0);
     balloon_sent(&b, 1024 * MIB, 0);
     balloon_seen(&b, 1024 * MIB, 1000000);
-    balloon_seen(&b, 1300 * MIB, 2000000);
-    ck_assert_int_eq(balloon_seen(&b, 1300 * MIB, 3000000), BALLOON_EVENT_FOREIGN);
+    ck_assert_int_eq(rests(&b, 1300 * MIB, 2000000), BALLOON_EVENT_FOREIGN);
     ck_assert_uint_eq(b.from_bytes, 1024 * MIB);
     ck_assert_uint_eq(b.target_bytes, 0);
 
-    balloon_sent(&b, 1024 * MIB, 4000000);
-    balloon_seen(&b, 1200 * MIB, 5000000);
-    balloon_seen(&b, 1700 * MIB, 6000000);
-    ck_assert_int_eq(balloon_seen(&b, 1700 * MIB, 7000000), BALLOON_EVENT_FOREIGN);
+    balloon_sent(&b, 1024 * MIB, 14000000);
+    balloon_seen(&b, 1200 * MIB, 15000000);
+    ck_assert_int_eq(rests(&b, 1700 * MIB, 16000000), BALLOON_EVENT_FOREIGN);
     ck_assert_uint_eq(b.from_bytes, 1200 * MIB);
 }
 END_TEST

@@ -546,10 +546,87 @@ START_TEST(test_late_report)
 }
 END_TEST
 
+/* Its balloon is seen there each second, this often. */
+static void rest(Stage *t, uint64_t bytes, unsigned seconds)
+{
+    for (unsigned i = 0; i <= seconds; i++) {
+        guest_balloon_seen(t->guest, bytes, t->now);
+        t->now += SEC;
+    }
+}
+
+/* On a busy host it boots slowly, and so does its balloon come to what the definition says. */
+START_TEST(test_boots_slowly)
+{
+    Stage *t = stage_new(0);
+
+    t->guest->boot_usec = t->now;
+    t->guest->balloon = (Balloon){};
+    rest(t, 8 * GIB, 6);
+    rest(t, 5 * GIB, 6);
+    rest(t, 4400 * MIB, 60);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    ck_assert_ptr_null(seen(t).busy);
+    rest(t, 4 * GIB, 6);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    /* What somebody sets then counts. */
+    rest(t, 3 * GIB, 4);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    ck_assert_ptr_nonnull(seen(t).busy);
+    rest(t, 3 * GIB, 1);
+    ck_assert_uint_eq(t->guest->full.bytes, 3 * GIB);
+    ck_assert_ptr_null(seen(t).busy);
+    stage_free(t);
+}
+END_TEST
+
+/* Somebody else's size is a decision once the balloon rests: not while the guest boots or is paused, nor on the way;
+ * and not forgotten, either. */
+START_TEST(test_foreign_size_rests)
+{
+    Stage *t = stage_new(0);
+
+    t->guest->boot_usec = t->now;
+    rest(t, 3 * GIB, 44);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    rest(t, 3 * GIB, 5);
+    ck_assert_uint_eq(t->guest->full.bytes, 3 * GIB);
+
+    rest(t, 2500 * MIB, 3);
+    rest(t, 2400 * MIB, 3);
+    strcpy(t->guest->busy, "paused");
+    rest(t, 2300 * MIB, 60);
+    t->guest->busy[0] = '\0';
+    rest(t, 2300 * MIB, 3);
+    ck_assert_uint_eq(t->guest->full.bytes, 3 * GIB);
+    rest(t, 2 * GIB, 6);
+    ck_assert_uint_eq(t->guest->full.bytes, 2 * GIB);
+    stage_free(t);
+}
+END_TEST
+
+/* A guest that takes its memory back when it is out of it can't wait until its balloon rests. */
+START_TEST(test_deflates_by_itself)
+{
+    Stage *t = stage_new(0);
+
+    t->guest->info.autodeflate = true;
+    move(t, 3 * GIB);
+    t->now += SEC;
+    rest(t, 3200 * MIB, 1);
+    ck_assert(seen(t).distress);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    stage_free(t);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("guest");
 
+    tcase_add_test(t, test_boots_slowly);
+    tcase_add_test(t, test_foreign_size_rests);
+    tcase_add_test(t, test_deflates_by_itself);
     tcase_add_test(t, test_late_report);
     tcase_add_test(t, test_rolled_back_once);
     tcase_add_test(t, test_growth_is_no_shrink);
