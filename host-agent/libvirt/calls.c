@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
 /* The calls for a domain: begun and done with the lock, made without it by a worker, which until then has
  * Domain.call and the domain's UUID for itself. */
 
@@ -415,7 +414,7 @@ static void done_channel(Domain *d)
     if (call->channel)
         channel_adopt(TAKE_PTR(call->channel), d, wanted);
     else if (wanted)
-        call_dropped(d, CALL_CHANNEL, call->error, call->text);
+        domain_call_dropped(d, CALL_CHANNEL, call->error, call->text);
 }
 
 static void call_done(void *userdata, Caller *caller, unsigned kind)
@@ -467,24 +466,6 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
         if (d->job && d->due_usec == 0)
             domain_read(d);
     }
-}
-
-void call_dropped(Domain *d, CallKind kind, int error, const char *text)
-{
-    static const VirtEventType types[CALL_KIND_MAX] = {
-        [CALL_SET] = VIRT_SET_DONE,
-        [CALL_ENTITLE] = VIRT_ENTITLE_DONE,
-        [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* asked for by nobody outside */
-        [CALL_STATS] = VIRT_STATS,
-        [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
-    };
-
-    if (types[kind] != VIRT_EVENT_TYPE_MAX)
-        virt_push(d->virt, d,
-                  &(VirtEvent){.type = types[kind],
-                               .error = error,
-                               .text = text,
-                               .bytes = kind == CALL_SET ? d->state.sent_bytes : 0});
 }
 
 static void call_stuck(void *userdata, Caller *caller, bool stuck)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
 /* A domain's channel as a libvirt stream. A worker opens it; from then on the loop's thread alone touches it,
  * until a worker ends it (which waits for an answer). The loop's thread never ends or frees a stream inside
  * the stream's own callback.
@@ -7,14 +6,14 @@
  * libvirt's streams have no flow control that would protect anybody:
  * - What a guest sends is read by libvirt's client as fast as it comes and kept without a limit until it is
  *   taken, so not reading is no way to slow a guest down. It is always taken, and a guest that sends more
- * than the daemon takes has its channel closed.
+ *   than the daemon takes has its channel closed.
  * - What a guest doesn't read stays in libvirtd once the socket to QEMU is full, and each such message holds
- * one of the connection's five requests: five, and no guest of this connection can be sent anything, nor can
- * the stream be ended. There is no way to see it coming. But the socket is a fresh one each time the channel
- * is opened, and libvirtd writes to it as long as what is in it is less than a quarter of its buffer
- *   (net.core.wmem_default, 208 KiB). So all that was sent on a stream is counted as if the guest had read
- * none of it, and before it comes to a quarter the channel is closed, to be opened afresh. (Measured: stuck
- * after 74 messages of 60 bytes, 24 of 1000, 11 of 4000; closed here after 64, 21, 5.) */
+ *   one of the connection's five requests: five, and no guest of this connection can be sent anything, nor
+ *   can the stream be ended. There is no way to see it coming. But the socket is a fresh one each time the
+ *   channel is opened, and libvirtd writes to it as long as what is in it is less than a quarter of its
+ *   buffer (net.core.wmem_default, 208 KiB). So all that was sent on a stream is counted as if the guest had
+ *   read none of it, and before it comes to a quarter the channel is closed, to be opened again. (Measured:
+ *   stuck after 74 messages of 60 bytes, 24 of 1000, 11 of 4000; closed here after 64, 21, 5.) */
 
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One connection to libvirt: opened, watched, closed once nothing uses it. */
 
 #include <string.h>
 
@@ -50,7 +51,7 @@ static void on_close(virConnectPtr ptr, int reason, void *userdata)
     pthread_mutex_lock(&v->lock);
     c->lost = true;
     if (conn_is_current(c) && v->state == SESSION_OPEN)
-        session_lost(v, close_reason(reason));
+        c->on_lost(v, close_reason(reason));
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -76,7 +77,8 @@ static void close_done(Job *job)
     conn_unref(c);
 }
 
-int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text)
+int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char *why), Conn **ret,
+              char **ret_text)
 {
     Conn *c;
     int r;
@@ -92,6 +94,7 @@ int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text)
     }
     c->virt = virt_ref(v);
     c->generation = generation;
+    c->on_lost = on_lost;
     c->job = (Job){.run = close_run, .done = close_done};
     atomic_init(&c->refs, 1);
     /* Where there is no daemon on the other side there is nothing to keep alive or to be lost; such a driver

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* Reads what Ballast needs from a domain's XML. */
 #include "host-agent/libvirt/domain-info.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The domains that are known, and what is reported of them. */
 
 #include <assert.h>
 #include <string.h>
@@ -63,6 +64,14 @@ void domain_destroy(Domain *d)
     if (d->ending)
         d->ending->domain = NULL;
     free(d);
+}
+
+void domains_free(Virt *v)
+{
+    for (Domain *d = v->domains, *next; d; d = next) {
+        next = d->next;
+        domain_destroy(d);
+    }
 }
 
 static void remove_from_table(Domain *d)
@@ -144,13 +153,31 @@ void domain_tell_busy(Domain *d)
     virt_push(d->virt, d, &(VirtEvent){.type = VIRT_DOMAIN_BUSY, .text = busy});
 }
 
+void domain_call_dropped(Domain *d, CallKind kind, int error, const char *text)
+{
+    static const VirtEventType types[CALL_KIND_MAX] = {
+        [CALL_SET] = VIRT_SET_DONE,
+        [CALL_ENTITLE] = VIRT_ENTITLE_DONE,
+        [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* asked for by nobody outside */
+        [CALL_STATS] = VIRT_STATS,
+        [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
+    };
+
+    if (types[kind] != VIRT_EVENT_TYPE_MAX)
+        virt_push(d->virt, d,
+                  &(VirtEvent){.type = types[kind],
+                               .error = error,
+                               .text = text,
+                               .bytes = kind == CALL_SET ? d->state.sent_bytes : 0});
+}
+
 void domain_lost(Domain *d)
 {
     uint32_t dropped = workers_cancel(d->virt->workers, &d->caller, CALLS_ALL);
 
     for (CallKind kind = 0; kind < CALL_KIND_MAX; kind++)
         if (dropped & (1U << kind))
-            call_dropped(d, kind, -ENOTCONN, "the connection to libvirt was lost");
+            domain_call_dropped(d, kind, -ENOTCONN, "the connection to libvirt was lost");
     if (d->channel)
         channel_fail(d->channel, -ENOTCONN, "the connection to libvirt was lost");
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
 /* libvirt's events. The callbacks run on whatever thread libvirt likes, so all they do is to lock, to note
  * what happened, and to queue. */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* Runs libvirt's event loop in a thread of its own. */
 #include "host-agent/libvirt/loop.h"
 
 #include <libvirt/libvirt.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* The queue from libvirt's threads into the daemon's loop. */
 #include "host-agent/libvirt/queue.h"
 
 #include <assert.h>

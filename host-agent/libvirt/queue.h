@@ -7,7 +7,8 @@
  * Bounded by nature: of each type at most one event of a domain waits, the newer replaces the older (its
  * place is at the end then), and data of a channel is appended to what waits, up to QUEUE_DATA_MAX. */
 
-#include "host-agent/libvirt/virt.h"
+#include "base/macro.h"
+#include "host-agent/libvirt/virt-event.h"
 #include "proto/limits.h"
 
 /* One frame more than a link's bucket holds: a guest whose data had to be cut off here was refused there. */

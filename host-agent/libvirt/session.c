@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Connecting to libvirt, noticing that the connection is lost, and connecting again. */
 
 #include <string.h>
 
@@ -62,14 +63,14 @@ static int opening_connect(Opening *o)
 {
     int r;
 
-    r = conn_open(o->virt, o->generation, &o->events, &o->text);
+    r = conn_open(o->virt, o->generation, session_lost, &o->events, &o->text);
     if (r < 0)
         return r;
     r = events_register(o->events, &o->text);
     if (r < 0)
         return r;
     for (size_t i = 0; i < SLOTS_MAX; i++) {
-        r = conn_open(o->virt, o->generation, &o->conns[i], &o->text);
+        r = conn_open(o->virt, o->generation, session_lost, &o->conns[i], &o->text);
         if (r < 0)
             return r;
     }
@@ -281,7 +282,7 @@ static void slot_opening_run(Job *job)
 {
     SlotOpening *o = (SlotOpening *) job;
 
-    o->error = conn_open(o->virt, o->generation, &o->conn, &o->text);
+    o->error = conn_open(o->virt, o->generation, session_lost, &o->conn, &o->text);
 }
 
 static void slot_retry_later(Virt *v, Slot *slot)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* Starts a thread that no signal of the daemon reaches. */
 #include "host-agent/libvirt/thread.h"
 
 #include <signal.h>

@@ -5,24 +5,30 @@
  * included; libvirt is never called with it held, since libvirt calls back. Functions here are called with it
  * held, except where they say otherwise.
  *
+ * From the top, each calling only those below it (and through hooks those above):
+ *
  *   virt.c        the interface: requests in, events out, the clock
- *   session.c     connecting, losing the connection, and connecting again
- *   connection.c  one connection: opened, watched, closed
- *   domain.c      the domains that are known, and what of them is told
  *   calls.c       the calls that workers make for a domain
  *   events.c      libvirt's events
+ *   session.c     connecting, losing the connection, and connecting again
+ *   domain.c      the domains that are known, and what is reported of them
  *   channel.c     a domain's channel as a stream
+ *   connection.c  one connection: opened, watched, closed
+ *   core.c        how long Virt lives, its way to the daemon's loop, libvirt's errors
  *   workers.c, queue.c, loop.c, thread.c   free of domains and connections */
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <systemd/sd-event.h>
 
 #include "host-agent/libvirt/loop.h"
 #include "host-agent/libvirt/queue.h"
-#include "host-agent/libvirt/virt.h"
+#include "host-agent/libvirt/virt-event.h"
 #include "host-agent/libvirt/workers.h"
+
+typedef struct Virt Virt;
 
 /* libvirt lists no more domains at once. */
 #define DOMAINS_MAX  16384U
@@ -70,7 +76,8 @@ typedef struct Conn {
     atomic_uint refs;    /* of this struct: its owner, and each callback that is registered */
     unsigned uses;       /* calls under way and streams: while there are any it stays open */
     unsigned generation; /* the attempt to connect that it belongs to */
-    bool retired;        /* to be closed when it isn't used any more */
+    void (*on_lost)(Virt *v, const char *why); /* with the lock, while it is current */
+    bool retired;                              /* to be closed when it isn't used any more */
     bool lost;
     bool watched; /* has a close callback */
     int callbacks[16];
@@ -153,6 +160,7 @@ struct Virt {
     pthread_cond_t closed; /* a connection was closed, or an attempt to open one ended */
     atomic_uint refs;      /* its user, the workers, the loop, and each connection */
     char *uri;
+    void (*ended)(Virt *v); /* the last reference is gone */
     VirtHandler handler;
     void *userdata;
     sd_event_source *queue_source, *timer;
@@ -177,8 +185,10 @@ struct Virt {
     uint64_t failures, reconnects;
 };
 
+/* core.c */
 Virt *virt_ref(Virt *v);
 Virt *virt_unref(Virt *v); /* without the lock */
+DEFINE_CLEANUP_FUNC(Virt, virt_unref);
 /* Makes the daemon's loop look at the clock, where it doesn't anyway. */
 void virt_need_tick(Virt *v);
 void virt_push(Virt *v, Domain *d, const VirtEvent *event);
@@ -199,7 +209,9 @@ void session_give_back(Virt *v, Conn *conn);
 void session_replace(Virt *v, Conn *conn);
 
 /* connection.c */
-int conn_open(Virt *v, unsigned generation, Conn **ret, char **ret_text); /* no lock */
+/* No lock. on_lost is called when libvirt closes it, on whatever thread finds out. */
+int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char *why), Conn **ret,
+              char **ret_text);
 void conn_ref(Conn *c);
 void conn_unref(void *c); /* no lock */
 /* conn_unref() is what libvirt calls for a callback's userdata. */
@@ -223,12 +235,13 @@ void domain_read(Domain *d);
 void domain_tell_busy(Domain *d);
 /* The connection is lost: what was asked gets its answer. */
 void domain_lost(Domain *d);
+/* Answers for a call that was dropped. */
+void domain_call_dropped(Domain *d, CallKind kind, int error, const char *text);
 void domains_tick(Virt *v, usec_t now_usec);
+void domains_free(Virt *v);
 
 /* calls.c */
 extern const WorkersOps call_ops;
-/* Answers for a call that was dropped. */
-void call_dropped(Domain *d, CallKind kind, int error, const char *text);
 
 /* channel.c */
 /* Without the lock. */

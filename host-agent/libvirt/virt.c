@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* The interface: requests in, events out, and the clock. */
 #include "host-agent/libvirt/virt.h"
 
 #include <libxml/parser.h>
@@ -11,82 +11,6 @@
 /* Events handled before the daemon's loop gets its turn for other things. */
 #define EVENTS_AT_ONCE 64U
 #define STOP_USEC      (2 * USEC_PER_SEC)
-
-Virt *virt_ref(Virt *v)
-{
-    atomic_fetch_add(&v->refs, 1);
-    return v;
-}
-
-Virt *virt_unref(Virt *v)
-{
-    if (atomic_fetch_sub(&v->refs, 1) > 1)
-        return NULL;
-    for (Domain *d = v->domains, *next; d; d = next) {
-        next = d->next;
-        domain_destroy(d);
-    }
-    queue_free(v->queue);
-    workers_free(v->workers);
-    pthread_cond_destroy(&v->closed);
-    pthread_mutex_destroy(&v->lock);
-    free(v->uri);
-    free(v);
-    return NULL;
-}
-DEFINE_CLEANUP_FUNC(Virt, virt_unref);
-
-int virt_last_error(char **ret_text)
-{
-    virErrorPtr error = virGetLastError();
-
-    if (ret_text) {
-        free(*ret_text);
-        *ret_text = strdup(error && error->message ? error->message : "libvirt doesn't say why");
-    }
-    switch (error ? error->code : VIR_ERR_OK) {
-    case VIR_ERR_NO_MEMORY:
-        return -ENOMEM;
-    case VIR_ERR_NO_DOMAIN:
-    case VIR_ERR_OPERATION_INVALID: /* it doesn't run */
-        return -ENOENT;
-    case VIR_ERR_AUTH_FAILED:
-    case VIR_ERR_AUTH_CANCELLED:
-    case VIR_ERR_AUTH_UNAVAILABLE:
-    case VIR_ERR_ACCESS_DENIED:
-    case VIR_ERR_OPERATION_DENIED:
-        return -EACCES;
-    case VIR_ERR_NO_SUPPORT:
-    case VIR_ERR_OPERATION_UNSUPPORTED:
-    case VIR_ERR_CONFIG_UNSUPPORTED:
-    case VIR_ERR_ARGUMENT_UNSUPPORTED:
-        return -EOPNOTSUPP;
-    case VIR_ERR_INVALID_ARG:
-        return -EINVAL;
-    case VIR_ERR_OPERATION_TIMEOUT:
-        return -ETIMEDOUT;
-    default:
-        return -EIO;
-    }
-}
-
-void virt_push(Virt *v, Domain *d, const VirtEvent *event)
-{
-    VirtEvent e = *event;
-
-    if (v->stopped)
-        return;
-    if (d)
-        e.uuid = d->uuid;
-    if (queue_push(v->queue, d ? &d->box : NULL, &e) < 0)
-        log_oom();
-}
-
-void virt_need_tick(Virt *v)
-{
-    if (!v->ticking)
-        queue_wake(v->queue);
-}
 
 static bool needs_tick(const Virt *v)
 {
@@ -190,6 +114,7 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
     atomic_init(&v->refs, 1);
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->closed, NULL);
+    v->ended = domains_free;
     v->handler = handler;
     v->userdata = userdata;
     session_init(v);
@@ -243,17 +168,6 @@ Virt *virt_free(Virt *v)
     if (loop_stop(v->loop, until))
         virt_unref(v);
     return virt_unref(v);
-}
-
-bool virt_is_connected(const Virt *v)
-{
-    Virt *w = (Virt *) v;
-    bool connected;
-
-    pthread_mutex_lock(&w->lock);
-    connected = w->state == SESSION_OPEN;
-    pthread_mutex_unlock(&w->lock);
-    return connected;
 }
 
 /* Finds a domain that may be called. */

@@ -18,64 +18,9 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
-#include "base/time-util.h"
-#include "host-agent/libvirt/domain-info.h"
+#include "host-agent/libvirt/virt-event.h"
 
 typedef struct Virt Virt;
-
-typedef enum VirtEventType {
-    VIRT_CONNECTED,    /* text: the URI as libvirt gives it */
-    VIRT_DISCONNECTED, /* text: why; comes once for each loss, and once at start while nothing answers */
-    VIRT_DOMAIN_ADDED, /* info: a running domain, new, or again after reconnection; busy only if the next says
-                          so */
-    VIRT_DOMAIN_CHANGED, /* info: its definition, entitlement or devices changed (also the persistent one) */
-    VIRT_DOMAIN_GONE, /* shut off, crashed, destroyed, migrated away; text: which. What was asked is forgotten
-                       */
-    VIRT_DOMAIN_REBOOTED,
-    VIRT_DOMAIN_BUSY,  /* text: "paused", "migrating", "saving", "shutting down", "no answer"; NULL: no longer
-                        */
-    VIRT_BALLOON,      /* bytes: the balloon's size, from an event */
-    VIRT_STATS,        /* stats, or error */
-    VIRT_SET_DONE,     /* error: 0 or -errno; bytes: what was asked; text: libvirt's message */
-    VIRT_ENTITLE_DONE, /* error: 0 or -errno; text: libvirt's message */
-    VIRT_CHANNEL_OPENED,
-    VIRT_CHANNEL_DATA,   /* data, length */
-    VIRT_CHANNEL_CLOSED, /* error (0: end of stream, or to be opened afresh: see virt_channel_send();
-                          * -ENOBUFS: it sent more than can be taken); text: why. Not after
-                          * virt_channel_close(). */
-    VIRT_EVENT_TYPE_MAX,
-} VirtEventType;
-
-/* virDomainMemoryStats, made bytes. A field is valid where has_ says so. */
-typedef struct VirtStats {
-    bool has_actual, has_rss, has_swap_in, has_swap_out, has_major_faults, has_minor_faults, has_unused,
-        has_available, has_usable, has_disk_caches, has_hugetlb_allocs, has_hugetlb_failures, has_last_update;
-    uint64_t actual_bytes;                                              /* the balloon's size */
-    uint64_t rss_bytes;                                                 /* of QEMU */
-    uint64_t swap_in_bytes, swap_out_bytes, major_faults, minor_faults; /* cumulative */
-    uint64_t unused_bytes;                                              /* MemFree */
-    uint64_t available_bytes;                                           /* MemTotal (libvirt's name for it) */
-    uint64_t usable_bytes;                                              /* MemAvailable */
-    uint64_t disk_caches_bytes;
-    uint64_t hugetlb_allocs, hugetlb_failures; /* huge pages, cumulative */
-    uint64_t last_update_sec;                  /* wall clock when the guest last answered; 0: never */
-} VirtStats;
-
-typedef struct VirtEvent {
-    VirtEventType type;
-    const char *uuid; /* of the domain; NULL for the connection's own events */
-    int error;        /* 0 or -errno */
-    const char *text; /* or NULL */
-    uint64_t bytes;
-    const DomainInfo *info;
-    const VirtStats *stats;
-    const uint8_t *data;
-    size_t length;
-} VirtEvent;
-
-/* Called from the loop's own thread. What the event points to is valid during the call. It may call virt_
- * functions. */
-typedef void (*VirtHandler)(void *userdata, const VirtEvent *event);
 
 /* Starts the threads and the first attempt to connect; returns at once. uri is copied. One at a time in a
  * process. */
@@ -84,8 +29,6 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
  * stopped QEMU are left behind (the process is about to end). */
 Virt *virt_free(Virt *v);
 DEFINE_CLEANUP_FUNC(Virt, virt_free);
-
-bool virt_is_connected(const Virt *v);
 
 /* Each queues a call and returns 0, -EBUSY where one of the same kind is already waiting or outstanding for
  * that domain, -ENOENT for a domain that isn't known, -ENOTCONN. The outcome comes as an event. Within a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
+/* Runs the calls that can block in threads, one at a time for each caller and place. */
 #include "host-agent/libvirt/workers.h"
 
 #include <assert.h>
