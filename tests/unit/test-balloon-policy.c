@@ -65,9 +65,9 @@ static void guest_fields(const TestGuest *t, GuestFields *f)
 
 #define FREE   "gives free memory"
 #define CACHE  "gives a little page cache"
-#define WAY    "gives free memory that is in the way to its cache"
-#define IN_USE "gives cache in use, the host is critical"
-#define SWAPS  "gives memory in use, the host is critical"
+#define WAY    "gives free memory, which goes before its page cache"
+#define IN_USE "gives page cache in use: the host is critical"
+#define SWAPS  "gives memory in use: the host is critical"
 #define GETS   "gets memory back"
 
 static const struct {
