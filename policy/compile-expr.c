@@ -1,58 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Turns expressions into code. */
+#include "policy/compile-expr.h"
+
 #include <assert.h>
 
-#include "policy/compiler.h"
 #include "policy/kinds.h"
 
-FieldUnit unit_from_kind(Kind k)
-{
-    switch (k) {
-    case KIND_NUMBER:
-        return FIELD_UNIT_NUMBER;
-    case KIND_BYTES:
-        return FIELD_UNIT_BYTES;
-    case KIND_DURATION:
-        return FIELD_UNIT_DURATION;
-    case KIND_RATE:
-        return FIELD_UNIT_RATE;
-    case KIND_BOOLEAN:
-        return FIELD_UNIT_BOOLEAN;
-    case KIND_TEXT:
-        return FIELD_UNIT_TEXT;
-    case KIND_ANY:
-    case KIND_GUEST:
-        break;
-    }
-    assert(false);
-    return FIELD_UNIT_INVALID;
-}
-
-static void compile_constant(Compiler *c, double value, Position at)
+static void compile_constant(Code *c, double value, Position at)
 {
     Program *p = c->program;
 
-    emit(c, OP_CONSTANT, 0, APPEND(c, p->constants, p->n_constants, value), at);
+    code_emit(c, OP_CONSTANT, 0, CODE_APPEND(c, p->constants, p->n_constants, value), at);
 }
 
-static void compile_name(Compiler *c, const Expr *e)
+static void compile_name(Code *c, const Expr *e)
 {
     const Symbol *y = e->symbol;
 
     if (e->kind == KIND_GUEST) /* handed to a function that does nothing with it */
         compile_constant(c, 0, e->at);
     else if (y->type == SYMBOL_PARAMETER)
-        emit(c, OP_PARAMETER, 0, y->slot, e->at);
+        code_emit(c, OP_PARAMETER, 0, y->slot, e->at);
     else
-        emit(c, OP_SLOT, 0, y->slot, e->at);
+        code_emit(c, OP_SLOT, 0, y->slot, e->at);
 }
 
-static void compile_field(Compiler *c, const Expr *e)
+static void compile_field(Code *c, const Expr *e)
 {
     const FieldInfo *info;
     Operation op;
 
     if (e->state) {
-        emit(c, OP_GUEST_STATE, 0, e->state->index, e->field_at);
+        code_emit(c, OP_GUEST_STATE, 0, e->state->index, e->field_at);
         return;
     }
     info = e->host ? host_field_info((HostField) e->index) : guest_field_info((GuestField) e->index);
@@ -62,30 +41,30 @@ static void compile_field(Compiler *c, const Expr *e)
         op = info->unit == FIELD_UNIT_TEXT      ? OP_GUEST_TEXT
              : info->kind == FIELD_KIND_CONTROL ? OP_GUEST_CONTROL
                                                 : OP_GUEST;
-    emit(c, op, (uint8_t) e->index, 0, e->field_at);
+    code_emit(c, op, (uint8_t) e->index, 0, e->field_at);
 }
 
 /* The code of the default goes behind a jump; who misses a stat within the value finds it by the
  * instruction's site. */
-static void compile_default(Compiler *c, const Expr *e)
+static void compile_default(Code *c, const Expr *e)
 {
     Program *p = c->program;
     uint32_t outer = c->fallback, jump,
-             number = APPEND(c, p->fallbacks, p->n_fallbacks, (Fallback){.depth = c->depth});
+             number = CODE_APPEND(c, p->fallbacks, p->n_fallbacks, (Fallback){.depth = c->depth});
 
     c->fallback = number;
     compile_expr(c, e->a);
     c->fallback = outer;
-    jump = emit(c, OP_JUMP, 0, 0, e->at);
+    jump = code_emit(c, OP_JUMP, 0, 0, e->at);
     c->depth--; /* only one of the two values is there */
     if (c->error < 0)
         return;
     p->fallbacks[number].target = p->n_code;
     compile_expr(c, e->b);
-    land(c, jump);
+    code_land(c, jump);
 }
 
-static void compile_window(Compiler *c, const Expr *e)
+static void compile_window(Code *c, const Expr *e)
 {
     static const SeriesFunction functions[] = {[BUILTIN_AVG] = SERIES_AVG,
                                                [BUILTIN_MIN] = SERIES_MIN,
@@ -103,11 +82,11 @@ static void compile_window(Compiler *c, const Expr *e)
         w.usec = window->value;
     else
         w.slot = window->symbol->slot;
-    emit(c, OP_WINDOW, 0, APPEND(c, p->windows, p->n_windows, w), e->at);
+    code_emit(c, OP_WINDOW, 0, CODE_APPEND(c, p->windows, p->n_windows, w), e->at);
     c->cost += POLICY_WINDOW_COST - 1;
 }
 
-static void compile_builtin(Compiler *c, const Expr *e)
+static void compile_builtin(Code *c, const Expr *e)
 {
     static const Operation builtins[] = {
         [BUILTIN_MIN] = OP_MIN, [BUILTIN_MAX] = OP_MAX,     [BUILTIN_CLAMP] = OP_CLAMP,
@@ -117,13 +96,13 @@ static void compile_builtin(Compiler *c, const Expr *e)
     for (const Expr *a = e->a; a; a = a->next) {
         compile_expr(c, a);
         if (fold && a != e->a)
-            emit(c, builtins[e->builtin], 0, 0, e->at);
+            code_emit(c, builtins[e->builtin], 0, 0, e->at);
     }
     if (!fold)
-        emit(c, builtins[e->builtin], 0, 0, e->at);
+        code_emit(c, builtins[e->builtin], 0, 0, e->at);
 }
 
-bool takes_guest(const Expr *e, const Symbol *parameter)
+bool compile_takes_guest(const Expr *e, const Symbol *parameter)
 {
     const Function *f;
     unsigned n = 0;
@@ -134,12 +113,13 @@ bool takes_guest(const Expr *e, const Symbol *parameter)
         return e->symbol == parameter;
     f = e->type == EXPR_CALL && e->symbol ? e->symbol->function : NULL;
     for (const Expr *a = e->a; a; a = e->type == EXPR_CALL ? a->next : NULL, n++)
-        if (f && f->guests[n] && a->type == EXPR_NAME ? a->symbol == parameter : takes_guest(a, parameter))
+        if (f && f->guests[n] && a->type == EXPR_NAME ? a->symbol == parameter
+                                                      : compile_takes_guest(a, parameter))
             return true;
-    return takes_guest(e->b, parameter) || takes_guest(e->c, parameter);
+    return compile_takes_guest(e->b, parameter) || compile_takes_guest(e->c, parameter);
 }
 
-static void compile_call(Compiler *c, const Expr *e)
+static void compile_call(Code *c, const Expr *e)
 {
     const Function *f;
     unsigned n = 0;
@@ -158,24 +138,24 @@ static void compile_call(Compiler *c, const Expr *e)
             compile_expr(c, a);
     c->deepest = MAX(c->deepest, c->depth + f->n_stack);
     c->cost += f->cost;
-    emit(c, OP_CALL, (uint8_t) f->n_values, f->entry, e->at);
-    check_cost(c, e->at);
+    code_emit(c, OP_CALL, (uint8_t) f->n_values, f->entry, e->at);
+    code_check_cost(c, e->at);
 }
 
 /* A segment of code for each guest, whose stack is above what is there now. NO_CODE for no expression. */
-static uint32_t compile_segment(Compiler *c, const Expr *e)
+static uint32_t compile_segment(Code *c, const Expr *e)
 {
     uint32_t begin = c->program->n_code;
 
     if (!e)
         return NO_CODE;
     compile_expr(c, e);
-    emit(c, OP_END, 0, 0, e->at);
+    code_emit(c, OP_END, 0, 0, e->at);
     c->depth = 0;
     return begin;
 }
 
-static void compile_aggregate(Compiler *c, const Expr *e)
+static void compile_aggregate(Code *c, const Expr *e)
 {
     static const AggregateFunction functions[] = {
         [BUILTIN_SUM] = AGGREGATE_SUM, [BUILTIN_COUNT] = AGGREGATE_COUNT, [BUILTIN_ANY] = AGGREGATE_ANY,
@@ -185,8 +165,8 @@ static void compile_aggregate(Compiler *c, const Expr *e)
     uint32_t depth = c->depth, deepest, fallback = c->fallback, number;
     Aggregate a = {.function = functions[e->builtin]};
 
-    number = APPEND(c, p->aggregates, p->n_aggregates, a);
-    emit(c, OP_AGGREGATE, 0, number, e->at);
+    number = CODE_APPEND(c, p->aggregates, p->n_aggregates, a);
+    code_emit(c, OP_AGGREGATE, 0, number, e->at);
     deepest = c->deepest;
 
     c->depth = c->deepest = 0;
@@ -200,10 +180,10 @@ static void compile_aggregate(Compiler *c, const Expr *e)
     c->fallback = fallback;
     if (c->error >= 0)
         p->aggregates[number] = a;
-    check_cost(c, e->at);
+    code_check_cost(c, e->at);
 }
 
-static void compile_binary(Compiler *c, const Expr *e)
+static void compile_binary(Code *c, const Expr *e)
 {
     static const Operation operations[] = {
         [OPERATOR_EQ] = OP_EQ,   [OPERATOR_NE] = OP_NE,   [OPERATOR_LT] = OP_LT,   [OPERATOR_LE] = OP_LE,
@@ -214,33 +194,33 @@ static void compile_binary(Compiler *c, const Expr *e)
 
     compile_expr(c, e->a);
     if (e->op == OPERATOR_AND || e->op == OPERATOR_OR) {
-        uint32_t jump = emit(c, e->op == OPERATOR_AND ? OP_AND : OP_OR, 0, 0, e->at);
+        uint32_t jump = code_emit(c, e->op == OPERATOR_AND ? OP_AND : OP_OR, 0, 0, e->at);
 
         compile_expr(c, e->b);
-        land(c, jump);
+        code_land(c, jump);
         return;
     }
     compile_expr(c, e->b);
     if (e->compares == KIND_TEXT)
         op = op == OP_EQ ? OP_EQ_TEXT : OP_NE_TEXT;
-    emit(c, op, 0, 0, e->at);
+    code_emit(c, op, 0, 0, e->at);
 }
 
-static void compile_if_expr(Compiler *c, const Expr *e)
+static void compile_if_expr(Code *c, const Expr *e)
 {
     uint32_t otherwise, end;
 
     compile_expr(c, e->a);
-    otherwise = emit(c, OP_JUMP_UNLESS, 0, 0, e->at);
+    otherwise = code_emit(c, OP_JUMP_UNLESS, 0, 0, e->at);
     compile_expr(c, e->b);
-    end = emit(c, OP_JUMP, 0, 0, e->at);
-    land(c, otherwise);
+    end = code_emit(c, OP_JUMP, 0, 0, e->at);
+    code_land(c, otherwise);
     c->depth--; /* only one of the two values is there */
     compile_expr(c, e->c);
-    land(c, end);
+    code_land(c, end);
 }
 
-void compile_expr(Compiler *c, const Expr *e)
+void compile_expr(Code *c, const Expr *e)
 {
     if (c->error < 0)
         return;
@@ -249,7 +229,7 @@ void compile_expr(Compiler *c, const Expr *e)
         compile_constant(c, e->value, e->at);
         return;
     case EXPR_TEXT:
-        emit(c, OP_TEXT, 0, compiler_text(c, e->text, e->text_length), e->at);
+        code_emit(c, OP_TEXT, 0, code_text(c, e->text, e->text_length), e->at);
         return;
     case EXPR_NAME:
         compile_name(c, e);
@@ -262,7 +242,7 @@ void compile_expr(Compiler *c, const Expr *e)
         return;
     case EXPR_UNARY:
         compile_expr(c, e->a);
-        emit(c, e->op == OPERATOR_NOT ? OP_NOT : OP_NEG, 0, 0, e->at);
+        code_emit(c, e->op == OPERATOR_NOT ? OP_NOT : OP_NEG, 0, 0, e->at);
         return;
     case EXPR_BINARY:
         compile_binary(c, e);

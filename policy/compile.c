@@ -1,167 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Turns statements into code. */
 #include "policy/compile.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/compiler.h"
+#include "policy/compile-expr.h"
 #include "policy/kinds.h"
 
-/* ---- what is made ---- */
-
-/* An array is full where it has 16, 32, 64, ... elements. */
-bool compiler_reserve(Compiler *c, void **array, size_t n, size_t size)
-{
-    void *p;
-
-    if (c->error < 0)
-        return false;
-    if (n > 0 && (n < 16 || (n & (n - 1)) != 0))
-        return true;
-    p = reallocarray(*array, n > 0 ? n * 2 : 16, size);
-    if (!p) {
-        c->error = -ENOMEM;
-        return false;
-    }
-    *array = p;
-    return true;
-}
-
-/* How many values the operation leaves on the stack more than it finds. */
-static int stack_effect(Operation op, uint8_t field)
-{
-    switch (op) {
-    case OP_CONSTANT:
-    case OP_TEXT:
-    case OP_SLOT:
-    case OP_PARAMETER:
-    case OP_HOST:
-    case OP_HOST_CONTROL:
-    case OP_GUEST:
-    case OP_GUEST_CONTROL:
-    case OP_GUEST_TEXT:
-    case OP_GUEST_STATE:
-    case OP_WINDOW:
-    case OP_AGGREGATE:
-        return 1;
-    case OP_SET:
-    case OP_SET_STATE:
-    case OP_ASSIGN_HOST:
-    case OP_ASSIGN_GUEST:
-    case OP_ADD:
-    case OP_SUB:
-    case OP_MUL:
-    case OP_DIV:
-    case OP_MIN:
-    case OP_MAX:
-    case OP_ROUND:
-    case OP_MATCHES:
-    case OP_LT:
-    case OP_LE:
-    case OP_GT:
-    case OP_GE:
-    case OP_EQ:
-    case OP_NE:
-    case OP_EQ_TEXT:
-    case OP_NE_TEXT:
-    case OP_JUMP_UNLESS:
-    case OP_AND: /* where it doesn't jump; at its target the other value has been pushed, too */
-    case OP_OR:
-        return -1;
-    case OP_CLAMP:
-        return -2;
-    case OP_CALL:
-        return 1 - (int) field;
-    case OP_LOG:
-        return -(int) field;
-    case OP_END:
-    case OP_NEG:
-    case OP_NOT:
-    case OP_ABS:
-    case OP_JUMP:
-    case OP_RETURN:
-    case OP_LOOP:
-        return 0;
-    }
-    assert(false);
-    return 0;
-}
-
-uint32_t emit(Compiler *c, Operation op, uint8_t field, uint32_t arg, Position at)
-{
-    Program *p = c->program;
-
-    if (!compiler_reserve(c, (void **) &p->code, p->n_code, sizeof(*p->code)) ||
-        !compiler_reserve(c, (void **) &p->sites, p->n_code, sizeof(*p->sites)))
-        return 0;
-    p->code[p->n_code] = (Instruction){.op = (uint8_t) op, .field = field, .arg = arg};
-    p->sites[p->n_code] = (Site){.at = at, .fallback = c->fallback};
-
-    c->depth = (uint32_t) ((int) c->depth + stack_effect(op, field));
-    c->deepest = MAX(c->deepest, c->depth);
-    c->cost++;
-    return p->n_code++;
-}
-
-void land(Compiler *c, uint32_t jump)
-{
-    if (c->error >= 0)
-        c->program->code[jump].arg = c->program->n_code;
-}
-
-void check_cost(Compiler *c, Position at)
-{
-    if (c->cost <= POLICY_COST_MAX || c->costly)
-        return;
-    c->costly = true;
-    diagnostics_add(c->unit->diagnostics, at, "it has to be done for every guest in every cycle",
-                    "this takes more than %u operations", POLICY_COST_MAX);
-    c->error = -EINVAL;
-}
-
-uint32_t compiler_text(Compiler *c, const char *text, size_t length)
-{
-    Program *p = c->program;
-    char *copy;
-
-    if (!compiler_reserve(c, (void **) &p->texts, p->n_texts, sizeof(*p->texts)))
-        return NO_TEXT;
-    copy = strndup(text, length);
-    if (!copy) {
-        c->error = -ENOMEM;
-        return NO_TEXT;
-    }
-    p->texts[p->n_texts] = copy;
-    return p->n_texts++;
-}
-
-/* ---- statements ---- */
-
-static void compile_statements(Compiler *c, const Statement *s);
+static void compile_statements(Code *c, const Statement *s);
 
 /* A function's code goes where it is defined, out of the way. */
-static void compile_function(Compiler *c, const Statement *s)
+static void compile_function(Code *c, const Statement *s)
 {
     Function *f = s->function;
-    uint32_t over = emit(c, OP_JUMP, 0, 0, s->at), depth = c->depth, deepest = c->deepest;
+    uint32_t over = code_emit(c, OP_JUMP, 0, 0, s->at), depth = c->depth, deepest = c->deepest;
     uint64_t cost = c->cost;
 
     c->depth = 0;
     c->deepest = 0;
     c->cost = 0;
     for (unsigned i = 0; i < f->n_parameters; i++) {
-        f->guests[i] = takes_guest(f->body, f->parameters[i]);
+        f->guests[i] = compile_takes_guest(f->body, f->parameters[i]);
         if (!f->guests[i])
             f->parameters[i]->slot = f->n_values++;
     }
     f->entry = c->program->n_code;
     compile_expr(c, f->body);
-    emit(c, OP_RETURN, (uint8_t) f->n_values, 0, s->at);
+    code_emit(c, OP_RETURN, (uint8_t) f->n_values, 0, s->at);
     f->n_stack = c->deepest;
     f->cost = c->cost;
-    check_cost(c, s->name_at);
-    land(c, over);
+    code_check_cost(c, s->name_at);
+    code_land(c, over);
 
     c->depth = depth;
     c->deepest = deepest;
@@ -169,20 +40,20 @@ static void compile_function(Compiler *c, const Statement *s)
 }
 
 /* A turn that fails gives back what it took: a variable of outside that it assigns to has to be saved. */
-static void save_slot(Compiler *c, Symbol *y)
+static void save_slot(Code *c, Symbol *y)
 {
     Program *p = c->program;
 
     if (!c->loop || y->loop != 0 || y->saved_by == c->loop_number)
         return;
-    (void) APPEND(c, p->saved_slots, p->n_saved_slots, y->slot);
+    (void) CODE_APPEND(c, p->saved_slots, p->n_saved_slots, y->slot);
     y->saved_by = c->loop_number;
     c->loop->n_saved++;
 }
 
 /* ---- the variables of an assignment's expression ---- */
 
-static void add_variable(Compiler *c, Assign *a, bool guest, uint32_t number, const Name *name, Kind kind)
+static void add_variable(Code *c, Assign *a, bool guest, uint32_t number, const Name *name, Kind kind)
 {
     Program *p = c->program;
     Variable v = {.guest = guest, .number = number};
@@ -192,14 +63,14 @@ static void add_variable(Compiler *c, Assign *a, bool guest, uint32_t number, co
     for (uint32_t i = a->variables; i < p->n_variables; i++)
         if (p->variables[i].guest == guest && p->variables[i].number == number)
             return;
-    v.unit = unit_from_kind(kind);
-    v.name = compiler_text(c, name->text, name->length);
-    (void) APPEND(c, p->variables, p->n_variables, v);
+    v.unit = kind_to_unit(kind);
+    v.name = code_text(c, name->text, name->length);
+    (void) CODE_APPEND(c, p->variables, p->n_variables, v);
     a->n_variables++;
 }
 
 /* Those of an aggregate's guests have no one value. */
-static void find_variables(Compiler *c, Assign *a, const Expr *e)
+static void find_variables(Code *c, Assign *a, const Expr *e)
 {
     if (!e || c->error < 0 || (e->type == EXPR_CALL && e->window))
         return;
@@ -213,7 +84,7 @@ static void find_variables(Compiler *c, Assign *a, const Expr *e)
     find_variables(c, a, e->c);
 }
 
-static void compile_control(Compiler *c, const Statement *s)
+static void compile_control(Code *c, const Statement *s)
 {
     Program *p = c->program;
     uint64_t bit = UINT64_C(1) << s->index;
@@ -221,9 +92,9 @@ static void compile_control(Compiler *c, const Statement *s)
 
     find_variables(c, &a, s->expr);
     if (s->because)
-        a.because = compiler_text(c, s->because, s->because_length);
-    emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
-         APPEND(c, p->assigns, p->n_assigns, a), s->at);
+        a.because = code_text(c, s->because, s->because_length);
+    code_emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
+              CODE_APPEND(c, p->assigns, p->n_assigns, a), s->at);
     if (!s->host)
         p->guest_controls |= bit;
     else {
@@ -233,52 +104,52 @@ static void compile_control(Compiler *c, const Statement *s)
     }
 }
 
-static void compile_assignment(Compiler *c, const Statement *s)
+static void compile_assignment(Code *c, const Statement *s)
 {
     compile_expr(c, s->expr);
     if (s->state) {
-        emit(c, OP_SET_STATE, 0, s->state->index, s->at);
+        code_emit(c, OP_SET_STATE, 0, s->state->index, s->at);
         c->loop->guest_states = true;
     } else if (s->field)
         compile_control(c, s);
     else {
-        emit(c, OP_SET, 0, s->symbol->slot, s->at);
+        code_emit(c, OP_SET, 0, s->symbol->slot, s->at);
         save_slot(c, s->symbol);
     }
 }
 
-static void compile_log(Compiler *c, const Statement *s)
+static void compile_log(Code *c, const Statement *s)
 {
     Program *p = c->program;
-    LogLine l = {.text = compiler_text(c, s->expr->text, s->expr->text_length)};
+    LogLine l = {.text = code_text(c, s->expr->text, s->expr->text_length)};
     unsigned n = 0;
 
     for (const Expr *e = s->expr->next; e; e = e->next) {
         compile_expr(c, e);
-        l.units[n++] = unit_from_kind(e->kind);
+        l.units[n++] = kind_to_unit(e->kind);
     }
-    emit(c, OP_LOG, (uint8_t) n, APPEND(c, p->logs, p->n_logs, l), s->at);
+    code_emit(c, OP_LOG, (uint8_t) n, CODE_APPEND(c, p->logs, p->n_logs, l), s->at);
 }
 
-static void compile_if(Compiler *c, const Statement *s)
+static void compile_if(Code *c, const Statement *s)
 {
     uint32_t otherwise, end;
 
     compile_expr(c, s->expr);
-    otherwise = emit(c, OP_JUMP_UNLESS, 0, 0, s->at);
+    otherwise = code_emit(c, OP_JUMP_UNLESS, 0, 0, s->at);
     compile_statements(c, s->body);
     if (!s->otherwise) {
-        land(c, otherwise);
+        code_land(c, otherwise);
         return;
     }
-    end = emit(c, OP_JUMP, 0, 0, s->at);
-    land(c, otherwise);
+    end = code_emit(c, OP_JUMP, 0, 0, s->at);
+    code_land(c, otherwise);
     compile_statements(c, s->otherwise);
-    land(c, end);
+    code_land(c, end);
 }
 
 /* The loop's segments that select and order guests; what they leave on the stack is taken by the loop. */
-static void compile_selection(Compiler *c, const Statement *s, Loop *loop)
+static void compile_selection(Code *c, const Statement *s, Loop *loop)
 {
     Program *p = c->program;
     uint32_t depth = c->depth;
@@ -286,34 +157,34 @@ static void compile_selection(Compiler *c, const Statement *s, Loop *loop)
     loop->where = s->where ? p->n_code : NO_CODE;
     if (s->where) {
         compile_expr(c, s->where);
-        emit(c, OP_END, 0, 0, s->where->at);
+        code_emit(c, OP_END, 0, 0, s->where->at);
     }
     c->depth = depth;
     loop->by = s->by ? p->n_code : NO_CODE;
     for (const Key *k = s->by; k; k = k->next) {
         compile_expr(c, k->expr);
         if (k->descending)
-            emit(c, OP_NEG, 0, 0, k->expr->at);
+            code_emit(c, OP_NEG, 0, 0, k->expr->at);
         loop->n_keys++;
     }
     if (s->by)
-        emit(c, OP_END, 0, 0, s->by->expr->at);
+        code_emit(c, OP_END, 0, 0, s->by->expr->at);
     c->depth = depth;
 }
 
-static void compile_for(Compiler *c, const Statement *s)
+static void compile_for(Code *c, const Statement *s)
 {
     Program *p = c->program;
     Loop loop = {.saved = p->n_saved_slots};
-    uint32_t number = APPEND(c, p->loops, p->n_loops, loop);
+    uint32_t number = CODE_APPEND(c, p->loops, p->n_loops, loop);
 
-    emit(c, OP_LOOP, 0, number, s->at);
+    code_emit(c, OP_LOOP, 0, number, s->at);
     c->loop = &loop;
     c->loop_number = number + 1;
     compile_selection(c, s, &loop);
     loop.body = p->n_code;
     compile_statements(c, s->body);
-    emit(c, OP_END, 0, 0, s->at);
+    code_emit(c, OP_END, 0, 0, s->at);
     loop.next = p->n_code;
     c->loop = NULL;
 
@@ -323,7 +194,7 @@ static void compile_for(Compiler *c, const Statement *s)
         p->loops[number] = loop;
 }
 
-static void compile_statements(Compiler *c, const Statement *s)
+static void compile_statements(Code *c, const Statement *s)
 {
     for (; s && c->error >= 0; s = s->next) {
         switch (s->type) {
@@ -332,7 +203,7 @@ static void compile_statements(Compiler *c, const Statement *s)
             break;
         case STATEMENT_LET:
             compile_expr(c, s->expr);
-            emit(c, OP_SET, 0, s->symbol->slot, s->at);
+            code_emit(c, OP_SET, 0, s->symbol->slot, s->at);
             break;
         case STATEMENT_FUNCTION:
             compile_function(c, s);
@@ -350,7 +221,7 @@ static void compile_statements(Compiler *c, const Statement *s)
             compile_log(c, s);
             break;
         }
-        check_cost(c, s->at);
+        code_check_cost(c, s->at);
     }
 }
 
@@ -371,7 +242,7 @@ static void find_thresholds(const Unit *u, Program *p)
 }
 
 /* What is worked out once, at load: constants and what states begin with. */
-static void compile_initial(Compiler *c, const Statement *s)
+static void compile_initial(Code *c, const Statement *s)
 {
     Program *p = c->program;
     State state;
@@ -380,35 +251,35 @@ static void compile_initial(Compiler *c, const Statement *s)
         return;
     compile_expr(c, s->expr);
     if (s->type == STATEMENT_CONST) {
-        emit(c, OP_SET, 0, s->symbol->slot, s->expr->at);
+        code_emit(c, OP_SET, 0, s->symbol->slot, s->expr->at);
         return;
     }
     if (s->state)
-        state = (State){.name = compiler_text(c, s->field->text, s->field->length),
-                        .unit = unit_from_kind(s->state->kind),
+        state = (State){.name = code_text(c, s->field->text, s->field->length),
+                        .unit = kind_to_unit(s->state->kind),
                         .slot = c->unit->n_slots + s->state->index};
     else
-        state = (State){.name = compiler_text(c, s->name->text, s->name->length),
-                        .unit = unit_from_kind(s->symbol->kind),
+        state = (State){.name = code_text(c, s->name->text, s->name->length),
+                        .unit = kind_to_unit(s->symbol->kind),
                         .slot = s->symbol->slot};
-    emit(c, OP_SET, 0, state.slot, s->expr->at);
+    code_emit(c, OP_SET, 0, state.slot, s->expr->at);
     if (s->state)
-        (void) APPEND(c, p->guest_states, p->n_guest_states, state);
+        (void) CODE_APPEND(c, p->guest_states, p->n_guest_states, state);
     else
-        (void) APPEND(c, p->host_states, p->n_host_states, state);
+        (void) CODE_APPEND(c, p->host_states, p->n_host_states, state);
 }
 
 int policy_compile(Unit *u, Program *p)
 {
-    Compiler c = {.unit = u, .program = p, .fallback = NO_FALLBACK};
+    Code c = {.unit = u, .program = p, .fallback = NO_FALLBACK};
 
     for (const Statement *s = u->statements; s; s = s->next)
         compile_initial(&c, s);
-    emit(&c, OP_END, 0, 0, (Position){1, 1});
+    code_emit(&c, OP_END, 0, 0, (Position){1, 1});
     p->main = p->n_code;
     c.cost = 0;
     compile_statements(&c, u->statements);
-    emit(&c, OP_END, 0, 0, (Position){1, 1});
+    code_emit(&c, OP_END, 0, 0, (Position){1, 1});
     if (c.error < 0)
         return c.error;
 

@@ -14,21 +14,10 @@ typedef struct Frame {
     const double *parameters; /* of the caller */
 } Frame;
 
-/* ---- texts: their numbers, first of the program's own, then of the guests' ---- */
-
-const char *machine_text(const Machine *m, double value)
-{
-    uint64_t number = (uint64_t) value;
-
-    if (number < m->program->n_texts)
-        return m->program->texts[number];
-    number -= m->program->n_texts;
-    return m->input->guests[number / GUEST_TEXTS_MAX].fields->text[number % GUEST_TEXTS_MAX];
-}
-
+/* Texts are numbers: first the program's own, then those of the guests. */
 static bool same_text(const Machine *m, double a, double b)
 {
-    return a == b || strcmp(machine_text(m, a), machine_text(m, b)) == 0;
+    return a == b || strcmp(tell_text(m, a), tell_text(m, b)) == 0;
 }
 
 /* ---- stats, controls, what is kept ---- */
@@ -169,7 +158,7 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
 
 /* One long switch: it is a table of what each operation does. What can fail breaks out of it, the rest goes
  * on at once. */
-bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameters)
+bool eval_segment(Machine *m, uint32_t at, double *stack, const double *parameters)
 {
     const Program *p = m->program;
     Frame frames[POLICY_DEPTH_MAX];
@@ -307,7 +296,7 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             break;
         case OP_MATCHES:
             top--;
-            *top = fnmatch(machine_text(m, top[1]), machine_text(m, top[0]), 0) == 0;
+            *top = fnmatch(tell_text(m, top[1]), tell_text(m, top[0]), 0) == 0;
             continue;
         case OP_JUMP:
             at = i->arg - 1;
@@ -338,18 +327,18 @@ bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameter
             parameters = frames[depth].parameters;
             continue;
         case OP_AGGREGATE:
-            failure = machine_aggregate(m, at, top + 1, parameters, &v);
+            failure = turn_aggregate(m, at, top + 1, parameters, &v);
             *++top = v;
             if (failure == FAILURE_NONE)
                 at = p->aggregates[i->arg].next - 1;
             break;
         case OP_LOOP:
-            machine_loop(m, &p->loops[i->arg]);
+            turn_loop(m, &p->loops[i->arg]);
             at = p->loops[i->arg].next - 1;
             continue;
         case OP_LOG:
             top -= i->field;
-            machine_log(m, &p->logs[i->arg], p->sites[at].at.line, top + 1, i->field);
+            tell_log(m, &p->logs[i->arg], p->sites[at].at.line, top + 1, i->field);
             continue;
         }
         if (failure != FAILURE_NONE) {

@@ -40,6 +40,29 @@ Kind kind_from_unit(FieldUnit u)
     return KIND_INVALID;
 }
 
+FieldUnit kind_to_unit(Kind k)
+{
+    switch (k) {
+    case KIND_NUMBER:
+        return FIELD_UNIT_NUMBER;
+    case KIND_BYTES:
+        return FIELD_UNIT_BYTES;
+    case KIND_DURATION:
+        return FIELD_UNIT_DURATION;
+    case KIND_RATE:
+        return FIELD_UNIT_RATE;
+    case KIND_BOOLEAN:
+        return FIELD_UNIT_BOOLEAN;
+    case KIND_TEXT:
+        return FIELD_UNIT_TEXT;
+    case KIND_ANY:
+    case KIND_GUEST:
+        break;
+    }
+    assert(false);
+    return FIELD_UNIT_INVALID;
+}
+
 bool kind_is_quantity(Kind k)
 {
     return k == KIND_ANY || k == KIND_NUMBER || k == KIND_BYTES || k == KIND_DURATION || k == KIND_RATE;

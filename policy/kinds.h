@@ -10,6 +10,8 @@
 
 const char *kind_describe(Kind k); /* "a number", "bytes" */
 Kind kind_from_unit(FieldUnit u);
+/* Not of KIND_ANY and KIND_GUEST. */
+FieldUnit kind_to_unit(Kind k);
 /* What the operation yields; KIND_INVALID where there is none. */
 Kind kind_of_operation(Operator op, Kind a, Kind b);
 /* How to write what two kinds beside each other were probably meant to be; or NULL. */

@@ -56,22 +56,22 @@ typedef struct Machine {
 /* Runs from the instruction to the end of its segment; parameters are those of the function that the segment
  * is in. Returns whether it got there; else m->failure says why not. A value that the segment leaves is at
  * the bottom of the stack given. */
-bool machine_run(Machine *m, uint32_t at, double *stack, const double *parameters);
+bool eval_segment(Machine *m, uint32_t at, double *stack, const double *parameters);
 
-void machine_loop(Machine *m, const Loop *l);
+void turn_loop(Machine *m, const Loop *l);
 /* The aggregate of the instruction. FAILURE_NONE with *ret; FAILURE_MISSING where there is no guest to take a
  * value from, or the host misses a stat that it needs; or FAILURE_RANGE. m->failed says where. */
-Failure machine_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret);
+Failure turn_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret);
 
 /* The text that a value stands for. */
-const char *machine_text(const Machine *m, double value);
+const char *tell_text(const Machine *m, double value);
 
 /* Tells why m->failed did. guest: whose turn it was, or SIZE_MAX. */
-void machine_describe(const Machine *m, size_t guest, PolicyNote *ret);
+void tell_describe(const Machine *m, size_t guest, PolicyNote *ret);
 /* Adds that to the output's notes. */
-void machine_note(Machine *m, size_t guest);
+void tell_note(Machine *m, size_t guest);
 /* Adds a line of log() to the output, with its n values. */
-void machine_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n);
+void tell_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n);
 
 /* This file's part of the guest's states. */
 static inline double *machine_guest_states(const Machine *m, size_t guest)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads expressions. Their grammar is in parser.c. Each function returns NULL where it can't go on; it has said
+ * why then. */
+#include "policy/parse-expr.h"
+
 #include <string.h>
 
 #include "policy/kinds.h"
-#include "policy/parsing.h"
 
-/* The grammar stands in parser.c. Each function returns NULL where it can't go on and has told why. */
-
-Expr *parser_expr(Parser *p, ExprType type, Position at)
+Expr *parse_new_expr(Cursor *p, ExprType type, Position at)
 {
     Expr *e = arena_alloc(&p->unit->arena, sizeof(*e));
 
@@ -20,7 +21,7 @@ Expr *parser_expr(Parser *p, ExprType type, Position at)
 }
 
 /* Sets the operands. A long chain (a + b + c + …) makes a tall tree, too. */
-static Expr *with_operands(Parser *p, Expr *e, Expr *a, Expr *b, Expr *c)
+static Expr *with_operands(Cursor *p, Expr *e, Expr *a, Expr *b, Expr *c)
 {
     if (!e)
         return NULL;
@@ -36,34 +37,34 @@ static Expr *with_operands(Parser *p, Expr *e, Expr *a, Expr *b, Expr *c)
     return e;
 }
 
-static Expr *parse_if_expr(Parser *p)
+static Expr *parse_if_expr(Cursor *p)
 {
     Position at = p->token.at;
     Expr *a, *b, *c;
 
-    parser_advance(p);
+    cursor_advance(p);
     a = parse_expr(p);
-    if (!a || !parser_expect(p, TOKEN_THEN, "'then'"))
+    if (!a || !cursor_expect(p, TOKEN_THEN, "'then'"))
         return NULL;
     b = parse_expr(p);
-    if (!b || !parser_expect(p, TOKEN_ELSE, "'else'"))
+    if (!b || !cursor_expect(p, TOKEN_ELSE, "'else'"))
         return NULL;
     c = parse_expr(p);
-    return c ? with_operands(p, parser_expr(p, EXPR_IF, at), a, b, c) : NULL;
+    return c ? with_operands(p, parse_new_expr(p, EXPR_IF, at), a, b, c) : NULL;
 }
 
-bool parse_in_guests(Parser *p)
+bool parse_in_guests(Cursor *p)
 {
-    if (!parser_expect(p, TOKEN_IN, "'in'"))
+    if (!cursor_expect(p, TOKEN_IN, "'in'"))
         return false;
-    if (parser_accept(p, TOKEN_GUESTS))
+    if (cursor_accept(p, TOKEN_GUESTS))
         return true;
-    parser_expected(p, "'guests'", "the only loop is over guests: for g in guests { ... }");
+    cursor_expected(p, "'guests'", "the only loop is over guests: for g in guests { ... }");
     return false;
 }
 
 /* Behind "function(value": "for g in guests where …)". */
-static Expr *parse_aggregate(Parser *p, Expr *e, Name *function)
+static Expr *parse_aggregate(Cursor *p, Expr *e, Name *function)
 {
     Expr *where = NULL;
 
@@ -75,33 +76,33 @@ static Expr *parse_aggregate(Parser *p, Expr *e, Name *function)
                         "'%s' doesn't go over guests", function->text);
         e->type = EXPR_ERROR;
     }
-    parser_advance(p);
+    cursor_advance(p);
     e->name = p->token.name;
     e->name_at = p->token.at;
-    if (!parser_expect(p, TOKEN_NAME, "a name for the guest") || !parse_in_guests(p))
+    if (!cursor_expect(p, TOKEN_NAME, "a name for the guest") || !parse_in_guests(p))
         return NULL;
-    if (parser_accept(p, TOKEN_WHERE)) {
+    if (cursor_accept(p, TOKEN_WHERE)) {
         where = parse_expr(p);
         if (!where)
             return NULL;
     }
-    if (!parser_accept(p, TOKEN_RIGHT_PAREN)) {
-        parser_expected(p, where ? "')'" : "'where' or ')'",
+    if (!cursor_accept(p, TOKEN_RIGHT_PAREN)) {
+        cursor_expected(p, where ? "')'" : "'where' or ')'",
                         p->token.type == TOKEN_BY ? "only a loop's guests have an order" : NULL);
         return NULL;
     }
     return with_operands(p, e, e->a, where, NULL);
 }
 
-static Expr *parse_call(Parser *p, Name *name, Position at)
+static Expr *parse_call(Cursor *p, Name *name, Position at)
 {
-    Expr *e = parser_expr(p, EXPR_CALL, at), **tail = e ? &e->a : NULL;
+    Expr *e = parse_new_expr(p, EXPR_CALL, at), **tail = e ? &e->a : NULL;
 
-    parser_advance(p);
+    cursor_advance(p);
     if (!e)
         return NULL;
     e->name = name;
-    if (parser_accept(p, TOKEN_RIGHT_PAREN))
+    if (cursor_accept(p, TOKEN_RIGHT_PAREN))
         return e;
     do {
         *tail = parse_expr(p);
@@ -110,24 +111,24 @@ static Expr *parse_call(Parser *p, Name *name, Position at)
         e->height = MAX(e->height, (*tail)->height + 1);
         e->n_arguments++;
         tail = &(*tail)->next;
-    } while (parser_accept(p, TOKEN_COMMA));
+    } while (cursor_accept(p, TOKEN_COMMA));
     if (p->token.type == TOKEN_FOR && e->n_arguments == 1)
         return parse_aggregate(p, e, name);
-    return parser_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'") ? e : NULL;
+    return cursor_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'") ? e : NULL;
 }
 
-static Expr *parse_field(Parser *p, Name *object, Position at)
+static Expr *parse_field(Cursor *p, Name *object, Position at)
 {
     Expr *e;
 
-    parser_advance(p);
-    e = parser_expr(p, EXPR_FIELD, at);
+    cursor_advance(p);
+    e = parse_new_expr(p, EXPR_FIELD, at);
     if (!e)
         return NULL;
     e->name = object;
     e->field = p->token.name;
     e->field_at = p->token.at;
-    return parser_expect(p, TOKEN_NAME, "the name of a stat") ? e : NULL;
+    return cursor_expect(p, TOKEN_NAME, "the name of a stat") ? e : NULL;
 }
 
 /* What to write in place of something that can't begin a value. */
@@ -145,67 +146,67 @@ static const char *value_hint(TokenType found)
     }
 }
 
-static Expr *parse_value(Parser *p)
+static Expr *parse_value(Cursor *p)
 {
     Token t = p->token;
     Expr *e;
 
     switch (t.type) {
     case TOKEN_LITERAL:
-        parser_advance(p);
-        e = parser_expr(p, EXPR_LITERAL, t.at);
+        cursor_advance(p);
+        e = parse_new_expr(p, EXPR_LITERAL, t.at);
         if (e) {
             e->value = t.value;
             e->kind = t.kind;
         }
         return e;
     case TOKEN_TEXT:
-        parser_advance(p);
-        e = parser_expr(p, EXPR_TEXT, t.at);
+        cursor_advance(p);
+        e = parse_new_expr(p, EXPR_TEXT, t.at);
         if (e) {
             e->text = t.text;
             e->text_length = t.length;
         }
         return e;
     case TOKEN_NAME:
-        parser_advance(p);
+        cursor_advance(p);
         if (p->token.type == TOKEN_LEFT_PAREN && !p->token.newline)
             return parse_call(p, t.name, t.at);
         if (p->token.type == TOKEN_DOT)
             return parse_field(p, t.name, t.at);
-        e = parser_expr(p, EXPR_NAME, t.at);
+        e = parse_new_expr(p, EXPR_NAME, t.at);
         if (e)
             e->name = t.name;
         return e;
     case TOKEN_LEFT_PAREN:
-        parser_advance(p);
+        cursor_advance(p);
         e = parse_expr(p);
-        return e && parser_expect(p, TOKEN_RIGHT_PAREN, "')'") ? e : NULL;
+        return e && cursor_expect(p, TOKEN_RIGHT_PAREN, "')'") ? e : NULL;
     case TOKEN_GUESTS:
         diagnostics_add(p->unit->diagnostics, t.at, "for g in guests { ... }, or sum(g.free for g in guests)",
                         "'guests' stands behind 'in' only");
         return NULL;
     default:
-        parser_expected(p, "a value", value_hint(t.type));
+        cursor_expected(p, "a value", value_hint(t.type));
         return NULL;
     }
 }
 
-static Expr *parse_prefix(Parser *p);
+static Expr *parse_prefix(Cursor *p);
 
 /* A value, and what it is where a stat is missing. */
-static Expr *parse_operand(Parser *p)
+static Expr *parse_operand(Cursor *p)
 {
     Expr *e = parse_value(p), *fallback;
     Position at = p->token.at;
 
-    if (!e || !parser_accept(p, TOKEN_DEFAULT))
+    if (!e || !cursor_accept(p, TOKEN_DEFAULT))
         return e;
-    fallback = !parser_deeper(p) ? NULL : p->token.type == TOKEN_MINUS ? parse_prefix(p) : parse_operand(p);
+    fallback = !cursor_deeper(p) ? NULL : p->token.type == TOKEN_MINUS ? parse_prefix(p) : parse_operand(p);
     if (!fallback)
         return NULL;
     p->depth--;
-    return with_operands(p, parser_expr(p, EXPR_DEFAULT, at), e, fallback, NULL);
+    return with_operands(p, parse_new_expr(p, EXPR_DEFAULT, at), e, fallback, NULL);
 }
 
 static const struct {
@@ -222,10 +223,10 @@ static const struct {
 #define LEVEL_COMPARE 4U
 #define LEVEL_NEGATE  7U
 
-static Expr *parse_operators(Parser *p, unsigned level);
+static Expr *parse_operators(Cursor *p, unsigned level);
 
 /* "not" and the sign, else an operand. */
-static Expr *parse_prefix(Parser *p)
+static Expr *parse_prefix(Cursor *p)
 {
     Position at = p->token.at;
     Expr *e, *a;
@@ -235,21 +236,21 @@ static Expr *parse_prefix(Parser *p)
         return parse_operand(p);
 
     negation = p->token.type == TOKEN_NOT;
-    parser_advance(p);
-    if (!parser_deeper(p))
+    cursor_advance(p);
+    if (!cursor_deeper(p))
         return NULL;
     a = parse_operators(p, negation ? LEVEL_NOT : LEVEL_NEGATE);
     p->depth--;
     if (!a)
         return NULL;
-    e = parser_expr(p, EXPR_UNARY, at);
+    e = parse_new_expr(p, EXPR_UNARY, at);
     if (e)
         e->op = negation ? OPERATOR_NOT : OPERATOR_NEG;
     return with_operands(p, e, a, NULL, NULL);
 }
 
 /* Operators that bind at least as tightly as the level, from left to right. */
-static Expr *parse_operators(Parser *p, unsigned level)
+static Expr *parse_operators(Cursor *p, unsigned level)
 {
     Expr *left = parse_prefix(p);
     bool compared = false;
@@ -273,11 +274,11 @@ static Expr *parse_operators(Parser *p, unsigned level)
         } else
             compared = false;
 
-        parser_advance(p);
+        cursor_advance(p);
         right = parse_operators(p, binary_operators[i].level + 1);
         if (!right)
             return NULL;
-        e = parser_expr(p, EXPR_BINARY, at);
+        e = parse_new_expr(p, EXPR_BINARY, at);
         if (e)
             e->op = binary_operators[i].op;
         left = with_operands(p, e, left, right, NULL);
@@ -285,11 +286,11 @@ static Expr *parse_operators(Parser *p, unsigned level)
     return NULL;
 }
 
-Expr *parse_expr(Parser *p)
+Expr *parse_expr(Cursor *p)
 {
     Expr *e;
 
-    if (!parser_deeper(p))
+    if (!cursor_deeper(p))
         return NULL;
     e = p->token.type == TOKEN_IF ? parse_if_expr(p) : parse_operators(p, 1);
     p->depth--;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads statements. The grammar of the language is here. */
 #include "policy/parser.h"
 
 #include <string.h>
 
 #include "policy/kinds.h"
-#include "policy/parsing.h"
+#include "policy/parse-expr.h"
 
 /* A statement ends with its line, unless what follows can't begin one (an operator, 'else', 'by', '{' …):
  * then it goes on. So the parser takes whatever fits, and asks for a new line only between statements.
@@ -25,68 +26,7 @@
  *             | name "(" expr "for" name "in" "guests" ["where" expr] ")"
  */
 
-static Statement *parse_block(Parser *p, bool told);
-
-void parser_advance(Parser *p)
-{
-    uint32_t quotes = p->token.type == TOKEN_TEXT ? 2 : 0;
-
-    p->end = (Position){p->token.at.line, p->token.at.column + (uint32_t) p->token.length + quotes};
-    if (p->error >= 0)
-        p->error = lexer_next(&p->lexer, &p->token);
-    if (p->error < 0 || diagnostics_full(p->unit->diagnostics))
-        p->token.type = TOKEN_END;
-}
-
-bool parser_accept(Parser *p, TokenType type)
-{
-    if (p->token.type != type)
-        return false;
-    parser_advance(p);
-    return true;
-}
-
-void parser_expected(Parser *p, const char *what, const char *hint)
-{
-    const Token *t = &p->token;
-
-    if (!hint && !t->newline && t->type == TOKEN_ASSIGN)
-        hint = "to compare, write ==";
-    else if (!hint && !t->newline && t->type == TOKEN_NAME && lexer_is_unit(t->text, t->length))
-        hint = "a number and its unit are one word: 64MiB, 10s";
-    if (t->type == TOKEN_END || t->newline)
-        diagnostics_add(p->unit->diagnostics, p->end.line ? p->end : t->at, hint,
-                        "expected %s before the end of the line", what);
-    else if (t->type == TOKEN_TEXT)
-        diagnostics_add(p->unit->diagnostics, t->at, hint, "expected %s, found text", what);
-    else
-        diagnostics_add(p->unit->diagnostics, t->at, hint, "expected %s, found '%.*s'", what,
-                        (int) MIN(t->length, (size_t) 40), t->text);
-}
-
-bool parser_expect(Parser *p, TokenType type, const char *what)
-{
-    bool word =
-        type == TOKEN_NAME && !p->token.newline && p->token.type >= TOKEN_CONST && p->token.type <= TOKEN_NOT;
-
-    if (parser_accept(p, type))
-        return true;
-    parser_expected(p, what, word ? "that is a word of the language" : type == TOKEN_NAME ? "" : NULL);
-    return false;
-}
-
-bool parser_deeper(Parser *p)
-{
-    if (p->depth >= POLICY_DEPTH_MAX) {
-        diagnostics_add(p->unit->diagnostics, p->token.at, "name a part of it with let",
-                        "this is nested more than %u deep", POLICY_DEPTH_MAX);
-        return false;
-    }
-    p->depth++;
-    return true;
-}
-
-/* ---- statements ---- */
+static Statement *parse_block(Cursor *p, bool told);
 
 static bool begins_statement(const Token *t)
 {
@@ -107,7 +47,7 @@ static bool begins_statement(const Token *t)
 
 /* After an error: goes on to where a statement can begin or its block ends, or (block) to the '{' of the
  * statement that is being read. Blocks on the way are skipped whole. */
-static void recover(Parser *p, bool block)
+static void recover(Cursor *p, bool block)
 {
     unsigned braces = 0;
 
@@ -124,12 +64,12 @@ static void recover(Parser *p, bool block)
             braces--;
         } else if (braces == 0 && (t->type == TOKEN_SEMICOLON || (t->newline && begins_statement(t))))
             return;
-        parser_advance(p);
+        cursor_advance(p);
     }
 }
 
 /* An expression of a statement, with recovery (block: to the '{' of the statement). */
-static Expr *statement_expr(Parser *p, bool block)
+static Expr *statement_expr(Cursor *p, bool block)
 {
     Position at = p->token.at;
     unsigned depth = p->depth;
@@ -138,40 +78,40 @@ static Expr *statement_expr(Parser *p, bool block)
     /* a value that was forgotten: the line that follows is left alone */
     if (p->token.newline && begins_statement(&p->token) && p->token.type != TOKEN_NAME &&
         p->token.type != TOKEN_IF) {
-        parser_expected(p, "a value", NULL);
-        return parser_expr(p, EXPR_ERROR, at);
+        cursor_expected(p, "a value", NULL);
+        return parse_new_expr(p, EXPR_ERROR, at);
     }
     e = parse_expr(p);
     if (e)
         return e;
     p->depth = depth;
     recover(p, block);
-    return parser_expr(p, EXPR_ERROR, at);
+    return parse_new_expr(p, EXPR_ERROR, at);
 }
 
 /* "name = expr" behind const and let. */
-static void parse_declaration(Parser *p, Statement *s)
+static void parse_declaration(Cursor *p, Statement *s)
 {
-    parser_advance(p);
+    cursor_advance(p);
     s->name = p->token.name;
     s->name_at = p->token.at;
-    if (!parser_expect(p, TOKEN_NAME, "a name") || !parser_expect(p, TOKEN_ASSIGN, "'='")) {
+    if (!cursor_expect(p, TOKEN_NAME, "a name") || !cursor_expect(p, TOKEN_ASSIGN, "'='")) {
         recover(p, false);
-        s->expr = parser_expr(p, EXPR_ERROR, s->at);
+        s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
         return;
     }
     s->expr = statement_expr(p, false);
 }
 
 /* "name = expr" or "guest.name = expr" behind state. */
-static void parse_state(Parser *p, Statement *s)
+static void parse_state(Cursor *p, Statement *s)
 {
-    parser_advance(p);
+    cursor_advance(p);
     s->name = p->token.name;
     s->name_at = p->token.at;
-    if (!parser_expect(p, TOKEN_NAME, "a name"))
+    if (!cursor_expect(p, TOKEN_NAME, "a name"))
         goto bad;
-    if (parser_accept(p, TOKEN_DOT)) {
+    if (cursor_accept(p, TOKEN_DOT)) {
         if (!name_is(s->name, "guest"))
             diagnostics_add(p->unit->diagnostics, s->name_at,
                             "state guest.NAME is one that each guest has, state NAME one of the policy",
@@ -179,32 +119,32 @@ static void parse_state(Parser *p, Statement *s)
         s->name = NULL;
         s->field = p->token.name;
         s->field_at = p->token.at;
-        if (!parser_expect(p, TOKEN_NAME, "a name"))
+        if (!cursor_expect(p, TOKEN_NAME, "a name"))
             goto bad;
     }
-    if (!parser_expect(p, TOKEN_ASSIGN, "'='"))
+    if (!cursor_expect(p, TOKEN_ASSIGN, "'='"))
         goto bad;
     s->expr = statement_expr(p, false);
     return;
 bad:
     recover(p, false);
-    s->expr = parser_expr(p, EXPR_ERROR, s->at);
+    s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
 
-static void parse_log(Parser *p, Statement *s)
+static void parse_log(Cursor *p, Statement *s)
 {
     static const char usage[] = "log(\"free is\", host.free)";
     unsigned depth = p->depth;
     Expr **tail = &s->expr;
 
-    parser_advance(p);
+    cursor_advance(p);
     if (p->token.type != TOKEN_LEFT_PAREN) {
-        parser_expected(p, "'('", usage);
+        cursor_expected(p, "'('", usage);
         goto bad;
     }
-    parser_advance(p);
+    cursor_advance(p);
     if (p->token.type == TOKEN_RIGHT_PAREN) {
-        parser_expected(p, "text", usage);
+        cursor_expected(p, "text", usage);
         goto bad;
     }
     do {
@@ -212,18 +152,18 @@ static void parse_log(Parser *p, Statement *s)
         if (!*tail)
             goto bad;
         tail = &(*tail)->next;
-    } while (parser_accept(p, TOKEN_COMMA));
-    if (parser_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'"))
+    } while (cursor_accept(p, TOKEN_COMMA));
+    if (cursor_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'"))
         return;
 bad:
     p->depth = depth;
     recover(p, false);
-    s->expr = parser_expr(p, EXPR_ERROR, s->at);
+    s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
 
-static bool parse_parameters(Parser *p, Statement *s)
+static bool parse_parameters(Cursor *p, Statement *s)
 {
-    if (parser_accept(p, TOKEN_RIGHT_PAREN))
+    if (cursor_accept(p, TOKEN_RIGHT_PAREN))
         return true;
     do {
         if (s->n_parameters >= FUNCTION_PARAMETERS_MAX) {
@@ -233,41 +173,41 @@ static bool parse_parameters(Parser *p, Statement *s)
         }
         s->parameters[s->n_parameters] = p->token.name;
         s->parameters_at[s->n_parameters] = p->token.at;
-        if (!parser_expect(p, TOKEN_NAME, "the name of a parameter"))
+        if (!cursor_expect(p, TOKEN_NAME, "the name of a parameter"))
             return false;
         s->n_parameters++;
-    } while (parser_accept(p, TOKEN_COMMA));
-    return parser_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'");
+    } while (cursor_accept(p, TOKEN_COMMA));
+    return cursor_expect(p, TOKEN_RIGHT_PAREN, "',' or ')'");
 }
 
-static void parse_function(Parser *p, Statement *s)
+static void parse_function(Cursor *p, Statement *s)
 {
-    parser_advance(p);
+    cursor_advance(p);
     s->name = p->token.name;
     s->name_at = p->token.at;
-    if (!parser_expect(p, TOKEN_NAME, "a name") || !parser_expect(p, TOKEN_LEFT_PAREN, "'('") ||
+    if (!cursor_expect(p, TOKEN_NAME, "a name") || !cursor_expect(p, TOKEN_LEFT_PAREN, "'('") ||
         !parse_parameters(p, s))
         goto bad;
     if (p->token.type == TOKEN_LEFT_BRACE) {
-        parser_expected(p, "'='", "a function is one expression: fn half(x) = x / 2");
+        cursor_expected(p, "'='", "a function is one expression: fn half(x) = x / 2");
         goto bad;
     }
-    if (!parser_expect(p, TOKEN_ASSIGN, "'='"))
+    if (!cursor_expect(p, TOKEN_ASSIGN, "'='"))
         goto bad;
     s->expr = statement_expr(p, false);
     return;
 bad:
     recover(p, false);
-    s->expr = parser_expr(p, EXPR_ERROR, s->at);
+    s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
 
-static void parse_because(Parser *p, Statement *s)
+static void parse_because(Cursor *p, Statement *s)
 {
     Token t;
 
-    parser_advance(p);
+    cursor_advance(p);
     t = p->token;
-    if (!parser_expect(p, TOKEN_TEXT, "text in double quotes"))
+    if (!cursor_expect(p, TOKEN_TEXT, "text in double quotes"))
         return;
     if (!s->field)
         diagnostics_add(p->unit->diagnostics, t.at, NULL,
@@ -280,21 +220,21 @@ static void parse_because(Parser *p, Statement *s)
     s->because_length = t.length;
 }
 
-static void parse_assignment(Parser *p, Statement *s)
+static void parse_assignment(Cursor *p, Statement *s)
 {
     s->name = p->token.name;
     s->name_at = p->token.at;
-    parser_advance(p);
-    if (parser_accept(p, TOKEN_DOT)) {
+    cursor_advance(p);
+    if (cursor_accept(p, TOKEN_DOT)) {
         s->field = p->token.name;
         s->field_at = p->token.at;
-        if (!parser_expect(p, TOKEN_NAME, "the name of a control")) {
+        if (!cursor_expect(p, TOKEN_NAME, "the name of a control")) {
             s->field = NULL;
             goto bad;
         }
     }
-    if (!parser_accept(p, TOKEN_ASSIGN)) {
-        parser_expected(p, "'='",
+    if (!cursor_accept(p, TOKEN_ASSIGN)) {
+        cursor_expected(p, "'='",
                         s->field ? NULL
                                  : "a statement is const, let, state, fn, if, for, log, or an assignment");
         goto bad;
@@ -306,19 +246,19 @@ static void parse_assignment(Parser *p, Statement *s)
 bad:
     s->name = NULL; /* what it was meant to be isn't known */
     recover(p, false);
-    s->expr = parser_expr(p, EXPR_ERROR, s->at);
+    s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
 
-static void parse_if(Parser *p, Statement *s)
+static void parse_if(Cursor *p, Statement *s)
 {
-    parser_advance(p);
+    cursor_advance(p);
     s->expr = statement_expr(p, true);
     if (p->token.type == TOKEN_ASSIGN) {
-        parser_expected(p, "'{'", NULL);
+        cursor_expected(p, "'{'", NULL);
         recover(p, true);
     }
     s->body = parse_block(p, !s->expr || s->expr->type == EXPR_ERROR);
-    if (!parser_accept(p, TOKEN_ELSE))
+    if (!cursor_accept(p, TOKEN_ELSE))
         return;
     if (p->token.type != TOKEN_IF) {
         s->otherwise = parse_block(p, false);
@@ -332,7 +272,7 @@ static void parse_if(Parser *p, Statement *s)
     }
     s->otherwise->type = STATEMENT_IF;
     s->otherwise->at = p->token.at;
-    if (!parser_deeper(p)) {
+    if (!cursor_deeper(p)) {
         recover(p, false);
         s->otherwise = NULL;
         return;
@@ -342,7 +282,7 @@ static void parse_if(Parser *p, Statement *s)
 }
 
 /* The values behind "by". Returns whether they could be read. */
-static bool parse_keys(Parser *p, Key **tail)
+static bool parse_keys(Cursor *p, Key **tail)
 {
     unsigned n = 0;
 
@@ -366,46 +306,46 @@ static bool parse_keys(Parser *p, Key **tail)
         if (!k->expr || k->expr->type == EXPR_ERROR)
             return false;
         k->descending = p->token.type == TOKEN_DESC;
-        if (!parser_accept(p, TOKEN_DESC) && !parser_accept(p, TOKEN_ASC)) {
-            parser_expected(p, "'asc' or 'desc'", NULL);
+        if (!cursor_accept(p, TOKEN_DESC) && !cursor_accept(p, TOKEN_ASC)) {
+            cursor_expected(p, "'asc' or 'desc'", NULL);
             recover(p, true);
             return false;
         }
-    } while (parser_accept(p, TOKEN_COMMA));
+    } while (cursor_accept(p, TOKEN_COMMA));
     return true;
 }
 
 /* "where" and "by" of a loop. Returns whether they could be read. */
-static bool parse_selection(Parser *p, Statement *s)
+static bool parse_selection(Cursor *p, Statement *s)
 {
-    if (parser_accept(p, TOKEN_WHERE)) {
+    if (cursor_accept(p, TOKEN_WHERE)) {
         s->where = statement_expr(p, true);
         if (!s->where || s->where->type == EXPR_ERROR)
             return false;
     }
-    return !parser_accept(p, TOKEN_BY) || parse_keys(p, &s->by);
+    return !cursor_accept(p, TOKEN_BY) || parse_keys(p, &s->by);
 }
 
-static void parse_for(Parser *p, Statement *s)
+static void parse_for(Cursor *p, Statement *s)
 {
     bool good = false;
 
-    parser_advance(p);
+    cursor_advance(p);
     s->name = p->token.name;
     s->name_at = p->token.at;
-    if (parser_expect(p, TOKEN_NAME, "a name for the guest") && parse_in_guests(p))
+    if (cursor_expect(p, TOKEN_NAME, "a name for the guest") && parse_in_guests(p))
         good = parse_selection(p, s);
     else
         recover(p, true);
     s->body = parse_block(p, !good);
 }
 
-static Statement *parse_statement(Parser *p)
+static Statement *parse_statement(Cursor *p)
 {
     static const struct {
         TokenType token;
         StatementType type;
-        void (*parse)(Parser *p, Statement *s);
+        void (*parse)(Cursor *p, Statement *s);
     } statements[] = {
         {TOKEN_CONST, STATEMENT_CONST, parse_declaration},
         {TOKEN_LET, STATEMENT_LET, parse_declaration},
@@ -431,26 +371,26 @@ static Statement *parse_statement(Parser *p)
             statements[i].parse(p, s);
             return s;
         }
-    parser_expected(p, "a statement", NULL);
+    cursor_expected(p, "a statement", NULL);
     recover(p, false);
     return NULL;
 }
 
 /* Statements up to the '}' of their block, or to the end of the text. */
-static Statement *parse_statements(Parser *p, bool block)
+static Statement *parse_statements(Cursor *p, bool block)
 {
     Statement *first = NULL, **tail = &first;
 
     while (p->token.type != TOKEN_END) {
         Statement *s;
 
-        if (parser_accept(p, TOKEN_SEMICOLON))
+        if (cursor_accept(p, TOKEN_SEMICOLON))
             continue;
         if (p->token.type == TOKEN_RIGHT_BRACE) {
             if (block)
                 break;
             diagnostics_add(p->unit->diagnostics, p->token.at, NULL, "there is no '{' to this '}'");
-            parser_advance(p);
+            cursor_advance(p);
             continue;
         }
         s = parse_statement(p);
@@ -460,7 +400,7 @@ static Statement *parse_statements(Parser *p, bool block)
         }
         if (p->token.type != TOKEN_SEMICOLON && p->token.type != TOKEN_RIGHT_BRACE &&
             p->token.type != TOKEN_END && !p->token.newline) {
-            parser_expected(p, "a new line or ';'", NULL);
+            cursor_expected(p, "a new line or ';'", NULL);
             recover(p, false);
         }
     }
@@ -468,39 +408,39 @@ static Statement *parse_statements(Parser *p, bool block)
 }
 
 /* told: the statement's head couldn't be read, so no more is said where there is no '{'. */
-static Statement *parse_block(Parser *p, bool told)
+static Statement *parse_block(Cursor *p, bool told)
 {
     Position at = p->token.at;
     Statement *first;
 
-    if (!parser_accept(p, TOKEN_LEFT_BRACE)) {
+    if (!cursor_accept(p, TOKEN_LEFT_BRACE)) {
         if (!told)
-            parser_expected(p, "'{'", NULL);
+            cursor_expected(p, "'{'", NULL);
         recover(p, false);
         return NULL;
     }
-    if (!parser_deeper(p)) {
+    if (!cursor_deeper(p)) {
         unsigned braces = 1;
 
         while (braces > 0 && p->token.type != TOKEN_END) {
             braces += p->token.type == TOKEN_LEFT_BRACE;
             braces -= p->token.type == TOKEN_RIGHT_BRACE;
-            parser_advance(p);
+            cursor_advance(p);
         }
         return NULL;
     }
     first = parse_statements(p, true);
     p->depth--;
-    if (!parser_accept(p, TOKEN_RIGHT_BRACE))
+    if (!cursor_accept(p, TOKEN_RIGHT_BRACE))
         diagnostics_add(p->unit->diagnostics, at, NULL, "there is no '}' to this '{'");
     return first;
 }
 
 int policy_parse(Unit *u)
 {
-    Parser p = {.unit = u, .lexer = LEXER_INIT(u)};
+    Cursor p = {.unit = u, .lexer = LEXER_INIT(u)};
 
-    parser_advance(&p);
+    cursor_advance(&p);
     p.end = (Position){};
     u->statements = parse_statements(&p, false);
     return p.error;

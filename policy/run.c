@@ -159,7 +159,7 @@ static void run_program(Machine *m, const Program *p)
     memcpy(m->slots, p->slots, p->n_slots * sizeof(double));
     read_host_states(m);
     read_guest_states(m);
-    if (machine_run(m, p->main, m->stack, NULL)) {
+    if (eval_segment(m, p->main, m->stack, NULL)) {
         for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
             if (p->thresholds[i] != NO_SLOT && isnan(o->thresholds[i]))
                 o->thresholds[i] = m->slots[p->thresholds[i]];
@@ -170,7 +170,7 @@ static void run_program(Machine *m, const Program *p)
         o->logs_total = logs_total;
         o->n_notes = n_notes;
         o->notes_total = notes_total;
-        machine_note(m, SIZE_MAX);
+        tell_note(m, SIZE_MAX);
         o->failed++;
     }
     write_states(m);
@@ -211,8 +211,8 @@ int program_init_constants(Program *p, PolicyNote *ret)
         return r;
     m.program = p;
     memset(m.slots, 0, p->n_slots * sizeof(double));
-    if (!machine_run(&m, 0, m.stack, NULL)) {
-        machine_describe(&m, SIZE_MAX, ret);
+    if (!eval_segment(&m, 0, m.stack, NULL)) {
+        tell_describe(&m, SIZE_MAX, ret);
         return -EINVAL;
     }
     memcpy(p->slots, m.slots, p->n_slots * sizeof(double));
@@ -220,4 +220,49 @@ int program_init_constants(Program *p, PolicyNote *ret)
         if (p->windows[i].slot != NO_SLOT)
             p->windows[i].usec = p->slots[p->windows[i].slot];
     return 0;
+}
+
+/* ---- what an assignment read ---- */
+
+typedef struct Reads {
+    PolicyRead *list;
+    size_t n, max;
+} Reads;
+
+static void add_read(Reads *r, const char *object, const FieldInfo *info, double value)
+{
+    if (r->n < r->max && isfinite(value))
+        r->list[r->n++] =
+            (PolicyRead){.object = object, .name = info->name, .unit = info->unit, .value = value};
+}
+
+size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
+                    PolicyRead *ret, size_t max)
+{
+    const GuestFields *g = guest == SIZE_MAX ? NULL : input->guests[guest].fields;
+    Reads r = {.list = ret, .max = max};
+    const Program *program;
+    const Assign *assign;
+
+    if (a->line == 0)
+        return 0;
+    program = &p->programs[a->file];
+    assign = &program->assigns[a->at];
+    for (uint32_t i = 0; i < assign->n_variables; i++) {
+        const Variable *v = &program->variables[assign->variables + i];
+
+        add_read(&r, v->guest ? "g" : NULL, &(FieldInfo){.name = program->texts[v->name], .unit = v->unit},
+                 value_to_unit(a->variables[i], v->unit));
+    }
+    for (uint64_t rest = input->host ? a->host_read & input->host->present : 0; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
+    }
+    for (uint64_t rest = g ? a->guest_read & g->present : 0; rest; rest &= rest - 1) {
+        int f = __builtin_ctzll(rest);
+
+        add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
+    }
+    return r.n;
 }

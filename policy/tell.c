@@ -12,6 +12,17 @@
 
 /* ---- notes ---- */
 
+/* A text is a number: first those of the program's own, then those of the guests. */
+const char *tell_text(const Machine *m, double value)
+{
+    uint64_t number = (uint64_t) value;
+
+    if (number < m->program->n_texts)
+        return m->program->texts[number];
+    number -= m->program->n_texts;
+    return m->input->guests[number / GUEST_TEXTS_MAX].fields->text[number % GUEST_TEXTS_MAX];
+}
+
 static const char *field_label(const Instruction *i)
 {
     bool host = i->op == OP_HOST || i->op == OP_HOST_CONTROL || i->op == OP_ASSIGN_HOST;
@@ -48,7 +59,7 @@ static void describe_missing(const Program *p, const Instruction *i, char *ret)
     }
 }
 
-void machine_describe(const Machine *m, size_t guest, PolicyNote *ret)
+void tell_describe(const Machine *m, size_t guest, PolicyNote *ret)
 {
     const Program *p = m->program;
     const Instruction *i = &p->code[m->failed];
@@ -88,7 +99,7 @@ void machine_describe(const Machine *m, size_t guest, PolicyNote *ret)
 
 /* A file that failed is told in any case, in place of a guest's turn where there is no more room: there are
  * no more files than notes. */
-void machine_note(Machine *m, size_t guest)
+void tell_note(Machine *m, size_t guest)
 {
     PolicyOutput *o = m->output;
     size_t i = o->n_notes;
@@ -101,7 +112,7 @@ void machine_note(Machine *m, size_t guest)
     else
         while (o->notes[--i].guest == SIZE_MAX)
             assert(i > 0);
-    machine_describe(m, guest, &o->notes[i]);
+    tell_describe(m, guest, &o->notes[i]);
 }
 
 _Static_assert(POLICY_FILES_MAX <= POLICY_NOTES_MAX, "each file that fails is told");
@@ -149,7 +160,7 @@ static void append_value(Line *l, const Machine *m, FieldUnit unit, double v)
 
     switch (unit) {
     case FIELD_UNIT_TEXT:
-        append(l, machine_text(m, v));
+        append(l, tell_text(m, v));
         return;
     case FIELD_UNIT_BOOLEAN:
         append(l, v != 0 ? "true" : "false");
@@ -182,7 +193,7 @@ static void append_value(Line *l, const Machine *m, FieldUnit unit, double v)
     assert(false);
 }
 
-void machine_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n)
+void tell_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n)
 {
     PolicyOutput *o = m->output;
     PolicyLog *log;
@@ -199,49 +210,4 @@ void machine_log(Machine *m, const LogLine *l, unsigned line, const double *valu
         append(&text, " ");
         append_value(&text, m, l->units[i], values[i]);
     }
-}
-
-/* ---- what an assignment read ---- */
-
-typedef struct Reads {
-    PolicyRead *list;
-    size_t n, max;
-} Reads;
-
-static void add_read(Reads *r, const char *object, const FieldInfo *info, double value)
-{
-    if (r->n < r->max && isfinite(value))
-        r->list[r->n++] =
-            (PolicyRead){.object = object, .name = info->name, .unit = info->unit, .value = value};
-}
-
-size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
-                    PolicyRead *ret, size_t max)
-{
-    const GuestFields *g = guest == SIZE_MAX ? NULL : input->guests[guest].fields;
-    Reads r = {.list = ret, .max = max};
-    const Program *program;
-    const Assign *assign;
-
-    if (a->line == 0)
-        return 0;
-    program = &p->programs[a->file];
-    assign = &program->assigns[a->at];
-    for (uint32_t i = 0; i < assign->n_variables; i++) {
-        const Variable *v = &program->variables[assign->variables + i];
-
-        add_read(&r, v->guest ? "g" : NULL, &(FieldInfo){.name = program->texts[v->name], .unit = v->unit},
-                 value_to_unit(a->variables[i], v->unit));
-    }
-    for (uint64_t rest = input->host ? a->host_read & input->host->present : 0; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
-        add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
-    }
-    for (uint64_t rest = g ? a->guest_read & g->present : 0; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
-        add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
-    }
-    return r.n;
 }

@@ -42,16 +42,16 @@ static size_t select_guests(Machine *m, const Loop *l)
 
         m->guest = p.guest;
         if (l->where != NO_CODE) {
-            if (!machine_run(m, l->where, result, NULL)) {
-                machine_note(m, p.guest);
+            if (!eval_segment(m, l->where, result, NULL)) {
+                tell_note(m, p.guest);
                 continue;
             }
             if (*result == 0)
                 continue;
         }
         if (l->by != NO_CODE) {
-            if (!machine_run(m, l->by, result, NULL)) {
-                machine_note(m, p.guest);
+            if (!eval_segment(m, l->by, result, NULL)) {
+                tell_note(m, p.guest);
                 continue;
             }
             p.key = result[0];
@@ -109,7 +109,7 @@ static void turn_undo(Machine *m, const Loop *l)
 }
 
 /* A loop is a statement: the stack is empty when it begins. */
-void machine_loop(Machine *m, const Loop *l)
+void turn_loop(Machine *m, const Loop *l)
 {
     uint64_t host_read = m->host_read, guest_read = m->guest_read;
     size_t n = select_guests(m, l);
@@ -118,10 +118,10 @@ void machine_loop(Machine *m, const Loop *l)
     for (size_t i = 0; i < n; i++) {
         m->guest = m->places[i].guest;
         turn_begin(m, l);
-        if (machine_run(m, l->body, m->stack, NULL))
+        if (eval_segment(m, l->body, m->stack, NULL))
             continue;
         turn_undo(m, l);
-        machine_note(m, m->guest);
+        tell_note(m, m->guest);
     }
     m->in_turn = false;
     m->host_read = host_read;
@@ -201,24 +201,24 @@ static bool host_misses(const Machine *m)
  * out, which is what an aggregate is for; what else goes wrong is told. */
 static bool look(Machine *m, const Aggregate *a, double *stack, const double *parameters, bool *ret_failed)
 {
-    bool known = a->where == NO_CODE || machine_run(m, a->where, stack, parameters);
+    bool known = a->where == NO_CODE || eval_segment(m, a->where, stack, parameters);
 
     if (known && a->where != NO_CODE && *stack == 0)
         return false;
     if (a->value == NO_CODE)
         *stack = 1;
     else
-        known = known && machine_run(m, a->value, stack, parameters);
+        known = known && eval_segment(m, a->value, stack, parameters);
     if (known)
         return true;
     *ret_failed = host_misses(m);
     if (m->failure != FAILURE_MISSING)
-        machine_note(m, m->guest);
+        tell_note(m, m->guest);
     return false;
 }
 
 /* In the order of UUIDs, so that a sum is the same in whichever order guests are handed over. */
-Failure machine_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret)
+Failure turn_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret)
 {
     const Aggregate *a = &m->program->aggregates[m->program->code[at].arg];
     uint32_t guest = m->guest;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where the parser is in the text, and what it says where something else was expected. */
+#include "policy/cursor.h"
+
+void cursor_advance(Cursor *p)
+{
+    uint32_t quotes = p->token.type == TOKEN_TEXT ? 2 : 0;
+
+    p->end = (Position){p->token.at.line, p->token.at.column + (uint32_t) p->token.length + quotes};
+    if (p->error >= 0)
+        p->error = lexer_next(&p->lexer, &p->token);
+    if (p->error < 0 || diagnostics_full(p->unit->diagnostics))
+        p->token.type = TOKEN_END;
+}
+
+bool cursor_accept(Cursor *p, TokenType type)
+{
+    if (p->token.type != type)
+        return false;
+    cursor_advance(p);
+    return true;
+}
+
+void cursor_expected(Cursor *p, const char *what, const char *hint)
+{
+    const Token *t = &p->token;
+
+    if (!hint && !t->newline && t->type == TOKEN_ASSIGN)
+        hint = "to compare, write ==";
+    else if (!hint && !t->newline && t->type == TOKEN_NAME && lexer_is_unit(t->text, t->length))
+        hint = "a number and its unit are one word: 64MiB, 10s";
+    if (t->type == TOKEN_END || t->newline)
+        diagnostics_add(p->unit->diagnostics, p->end.line ? p->end : t->at, hint,
+                        "expected %s before the end of the line", what);
+    else if (t->type == TOKEN_TEXT)
+        diagnostics_add(p->unit->diagnostics, t->at, hint, "expected %s, found text", what);
+    else
+        diagnostics_add(p->unit->diagnostics, t->at, hint, "expected %s, found '%.*s'", what,
+                        (int) MIN(t->length, (size_t) 40), t->text);
+}
+
+bool cursor_expect(Cursor *p, TokenType type, const char *what)
+{
+    bool word =
+        type == TOKEN_NAME && !p->token.newline && p->token.type >= TOKEN_CONST && p->token.type <= TOKEN_NOT;
+
+    if (cursor_accept(p, type))
+        return true;
+    cursor_expected(p, what, word ? "that is a word of the language" : type == TOKEN_NAME ? "" : NULL);
+    return false;
+}
+
+bool cursor_deeper(Cursor *p)
+{
+    if (p->depth >= POLICY_DEPTH_MAX) {
+        diagnostics_add(p->unit->diagnostics, p->token.at, "name a part of it with let",
+                        "this is nested more than %u deep", POLICY_DEPTH_MAX);
+        return false;
+    }
+    p->depth++;
+    return true;
+}
