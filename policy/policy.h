@@ -4,40 +4,8 @@
 /* A policy: one or several files that run together, loaded from text, checked whole before they may run, then
  * evaluated as a pure function of their input. */
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "base/macro.h"
-#include "policy/fields.h"
-#include "policy/series.h"
-
-typedef struct Policy Policy;
-
-/* Limits on a policy, so that loading and running one is bounded too. */
-#define POLICY_FILES_MAX       16U
-#define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text of one file */
-#define POLICY_DEPTH_MAX       64U            /* nesting of expressions and blocks, depth of calls */
-#define POLICY_TEXT_MAX        255U           /* letters of a text: one operation looks at it all */
-#define POLICY_KEYS_MAX        8U             /* values that a loop's guests are ordered by */
-#define POLICY_STATE_MAX       64U /* state variables of one file, of the host and of a guest each */
-#define POLICY_WINDOW_MIN      (USEC_PER_SEC) /* of history: avg(g.free, 30s) */
-#define POLICY_WINDOW_MAX      (600 * USEC_PER_SEC)
-#define POLICY_VALUES_MAX      8U  /* of one log(); and variables that an assignment is told with */
-#define POLICY_DIAGNOSTICS_MAX 20U /* errors told in one run */
-#define POLICY_NOTES_MAX       16U /* undone turns told in one evaluation; the rest is counted */
-#define POLICY_NOTE_MAX        160U
-#define POLICY_LOGS_MAX        16U /* lines of log() in one evaluation; the rest is counted */
-#define POLICY_LOG_MAX         200U
-
-/* What is wrong with files, as lines of text: "file:line:column: error: …", the line, a caret below it, and
- * where one is near enough "did you mean 'available'?". */
-typedef struct PolicyDiagnostics {
-    char *text;    /* NUL-terminated, owned; NULL while there are none */
-    size_t length; /* of text */
-    unsigned count;
-} PolicyDiagnostics;
-
-void policy_diagnostics_done(PolicyDiagnostics *d);
+#include "policy/run.h"
+#include "policy/values.h"
 
 /* ---- Loading ---- */
 
@@ -81,111 +49,9 @@ const char *policy_name(const Policy *p);
 /* The stats whose history it looks at; owned by the policy. */
 const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n);
 
-/* A state variable. Its value is kept in arrays, by its number, in the unit of its kind. */
-typedef struct PolicyState {
-    const char *file; /* origin */
-    const char *name;
-    FieldUnit unit; /* any but TEXT */
-    double initial;
-} PolicyState;
-
 /* All of them, those of the host or those that each guest has; owned by the policy. */
 const PolicyState *policy_states(const Policy *p, bool host, size_t *ret_n);
 /* Fills values with the initial ones, and where old isn't NULL with those of variables that have the same
  * file, name and unit there: so a policy that is loaded again goes on where it was. */
 void policy_states_carry(const Policy *p, bool host, const Policy *old, const double *old_values,
                          double *values);
-
-/* ---- Evaluating ---- */
-
-/* A guest as the evaluation sees it. */
-typedef struct PolicyGuest {
-    const char *uuid; /* decides the order among equals */
-    const GuestFields *fields;
-    const SeriesSet *history; /* NULL: none; then a window holds the present value only */
-    const double *state;      /* NULL: initial */
-} PolicyGuest;
-
-typedef struct PolicyInput {
-    usec_t now_usec; /* on the clock of the histories */
-    const HostFields *host;
-    const SeriesSet *history; /* of the host; as above */
-    const double *state;      /* of the host; as above */
-    const PolicyGuest *guests;
-    size_t n_guests;
-} PolicyInput;
-
-/* What was assigned to a control. line is 0 where nothing was. */
-typedef struct PolicyAssignment {
-    double value;        /* in the control's unit: bytes, count, µs, 0 or 1 */
-    unsigned file, line; /* of the assignment that stands last; file as in policy_file() */
-    unsigned order;      /* 1, 2, …: in which order guests were first assigned to; 0: not at all */
-    const char *because; /* the text of the assignment's because "…" clause, owned by the policy; or NULL */
-    /* What it read, for policy_reads(). */
-    uint32_t at;
-    uint64_t host_read, guest_read;
-    double variables[POLICY_VALUES_MAX];
-} PolicyAssignment;
-
-/* A guest's turn, or the host's part of a policy file, that was undone. */
-typedef struct PolicyNote {
-    size_t guest; /* index, or SIZE_MAX: outside of a loop; what this file assigned is void then */
-    unsigned file;
-    unsigned line,
-        column; /* of what couldn't be worked out; in a loop's where or by: the guest was left out */
-    char text[POLICY_NOTE_MAX]; /* "g.psi_memory_some is missing", "division by zero" */
-} PolicyNote;
-
-/* A line of log(). */
-typedef struct PolicyLog {
-    size_t guest; /* in whose turn; SIZE_MAX: outside of a loop */
-    unsigned file, line;
-    char text[POLICY_LOG_MAX]; /* values with their units, one blank between two; cut where it is longer */
-} PolicyLog;
-
-/* A policy that works with thresholds says where they are by top-level lets (or consts) of these names, in bytes
- * of host.available: pressure_threshold, critical_threshold, relax_threshold. They are for showing; NAN where no file has
- * one of that name; of several files the first that has it counts. */
-typedef enum PolicyThreshold {
-    POLICY_THRESHOLD_PRESSURE,
-    POLICY_THRESHOLD_CRITICAL,
-    POLICY_THRESHOLD_RELAX,
-    POLICY_THRESHOLD_MAX
-} PolicyThreshold;
-
-typedef struct PolicyOutput {
-    /* Owned by the caller of policy_run(), overwritten. */
-    PolicyAssignment *assignments; /* n_guests of them: g.target */
-    double *state;                 /* the host's, after; NULL: not wanted */
-    double *guest_state;           /* n_guests times the states of a guest, after; NULL: not wanted */
-
-    PolicyAssignment host[HOST_FIELD_MAX]; /* of the host's controls; others have line 0 */
-    PolicyNote notes[POLICY_NOTES_MAX];
-    size_t n_notes;     /* in notes */
-    size_t notes_total; /* all */
-    PolicyLog logs[POLICY_LOGS_MAX];
-    size_t n_logs, logs_total; /* as with notes */
-    unsigned failed;           /* files whose part outside of loops failed */
-    double thresholds[POLICY_THRESHOLD_MAX];
-} PolicyOutput;
-
-/* Evaluates p on input, file by file; what one assigned another reads. Pure: no I/O, no clock, the same
- * output for the same input. Where the part of a file outside of loops fails, nothing that this file assigned
- * stands, its state is as before, and the others run. Returns 0, also where turns were undone (see notes);
- * -ENOMEM; -ECANCELED where each file failed. */
-int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output);
-
-/* One value that an assignment was made from. */
-typedef struct PolicyRead {
-    const char *object; /* "g", "host"; NULL: a variable of the policy */
-    const char *name;
-    FieldUnit unit;
-    double value;
-} PolicyRead;
-
-/* The values that an assignment read: the variables of its own expression, then the stats that the turn (or,
- * outside of loops, the file) had read by then; a control as it was when the evaluation began. guest: its
- * index, or SIZE_MAX for a control of the host. Names are owned by the policy. Returns how many of ret were
- * filled. */
-size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, const PolicyAssignment *a,
-                    PolicyRead *ret, size_t max);

@@ -10,7 +10,7 @@
  * of the program, then the fields of each guest. */
 
 #include "policy/diagnostics.h"
-#include "policy/policy.h"
+#include "policy/values.h"
 
 /* Operations that a policy does for one guest (and once for the host), at most, whatever its conditions say:
  * functions that call each other twice over could otherwise take for ever without recursion. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/machine.h"
+#include "policy/run.h"
 
 static int uuid_compare(const void *a, const void *b, void *guests)
 {
