@@ -5,6 +5,7 @@ to each other in a circle.
 
 usage: check-rooms.py ROOT BUILD             a line for each violation, and 1 where there is one
        check-rooms.py --self-test            plants violations: each must be found, and nothing else
+       check-rooms.py --figures ROOT BUILD   rooms, files, functions, structs and circles, in figures
 """
 
 import pathlib
@@ -12,17 +13,20 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from rooms import check, selftest  # noqa: E402
+from rooms import check, figures, selftest  # noqa: E402
+
+COMMANDS = {'--figures': figures.run}
 
 
 def main():
     args = sys.argv[1:]
     if args == ['--self-test']:
         return selftest.run()
+    command = COMMANDS[args.pop(0)] if args and args[0] in COMMANDS else check.run
     if len(args) != 2:
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    return check.run(pathlib.Path(args[0]), pathlib.Path(args[1]))
+    return command(pathlib.Path(args[0]), pathlib.Path(args[1]))
 
 
 if __name__ == '__main__':

@@ -33,7 +33,7 @@ def body_end(text, at):
 
 
 def members(body):
-    """How many members a struct's body declares; those of a struct or union within it count in its stead."""
+    """How many members a struct's body declares. Of a struct or union within it, the members count."""
     count, start, at = 0, 0, 0
     while at < len(body):
         if body[at] == '{':
