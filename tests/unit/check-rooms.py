@@ -6,6 +6,7 @@ to each other in a circle.
 usage: check-rooms.py ROOT BUILD             a line for each violation, and 1 where there is one
        check-rooms.py --self-test            plants violations: each must be found, and nothing else
        check-rooms.py --figures ROOT BUILD   rooms, files, functions, structs and circles, in figures
+       check-rooms.py --writers ROOT BUILD   structs with more than ten members, and the files that write to them
 """
 
 import pathlib
@@ -13,9 +14,9 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from rooms import check, figures, selftest  # noqa: E402
+from rooms import check, figures, selftest, writers  # noqa: E402
 
-COMMANDS = {'--figures': figures.run}
+COMMANDS = {'--figures': figures.run, '--writers': writers.run}
 
 
 def main():

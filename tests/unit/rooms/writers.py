@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which files write which struct's members, by clang's syntax trees: only the file that owns a struct should.
+"""Which files write the members of which struct, from clang's syntax trees. Only the file that owns a struct should.
 
-A write is an assignment, ++ or -- through a pointer; a local struct that is filled is nobody else's. A member whose
-address is handed to a function isn't seen. Takes 20 s or more for a hundred files: a figure, not a test."""
+A write is an assignment, ++ or -- through a pointer. Filling a local struct doesn't count. A function that gets a
+member's address and writes there isn't seen. Takes 20 s or more for a hundred files: a figure, not a test."""
 
 import collections
 import concurrent.futures
@@ -21,22 +21,22 @@ PLACE = re.compile(r'([^\s<>,:]+\.[ch]):\d+:\d+')
 FIELD = re.compile(r'FieldDecl (0x[0-9a-f]+) .*?(?:col|line)(?::\d+)+ (?:referenced )?(\w+) ')
 RECORD = re.compile(r'RecordDecl 0x.* (?:struct|union) (\w+) definition$')
 MEMBER = re.compile(r"(->|\.)(\w*) (0x[0-9a-f]+)$")
-WRITE = re.compile(r"(BinaryOperator 0x.* '='$|CompoundAssignOperator |UnaryOperator 0x.* (?:prefix|postfix) '(?:\+\+|--)')")
+WRITE = re.compile(r"BinaryOperator 0x.* '='$|CompoundAssignOperator |UnaryOperator 0x.* (pre|post)fix '(\+\+|--)'")
 WHOLE = re.compile(r"UnaryOperator 0x.*> '(?:struct )?(\w+)'(?::'[^']*')? lvalue prefix '\*'")
 
 
 def tree(build, entry):
     """clang's tree of a file, as (depth, text) lines."""
     flags = [a for a in shlex.split(entry['command']) if re.match(r'-[DI]|-std=', a)]
-    told = subprocess.run(['clang', *flags, '-w', '-fsyntax-only', '-fno-color-diagnostics', '-Xclang', '-ast-dump',
-                           entry['file']], cwd=build, check=True, capture_output=True, text=True)
-    for line in told.stdout.splitlines():
+    command = ['clang', *flags, '-w', '-fsyntax-only', '-fno-color-diagnostics', '-Xclang', '-ast-dump', entry['file']]
+    result = subprocess.run(command, cwd=build, check=True, capture_output=True, text=True)
+    for line in result.stdout.splitlines():
         depth = NODE.match(line).end()
         yield depth // 2, line[depth:]
 
 
 def fields_of(lines, of_sources):
-    """field's id → (struct, member), and struct's name → struct; what is in an anonymous struct is the outer one's.
+    """field's id → (struct, member), and struct's name → struct. A member of an anonymous struct is the outer one's.
 
     A struct is (name, path), for two files may each have one of a name."""
     fields, records, record, at, place = {}, {}, None, 0, ''
