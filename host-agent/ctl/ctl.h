@@ -20,6 +20,8 @@ typedef enum CtlOption {
 } CtlOption;
 
 typedef struct Ctl {
+    const struct Verb *verbs; /* all commands */
+    size_t n_verbs;
     Client client;
     Screen screen; /* standard output; standard error is the client's */
     bool json;
@@ -46,7 +48,8 @@ extern const size_t ctl_n_verbs;
 enum { CTL_N_POLICY_VERBS = 5 };
 extern const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS];
 
-/* main.c: the command `help`. */
+/* command.c: the command that the first of n words name, with help its help; and the command `help`. */
+CtlExit ctl_run(Ctl *c, bool help, int n, char **arguments);
 CtlExit ctl_help(Ctl *c, int n, char **arguments);
 
 CtlExit ctl_out_of_memory(void);

@@ -8,9 +8,9 @@
 
 #include "base/nearest.h"
 #include "host-agent/ctl/ctl.h"
+#include "host-agent/ctl/print-plan.h"
+#include "host-agent/ctl/print.h"
 #include "host-agent/ctl/snapshot.h"
-#include "host-agent/ctl/view-plan.h"
-#include "host-agent/ctl/view.h"
 #include "host-agent/decide/evaluate.h"
 
 /* ---- Reading policies ---- */
@@ -223,7 +223,7 @@ static bool is_known(const char *pattern)
     return false;
 }
 
-static int view_fields(const Screen *screen, json_object *fields)
+static int print_fields(const Screen *screen, json_object *fields)
 {
     static const TableColumn columns[] = {
         {"OBJECT", false}, {"NAME", false}, {"UNIT", false}, {"KIND", false}, {"HELP", false}};
@@ -263,7 +263,7 @@ static CtlExit verb_fields(Ctl *c, int n, char **arguments)
         return ctl_out_of_memory();
     if (n > 0)
         c->screen.width = 0; /* who asks for one wants to read all of its help */
-    return ctl_show(c, array, view_fields);
+    return ctl_show(c, array, print_fields);
 }
 
 /* ---- show and load ---- */
@@ -280,7 +280,7 @@ static CtlExit verb_show(Ctl *c, int n, char **arguments)
     files = json_find(policy, "files");
     for (size_t i = 0; files && !(c->given & CTL_OPTION_TEXT) && i < json_object_array_length(files); i++)
         json_object_object_del(json_object_array_get_idx(files, i), "text");
-    return ctl_show(c, policy, view_policy);
+    return ctl_show(c, policy, print_policy);
 }
 
 /* D-Bus carries nothing else. */
@@ -410,7 +410,7 @@ static CtlExit show_plan(Ctl *c, const SnapshotFile *f, const Policy *policy)
     if (plan_make(&f->snapshot, policy, &f->guard, &plan) < 0 ||
         plan_to_json(&plan, &f->snapshot, policy, &o) < 0)
         return ctl_out_of_memory();
-    e = ctl_show(c, o, view_plan);
+    e = ctl_show(c, o, print_plan);
     return e == CTL_EXIT_OK && plan.policy_error < 0 ? CTL_EXIT_FAILED : e;
 }
 

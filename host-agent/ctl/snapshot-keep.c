@@ -4,6 +4,7 @@
 
 #include "base/nearest.h"
 #include "host-agent/ctl/snapshot-reader.h"
+#include "host-agent/ctl/snapshot.h"
 
 #define FIELDS_MAX 64
 

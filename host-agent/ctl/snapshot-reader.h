@@ -4,7 +4,10 @@
 /* Between the parts that read a snapshot: snapshot.c, and snapshot-keep.c for what a policy looks back at and
  * keeps. All return 0, -EINVAL with error, or -ENOMEM. */
 
-#include "host-agent/ctl/snapshot.h"
+#include "host-agent/ctl/json-value.h"
+#include "policy/keep.h"
+
+typedef struct SnapshotFile SnapshotFile;
 
 typedef struct Reader {
     SnapshotFile *file;

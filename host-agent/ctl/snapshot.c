@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-agent/ctl/snapshot-reader.h"
+#include "host-agent/ctl/snapshot.h"
 #include "host-agent/decide/view.h"
 
 /* Where nothing is said, both have been up for long. */

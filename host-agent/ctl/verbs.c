@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "host-agent/ctl/ctl.h"
-#include "host-agent/ctl/view.h"
+#include "host-agent/ctl/print.h"
 
 const char *const ctl_set_keys[CTL_VALUES_MAX] = {"min", "full", "max", "shares", "mode"};
 
@@ -24,7 +24,7 @@ static CtlExit verb_status(Ctl *c, int n, char **arguments)
     _cleanup_(json_putp) json_object *status = NULL;
     CtlExit e = get_status(c, &status);
 
-    return e != CTL_EXIT_OK ? e : ctl_show(c, status, view_status);
+    return e != CTL_EXIT_OK ? e : ctl_show(c, status, print_status);
 }
 
 static int complete_all(json_object *guests)
@@ -47,7 +47,7 @@ static CtlExit verb_list(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return complete_all(guests) < 0 ? ctl_out_of_memory() : ctl_show(c, guests, view_list);
+    return complete_all(guests) < 0 ? ctl_out_of_memory() : ctl_show(c, guests, print_list);
 }
 
 static CtlExit verb_stats(Ctl *c, int n, char **arguments)
@@ -57,7 +57,7 @@ static CtlExit verb_stats(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory() : ctl_show(c, guest, view_tree);
+    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory() : ctl_show(c, guest, print_tree);
 }
 
 static CtlExit verb_mode(Ctl *c, int n, char **arguments)
@@ -122,7 +122,7 @@ static CtlExit verb_release(Ctl *c, int n, char **arguments)
     return ctl_say(c, text, "message", text, NULL);
 }
 
-static CtlExit print_entitlement(Ctl *c, const char *pattern)
+static CtlExit get_entitlement(Ctl *c, const char *pattern)
 {
     _cleanup_(json_putp) json_object *guest = NULL, *entitlement = NULL;
     CtlExit e = client_call(&c->client, "GetGuest", pattern, &guest);
@@ -130,7 +130,7 @@ static CtlExit print_entitlement(Ctl *c, const char *pattern)
     if (e != CTL_EXIT_OK)
         return e;
     return json_entitlement(guest, &entitlement) < 0 ? ctl_out_of_memory()
-                                                     : ctl_show(c, entitlement, view_entitlement);
+                                                     : ctl_show(c, entitlement, print_entitlement);
 }
 
 static CtlExit verb_set(Ctl *c, int n, char **arguments)
@@ -142,7 +142,7 @@ static CtlExit verb_set(Ctl *c, int n, char **arguments)
     CtlExit e;
 
     if (!(c->given & CTL_OPTION_SET))
-        return print_entitlement(c, arguments[0]);
+        return get_entitlement(c, arguments[0]);
     for (size_t i = 0; i < CTL_VALUES_MAX; i++) {
         const char *value = c->values[i];
 
@@ -170,7 +170,7 @@ static CtlExit verb_dump(Ctl *c, int n, char **arguments)
     _cleanup_(json_putp) json_object *dump = NULL;
     CtlExit e = client_call(&c->client, "Dump", NULL, &dump);
 
-    return e != CTL_EXIT_OK ? e : ctl_show(c, dump, view_tree);
+    return e != CTL_EXIT_OK ? e : ctl_show(c, dump, print_tree);
 }
 
 static CtlExit verb_version(Ctl *c, int n, char **arguments)

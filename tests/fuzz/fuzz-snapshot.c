@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "host-agent/ctl/print-plan.h"
 #include "host-agent/ctl/snapshot.h"
-#include "host-agent/ctl/view-plan.h"
 #include "host-agent/decide/evaluate.h"
 #include "tests/fuzz/fuzz.h"
 

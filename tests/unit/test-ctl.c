@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "host-agent/ctl/json.h"
+#include "host-agent/ctl/print.h"
 #include "host-agent/ctl/table.h"
-#include "host-agent/ctl/view.h"
 #include "tests/unit/wire.h"
 
 static void assert_json(json_object *o, const char *path, const char *want)
@@ -303,7 +303,7 @@ START_TEST(a_state_is_one_word)
     char *text, want[64];
 
     ck_assert_int_eq(json_object_array_add(o, json_tokener_parse(states[_i].json)), 0);
-    text = printed(view_list, o, false, 0);
+    text = printed(print_list, o, false, 0);
     snprintf(want, sizeof(want), "  %s  -\n", states[_i].state); /* and no reason */
     ck_assert_msg(strstr(strchr(text, '\n'), want), "'%s' isn't in:\n%s", want, text);
     free(text);
@@ -330,7 +330,7 @@ START_TEST(an_entitlement_tells_set_and_in_force)
     ck_assert(json_object_object_get_ex(o, "full_set_bytes", NULL)); /* known, and null */
     ck_assert_ptr_null(json_find(o, "full_set_bytes"));
 
-    text = printed(view_entitlement, o, false, 0);
+    text = printed(print_entitlement, o, false, 0);
     ck_assert_str_eq(text, "VALUE        SET  FROM           IN FORCE\n"
                            "min     1.00 GiB  domain         1.00 GiB\n"
                            "full           -  default        2.00 GiB\n"
@@ -347,7 +347,7 @@ END_TEST
 START_TEST(a_list_tells_what_matters)
 {
     json_object *o = some_guests();
-    char *text = printed(view_list, o, false, 0), *line, *ape, *zoo;
+    char *text = printed(print_list, o, false, 0), *line, *ape, *zoo;
 
     line = strchr(text, '\n') + 1;
     ape = strstr(text, "ape?[2J");
@@ -361,19 +361,19 @@ START_TEST(a_list_tells_what_matters)
     ck_assert_ptr_null(strchr(text, '\033'));
     free(text);
 
-    text = printed(view_list, o, true, 0);
+    text = printed(print_list, o, true, 0);
     ck_assert_ptr_nonnull(strstr(text, "\033[1;31mstalled\033[0m"));
     ck_assert_ptr_null(strstr(text, "\033[2J"));
     free(text);
 
-    text = printed(view_list, o, false, 115);
+    text = printed(print_list, o, false, 115);
     for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
         ck_assert_msg(text_width(line) <= 115, "%zu columns: %s", text_width(line), line);
     free(text);
     json_object_put(o);
 
     o = json_object_new_array();
-    text = printed(view_list, o, false, 0);
+    text = printed(print_list, o, false, 0);
     ck_assert_str_eq(text, "No guest is running.\n");
     free(text);
     json_object_put(o);
@@ -404,7 +404,7 @@ static const struct {
 START_TEST(a_tree_is_for_people)
 {
     json_object *o = json_tokener_parse(entries[_i].json);
-    char *text = printed(view_tree, o, false, 0), want[128];
+    char *text = printed(print_tree, o, false, 0), want[128];
 
     snprintf(want, sizeof(want), "%s  %s\n", entries[_i].label, entries[_i].value);
     ck_assert_str_eq(text, want);
@@ -418,7 +418,7 @@ START_TEST(a_tree_has_headings)
     json_object *o =
         json_tokener_parse("{\"part\": {\"b\": 1, \"list\": [\"x\", \"y\"]}, \"empty\": {}, \"a\": true,"
                            " \"guests\": [{\"name\": \"web1\", \"n\": 2}], \"none\": []}");
-    char *text = printed(view_tree, o, false, 0);
+    char *text = printed(print_tree, o, false, 0);
 
     ck_assert_str_eq(text, "a  yes\n"
                            "\npart\n"
@@ -473,7 +473,7 @@ START_TEST(a_status_says_why)
         "4:2: web1: g.psi is missing\n",
         "7 so far, the last 100ms ago, took 250us; every 1s\n",
     };
-    char *text = printed(view_status, o, false, 0);
+    char *text = printed(print_status, o, false, 0);
 
     for (size_t i = 0; i < ELEMENTSOF(wants); i++)
         ck_assert_msg(strstr(text, wants[i]), "'%s' isn't in:\n%s", wants[i], text);
@@ -483,7 +483,7 @@ START_TEST(a_status_says_why)
     /* A daemon that has read nothing yet. */
     o = json_tokener_parse(
         "{\"mode\": \"auto\", \"host\": {}, \"policy\": {}, \"libvirt\": {}, \"cycle\": {}}");
-    text = printed(view_status, o, false, 0);
+    text = printed(print_status, o, false, 0);
     ck_assert_ptr_nonnull(strstr(text, "Host: its memory can't be read"));
     ck_assert_ptr_null(strstr(text, "KSM"));
     free(text);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "host-agent/ctl/view-plan.h"
+#include "host-agent/ctl/print-plan.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/ctl/view.h"
+#include "host-agent/ctl/print.h"
 
 #define TEXT_MAX 640U
 
@@ -260,7 +260,7 @@ static const char *change_cell(char *buf, json_object *guest)
     return buf;
 }
 
-static int view_guests(const Screen *screen, json_object *guests)
+static int print_guests(const Screen *screen, json_object *guests)
 {
     static const TableColumn columns[] = {{"GUEST", false}, {"STANDING", true}, {"TARGET", true},
                                           {"CHANGE", true}, {"RULE", false},    {"REASON", false}};
@@ -309,7 +309,7 @@ static const char *control_cell(char *buf, json_object *control, const char *nam
                                                          : json_object_get_string(value);
 }
 
-static int view_controls(const Screen *screen, json_object *controls)
+static int print_controls(const Screen *screen, json_object *controls)
 {
     static const TableColumn columns[] = {
         {"CONTROL", false}, {"STANDING", true}, {"VALUE", true}, {"REASON", false}};
@@ -336,8 +336,8 @@ static int view_controls(const Screen *screen, json_object *controls)
 }
 
 /* How many of a list there were besides those n. */
-static int view_more(const Screen *screen, json_object *told, const char *key, size_t n, const char *label,
-                     Style style)
+static int print_more(const Screen *screen, json_object *told, const char *key, size_t n, const char *label,
+                      Style style)
 {
     char text[TEXT_MAX], total[SNAPSHOT_KEY_MAX];
     uint64_t all;
@@ -347,11 +347,12 @@ static int view_more(const Screen *screen, json_object *told, const char *key, s
     if (all <= n)
         return 0;
     snprintf(text, sizeof(text), "%" PRIu64 " more", all - n);
-    return view_line(screen, label, style, text);
+    return print_line(screen, label, style, text);
 }
 
 /* Notes or log lines: "balloon.policy:41: web1: …". */
-static int view_told(const Screen *screen, json_object *plan, const char *key, const char *label, Style style)
+static int print_told(const Screen *screen, json_object *plan, const char *key, const char *label,
+                      Style style)
 {
     json_object *list = json_find(plan, key);
     size_t n = json_object_array_length(list);
@@ -364,27 +365,27 @@ static int view_told(const Screen *screen, json_object *plan, const char *key, c
 
         snprintf(text, sizeof(text), "%s:%" PRIu64 ": %s%s%s", json_text(told, "file"),
                  json_count(told, "line"), guest ?: "", guest ? ": " : "", json_text(told, "text"));
-        r = view_line(screen, label, style, text);
+        r = print_line(screen, label, style, text);
     }
-    return r < 0 ? r : view_more(screen, plan, key, n, label, style);
+    return r < 0 ? r : print_more(screen, plan, key, n, label, style);
 }
 
-int view_plan(const Screen *screen, json_object *plan)
+int print_plan(const Screen *screen, json_object *plan)
 {
-    int r = view_guests(screen, json_find(plan, "guests"));
+    int r = print_guests(screen, json_find(plan, "guests"));
 
     if (r >= 0)
-        r = view_controls(screen, json_find(plan, "host"));
+        r = print_controls(screen, json_find(plan, "host"));
     fputc('\n', screen->file);
     if (r >= 0)
-        r = view_told(screen, plan, "notes", "Undone", STYLE_YELLOW);
+        r = print_told(screen, plan, "notes", "Undone", STYLE_YELLOW);
     if (r >= 0)
-        r = view_told(screen, plan, "logs", "Log", STYLE_PLAIN);
+        r = print_told(screen, plan, "logs", "Log", STYLE_PLAIN);
     if (r >= 0 && json_flag(plan, "failed"))
-        r = view_line(screen, "Failed", STYLE_RED,
-                      "no file of the policy could be worked out: only the guard's own moves are left");
+        r = print_line(screen, "Failed", STYLE_RED,
+                       "no file of the policy could be worked out: only the guard's own moves are left");
     if (r >= 0)
-        r = view_line(screen, "Plan", STYLE_BOLD, json_text(plan, "summary"));
+        r = print_line(screen, "Plan", STYLE_BOLD, json_text(plan, "summary"));
     return r;
 }
 
@@ -448,11 +449,11 @@ static int put_lines(const Screen *screen, json_object *policy, const char *key,
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < n; i++)
-        r = view_line(screen, label, style, json_object_get_string(json_object_array_get_idx(list, i)));
-    return r < 0 ? r : view_more(screen, policy, key, n, label, style);
+        r = print_line(screen, label, style, json_object_get_string(json_object_array_get_idx(list, i)));
+    return r < 0 ? r : print_more(screen, policy, key, n, label, style);
 }
 
-int view_policy(const Screen *screen, json_object *policy)
+int print_policy(const Screen *screen, json_object *policy)
 {
     json_object *files = json_find(policy, "files");
     size_t n = files ? json_object_array_length(files) : 0;
@@ -467,14 +468,14 @@ int view_policy(const Screen *screen, json_object *policy)
 
         list_texts(controls, sizeof(controls), json_find(file, "controls"));
         snprintf(text, sizeof(text), "%s, assigns to %s", json_text(file, "file") ?: "-", controls);
-        r = view_line(screen, "File", STYLE_BOLD, text);
+        r = print_line(screen, "File", STYLE_BOLD, text);
     }
     snprintf(text, sizeof(text), "%s, %s ago", json_text(policy, "origin") ?: "not known",
              format_duration(age, json_count(policy, "age_usec")));
     if (r >= 0)
-        r = view_line(screen, "From", STYLE_PLAIN, text);
+        r = print_line(screen, "From", STYLE_PLAIN, text);
     if (r >= 0 && error)
-        r = view_line(screen, "Failed", STYLE_RED, error);
+        r = print_line(screen, "Failed", STYLE_RED, error);
     if (r >= 0)
         r = put_lines(screen, policy, "notes", "Undone", STYLE_YELLOW);
     if (r >= 0)

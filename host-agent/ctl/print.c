@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/ctl/view.h"
+#include "host-agent/ctl/print.h"
 
 #define TEXT_MAX  512U
 #define LABEL_MAX 64U
 #define INDENT    2U
 
-int view_line(const Screen *screen, const char *label, Style style, const char *text)
+int print_line(const Screen *screen, const char *label, Style style, const char *text)
 {
     _cleanup_free_ char *clean = text_clean(text);
 
@@ -76,7 +76,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(x ? x : "", y ? y : "");
 }
 
-int view_list(const Screen *screen, json_object *guests)
+int print_list(const Screen *screen, json_object *guests)
 {
     static const TableColumn columns[] = {
         {"NAME", false}, {"MODE", false},   {"SOURCE", false}, {"AGE", true},
@@ -113,7 +113,7 @@ static const char *value_cell(char *buf, json_object *entitlement, const char *n
     return json_find(entitlement, key) ? json_object_get_string(json_find(entitlement, key)) : NULL;
 }
 
-int view_entitlement(const Screen *screen, json_object *entitlement)
+int print_entitlement(const Screen *screen, json_object *entitlement)
 {
     static const TableColumn columns[] = {
         {"VALUE", false}, {"SET", true}, {"FROM", false}, {"IN FORCE", false}};
@@ -138,7 +138,7 @@ int view_entitlement(const Screen *screen, json_object *entitlement)
     }
     r = table_print(t, screen);
     if (r >= 0 && problem)
-        r = view_line(screen, "Problem", STYLE_RED, problem);
+        r = print_line(screen, "Problem", STYLE_RED, problem);
     return r;
 }
 
@@ -154,7 +154,7 @@ static int put_mode(const Screen *screen, json_object *status)
                    : "observe: decides and tells, and moves nothing (ballastctl mode auto lets it)",
              json_text(status, "version") ?: "of unknown version",
              format_duration(uptime, json_count(status, "uptime_usec")));
-    return view_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
+    return print_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
 }
 
 /* Which memory, where it isn't the whole host's. */
@@ -162,7 +162,7 @@ static int put_scope(const Screen *screen, json_object *status)
 {
     const char *scope = json_text(status, "host.scope");
 
-    return scope && strcmp(scope, "system") != 0 ? view_line(screen, "Scope", STYLE_PLAIN, scope) : 0;
+    return scope && strcmp(scope, "system") != 0 ? print_line(screen, "Scope", STYLE_PLAIN, scope) : 0;
 }
 
 static int put_host(const Screen *screen, json_object *status)
@@ -174,7 +174,7 @@ static int put_host(const Screen *screen, json_object *status)
     size_t fill;
 
     if (total <= 0)
-        return view_line(screen, "Host", STYLE_RED, "its memory can't be read, so nothing moves");
+        return print_line(screen, "Host", STYLE_RED, "its memory can't be read, so nothing moves");
     fill = (size_t) snprintf(text, sizeof(text), "%s, %s available (%s)", format_size(a, (uint64_t) total),
                              format_size(b, (uint64_t) available), format_ratio(c, available / total));
     if (json_count(status, "host.reserve_bytes") > 0)
@@ -186,7 +186,7 @@ static int put_host(const Screen *screen, json_object *status)
                  format_size(f, json_count(status, "host.swap_free_bytes")));
     else
         snprintf(text + fill, sizeof(text) - fill, "; no swap");
-    return view_line(screen, "Host", STYLE_PLAIN, text);
+    return print_line(screen, "Host", STYLE_PLAIN, text);
 }
 
 static int put_pressure(const Screen *screen, json_object *status)
@@ -196,7 +196,7 @@ static int put_pressure(const Screen *screen, json_object *status)
     size_t fill;
 
     if (!pressure)
-        return view_line(screen, "Pressure", STYLE_PLAIN, "not known");
+        return print_line(screen, "Pressure", STYLE_PLAIN, "not known");
     fill = (size_t) snprintf(text, sizeof(text),
                              "%s (guests give below %s available, harder below %s, and get back above %s)",
                              pressure, format_size(a, json_count(status, "host.pressure_threshold_bytes")),
@@ -205,11 +205,11 @@ static int put_pressure(const Screen *screen, json_object *status)
     if (json_find(status, "host.psi_memory_some"))
         snprintf(text + fill, sizeof(text) - fill, "; stalled on memory %s of the last 10 s",
                  format_ratio(psi, json_real(status, "host.psi_memory_some")));
-    return view_line(screen, "Pressure",
-                     strcmp(pressure, "severe") == 0     ? STYLE_RED
-                     : strcmp(pressure, "moderate") == 0 ? STYLE_YELLOW
-                                                         : STYLE_GREEN,
-                     text);
+    return print_line(screen, "Pressure",
+                      strcmp(pressure, "severe") == 0     ? STYLE_RED
+                      : strcmp(pressure, "moderate") == 0 ? STYLE_YELLOW
+                                                          : STYLE_GREEN,
+                      text);
 }
 
 static int put_pending(const Screen *screen, json_object *status)
@@ -225,7 +225,7 @@ static int put_pending(const Screen *screen, json_object *status)
     else
         snprintf(text, sizeof(text), "guests may soon use %s more: given lately, or on its way to them",
                  size);
-    return view_line(screen, "Pending", STYLE_CYAN, text);
+    return print_line(screen, "Pending", STYLE_CYAN, text);
 }
 
 static int put_lacking(const Screen *screen, json_object *status)
@@ -237,7 +237,7 @@ static int put_lacking(const Screen *screen, json_object *status)
         return 0;
     snprintf(text, sizeof(text), "guests in distress want %s more than the host has for them now",
              format_size(size, bytes));
-    return view_line(screen, "Lacking", STYLE_YELLOW, text);
+    return print_line(screen, "Lacking", STYLE_YELLOW, text);
 }
 
 /* "run, sleep" */
@@ -274,7 +274,7 @@ static int put_ksm(const Screen *screen, json_object *status)
              format_size(saved, json_count(status, "host.ksm_sharing_bytes")));
     add_names(text, sizeof(text), "; set by the policy: ", changed);
     add_names(text, sizeof(text), "; refused by the kernel (see the log): ", refused);
-    return view_line(screen, "KSM", any_refused ? STYLE_YELLOW : STYLE_PLAIN, text);
+    return print_line(screen, "KSM", any_refused ? STYLE_YELLOW : STYLE_PLAIN, text);
 }
 
 static int put_policy(const Screen *screen, json_object *status)
@@ -283,12 +283,12 @@ static int put_policy(const Screen *screen, json_object *status)
     const char *error = json_text(status, "policy.error");
     int r;
 
-    r = view_line(screen, "Policy", STYLE_PLAIN,
-                  json_text(status, "policy.file") ?: "none: only the guard's own moves");
+    r = print_line(screen, "Policy", STYLE_PLAIN,
+                   json_text(status, "policy.file") ?: "none: only the guard's own moves");
     if (r >= 0 && error)
-        r = view_line(screen, "", STYLE_RED, error);
+        r = print_line(screen, "", STYLE_RED, error);
     for (size_t i = 0; r >= 0 && notes && i < json_object_array_length(notes); i++)
-        r = view_line(screen, "", STYLE_YELLOW, json_object_get_string(json_object_array_get_idx(notes, i)));
+        r = print_line(screen, "", STYLE_YELLOW, json_object_get_string(json_object_array_get_idx(notes, i)));
     return r;
 }
 
@@ -301,7 +301,7 @@ static int put_libvirt(const Screen *screen, json_object *status)
     snprintf(text, sizeof(text), "%s, %s%s%s", json_text(status, "libvirt.uri") ?: "no URI",
              connected ? "connected" : "not connected", !connected && why ? ": " : "",
              !connected && why ? why : "");
-    return view_line(screen, "libvirt", connected ? STYLE_PLAIN : STYLE_RED, text);
+    return print_line(screen, "libvirt", connected ? STYLE_PLAIN : STYLE_RED, text);
 }
 
 static int put_guests(const Screen *screen, json_object *status)
@@ -322,7 +322,7 @@ static int put_guests(const Screen *screen, json_object *status)
         if (json_count(status, parts[i].key) > 0)
             fill += (size_t) snprintf(text + fill, sizeof(text) - fill, "; %" PRIu64 " %s",
                                       json_count(status, parts[i].key), parts[i].text);
-    return view_line(screen, "Guests", STYLE_PLAIN, text);
+    return print_line(screen, "Guests", STYLE_PLAIN, text);
 }
 
 static int put_cycle(const Screen *screen, json_object *status)
@@ -330,27 +330,27 @@ static int put_cycle(const Screen *screen, json_object *status)
     char age[UNITS_FORMAT_MAX], took[UNITS_FORMAT_MAX], interval[UNITS_FORMAT_MAX], text[TEXT_MAX];
 
     if (json_count(status, "cycle.count") == 0)
-        return view_line(screen, "Cycle", STYLE_PLAIN, "none yet");
+        return print_line(screen, "Cycle", STYLE_PLAIN, "none yet");
     snprintf(text, sizeof(text), "%" PRIu64 " so far, the last %s ago, took %s; every %s",
              json_count(status, "cycle.count"), format_duration(age, json_count(status, "cycle.age_usec")),
              format_duration(took, json_count(status, "cycle.took_usec")),
              format_duration(interval, json_count(status, "cycle.interval_usec")));
-    return view_line(screen, "Cycle", STYLE_PLAIN, text);
+    return print_line(screen, "Cycle", STYLE_PLAIN, text);
 }
 
 static int put_why(const Screen *screen, json_object *status)
 {
-    return view_line(screen, "Now", STYLE_BOLD, json_text(status, "why") ?: "not known");
+    return print_line(screen, "Now", STYLE_BOLD, json_text(status, "why") ?: "not known");
 }
 
 static int put_neighbours(const Screen *screen, json_object *status)
 {
     const char *neighbours = json_text(status, "neighbours");
 
-    return neighbours && neighbours[0] ? view_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
+    return neighbours && neighbours[0] ? print_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
 }
 
-int view_status(const Screen *screen, json_object *status)
+int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
         put_mode,    put_why, put_neighbours, put_scope,   put_host,   put_pressure, put_pending,
@@ -551,7 +551,7 @@ static int put_object(const Screen *screen, unsigned depth, json_object *object)
     return r;
 }
 
-int view_tree(const Screen *screen, json_object *object)
+int print_tree(const Screen *screen, json_object *object)
 {
     return put_object(screen, 0, object);
 }

@@ -7,12 +7,12 @@
 #include "host-agent/ctl/table.h"
 
 /* ListGuests: a table, sorted by name. */
-int view_list(const Screen *screen, json_object *guests);
+int print_list(const Screen *screen, json_object *guests);
 /* json_entitlement(): a table. */
-int view_entitlement(const Screen *screen, json_object *entitlement);
+int print_entitlement(const Screen *screen, json_object *entitlement);
 /* GetStatus: a paragraph. */
-int view_status(const Screen *screen, json_object *status);
+int print_status(const Screen *screen, json_object *status);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */
-int view_tree(const Screen *screen, json_object *object);
+int print_tree(const Screen *screen, json_object *object);
 /* "     Label: text", the text made harmless. */
-int view_line(const Screen *screen, const char *label, Style style, const char *text);
+int print_line(const Screen *screen, const char *label, Style style, const char *text);

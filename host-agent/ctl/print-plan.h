@@ -10,6 +10,6 @@
 /* What policy makes of s, as `policy run --json` prints it. 0 or -ENOMEM. The caller puts *ret. */
 int plan_to_json(const Plan *p, const Snapshot *s, const Policy *policy, json_object **ret);
 /* That, as tables and lines. 0 or -ENOMEM. */
-int view_plan(const Screen *screen, json_object *plan);
+int print_plan(const Screen *screen, json_object *plan);
 /* GetPolicy: what runs. */
-int view_policy(const Screen *screen, json_object *policy);
+int print_policy(const Screen *screen, json_object *policy);
