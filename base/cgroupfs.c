@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Reads limits, usage and mounts of memory cgroups. */
+
 #include "base/cgroupfs.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Readers for what the kernel says about memory cgroups. As those of base/procfs.h: 0, or -errno, -EBADMSG
- * for what can't be understood. */
+/* Readers of the kernel's files about memory cgroups. As in base/procfs.h they return 0 or -errno; -EBADMSG
+ * for a file that they can't parse. */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -12,13 +12,13 @@
 
 #define CGROUP_NO_LIMIT UINT64_MAX
 
-/* A limit or a usage, as "512\n" or "max\n" (CGROUP_NO_LIMIT). What no machine has (from 2^62 on), which is
- * how v1 says that there is no limit, is one, too. */
+/* A limit or a usage, such as "512\n" or "max\n" (CGROUP_NO_LIMIT). Values from 2^62 on are CGROUP_NO_LIMIT,
+ * too: v1 writes one for no limit. */
 int cgroup_number_parse(const char *text, uint64_t *ret_bytes);
 int cgroup_number_read(const char *folder, const char *file, uint64_t *ret_bytes);
 
-/* memory.stat: of the cgroup and all below it. What this kernel doesn't tell is 0; shmem is in none of
- * these. */
+/* memory.stat of the cgroup and all below it. Values that this kernel lacks are 0. None of them includes
+ * shmem. */
 typedef struct CgroupStat {
     uint64_t active_file, inactive_file;
     uint64_t slab_reclaimable; /* v2 only */
@@ -28,7 +28,8 @@ typedef struct CgroupStat {
 int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret);
 int cgroup_stat_read(const char *folder, bool v2, CgroupStat *ret);
 
-/* Where the hierarchies are mounted, by /proc/mounts; "" where one isn't. The first of each counts. */
+/* Where /proc/mounts says that the hierarchies are mounted; "" for one that is not. The first of each
+ * counts. */
 typedef struct CgroupMounts {
     char v2[PATH_MAX];
     char v1_memory[PATH_MAX]; /* the memory controller's */

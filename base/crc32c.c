@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* CRC-32C, with the processor's instruction where it has one. */
+
 #include "base/crc32c.h"
 
 #include <string.h>
@@ -24,8 +27,8 @@ uint32_t crc32c_extend_portable(uint32_t crc, const void *data, size_t length)
 }
 
 #ifdef __x86_64__
-/* Honest guests need little of this, but one that sends a header every few bytes makes its host check a whole
- * payload for each: with the instruction that is no way to keep it busy. */
+/* A hostile guest that sends a header every few bytes makes the host check a whole payload for each. The
+ * instruction makes that so cheap that it does not keep the host busy. */
 __attribute__((target("sse4.2"))) static uint32_t extend_sse42(uint32_t crc, const uint8_t *p, size_t length)
 {
     uint64_t c = (uint32_t) ~crc;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 uint32_t crc32c(const void *data, size_t length);
-/* The CRC of what |crc| is the CRC of, followed by data; 0 is the CRC of nothing. */
+/* The CRC of earlier data, whose CRC is crc, followed by this data. 0 is the CRC of no data. */
 uint32_t crc32c_extend(uint32_t crc, const void *data, size_t length);
-/* The same without the processor's own instruction; what crc32c_extend() uses where there is none. */
+/* The same without the processor's CRC instruction; crc32c_extend() uses this on a processor without one. */
 uint32_t crc32c_extend_portable(uint32_t crc, const void *data, size_t length);

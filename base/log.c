@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Writes log messages to the journal or to stderr. */
+
 #include "base/log.h"
 
 #include <assert.h>
@@ -15,8 +18,7 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* Where messages go. Set while the program starts, before it has threads; but the level may change at any
- * time. */
+/* Where messages go. Set when the program starts, before it has threads; only the level may change later. */
 static struct {
     _Atomic int level;
     bool priority_prefix;
@@ -25,7 +27,7 @@ static struct {
     struct sockaddr_un journal;
 } target = {.level = LOG_INFO, .journal_fd = -EBADF};
 
-/* JOURNAL_STREAM is "<device>:<inode>" of the stream that the service manager made our stderr. */
+/* JOURNAL_STREAM is "<device>:<inode>" of the stream that the service manager connected to stderr. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -39,7 +41,7 @@ static bool stderr_is_journal(void)
     return strcmp(stream, own) == 0;
 }
 
-/* Whether the service manager started this very process; what we start in turn inherits the variable. */
+/* Whether the service manager started this very process: its child processes inherit the variable. */
 static bool started_by_systemd(void)
 {
     const char *pid = getenv("SYSTEMD_EXEC_PID");
@@ -66,7 +68,7 @@ void log_set_journal(const char *socket_path)
 
     target.journal = (struct sockaddr_un){.sun_family = AF_UNIX};
     memcpy(target.journal.sun_path, socket_path, strlen(socket_path));
-    /* Not connected: so it goes on after the journal was restarted. */
+    /* Not connected, so that it still works after the journal was restarted. */
     target.journal_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
@@ -95,7 +97,7 @@ void log_set_priority_prefix(bool on)
     target.priority_prefix = on;
 }
 
-/* The datagram that is being put together. Pieces are borrowed, lengths of long values kept here. */
+/* The datagram under construction. Its pieces are borrowed; the lengths of long values are kept here. */
 typedef struct Datagram {
     struct iovec piece[5 * (LOG_FIELDS_MAX + 4)];
     size_t n_pieces;
@@ -109,7 +111,7 @@ static void add_piece(Datagram *d, const void *data, size_t length)
     d->piece[d->n_pieces++] = (struct iovec){.iov_base = (void *) data, .iov_len = length};
 }
 
-/* The journal's native protocol: "KEY=value\n", or where the value has line breaks, "KEY\n", its length as 64
+/* The journal's native protocol: "KEY=value\n", or for a value with line breaks, "KEY\n", its length as 64
  * bits little-endian, the value, "\n". */
 static void add_field(Datagram *d, const char *key, const char *value)
 {
@@ -171,9 +173,9 @@ static const char *colour_of(int level)
     return level == LOG_DEBUG ? "\033[2m" : "";
 }
 
-/* One write for the whole line, so that lines of threads don't mix. A pipe that poll() calls writable takes
- * PIPE_BUF bytes without blocking; a socket is asked not to block itself (O_NONBLOCK would be everybody's who
- * shares it). */
+/* Writes the whole line at once, so that lines of several threads don't mix. A pipe that is writable by
+ * poll() takes PIPE_BUF bytes without blocking. A socket gets MSG_DONTWAIT, as O_NONBLOCK would hold for all
+ * processes that share it. */
 static void write_line(const char *line, size_t length)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -185,16 +187,16 @@ static void write_line(const char *line, size_t length)
     n = send(STDERR_FILENO, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == ENOTSOCK)
         n = write(STDERR_FILENO, line, length);
-    (void) n; /* whom could we tell? */
+    (void) n; /* nothing more can be done */
 }
 
-/* Each line of the message becomes a line of its own, with the priority in front: a supervisor reads it so.
- * What a terminal might take for a command is not let through. */
+/* Writes each line of the message as a line with the priority in front, as a supervisor reads it. Control
+ * characters that a terminal could take for a command are replaced. */
 static void write_to_stderr(int level, const char *message)
 {
     char line[LOG_MESSAGE_MAX];
     const char *colour = colour_of(level), *end_colour = *colour ? "\033[0m" : "";
-    const size_t room = sizeof(line) - 16; /* what follows the text, and the NUL */
+    const size_t room = sizeof(line) - 16; /* without the end of the line and the NUL */
 
     for (const char *p = message, *end; p; p = *end ? end + 1 : NULL) {
         size_t n = 0;

@@ -3,12 +3,12 @@
 
 /* Logging of the two agents. base, proto, policy and decide never log.
  *
- * Where stderr is the journal's own stream (JOURNAL_STREAM names it), messages go to the journal's native
- * socket with their fields; else to stderr, with "<N>" in front when stderr is a pipe to a supervisor that
- * reads priorities (SYSTEMD_EXEC_PID or --log-priority), plain on a terminal or file. Never blocks: a message
- * that a full journal socket refuses falls back to stderr, and one that stderr doesn't take is dropped.
+ * If stderr is the journal's stream (JOURNAL_STREAM names it), messages go to the journal's native socket
+ * with their fields. Otherwise they go to stderr: with "<N>" in front for a supervisor that reads priorities
+ * (SYSTEMD_EXEC_PID or --log-priority), plain on a terminal or in a file. Logging never blocks: a message
+ * that a full journal socket refuses goes to stderr, and one that stderr does not take is dropped.
  *
- * Never allocates, and leaves errno as it was. Any thread may log. */
+ * Logging never allocates and does not change errno. Any thread may log. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,18 +20,18 @@
 void log_open(int level);
 void log_set_level(int level);
 int log_level(void);
-/* --log-priority: "<N>" in front of what goes to stderr, or not, whatever log_open() saw. */
+/* --log-priority: writes "<N>" in front of lines on stderr or not, whatever log_open() decided. */
 void log_set_priority_prefix(bool on);
-/* Sends messages to the journal's native protocol at this socket whatever stderr is (NULL: to stderr). */
+/* Sends messages to this socket by the journal's native protocol, whatever stderr is (NULL: to stderr). */
 void log_set_journal(const char *socket_path);
 
 /* A field of a structured message: "KEY=value" in the journal, left out on stderr. */
 typedef struct LogField {
     const char *key;   /* upper case, [A-Z0-9_] */
-    const char *value; /* borrowed for the call; a field without one (NULL) is left out */
+    const char *value; /* borrowed for the call; NULL: the field is left out */
 } LogField;
 
-#define LOG_FIELDS_MAX 24 /* of one message; a bug where more are given */
+#define LOG_FIELDS_MAX 24 /* of one message; more are a bug */
 #define LOG_MESSAGE_MAX \
     4096 /* bytes of a message's text, with the NUL; a longer one is cut and ends in "..." */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Small language helpers that every file may use: cleanup on scope exit, ownership transfer, arithmetic. */
+/* Small helpers for every file: cleanup on scope exit, transfer of ownership, arithmetic. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -33,7 +33,7 @@
 #define CONCAT(a, b)  CONCAT_(a, b)
 #define UNIQUE(x, n)  CONCAT(x, n)
 
-/* Each use has names of its own, so that they nest without shadowing. */
+/* Each use gets unique names, so that they nest without shadowing. */
 #undef MIN
 #undef MAX
 #define MIN(a, b) MIN_(__COUNTER__, a, b)

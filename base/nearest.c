@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Finds the known name that is nearest to an unknown one, for "did you mean". */
+
 #include "base/nearest.h"
 
 #include <limits.h>
@@ -7,7 +10,7 @@
 
 #include "base/macro.h"
 
-#define SHORT_FORM_MIN 3U /* letters that a short form of a name has: avail, dist */
+#define SHORT_FORM_MIN 3U /* letters of a short form at least: avail, dist */
 
 static char fold(char c)
 {
@@ -53,7 +56,7 @@ void nearest_offer(Nearest *n, const char *candidate)
 
     if (n->length >= SHORT_FORM_MIN && strncasecmp(n->name, candidate, n->length) == 0)
         d = MIN(d, (unsigned) (n->length + 2) / 3);
-    /* A name of two letters is near to half of all others: a third of a short one is nothing. */
+    /* A name of two letters would be near to half of all others. */
     if (d < n->distance && d <= (n->length + 2) / 3 && d < n->length) {
         n->distance = d;
         n->best = candidate;

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Parses the kernel's tables of keys and values. */
+
 #include "base/proc-table.h"
 
 #include <string.h>
@@ -58,7 +61,7 @@ static bool is_zone(const char *p, size_t length)
 
 static bool key_matches(const ProcKey *k, const char *p, size_t length)
 {
-    /* The last letter tells most keys apart that begin alike. */
+    /* Most keys that begin alike differ in the last letter. */
     if (length < k->length || k->name[k->length - 1] != p[k->length - 1] ||
         memcmp(k->name, p, k->length) != 0)
         return false;
@@ -85,8 +88,7 @@ static int take_value(const ProcKey *k, bool again, const char *p, const char *u
     return 0;
 }
 
-/* The search for a line's key begins behind the one found last, which is mostly the next that the kernel
- * prints. */
+/* The search starts after the key found last: the kernel mostly prints the keys in the same order. */
 int proc_parse_table(const char *text, char separator, const char *unit, uint64_t factor, const ProcKey *keys,
                      size_t n, void *base, uint32_t *ret_found)
 {

@@ -8,12 +8,12 @@
 
 #include "base/macro.h"
 
-/* A key that a table may have, and where its value goes. */
+/* A key of a table, and the member that takes its value. */
 typedef struct ProcKey {
     const char *name;
     uint8_t length;
     bool required;
-    bool zones; /* kernels have, or had, one for each zone, "<name>_<zone>": their sum is meant */
+    bool zones; /* some kernels have one for each zone, "<name>_<zone>": they are summed */
     uint16_t offset;
 } ProcKey;
 
@@ -22,14 +22,14 @@ typedef struct ProcKey {
         .name = _name, .length = sizeof(_name) - 1, .offset = offsetof(type, member), ##__VA_ARGS__ \
     }
 
-/* Goes once over text and puts what the keys say into the uint64_t members of base. Lines that begin like no
- * key are passed over; -EBADMSG where a required key is missing, or a value isn't a number or was cut off.
+/* Goes once over text and stores the values of keys in the uint64_t members of base. Lines with other keys
+ * are skipped. Returns 0, or -EBADMSG if a required key is missing, or a value is no number or was cut off.
  * *ret_found: one bit for each of the n (at most 32) keys. */
 int proc_parse_table(const char *text, char separator, const char *unit, uint64_t factor, const ProcKey *keys,
                      size_t n, void *base, uint32_t *ret_found);
-/* The number that ends a line, with blanks before it and its unit behind. A line without its end was cut off,
- * and so may be its number: -EBADMSG. */
+/* Parses the number at the end of a line, with blanks before it and its unit after it. -EBADMSG without a
+ * newline: then the number may be cut off, too. */
 int proc_parse_value(const char *p, const char *unit, uint64_t factor, uint64_t *ret);
-/* Digits only: what is negative, too large, or nothing, is no number. Returns what follows, or NULL. */
+/* Parses digits. Returns the text after them, or NULL for a negative or too large number or none at all. */
 const char *proc_parse_number(const char *p, uint64_t *ret);
 const char *proc_skip_blanks(const char *p);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Reads memory figures from procfs: meminfo, vmstat, zoneinfo, pressure, arcstats. */
+
 #include "base/procfs.h"
 
 #include <fcntl.h>
@@ -6,7 +9,7 @@
 
 #include "base/proc-table.h"
 
-/* zoneinfo is the longest of these: some 100 bytes for each CPU and zone, so 2 MiB take 4,000 CPUs of 5
+/* zoneinfo is the longest file, with some 100 bytes for each CPU and zone: 2 MiB hold 4,000 CPUs with 5
  * zones. */
 #define PROC_FILE_MIN ((size_t) 4096)
 #define PROC_FILE_MAX ((size_t) 2 * 1024 * 1024)
@@ -53,8 +56,8 @@ ssize_t proc_file_read(ProcFile *f)
     size_t fill = 0;
     int r;
 
-    /* A read gives at most what the kernel's own buffer holds, so only a read of nothing is the end. Offset 0
-     * makes the kernel produce the text anew. */
+    /* A read returns at most what the kernel's own buffer holds, so only a read of 0 bytes is the end. Offset
+     * 0 makes the kernel produce the text again. */
     for (;;) {
         ssize_t n;
 
@@ -160,7 +163,7 @@ int vmstat_parse(const char *text, Vmstat *ret)
     return 0;
 }
 
-/* A zone's watermarks stand in lines of their own:
+/* A zone's watermarks have lines such as
  *         low      3932
  * Its page sets have lines like "high: 378", with a colon. */
 int zoneinfo_parse_low(const char *text, uint64_t *ret_pages)
@@ -189,7 +192,7 @@ int zoneinfo_parse_low(const char *text, uint64_t *ret_pages)
     return 0;
 }
 
-/* "12.34", a percentage, → 0.1234. Returns what follows, or NULL. */
+/* Parses a percentage: "12.34" is 0.1234. Returns the text after it, or NULL. */
 static const char *parse_percent(const char *p, double *ret_ratio)
 {
     uint64_t whole, fraction = 0, scale = 1;

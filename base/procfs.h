@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Readers for what the kernel says about memory. Every reader takes the root of procfs ("/proc", or a
- * fixture's folder), reads the file in one go, and returns 0 or -errno: -ENOENT where there is no such file
- * (no PSI in the kernel), -EOPNOTSUPP where opening or reading says the feature is off, -EBADMSG where a
- * value that every kernel has is missing, or one that is there isn't a number or was cut off.
+/* Readers of the kernel's files about memory. Every reader takes the root of procfs ("/proc", or a fixture's
+ * folder) and returns 0 or -errno: -ENOENT without the file (such as a kernel without PSI), -EOPNOTSUPP if
+ * the feature is turned off, -EBADMSG if a value that every kernel has is missing, or a value is no number or
+ * was cut off.
  *
- * To read the same file again and again without opening it, keep a ProcFile. */
+ * To read the same file repeatedly without opening it each time, keep a ProcFile. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,11 +23,11 @@ typedef struct ProcFile {
 
 #define PROC_FILE_INIT ((ProcFile){.fd = -EBADF})
 
-/* Fills *f, which may be uninitialized, also on failure. */
+/* Fills *f, which may be uninitialized, on failure too. */
 int proc_file_open(ProcFile *f, const char *root, const char *name);
 /* Reads the file from its start into f->buf, NUL-terminated. Returns its length or -errno. */
 ssize_t proc_file_read(ProcFile *f);
-/* Both, for a file that is read once; *f is the caller's to be done with, also on failure. */
+/* Both, for a file that is read once. The caller calls proc_file_done(), on failure too. */
 int proc_file_slurp(ProcFile *f, const char *root, const char *name);
 void proc_file_done(ProcFile *f);
 
@@ -36,7 +36,7 @@ typedef struct Meminfo {
     uint64_t total, free, available, buffers, cached, swap_cached, sreclaimable, shmem, anon_pages, dirty,
         mlocked;
     uint64_t swap_total, swap_free;
-    uint64_t hugetlb; /* all pools together; 0 where the kernel doesn't say */
+    uint64_t hugetlb; /* all pools together; 0 if the kernel doesn't report it */
     bool has_available;
 } Meminfo;
 
@@ -73,9 +73,9 @@ typedef struct Psi {
 } Psi;
 
 int psi_parse(const char *text, Psi *ret);
-/* Of the folder and name "/proc" and "pressure/memory", or a cgroup and "memory.pressure". */
+/* folder and name: "/proc" and "pressure/memory", or a cgroup's folder and "memory.pressure". */
 int psi_read(const char *folder, const char *name, Psi *ret);
 
-/* What ZFS's cache (ARC) has above its minimum, in bytes, of <root>/spl/kstat/zfs/arcstats. */
+/* The size of ZFS's cache (ARC) above its minimum, in bytes, from <root>/spl/kstat/zfs/arcstats. */
 int arcstats_parse(const char *text, uint64_t *ret_bytes);
 int arcstats_read(const char *root, uint64_t *ret_bytes);

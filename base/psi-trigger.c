@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Registers a PSI trigger with the kernel. */
+
 #include "base/psi-trigger.h"
 
 #include <fcntl.h>
@@ -20,7 +23,7 @@ static int write_trigger(int fd, const char *level, usec_t stall_usec, usec_t wi
         return -EINVAL;
 
     do
-        n = write(fd, text, (size_t) length + 1); /* the kernel takes the NUL for the end */
+        n = write(fd, text, (size_t) length + 1); /* the kernel ends at the NUL */
     while (n < 0 && errno == EINTR);
 
     return n < 0 ? -errno : 0;

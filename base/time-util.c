@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Reads clocks in microseconds. */
+
 #include "base/time-util.h"
 
 #include <assert.h>

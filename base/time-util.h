@@ -16,5 +16,5 @@ typedef uint64_t usec_t;
 
 /* Microseconds of the given clock. Cannot fail with the clocks used here. */
 usec_t now_usec(clockid_t clock);
-/* now − then, 0 where then lies ahead, USEC_INFINITY where then is USEC_INFINITY ("never"). */
+/* now − then; 0 if then is in the future; USEC_INFINITY if then is USEC_INFINITY ("never"). */
 usec_t usec_since(usec_t then_usec, usec_t now_usec);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Parses and formats sizes, durations, ratios and booleans. */
+
 #include "base/units.h"
 
 #include <stdbool.h>
@@ -6,14 +9,14 @@
 
 #include "base/macro.h"
 
-/* A decimal number, exact: whole + fraction / scale. Digits of the fraction beyond the 18th are dropped. */
+/* An exact decimal number: whole + fraction / scale. Digits of the fraction beyond the 18th are dropped. */
 typedef struct Decimal {
     uint64_t whole, fraction, scale;
 } Decimal;
 
 #define FRACTION_DIGITS_MAX 18
 
-/* A unit's name and how many of the base unit it is. */
+/* A unit's name and its size in base units. */
 typedef struct Unit {
     const char *name;
     uint64_t factor;
@@ -43,7 +46,7 @@ static const Unit duration_units[] = {
     {"d", 86400 * USEC_PER_SEC},
 };
 
-/* ctype.h asks the locale. */
+/* Unlike ctype.h, independent of the locale. */
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -77,8 +80,9 @@ static bool equals(const char *s, size_t length, const char *word)
     return strlen(word) == length && memcmp(s, word, length) == 0;
 }
 
-/* Digits, and perhaps a point and more digits. *ret_rest: what follows, spaces skipped. The form is looked at
- * to its end before -ERANGE is returned, so that what is no number at all is -EINVAL however long. */
+/* Parses digits, and perhaps a point and more digits. *ret_rest: the text after them, without spaces. The
+ * whole form is checked before -ERANGE is returned, so that text that is no number is -EINVAL however long it
+ * is. */
 static int parse_decimal(const char *s, Decimal *ret, const char **ret_rest)
 {
     Decimal d = {.scale = 1};
@@ -234,7 +238,7 @@ char *format_size(char *buf, uint64_t bytes)
         return buf;
     }
 
-    /* What would be written as 1024 is 1.00 of the next unit. */
+    /* A value that would be printed as 1024 is 1.00 of the next unit. */
     while (scaled(bytes, shift, 1) >= 1024 && i + 1 < ELEMENTSOF(names)) {
         shift += 10;
         i++;
@@ -267,7 +271,7 @@ char *format_ratio(char *buf, double ratio)
 
 char *format_duration(char *buf, usec_t usec)
 {
-    /* Each is used for what, rounded to its second part, lies below the next one's first. */
+    /* A tier is used for a time that, rounded to its second part, is less than one of the next tier. */
     static const struct {
         usec_t part, second_part;
         const char *name, *second_name; /* no second name: a decimal */

@@ -16,7 +16,8 @@
 #define UNITS_FORMAT_MAX 32 /* enough for every format_ function, with the NUL */
 
 /* Every parser takes the whole string (spaces around and between number and unit allowed), sets *ret only on
- * success, and returns -EINVAL for what isn't of its form and -ERANGE for what doesn't fit. Locale-free. */
+ * success, and returns -EINVAL for text of another form and -ERANGE for a value that does not fit.
+ * Independent of the locale. */
 
 /* "0", "512B", "64MiB", "1.5GiB", "2TiB"; K, M, G, T alone mean the binary units; kB, MB, GB, TB the decimal
  * ones. A number without a unit is bytes. Fractions are rounded to the nearest byte. */

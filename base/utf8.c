@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Checks UTF-8 strictly. */
+
 #include "base/utf8.h"
 
 size_t utf8_length(const char *text)

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The running agent: an epoll loop that opens the port, judges distress and sends reports. */
+
 #include "guest-agent/agent.h"
 
 #include <linux/capability.h>
@@ -18,17 +21,17 @@
 #include "guest-agent/notify.h"
 #include "guest-agent/trigger.h"
 
-/* A port that isn't there: looked for again after 1 s, then 2, 4, … 30 s. */
+/* If the port can't be opened, the next attempts follow after 1 s, then 2, 4, … 30 s. */
 #define REOPEN_MIN_USEC USEC_PER_SEC
 #define REOPEN_MAX_USEC (30 * USEC_PER_SEC)
 
-/* How long a stop may wait for the host to take the Goodbye. */
+/* How long a stopping agent waits for the host to read the Goodbye. */
 #define GOODBYE_LIMIT_USEC (100 * USEC_PER_MSEC)
 
 typedef enum Source { SOURCE_PORT, SOURCE_TRIGGER, SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_MAX } Source;
 
-/* All times are of CLOCK_BOOTTIME, which goes on while the guest is suspended: what became due meanwhile is
- * done once when it wakes. */
+/* All times are of CLOCK_BOOTTIME, which counts while the guest is suspended. What became due meanwhile is
+ * done once when the guest wakes up. */
 typedef struct Agent {
     const AgentOptions *options;
     int epoll_fd, timer_fd, signal_fd;
@@ -36,20 +39,20 @@ typedef struct Agent {
     Trigger trigger;
     Link link;
 
-    usec_t timer_usec; /* what the timer is set to */
+    usec_t timer_usec; /* when the timer expires */
     usec_t reopen_usec, reopen_wait_usec;
-    int reopen_error; /* the last, so that each is logged once */
+    int reopen_error; /* of the last attempt, so that each error is logged once */
     uint32_t port_events;
 
     usec_t interval_usec;
     usec_t report_usec; /* when the next report is due */
     bool collect_failed;
-    Report looked;        /* the last that was judged; at_usec 0: none */
-    int cause;            /* distress still to be told, or 0 */
-    usec_t distress_usec; /* when it may be told */
+    Report looked;        /* the last report that was judged; at_usec 0: none */
+    int cause;            /* of distress that is not reported yet, or 0 */
+    usec_t distress_usec; /* when the next Distress may be sent */
 
     usec_t watchdog_usec, watchdog_interval_usec;
-    const char *status; /* the last told to the service manager */
+    const char *status; /* the last sent to the service manager */
     bool stop;
 } Agent;
 
@@ -83,9 +86,13 @@ static int watch(Agent *a, int fd, uint32_t events, Source source)
 static void port_failed(Agent *a, int error, usec_t now)
 {
     if (error != a->reopen_error) {
-        /* ENOENT is how a guest without the channel looks, and no fault of ours. */
-        log_full_errno(error == ENOENT ? LOG_NOTICE : LOG_WARNING, error,
-                       "Port %s: %m; will try again and again", a->options->port_path);
+        /* A guest without the channel has no port: that is no fault of the agent's. */
+        if (error == ENOENT)
+            log_notice(
+                "Port %s does not exist; waiting for it. The domain needs the channel org.ballast.guest.0 (see ballast-guestd(8))",
+                a->options->port_path);
+        else
+            log_warning_errno(error, "Port %s failed: %m; trying again regularly", a->options->port_path);
         a->reopen_error = error;
     }
     link_detach(&a->link);
@@ -115,7 +122,7 @@ static void open_port(Agent *a, usec_t now)
     a->reopen_usec = USEC_INFINITY;
 }
 
-/* Collects and says what is to be said now. cause: what the trigger tells, or 0. */
+/* Collects a report, judges it, and sends what is due. cause: DISTRESS_PSI if the trigger fired, or 0. */
 static void look(Agent *a, int cause, usec_t now)
 {
     Report report;
@@ -124,8 +131,7 @@ static void look(Agent *a, int cause, usec_t now)
     r = collector_read(&a->collector, &report);
     if (r < 0) {
         if (!a->collect_failed)
-            log_error_errno(-r, "Cannot read %s/meminfo, so there is nothing to report: %m",
-                            a->options->proc_root);
+            log_error_errno(-r, "Cannot read %s/meminfo, sending no reports: %m", a->options->proc_root);
         a->collect_failed = true;
         a->report_usec = now + a->interval_usec;
         return;
@@ -135,7 +141,8 @@ static void look(Agent *a, int cause, usec_t now)
     judged = a->looked.at_usec > 0 ? distress_judge(&a->looked, &report, a->trigger.prompt) : 0;
     if (judged >= 0)
         a->looked = report;
-    /* Of several causes the last in the protocol's order, for an OOM kill mustn't be lost behind a stall. */
+    /* Of several causes the last in the protocol's order counts: an OOM kill must not be hidden by a
+     * stall. */
     a->cause = MAX(a->cause, MAX(cause, judged));
 
     if (a->cause != 0 && now >= a->distress_usec) {
@@ -148,7 +155,8 @@ static void look(Agent *a, int cause, usec_t now)
     if (r < 0)
         port_failed(a, -r, now);
 
-    /* From when it was due, so that it doesn't drift. What a suspended guest missed isn't made up. */
+    /* Counted from when this report was due, so that the interval does not drift. Reports that a suspended
+     * guest missed are not sent later. */
     if (now >= a->report_usec) {
         a->report_usec += a->interval_usec;
         if (a->report_usec <= now)
@@ -156,7 +164,7 @@ static void look(Agent *a, int cause, usec_t now)
     }
 }
 
-/* When the next look is due, while there is somebody to tell. */
+/* When the next look() is due, while a host is listening. */
 static usec_t look_due_usec(const Agent *a)
 {
     usec_t due = a->report_usec;
@@ -164,7 +172,7 @@ static usec_t look_due_usec(const Agent *a)
     if (!a->trigger.prompt && a->looked.at_usec > 0) {
         usec_t look = a->looked.at_usec + DISTRESS_LOOK_USEC;
 
-        /* A report that is due soon after is a look as well, and then they go on together. */
+        /* A report that is due soon after is judged as well, so one look() does both from then on. */
         if (due > look + DISTRESS_LOOK_USEC / 2)
             due = look;
     }
@@ -187,7 +195,7 @@ static void on_port(Agent *a, uint32_t events, usec_t now)
     if (news & LINK_WELCOMED) {
         a->reopen_wait_usec = REOPEN_MIN_USEC;
         a->reopen_error = 0;
-        a->looked.at_usec = 0; /* what happened before isn't news */
+        a->looked.at_usec = 0; /* earlier distress does not concern this host */
         a->cause = 0;
         a->report_usec = now;
     } else if (news & LINK_CONFIGURED)
@@ -197,7 +205,7 @@ static void on_port(Agent *a, uint32_t events, usec_t now)
 static void on_trigger(Agent *a, uint32_t events, usec_t now)
 {
     if (events & (EPOLLERR | EPOLLHUP)) {
-        log_warning("The kernel has dropped the PSI trigger; looking at the counters each second instead");
+        log_warning("The kernel dropped the PSI trigger; checking the counters every second instead");
         trigger_done(&a->trigger);
         return;
     }
@@ -217,10 +225,10 @@ static void tell_status(Agent *a)
     a->status = status;
     r = notify_send(status);
     if (r < 0)
-        log_debug_errno(-r, "Cannot tell the service manager: %m");
+        log_debug_errno(-r, "Cannot notify the service manager: %m");
 }
 
-/* Whatever is due; whatever changed is put in order for the next wait. */
+/* Does what is due, then updates the events to wait for. */
 static int tick(Agent *a, usec_t now)
 {
     struct epoll_event e = {.data.u32 = SOURCE_PORT};
@@ -283,7 +291,7 @@ static void dispatch(Agent *a, const struct epoll_event *e, usec_t now)
         on_trigger(a, e->events, now);
         break;
     case SOURCE_TIMER:
-        a->timer_usec = USEC_INFINITY; /* it has run down; set anew it can be waited for again */
+        a->timer_usec = USEC_INFINITY; /* it has expired; arm_timer() sets it again */
         break;
     case SOURCE_SIGNAL:
         a->stop = true;
@@ -322,7 +330,7 @@ static int open_loop(Agent *a)
 {
     sigset_t mask;
 
-    /* Nothing is configured by a file, so there is nothing to read again at a SIGHUP. */
+    /* The agent has no configuration file, so a SIGHUP has nothing to reload. */
     (void) signal(SIGHUP, SIG_IGN);
     (void) signal(SIGPIPE, SIG_IGN);
     sigemptyset(&mask);
@@ -355,11 +363,11 @@ static void open_trigger(Agent *a)
     if (r >= 0)
         r = watch(a, a->trigger.fd, EPOLLPRI, SOURCE_TRIGGER);
     if (r < 0) {
-        log_notice("No PSI trigger (%s); looking at the counters each second instead", strerror(-r));
+        log_notice("No PSI trigger (%s); checking the counters every second instead", strerror(-r));
         trigger_done(&a->trigger);
     } else if (!a->trigger.prompt)
         log_info(
-            "The kernel grants the PSI trigger to an unprivileged process only with a window of 2 s; looking at the counters each second besides");
+            "The PSI trigger has a window of 2 s, as the agent lacks CAP_SYS_RESOURCE; checking the counters every second as well");
 }
 
 static int make_hello(Agent *a, Message *ret)
@@ -390,19 +398,19 @@ static int make_hello(Agent *a, Message *ret)
     return 0;
 }
 
-/* What was needed to start isn't needed to run. */
+/* Locks the agent's pages, and drops the capabilities that only the start needed. */
 static void settle(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
 
-    /* When the guest thrashes, the page with our own code must not be the one that is waited for: the report
-     * of it has to leave at once. Only what is touched is locked. */
+    /* When the guest thrashes, the agent must not wait for a page of its own code: the report of distress has
+     * to leave at once. Only pages that were touched are locked. */
     if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
         log_debug_errno(errno,
-                        "Cannot keep the agent's own pages in memory, so distress may be told late: %m");
+                        "Cannot lock the agent's pages in memory, so distress may be reported late: %m");
 
-    /* CAP_SYS_RESOURCE was for the PSI trigger. */
+    /* Only the PSI trigger needed CAP_SYS_RESOURCE. */
     if (syscall(SYS_capset, &header, none) < 0)
         log_debug_errno(errno, "Cannot drop capabilities: %m");
 }

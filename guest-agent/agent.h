@@ -11,5 +11,5 @@ typedef struct AgentOptions {
     usec_t interval_usec; /* between reports, until the host configures another */
 } AgentOptions;
 
-/* Runs until SIGTERM or SIGINT. 0, or -errno where it couldn't start (logged). */
+/* Runs until SIGTERM or SIGINT. Returns 0, or -errno if it could not start or wait for events (logged). */
 int agent_run(const AgentOptions *options);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Reads the guest's memory figures from procfs into a Report. */
+
 #include "guest-agent/collect.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-/* The watermarks change when memory is plugged or an administrator sets min_free_kbytes, so seldom; and
- * zoneinfo has a paragraph per CPU and zone, which makes it dearer than all other files together on a large
- * guest. */
+/* The watermarks change seldom: when memory is hotplugged or an administrator sets min_free_kbytes. On a
+ * large guest zoneinfo, with a paragraph for each CPU and zone, costs more to read than all other files
+ * together. */
 #define LOW_WATERMARK_INTERVAL_USEC (30 * USEC_PER_SEC)
 
 int collector_open(Collector *c, const char *root)
@@ -21,7 +24,7 @@ int collector_open(Collector *c, const char *root)
     if (r < 0)
         return r;
 
-    /* What isn't there stays closed, and its fields are left out. */
+    /* A missing file stays closed, and its fields are left out. */
     (void) proc_file_open(&c->vmstat, root, "vmstat");
     (void) proc_file_open(&c->psi_memory, root, "pressure/memory");
     (void) proc_file_open(&c->psi_io, root, "pressure/io");
@@ -36,8 +39,8 @@ void collector_done(Collector *c)
     proc_file_done(&c->psi_io);
 }
 
-/* The kernel's figures aren't taken at one moment, so that one may come out a little above the total it is a
- * part of; the host would refuse the whole report for it. */
+/* The kernel does not take all figures at the same moment, so a part can come out a little above its total.
+ * The host would refuse the whole report. */
 static void set_part(Report *r, ReportField f, uint64_t bytes, uint64_t total_bytes)
 {
     report_set(r, f, MIN(bytes, total_bytes));
@@ -104,7 +107,7 @@ static uint64_t centipercent(double ratio)
     return ratio >= 1 ? 10000 : ratio > 0 ? (uint64_t) (ratio * 10000 + 0.5) : 0;
 }
 
-/* first: the resource's first field; its others follow in report.def's order. */
+/* first: the resource's first field. Its other fields follow in report.def's order. */
 static void collect_psi(ProcFile *f, Report *r, ReportField first)
 {
     Psi p;

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The guest's end of the channel: the handshake with the host, and messages over the port. */
+
 #include "guest-agent/link.h"
 
 #include <assert.h>
@@ -30,7 +33,7 @@ static int flush(Link *l)
 
     r = outbox_write(&l->outbox, l->fd, l->nonce, &dropped);
     if (dropped < 0)
-        log_warning_errno(-dropped, "Dropped a message that isn't valid: %m");
+        log_warning_errno(-dropped, "Dropped a message of the agent's own that is not valid: %m");
     return r;
 }
 
@@ -42,7 +45,7 @@ static int say_hello(Link *l, usec_t now)
     return flush(l);
 }
 
-/* A host has come, or so it seems: what was said to another, or half said, is of no use to it. */
+/* A host seems to have opened its side. Messages for another host, or half of one, are of no use to it. */
 static int greet(Link *l, usec_t now)
 {
     l->present = l->greeting = true;
@@ -77,7 +80,7 @@ void link_detach(Link *l)
 
 static int on_welcome(Link *l, const Message *m)
 {
-    /* A nonce that nobody asked for: the host wants to see that it is read. */
+    /* A Welcome that no Hello asked for: the host checks that its messages are read. */
     bool renewed = l->welcomed && !l->greeting;
 
     if (!m->has_nonce)
@@ -93,12 +96,12 @@ static int on_welcome(Link *l, const Message *m)
 static int on_configure(Link *l, const Message *m)
 {
     if (l->interval_usec != m->interval_usec)
-        log_debug("The host asks for a report each %" PRIu64 " ms", m->interval_usec / USEC_PER_MSEC);
+        log_debug("The host asks for a report every %" PRIu64 " ms", m->interval_usec / USEC_PER_MSEC);
     l->interval_usec = m->interval_usec;
     return LINK_CONFIGURED;
 }
 
-/* Returns LINK_ bits. What isn't a message, or not for a guest, or too early, is passed over. */
+/* Returns LINK_ bits. Ignores anything that is not a message, not for a guest, or too early. */
 static int on_frame(Link *l, const uint8_t *payload, size_t length, usec_t now)
 {
     const char *what = NULL;
@@ -107,7 +110,7 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length, usec_t now)
 
     r = message_unpack(payload, length, &m, &what);
     if (r < 0) {
-        log_debug_errno(-r, "Passed over a message of the host (%s): %m", what ? what : "?");
+        log_debug_errno(-r, "Ignored a message from the host (%s): %m", what ? what : "?");
         return 0;
     }
 
@@ -120,7 +123,7 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length, usec_t now)
     return r;
 }
 
-/* Reads until there is no more: with EPOLLET what is left now wouldn't be told of again. */
+/* Reads until the port is empty: with EPOLLET, bytes left now would raise no further event. */
 static int read_port(Link *l, usec_t now)
 {
     uint8_t buf[1024];
@@ -133,7 +136,7 @@ static int read_port(Link *l, usec_t now)
             continue;
         if (n < 0 && errno != EAGAIN)
             return -errno;
-        if (n <= 0) /* 0: nobody on the other side */
+        if (n <= 0) /* 0: no host on the other side */
             return news;
 
         for (size_t done = 0; done < (size_t) n;) {
@@ -153,7 +156,7 @@ int link_io(Link *l, uint32_t events, usec_t now)
 
     if (l->fd < 0)
         return 0;
-    /* A virtio port never has this; a terminal whose other end is gone does, and stays so. */
+    /* A virtio port never has this. A terminal has it for good once its other end is gone. */
     if (events & EPOLLERR)
         return -EIO;
 
@@ -166,7 +169,7 @@ int link_io(Link *l, uint32_t events, usec_t now)
         return 0;
     }
     if (!l->present) {
-        /* What was read above may have been meant for a guest before us. */
+        /* The bytes read above may have been meant for a guest before this one. */
         r = greet(l, now);
         return r < 0 ? r : 0;
     }
@@ -177,7 +180,7 @@ int link_io(Link *l, uint32_t events, usec_t now)
 int link_tick(Link *l, usec_t now)
 {
     if (l->welcomed && !l->greeting && usec_since(l->heard_usec, now) >= LINK_SILENCE_USEC) {
-        log_info("Nothing heard from the host for %u s, saying hello again",
+        log_info("No message from the host for %u s; sending Hello again",
                  (unsigned) (LINK_SILENCE_USEC / USEC_PER_SEC));
         l->greeting = true;
         l->hello_usec = now;
@@ -198,8 +201,8 @@ usec_t link_due_usec(const Link *l)
 
 uint32_t link_events(const Link *l)
 {
-    /* Writable is waited for when there is something to write, and while nobody is there, because it tells
-     * that somebody has come. Else it would wake us each time the host has taken a report. */
+    /* EPOLLOUT is needed when messages wait, and while no host is present, as it shows that one has come.
+     * Otherwise it would wake the agent each time the host has read a report. */
     return EPOLLIN | EPOLLET | (!l->present || !outbox_empty(&l->outbox) ? EPOLLOUT : 0);
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The guest's end of the channel: an open port, and where the talk with the host stands. Free of loop and
- * clock; the agent waits for link_events() and link_due_usec() and calls in.
+/* The guest's end of the channel: an open port, and the state of the handshake with the host. It has no loop
+ * and no clock of its own: the agent waits for link_events() and link_due_usec(), then calls in.
  *
- * A virtio-serial port without a host on the other side is readable (end of file), not writable, and hung
- * up, at once and for ever, so that it may only be waited for with EPOLLET. When a host opens its side the
- * hang-up is gone, and the guest says Hello. While none has answered it repeats that; until then nothing else
- * is said. A host side that was closed and opened again faster than we could look goes unnoticed, and the new
- * host drops what bears the old nonce: so a host that is silent for too long (a welcomed guest hears from it
- * at least each 30 s) is greeted anew, while reports go on with the nonce that stands. */
+ * While no host has opened the other side, a virtio-serial port is permanently readable (end of file), hung
+ * up and not writable, so it can only be watched with EPOLLET. When a host opens its side, the hang-up goes
+ * away and the guest sends Hello. It repeats that until the host answers with Welcome, and sends nothing else
+ * before. A host that closes and reopens its side very fast goes unnoticed, and the new host drops messages
+ * with the old nonce. So the guest sends Hello again to a host that was silent for LINK_SILENCE_USEC (a
+ * welcomed guest hears from it at least every 30 s); meanwhile its reports go on with the current nonce. */
 
 #include "guest-agent/outbox.h"
 #include "proto/frame.h"
@@ -18,46 +18,46 @@
 
 typedef struct Link {
     int fd;               /* -EBADF: no port */
-    bool present;         /* a host is on the other side, as far as the port says */
-    bool greeting;        /* Hello is said until a Welcome comes */
-    bool welcomed;        /* nonce stands */
+    bool present;         /* by the port's events, a host is on the other side */
+    bool greeting;        /* Hello is repeated until a Welcome comes */
+    bool welcomed;        /* nonce is valid */
     uint32_t nonce;       /* of the last Welcome */
     usec_t hello_usec;    /* when the next Hello is due, while greeting */
-    usec_t heard_usec;    /* when the host was last heard of, while welcomed */
+    usec_t heard_usec;    /* when the host last sent something, while welcomed */
     usec_t interval_usec; /* of the last Configure; 0: none yet */
     Message hello;
     FrameReader reader;
     Outbox outbox;
 } Link;
 
-/* What link_io() tells, as bits. */
+/* Bits that link_io() returns: a Welcome or a Configure came. */
 enum { LINK_WELCOMED = 1, LINK_CONFIGURED = 2 };
 
 /* Opens a port by its path, for link_attach(). Returns a descriptor or -errno. */
 int link_open_port(const char *path);
 
-/* hello: what is to be said at first, boot_usec left open. */
+/* hello: the first message; its boot_usec is filled in when it is sent. */
 void link_init(Link *l, const Message *hello);
-/* Takes the descriptor of a port just opened, and says Hello. 0, or -errno: the port is broken. */
+/* Takes over fd, a port just opened, and sends Hello. Returns 0, or -errno: the port is broken. */
 int link_attach(Link *l, int fd, usec_t now_usec);
 /* Closes the port. */
 void link_detach(Link *l);
 
-/* The port has something to tell: reads, answers and writes as far as it goes. Returns LINK_ bits, or -errno:
- * the port is broken or gone, is to be detached, and opened again. */
+/* Handles events of the port: reads, answers, and writes as much as the port takes. Returns LINK_ bits, or
+ * -errno if the port is broken or gone: then detach it and open it again. */
 int link_io(Link *l, uint32_t events, usec_t now_usec);
-/* Says Hello if it is due. 0 or -errno as link_io(). */
+/* Sends Hello if it is due. Returns 0, or -errno as link_io(). */
 int link_tick(Link *l, usec_t now_usec);
-/* When link_tick() has something to do; USEC_INFINITY: never. */
+/* When to call link_tick() next; USEC_INFINITY: never. */
 usec_t link_due_usec(const Link *l);
-/* What to wait for, to be used with EPOLLET. */
+/* Events to wait for, EPOLLET included. */
 uint32_t link_events(const Link *l);
 
-/* Whether there is anyone to report to. */
+/* Whether a host has welcomed this guest and takes reports. */
 bool link_ready(const Link *l);
-/* Each sends what it can at once and leaves the rest to link_io(); dropped unless link_ready(). 0 or -errno
- * as link_io(). */
+/* Sends as much as the port takes now; link_io() sends the rest. Without link_ready() the message is dropped.
+ * Returns 0, or -errno as link_io(). */
 int link_report(Link *l, const Report *r);
 int link_distress(Link *l, DistressCause cause, const Report *r);
-/* Says Goodbye in place of anything else that waits, and gives the host a limited time to take it. */
+/* Sends Goodbye instead of all waiting messages, and waits at most limit_usec for the host to read it. */
 int link_goodbye(Link *l, const char *reason, usec_t limit_usec);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ballast-guestd: tells the host how this guest's memory is doing. */
+/* ballast-guestd, the guest agent: the command line. */
 
 #include <getopt.h>
 #include <string.h>
@@ -37,22 +37,22 @@ typedef struct Arguments {
 static void print_help(void)
 {
     fputs("ballast-guestd [OPTIONS]\n"
-          "Reports to the hypervisor how this guest's memory is doing, so that Ballast there can\n"
-          "give it what it needs.\n\n"
-          "      --port PATH          the channel to the host\n"
+          "Reports this guest's memory use to Ballast on the host, which then gives the guest the\n"
+          "memory that it needs.\n\n"
+          "      --port PATH          port of the channel to the host\n"
           "                           (default: /dev/virtio-ports/" CHANNEL_NAME ")\n"
-          "      --interval DURATION  time between reports until the host asks for another,\n"
+          "      --interval DURATION  time between reports until the host sets it,\n"
           "                           100ms to 60s (default: 1s)\n"
           "      --once               print one report and exit; needs no channel\n"
-          "      --json               with --once: as JSON, with units in the names\n"
-          "      --proc PATH          read PATH in place of /proc\n"
-          "      --debug              log more\n"
-          "  -h, --help               print this\n"
+          "      --json               with --once: print JSON, with units in the names\n"
+          "      --proc PATH          read PATH instead of /proc\n"
+          "      --debug              log debug messages too\n"
+          "  -h, --help               print this help\n"
           "  -V, --version            print the version\n\n"
           "Examples:\n"
-          "  ballast-guestd --once                     what the host would be told now\n"
+          "  ballast-guestd --once                     print what the agent would report now\n"
           "  ballast-guestd --once --json | jq .mem_available_bytes\n"
-          "  ballast-guestd --interval 500ms --debug   run in the foreground, and tell all\n\n"
+          "  ballast-guestd --interval 500ms --debug   run in the foreground, with debug messages\n\n"
           "See ballast-guestd(8).\n",
           stdout);
 }
@@ -92,7 +92,7 @@ static int parse_interval(const char *s, usec_t *ret)
     return 0;
 }
 
-/* Returns -1 where there is something to do, else the exit code. */
+/* Returns -1 if the agent is to run, else the exit code. */
 static int parse_arguments(int argc, char *argv[], Arguments *a)
 {
     int c;
@@ -139,11 +139,12 @@ static int parse_arguments(int argc, char *argv[], Arguments *a)
     }
 
     if (optind < argc) {
-        fprintf(stderr, "ballast-guestd: takes no arguments, so what is '%s'?\n", argv[optind]);
+        fprintf(stderr, "ballast-guestd: unexpected argument '%s': all values belong to an option.\n",
+                argv[optind]);
         return usage_error();
     }
     if (a->json && !a->once) {
-        fputs("ballast-guestd: --json goes with --once.\n", stderr);
+        fputs("ballast-guestd: --json needs --once.\n", stderr);
         return usage_error();
     }
     return -1;

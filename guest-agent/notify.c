@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Sends the agent's state to the service manager: sd_notify(3) without libsystemd. */
+
 #include "guest-agent/notify.h"
 
 #include <stddef.h>
@@ -18,7 +21,7 @@ int notify_send(const char *state)
 
     if (!path || !path[0])
         return 0;
-    /* A path, or with an @ in front a name in the abstract namespace; there the length says where it ends. */
+    /* A path, or after an @ a name in the abstract namespace, which ends by its length, not by a NUL. */
     if (path[0] != '/' && path[0] != '@')
         return -EAFNOSUPPORT;
     n = strlen(path);
@@ -39,7 +42,7 @@ int notify_send(const char *state)
     return 1;
 }
 
-/* A number that an environment variable is all of; 0 where it isn't one. */
+/* The environment variable as a number; 0 if it is anything else. */
 static uint64_t environment_number(const char *name)
 {
     const char *s = getenv(name);
@@ -57,7 +60,7 @@ usec_t notify_watchdog_usec(void)
 {
     usec_t allowed = environment_number("WATCHDOG_USEC");
 
-    /* WATCHDOG_PID: the variables may have been left behind for another process. */
+    /* WATCHDOG_PID: the variables may be meant for another process. */
     if (allowed == 0 || (getenv("WATCHDOG_PID") && environment_number("WATCHDOG_PID") != (uint64_t) getpid()))
         return USEC_INFINITY;
     return MAX(allowed / 2, (usec_t) 1);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Tells the service manager how we are, by the protocol of sd_notify(3), where NOTIFY_SOCKET names it. */
+/* Notifies the service manager by the protocol of sd_notify(3), if NOTIFY_SOCKET names its socket. */
 
 #include "base/time-util.h"
 
-/* state: lines "KEY=value", as "READY=1\nSTATUS=…". Returns 1 where it was told, 0 where nobody asked, or
- * -errno. Never blocks. */
+/* state: lines "KEY=value", such as "READY=1\nSTATUS=…". Returns 1 if it was sent, 0 without NOTIFY_SOCKET,
+ * or -errno. Never blocks. */
 int notify_send(const char *state);
-/* How often WATCHDOG=1 is to be said (half of what the service manager allows); USEC_INFINITY: not at all. */
+/* How often to send WATCHDOG=1 (half of what the service manager allows); USEC_INFINITY: never. */
 usec_t notify_watchdog_usec(void);

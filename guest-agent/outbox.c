@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Messages that wait to be written to the port, one slot for each kind. */
+
 #include "guest-agent/outbox.h"
 
 #include <assert.h>
@@ -50,7 +53,7 @@ bool outbox_empty(const Outbox *o)
     return o->pending == 0 && o->length == 0;
 }
 
-/* Makes the next message the frame to be written. */
+/* Packs the next message into the frame to be written. */
 static int begin(Outbox *o, uint32_t nonce)
 {
     OutboxSlot s = (OutboxSlot) __builtin_ctz(o->pending);
@@ -89,7 +92,7 @@ int outbox_write(Outbox *o, int fd, uint32_t nonce, int *ret_dropped)
             continue;
         if (n < 0 && errno != EAGAIN)
             return -errno;
-        /* A virtio port says 0 where its ring is full but hasn't yet been found so. */
+        /* A virtio port returns 0 if its ring is full and the driver has just found out. */
         if (n <= 0)
             return 0;
 

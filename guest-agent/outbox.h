@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What is still to be said to the host. There is one place for each kind of message, so the outbox can't
- * grow: the newest report takes the place of one that the host hasn't had time for. A message becomes bytes
- * only when its turn comes, so a host that doesn't read costs nothing, and each message bears the nonce of
- * that moment. A frame of which a part was written is always finished, or the host would lose step. */
+/* Messages that wait to be sent to the host. Each kind has one slot, so the outbox cannot grow: a newer
+ * report replaces one that the host has not read in time. A message is packed only when its turn comes, so a
+ * host that does not read costs nothing, and each message carries the nonce of that moment. A frame that is
+ * partly written is always finished; otherwise the host would lose the frame boundary. */
 
 #include "proto/codec.h"
 
@@ -20,17 +20,18 @@ typedef enum OutboxSlot {
 typedef struct Outbox {
     uint32_t pending; /* bits 1 << OutboxSlot */
     Message slot[OUTBOX_SLOT_MAX];
-    uint8_t frame[FRAME_MAX]; /* the one being written, */
-    size_t length, sent;      /* length 0: none */
+    uint8_t frame[FRAME_MAX]; /* the frame being written */
+    size_t length, sent;      /* of the frame; length 0: none */
 } Outbox;
 
-/* Takes a Hello, Distress, Report or Goodbye in place of one of the same type that isn't begun. */
+/* Queues a Hello, Distress, Report or Goodbye. It replaces a queued one of the same type. */
 void outbox_put(Outbox *o, const Message *m);
-/* Forgets what isn't begun. */
+/* Drops all queued messages, but not a frame that is partly written. */
 void outbox_clear(Outbox *o);
-/* Forgets everything: for a peer that is gone, and the rest of a frame with it. */
+/* Drops everything, also the rest of a frame: for a host that is gone. */
 void outbox_reset(Outbox *o);
 bool outbox_empty(const Outbox *o);
-/* Writes what fd takes without blocking. All but Hello get the nonce. Returns 0, or -errno where the port is
- * broken; a message that can't be packed is dropped and *ret_dropped (may be NULL) tells why. */
+/* Writes as much as fd takes without blocking. All messages but Hello get the nonce. Returns 0, or -errno if
+ * the port is broken. A message that can't be packed is dropped; *ret_dropped (may be NULL) is then its
+ * -errno. */
 int outbox_write(Outbox *o, int fd, uint32_t nonce, int *ret_dropped);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Prints a Report as a table or as JSON, for --once. */
+
 #include "guest-agent/print.h"
 
 #include <inttypes.h>

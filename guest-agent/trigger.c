@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Judges whether the guest is in distress: by a PSI trigger, or by comparing two reports. */
+
 #include "guest-agent/trigger.h"
 
 #include <linux/magic.h>
@@ -8,19 +11,20 @@
 #include "base/psi-trigger.h"
 #include "base/units.h"
 
-/* 75 ms of stalls within one second. Below about 5 % kswapd's ordinary work in a guest full of page cache
- * shows up; much above 10 % people notice before we do. The window of 1 s makes the kernel look each 100 ms,
- * so that a guest that stands still is heard of within 0.2 s (75 ms to gather, at most 100 ms to be looked
- * at), and tells it again each second while it lasts. Unprivileged it becomes 150 ms within 2 s. */
+/* 75 ms of stalls within one second. Below about 5 % this would include kswapd's ordinary work in a guest
+ * full of page cache; much above 10 % people notice before Ballast does. With a window of 1 s the kernel
+ * checks every 100 ms, so a guest that stands still is reported within 0.2 s (75 ms of stalls and at most 100
+ * ms to the next check), and again every second while it lasts. For an unprivileged process it becomes 150 ms
+ * within 2 s. */
 #define STALL_USEC  (75 * USEC_PER_MSEC)
 #define WINDOW_USEC USEC_PER_SEC
 
-/* The same 75 ms put in other terms, for kernels without PSI. A page swapped in on demand costs about 0.3 ms
+/* The equivalent of these 75 ms for kernels without PSI. A page swapped in on demand costs about 0.3 ms
  * on a fast virtual disk: 256 pages of 4 KiB. A direct reclaim (an allocation stall) costs about 7 ms. */
 #define SWAP_IN_BYTES MIB
 #define STALLS        10U
 
-/* Over less than this a single stall would look like a trend. */
+/* In a shorter time a single stall would look like a trend. */
 #define LOOK_MIN_USEC (DISTRESS_LOOK_USEC / 2)
 
 int trigger_open(Trigger *t, const char *root)
@@ -31,7 +35,7 @@ int trigger_open(Trigger *t, const char *root)
     int fd;
 
     *t = TRIGGER_INIT;
-    /* A trigger is asked for by writing to a file, which only the kernel's own may be put to. */
+    /* Registering a trigger writes to a file: only do that to the kernel's own. */
     if (statfs(root, &fs) < 0)
         return -errno;
     if (fs.f_type != PROC_SUPER_MAGIC)
@@ -56,7 +60,7 @@ void trigger_done(Trigger *t)
     *t = TRIGGER_INIT;
 }
 
-/* How much a counter grew; 0 where one of the two hasn't got it. */
+/* How much a counter grew; 0 if one of the two reports lacks it. */
 static uint64_t growth(const Report *previous, const Report *next, ReportField f)
 {
     if (!report_has(previous, f) || !report_has(next, f))
@@ -77,8 +81,8 @@ int distress_judge(const Report *previous, const Report *next, bool prompt)
     if (prompt)
         return 0;
 
-    /* Where tasks are seen to stand still or not, what made them is no longer of interest: swap-in from
-     * compressed memory, say, may be fast and hurt nobody. */
+    /* If the kernel reports stalls, their causes do not matter: swap-in from compressed memory, for example,
+     * can be fast and hurt nobody. */
     if (report_has(next, REPORT_PSI_MEMORY_SOME_TOTAL))
         return growth(previous, next, REPORT_PSI_MEMORY_SOME_TOTAL) >= STALL_USEC * seconds ? DISTRESS_PSI
                                                                                             : 0;

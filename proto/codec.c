@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Packs messages into frames, and unpacks and validates what came from the other side. */
+
 #include "proto/codec.h"
 
 #include <string.h>
@@ -9,7 +12,7 @@
 
 _Static_assert(REPORT_FIELD_MAX <= 64, "Report.present has a bit for each field");
 
-/* What the values of a kind of field are measured against, by the units of report.def. */
+/* The kinds of limits that a field's value is checked against, by report.def's units. */
 typedef enum Unit { BYTES, EVENTS, USEC, CENTIPERCENT } Unit;
 
 static const struct {
@@ -82,8 +85,7 @@ static int refuse(const char **ret_what, const char *what, int error)
     return error;
 }
 
-/* -- Validation of the plain struct: the same for what came in and what is to go out.
- * ------------------------------ */
+/* ---- Validation of the plain struct, for messages received and sent ---- */
 
 static int check_text(const char *text, size_t size, const char *name, const char **ret_what)
 {
@@ -113,7 +115,7 @@ static bool is_uuid(const char *s)
     return s[36] == '\0';
 }
 
-/* The most that a field can be. */
+/* The largest value that a field can have. */
 static uint64_t field_limit(const Report *r, ReportField f)
 {
     if (f == REPORT_MEM_TOTAL || f == REPORT_SWAP_TOTAL)
@@ -211,8 +213,7 @@ static int check_message(const Message *m, const char **ret_what)
     return refuse(ret_what, "message", -EBADMSG);
 }
 
-/* -- Packing
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Packing ---- */
 
 static void report_to_pb(const Report *r, Ballast__Report *pb)
 {
@@ -227,7 +228,7 @@ static void report_to_pb(const Report *r, Ballast__Report *pb)
 #undef REPORT
 }
 
-/* An empty text isn't sent. protobuf-c has no const, but doesn't write when it packs. */
+/* NULL for an empty text, which is not sent. protobuf-c has no const, but does not write when it packs. */
 static char *text_to_pb(const char *text)
 {
     return *text ? (char *) text : NULL;
@@ -337,12 +338,11 @@ ssize_t message_pack(const Message *m, uint8_t *buf)
     return frame_finish(buf, length);
 }
 
-/* -- Unpacking
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Unpacking ---- */
 
-/* What protobuf-c may take for one message: several times what any of ours needs, so that fields of a later
- * version have room, too, but not the some 150 KiB that 4 KiB of the smallest unknown fields would cost.
- * Nothing is freed before the whole is. */
+/* Memory that protobuf-c may use for one message: several times what any message needs, so that fields of
+ * later versions fit, but not the 150 KiB or so that 4 KiB of the smallest unknown fields would cost. All of
+ * it is freed together. */
 typedef struct Arena {
     size_t used;
     _Alignas(max_align_t) uint8_t space[16 * 1024];
@@ -366,7 +366,8 @@ static void arena_free(void *data, void *p)
 {
 }
 
-/* Copies what fits; one byte more than may be tells check_text() that it was too long. */
+/* Copies as much as fits. A copy of one byte more than allowed shows check_text() that the text was too
+ * long. */
 static int take_text(const char *text, char *buf, size_t size, const char *name, const char **ret_what)
 {
     size_t length = text ? strlen(text) : 0;
@@ -398,7 +399,7 @@ static int take_hello(const Ballast__Hello *pb, Message *m, const char **ret_wha
     if (!pb->has_protocol)
         return refuse(ret_what, "protocol", -ENODATA);
     m->protocol = pb->protocol;
-    if (m->protocol != PROTOCOL_VERSION) /* what else it says may be anything */
+    if (m->protocol != PROTOCOL_VERSION) /* its other fields may mean anything */
         return refuse(ret_what, "protocol", -EPROTONOSUPPORT);
 
     if (!pb->boot_id)
@@ -473,7 +474,7 @@ static int take_message(const Ballast__Envelope *e, Message *m, const char **ret
     case BALLAST__ENVELOPE__MESSAGE_GOODBYE:
         m->type = MESSAGE_GOODBYE;
         return take_text(e->goodbye->reason, m->text, sizeof(m->text), "reason", ret_what);
-    default: /* generated, and what it holds came from outside */
+    default: /* the value came from the other side */
         return refuse(ret_what, "message", -EBADMSG);
     }
 }
@@ -506,8 +507,7 @@ int message_unpack(const uint8_t *payload, size_t length, Message *ret, const ch
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------------------------
- * */
+/* ---- Reports in sequence ---- */
 
 int report_follows(const Report *previous, const Report *next, const char **ret_what)
 {

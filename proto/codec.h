@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Messages as plain structs: packed into frames, unpacked and validated. The structs that protoc-c makes stay
- * inside codec.c. What comes out of message_unpack() is bounded and consistent in itself; what only the host
- * can know (nonce, counters that go back, claims against the balloon) is report_follows()'s and the link's to
- * check. */
+/* Messages as plain structs: packed into frames, unpacked and validated. The structs that protoc-c generates
+ * stay inside codec.c. A message from message_unpack() is bounded and consistent in itself. What only the
+ * host can know (the nonce, counters that went back, figures that do not fit the balloon) is for
+ * report_follows() and the link to check. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -45,7 +45,7 @@ static inline void report_set(Report *r, ReportField f, uint64_t value)
     r->value[f] = value;
 }
 
-/* The value, or 0 where it isn't there. */
+/* The value, or 0 if the report lacks it. */
 static inline uint64_t report_get(const Report *r, ReportField f)
 {
     return report_has(r, f) ? r->value[f] : 0;
@@ -70,7 +70,7 @@ typedef enum DistressCause {
     DISTRESS_SWAP_IN,
     DISTRESS_STALL,
     DISTRESS_OOM,
-    /* What only the host finds out; never on the wire. */
+    /* Found by the host only; never on the wire. */
     DISTRESS_REFAULT,
     DISTRESS_AUTODEFLATE,
 } DistressCause;
@@ -96,27 +96,27 @@ const char *message_type_to_string(MessageType t);
 const char *distress_cause_to_string(DistressCause c);
 
 /* Packs m into a whole frame in buf (at least FRAME_MAX). Returns the frame's length, or -EINVAL for a
- * message that message_unpack() would refuse. The kernel's figures are read one after the other, so while a
- * balloon deflates, a part may come out above its total: whoever makes a Report lowers it to that. */
+ * message that message_unpack() would refuse. The kernel reads its figures one after the other, so a part can
+ * come out above its total while a balloon deflates: the maker of a Report lowers it to the total. */
 ssize_t message_pack(const Message *m, uint8_t *buf);
 
-/* Unpacks and validates one frame's payload. It takes nothing from the heap, and of the stack a fixed amount.
+/* Unpacks and validates one frame's payload. It uses no heap and a fixed amount of stack.
  * Returns 0 and fills *ret, or one of these, with *ret_what (may be NULL) the field or message concerned, a
  * static string:
  *
- * - EBADMSG: not an Envelope, no or an unknown message in it, or more in it than any message needs.
+ * - EBADMSG: not an Envelope, one without a known message, or one with far more fields than any message needs.
  * - ENODATA: a field that the message needs is missing. Hello: protocol, boot_id, boot_usec.
  *   Welcome: protocol, nonce. Configure: interval_usec. Report: at_usec, mem_total, mem_free.
- *   Distress: cause; it may be without a Report (present is 0 then), but one that is there is complete.
+ *   Distress: cause; it may lack a Report (then present is 0), but a Report in it is complete.
  * - ERANGE: an impossible value. mem_total 0; mem_total or swap_total above GUEST_MEMORY_MAX_BYTES; free,
  *   available, buffers, cached, sreclaimable, shmem, anon_pages, dirty, mlocked or low_watermark above
  *   mem_total; swap_free above swap_total; an average above 10000; a counter above GUEST_COUNTER_MAX; at_usec
  *   or boot_usec above GUEST_UPTIME_MAX_USEC; an interval outside its limits; an unknown cause.
- * - ENAMETOOLONG: a text longer than it may be.
- * - EILSEQ: a text with anything but printable ASCII (a NUL ends it), a boot_id that isn't a UUID.
- * - EPROTONOSUPPORT: Hello or Welcome of another protocol. */
+ * - ENAMETOOLONG: a text that is too long.
+ * - EILSEQ: a text with anything but printable ASCII (a NUL ends it), or a boot_id that is not a UUID.
+ * - EPROTONOSUPPORT: Hello or Welcome with another protocol version. */
 int message_unpack(const uint8_t *payload, size_t length, Message *ret, const char **ret_what);
 
-/* Whether next may follow previous within one boot: time doesn't go back, no counter goes back. Returns 0, or
- * -ESTALE with *ret_what (may be NULL) the field. Fields that one of them lacks aren't compared. */
+/* Whether next may follow previous within one boot: neither time nor a counter goes back. Returns 0, or
+ * -ESTALE with *ret_what (may be NULL) the field. Fields that one of the two lacks are not compared. */
 int report_follows(const Report *previous, const Report *next, const char **ret_what);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Finds frames in a stream of bytes, and writes their headers. */
+
 #include "proto/frame.h"
 
 #include <assert.h>
@@ -70,8 +73,8 @@ static void drop(FrameReader *r, size_t n)
 
 typedef enum Verdict { FRAME_SHORT, FRAME_BAD, FRAME_WHOLE } Verdict;
 
-/* What stands at p, of which n bytes are there. *ret_size: FRAME_SHORT, how many are needed to say more;
- * FRAME_WHOLE, the frame's. */
+/* Judges the n bytes at p. *ret_size: for FRAME_SHORT, how many bytes are needed to judge further; for
+ * FRAME_WHOLE, the frame's size. */
 static Verdict judge(const uint8_t *p, size_t n, size_t *ret_size)
 {
     size_t length;
@@ -92,8 +95,8 @@ static Verdict judge(const uint8_t *p, size_t n, size_t *ret_size)
     return get_checksum(p) == checksum(p, length) ? FRAME_WHOLE : FRAME_BAD;
 }
 
-/* Drops what is no frame from the start of the buffer. Returns whether a whole one stands there then;
- * *ret_size as judge() has it. */
+/* Drops bytes that are no frame from the start of the buffer. Returns whether a whole frame is at the start
+ * then; *ret_size as of judge(). */
 static bool find_frame(FrameReader *r, size_t *ret_size)
 {
     Verdict verdict = FRAME_SHORT;
@@ -131,9 +134,9 @@ int frame_reader_feed(FrameReader *r, const uint8_t *data, size_t length, size_t
     drop(r, r->delivered);
     r->delivered = 0;
 
-    /* There is room for at least a byte: what is left behind a frame is shorter than the buffer, and so is
-     * what was no whole frame yet. It is taken in any case, so that a caller who goes on while there are
-     * bytes gets on. */
+    /* The buffer has room for at least one byte: the bytes after a frame, or of an incomplete one, are fewer
+     * than its size. One byte is always taken, so that a caller who loops while bytes are left makes
+     * progress. */
     want = r->fill + 1;
     for (;;) {
         size_t n = MIN(want - r->fill, length - taken);
