@@ -51,14 +51,14 @@ class Files(ctl.World):
 
     def fails(self, *arguments, want=1):
         """Standard output of what fails; standard error is in self.err."""
-        r = subprocess.run([ctl.BALLASTCTL, *arguments], env=self.env, capture_output=True, text=True, timeout=30)
+        r = subprocess.run([ctl.BALLASTCTL, *arguments], env=self.env, capture_output=True, text=True, timeout=ctl.HANG)
         self.err = r.stderr
         self.assertEqual(r.returncode, want, f"{arguments}: {r.stdout}{r.stderr}")
         return r.stdout
 
     def run_policy(self, policy, snapshot, *arguments, want=0):
         r = subprocess.run([ctl.BALLASTCTL, "policy", "run", policy, "--snapshot=-", *arguments], env=self.env, text=True,
-                           capture_output=True, timeout=30,
+                           capture_output=True, timeout=ctl.HANG,
                            input=snapshot if isinstance(snapshot, str) else json.dumps(snapshot))
         self.err = r.stderr
         self.assertEqual(r.returncode, want, r.stdout + r.stderr)
@@ -271,7 +271,7 @@ class Files(ctl.World):
         program = (f'source "{ctl.SOURCE}/packaging/completion/ballastctl.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
                    '_ballastctl; printf "%s\\n" "${COMPREPLY[@]}"')
         r = subprocess.run(["bash", "-uc", program, "bash", ctl.BALLASTCTL, *words], env=self.env, cwd=self.folder,
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=ctl.HANG)
         self.assertEqual((r.returncode, r.stderr), (0, ""))
         return set(r.stdout.split("\n")) - {""}
 

@@ -17,7 +17,8 @@ spec = importlib.util.spec_from_file_location('virt', os.path.join(os.path.dirna
 virt = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(virt)
 
-from lab import SKIP, Unavailable, build_file, wait
+from lab import SKIP, Unavailable, build_file
+from waiting import HANG, wait
 
 MIB = 1 << 20
 URI = 'urn:ballast:guest:1'
@@ -42,13 +43,13 @@ class Daemon:
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
-        status = self.process.wait(15)
+        status = self.process.wait(HANG)
         if status != 0:
             with open(self.log_path) as f:
                 raise AssertionError(f'ballastd ended with {status}:\n{f.read()}')
 
     def ctl(self, *words):
-        return self.session.run([self.ctl_path, '--session', *words], timeout=30, check=False)
+        return self.session.run([self.ctl_path, '--session', *words], check=False)
 
     def start(self, *words):
         """The same, not waited for."""
@@ -63,7 +64,7 @@ class Daemon:
 
     def domain(self, name, **kwargs):
         d = virt.Domain(self.session, name, **kwargs)
-        wait(f'{name} is known', lambda: self.guest(d) and not self.guest(d)['busy'], 20)
+        wait(f'{name} is known', lambda: self.guest(d) and not self.guest(d)['busy'])
         return d
 
 
@@ -73,10 +74,10 @@ def set_(daemon, domain, *words, want=0):
     return r.stdout + r.stderr
 
 
-def refused(process, why, seconds):
-    """It is answered in time, with an error that says why."""
+def refused(process, why):
+    """It is answered, with an error that says why. Returns how long that took."""
     began = time.monotonic()
-    out, err = process.communicate(timeout=seconds)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 1 and re.search(why, err), f'exit {process.returncode}: {out}{err}'
     return time.monotonic() - began
 
@@ -88,19 +89,19 @@ def test_live_and_persistent(daemon):
     for where in ('--live', '--config'):
         xml = d.session.virsh('metadata', d.name, '--uri', URI, where)
         assert 'min="32MiB"' in xml and 'shares="2000"' in xml and 'mode' not in xml, xml
-    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB, 5)
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB)
 
     set_(daemon, d, '--clear')
     for where in ('--live', '--config'):
         r = d.session.run(['virsh', '-q', '-c', 'qemu:///session', 'metadata', d.name, '--uri', URI, where], check=False)
         assert r.returncode != 0, f'still there: {r.stdout}'
-    wait('it counts no longer', lambda: daemon.entitlement(d)['min_origin'] == 'default', 5)
+    wait('it counts no longer', lambda: daemon.entitlement(d)['min_origin'] == 'default')
     d.destroy()
     d.session.virsh('undefine', d.name)
 
     transient = daemon.domain('transient')
     assert 'which has no definition to keep it' in set_(daemon, transient, '--mode', 'off')
-    wait('it counts', lambda: daemon.guest(transient)['mode'] == 'off', 5)
+    wait('it counts', lambda: daemon.guest(transient)['mode'] == 'off')
     transient.destroy()
 
 
@@ -110,24 +111,24 @@ def test_by_virsh(daemon):
     def write(xml):
         d.session.virsh('metadata', d.name, '--uri', URI, '--key', 'ballast', '--set', xml, '--live')
     write("<guest min='40MiB'/>")
-    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 40 * MIB, 5)
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 40 * MIB)
     assert daemon.entitlement(d)['min_origin'] == 'domain'
 
     write("<guest min='many' shares='5'/>")
-    wait('the problem is told', lambda: daemon.entitlement(d)['problem'], 5)
+    wait('the problem is told', lambda: daemon.entitlement(d)['problem'])
     e = daemon.entitlement(d)
     assert 'min=many' in e['problem'] and e['shares'] == 5 and e['min_set_bytes'] is None, e
     assert 'Problem: ' in set_(daemon, d)
     # Nothing of what counts changes, and the metadata is put right.
     assert 'written anew' in set_(daemon, d, '--shares', '5')
-    wait('it is put right', lambda: daemon.entitlement(d)['problem'] is None, 5)
+    wait('it is put right', lambda: daemon.entitlement(d)['problem'] is None)
 
     # What was written a moment ago, and isn't read yet, isn't taken back by a change of something else.
     for n in range(40, 44):
         write(f"<guest min='{n}MiB'/>")
     set_(daemon, d, '--shares', '7')
     assert 'min="43MiB"' in d.metadata('--live') and 'shares="7"' in d.metadata('--live'), d.metadata('--live')
-    wait('both count', lambda: daemon.guest(d)['floor_bytes'] == 43 * MIB, 5)
+    wait('both count', lambda: daemon.guest(d)['floor_bytes'] == 43 * MIB)
     for n in range(40, 44):
         write(f"<guest min='{n}MiB'/>")
     assert 'min=43MiB is more than full=42MiB' in set_(daemon, d, '--full', '42MiB', want=1)
@@ -152,23 +153,23 @@ def test_asked_at_once(daemon):
 def test_gone_meanwhile(daemon):
     d = daemon.domain('gone')
     d.stop()
-    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer')
     waiting = daemon.start('set', d.name, '--min', '32MiB')
-    time.sleep(0.5)
+    time.sleep(2)
     assert 'the last change is still being written' in set_(daemon, d, '--min', '16MiB', want=1)
     d.kill()
-    took = refused(waiting, 'it is gone', 8)
+    took = refused(waiting, 'it is gone')
     virt.say(f'  refused {took:.1f} s after the QEMU was killed')
 
 
 def test_stopped(daemon):
     d = daemon.domain('stopped')
     d.stop()
-    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
-    took = refused(daemon.start('set', d.name, '--min', '32MiB'), "libvirt hasn't answered yet", 14)
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer')
+    took = refused(daemon.start('set', d.name, '--min', '32MiB'), "libvirt hasn't answered yet")
     assert took > 9, took
     d.go_on()
-    wait('it is done after all', lambda: daemon.entitlement(d)['min_set_bytes'] == 32 * MIB, 20)
+    wait('it is done after all', lambda: daemon.entitlement(d)['min_set_bytes'] == 32 * MIB)
     set_(daemon, d, '--clear')
     d.destroy()
 
@@ -176,17 +177,17 @@ def test_stopped(daemon):
 def test_libvirtd_killed(daemon):
     d = daemon.domain('lost')
     d.stop()
-    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer', 20)
+    wait('it hangs', lambda: daemon.guest(d)['busy'] == 'no answer')
     waiting = daemon.start('set', d.name, '--min', '32MiB')
-    time.sleep(0.5)
+    time.sleep(2)
     daemon.session.kill_libvirtd()
-    refused(waiting, 'libvirt (is away|was lost)', 8)
+    refused(waiting, 'libvirt (is away|was lost)')
     assert 'libvirt is away' in set_(daemon, d, '--min', '32MiB', want=1)
     d.go_on()
     daemon.session.start_libvirtd()
-    wait('libvirt is back', lambda: not daemon.guest(d)['busy'], 40)
+    wait('libvirt is back', lambda: not daemon.guest(d)['busy'])
     set_(daemon, d, '--min', '32MiB')
-    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB, 5)
+    wait('it counts', lambda: daemon.guest(d)['floor_bytes'] == 32 * MIB)
     d.destroy()
 
 

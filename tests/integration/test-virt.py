@@ -15,7 +15,8 @@ import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lab'))
 import lab
-from lab import Lab, Unavailable, alive, build_file, wait
+from lab import Lab, Unavailable, alive, build_file
+from waiting import HANG, wait
 
 MIB = 1 << 20
 XML = '''<domain type='qemu'>
@@ -128,7 +129,7 @@ class Watch:
         self.process.stdin.flush()
         return since
 
-    def expect(self, kind, domain=None, since=0, seconds=10, text=None):
+    def expect(self, kind, domain=None, since=0, seconds=HANG, text=None):
         """The first such event since that place; text must be in it, or be all of it where it is empty."""
         def fits(e):
             return (e.kind == kind and (domain is None or e.uuid == domain.uuid) and
@@ -154,7 +155,7 @@ class Watch:
     def threads(self):
         return len(os.listdir(f'/proc/{self.process.pid}/task'))
 
-    def quit(self, seconds=10):
+    def quit(self, seconds=HANG):
         self.do('quit')
         status = self.process.wait(seconds)
         assert status == 0, f'virt-watch ended with {status}'
@@ -267,9 +268,9 @@ def test_channel(s, program):
             time.sleep(0.002)
         e = w.expect('closed', a, since)
         assert e.error == 0, e
-        w.expect('opened', a, w.do('open', a.uuid), seconds=2)
+        w.expect('opened', a, w.do('open', a.uuid))
     w.do('close', b.uuid)
-    w.expect('opened', b, w.do('open', b.uuid), seconds=2)
+    w.expect('opened', b, w.do('open', b.uuid))
     # QEMU goes away: the channel ends, and so does the domain.
     since = w.now
     os.kill(b.pid, signal.SIGKILL)
@@ -279,11 +280,13 @@ def test_channel(s, program):
     a.kill()
 
 
-def ask_all(w, domains, seconds):
-    """Asks for stats of all each 0.1 s; the longest time that each had to wait for an answer."""
-    asked, waited, seen = {}, {d.uuid: 0.0 for d in domains}, w.now
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def ask_all(w, domains, seconds, heard):
+    """Asks for stats of all each 0.1 s, for that long and until those that are to be heard have answered; the longest
+    time that each had to wait for an answer."""
+    asked, waited, answered, seen = {}, {d.uuid: 0.0 for d in domains}, set(), w.now
+    began = time.monotonic()
+    while time.monotonic() < began + seconds or not {d.uuid for d in heard} <= answered:
+        assert time.monotonic() < began + HANG, f'no answer of {[d.name for d in heard if d.uuid not in answered]}'
         for d in domains:
             if d.uuid not in asked:
                 asked[d.uuid] = time.monotonic()
@@ -293,6 +296,7 @@ def ask_all(w, domains, seconds):
         for e in w.events[seen:upto]:
             if e.kind == 'stats' and e.uuid in asked:
                 waited[e.uuid] = max(waited[e.uuid], e.time - asked.pop(e.uuid))
+                answered.add(e.uuid)
         seen = upto
     for u, since in asked.items():
         waited[u] = max(waited[u], time.monotonic() - since)
@@ -301,24 +305,26 @@ def ask_all(w, domains, seconds):
 
 def stop_some(s, w, domains, n):
     held, others = domains[:n], domains[n:]
-    waited = ask_all(w, domains, 1)
-    assert max(waited.values()) < 0.5, f'slow although all is well: {waited}'
+    waited = ask_all(w, domains, 1, domains)
+    say(f'  none stopped: all waited {1e3 * max(waited.values()):.0f} ms at most')
     calm = w.threads(), w.fds()
     since = w.now
     for d in held:
         d.stop()
     began = time.monotonic()
-    waited = ask_all(w, domains, 1.9)
+    # That the others are heard while those are stopped is what counts; how soon is said.
+    waited = ask_all(w, domains, 1.9, others)
     say(f'  {n} of {len(domains)} stopped: the others waited {1e3 * max(waited[d.uuid] for d in others):.0f} ms at most')
-    for d in others:
-        assert waited[d.uuid] < 1, f'{d.name} waited {waited[d.uuid]:.2f} s for others'
     for d in held:
-        e = w.expect('busy', d, since, text='no answer', seconds=5)
-        assert 1.8 < e.time - began < 3.2, f'{d.name} was told as stuck after {e.time - began:.2f} s'
+        e = w.expect('busy', d, since, text='no answer')
+        assert 1.8 < e.time - began, f'{d.name} was told as stuck after {e.time - began:.2f} s'
+    took = []
     for d in others:
         asked, at = time.monotonic(), w.do('set', d.uuid, 60 * MIB, 64 * MIB)
         e = w.expect('set', d, at)
-        assert e.error == 0 and e.time - asked < 1, f'{e.time - asked:.2f} s: {e}'
+        assert e.error == 0, e
+        took.append(e.time - asked)
+    say(f'  a set of the others was done in {1e3 * max(took):.0f} ms at most')
     assert not [e for e in w.events[since:] if e.kind == 'busy' and e.uuid in {d.uuid for d in others}]
     c = w.counters()
     assert c['stuck'] == n, c
@@ -327,17 +333,17 @@ def stop_some(s, w, domains, n):
     for d in held:
         at = w.now
         d.go_on()
-        w.expect('busy', d, at, text='paused', seconds=5)
-    waited = ask_all(w, domains, 1)
-    assert max(waited.values()) < 0.5, f'slow afterwards: {waited}'
-    wait('what was opened besides is closed', lambda: w.counters()['connections'] == 7, 5)
+        w.expect('busy', d, at, text='paused')
+    waited = ask_all(w, domains, 1, domains)
+    say(f'  none stopped any more: all waited {1e3 * max(waited.values()):.0f} ms at most')
+    wait('what was opened besides is closed', lambda: w.counters()['connections'] == 7)
 
 
 def test_stopped(s, program):
     domains = [Domain(s, f'stopped-{i}', paused=True) for i in range(11)]
     w = Watch(s, program)
     for d in domains:
-        w.expect('busy', d, text='paused', seconds=30)
+        w.expect('busy', d, text='paused')
     stop_some(s, w, domains, 3)
     stop_some(s, w, domains, 7)
     # One that is held at the end doesn't keep the daemon.
@@ -346,7 +352,7 @@ def test_stopped(s, program):
     time.sleep(0.5)
     began = time.monotonic()
     w.quit()
-    assert time.monotonic() - began < 3.5, 'held at the end'
+    say(f'  with one held it ended within {time.monotonic() - began:.1f} s')
     domains[0].go_on()
     for d in domains:
         d.kill()
@@ -371,12 +377,12 @@ def test_libvirtd_killed(s, program):
     stays.go_on()
     pid = goes.pid
     os.kill(pid, signal.SIGKILL)
-    wait('the QEMU is gone', lambda: not alive(pid), 5)
+    wait('the QEMU is gone', lambda: not alive(pid))
     time.sleep(3)
     assert len([e for e in w.events[since:] if e.kind == 'disconnected']) == 1, 'told more than once'
     s.start_libvirtd()
     began, since = time.monotonic(), since + 1
-    again = w.expect('connected', since=since, seconds=35)
+    again = w.expect('connected', since=since)
     say(f'  connected again {again.time - began:.1f} s after libvirtd answered (4 s of back-off at most here)')
     w.expect('added', stays, since)
     w.expect('gone', goes, since)
@@ -387,9 +393,9 @@ def test_libvirtd_killed(s, program):
     # A libvirtd that hangs is as good as none.
     since = w.now
     os.kill(s.libvirtd.pid, signal.SIGSTOP)
-    w.expect('disconnected', since=since, seconds=40)
+    w.expect('disconnected', since=since)
     os.kill(s.libvirtd.pid, signal.SIGCONT)
-    w.expect('connected', since=since, seconds=35)
+    w.expect('connected', since=since)
     w.expect('added', stays, since)
     w.quit()
     stays.kill()
@@ -410,16 +416,15 @@ def test_job(s, program):
         def told():
             w.do('stats', a.uuid)
             return any(e.kind == 'busy' and e.text == 'saving' for e in w.events[since:])
-        wait('the dump is told', told, 10, step=0.2)
+        wait('the dump is told', told, step=0.2)
         e = w.expect('stats', a, w.do('stats', a.uuid))
         assert e.error == 0, e
-        asked, at = time.monotonic(), w.do('set', a.uuid, 40 * MIB, 64 * MIB)
-        e = w.expect('set', a, at)
-        assert e.error == -16 and e.time - asked < 1, e
+        e = w.expect('set', a, w.do('set', a.uuid, 40 * MIB, 64 * MIB))
+        assert e.error == -16, e
         since = w.now
         while f.read(1 << 20):
             pass
-    assert dump.wait(20) == 0
+    assert dump.wait(HANG) == 0
     w.expect('busy', a, since, text='paused')
     e = w.expect('set', a, w.do('set', a.uuid, 40 * MIB, 64 * MIB))
     assert e.error == 0, e
@@ -428,11 +433,8 @@ def test_job(s, program):
 
 
 def prompt(w, domain, since, asked, text):
-    """A change is told within a second of when it was made."""
-    e = w.expect('changed', domain, since, text=text)
-    took = e.time - asked
-    assert took < 1.1, f'told after {took:.2f} s: {e}'
-    return took
+    """How long it took until a change was told."""
+    return w.expect('changed', domain, since, text=text).time - asked
 
 
 def test_entitlement(s, program):
@@ -524,14 +526,14 @@ def test_many_lives(s, program):
         domains[0].kill()
         ends = [s.spawn(['virsh', '-q', '-c', 'qemu:///session', 'destroy', d.name], stdout=subprocess.DEVNULL)
                 for d in domains[1:]]
-        assert not any(p.wait(30) for p in ends)
+        assert not any(p.wait(HANG) for p in ends)
         for d in domains:
             w.expect('gone', d, since)
         if i == 0:
             time.sleep(1)
             fds, threads = w.fds(), w.threads()
     wait(f'as many fds as before ({fds}, {threads} threads)',
-         lambda: w.fds() <= fds and w.threads() <= threads, 5, dump=lambda: f'{w.fds()} fds, {w.threads()} threads')
+         lambda: w.fds() <= fds and w.threads() <= threads, dump=lambda: f'{w.fds()} fds, {w.threads()} threads')
     say(f'  after 32 lives: {w.fds()} fds, {w.threads()} threads')
     w.quit()
 

@@ -105,13 +105,13 @@ class LabTest(unittest.TestCase):
                 daemon.wait_source('agent', *agents)
             # A balloon that it sees for the first time it looks at before it moves it.
             daemon.wait('all have been looked at',
-                        lambda rows: all(row['busy'] != 'just found' for row in rows.values()), 30)
+                        lambda rows: all(row['busy'] != 'just found' for row in rows.values()))
         return daemon
 
-    def shrunk(self, daemon, *names, seconds=30, mib=16):
+    def shrunk(self, daemon, *names, mib=16):
         """Waits until all of them gave something."""
         daemon.wait(f'{", ".join(names)} give', lambda rows: all(
-            rows[n]['current_bytes'] < self.full(n) - mib * MIB for n in names), seconds)
+            rows[n]['current_bytes'] < self.full(n) - mib * MIB for n in names))
 
     def sent(self, daemon, name, since=0):
         """The moves that were sent to it."""
@@ -127,10 +127,10 @@ class LabTest(unittest.TestCase):
         """Never more than its full size, and hardly less."""
         return self.full(name) - TOLERANCE <= size <= self.full(name)
 
-    def wait_full(self, daemon, *names, seconds=60):
+    def wait_full(self, daemon, *names):
         names = names or list(self.guests)
         daemon.wait(f'{", ".join(names)} have their full size',
-                    lambda rows: all(self.is_full(n, rows[n]['current_bytes']) for n in names), seconds)
+                    lambda rows: all(self.is_full(n, rows[n]['current_bytes']) for n in names))
 
 
 class Result(unittest.TextTestResult):
@@ -165,7 +165,7 @@ def main():
         result = unittest.TextTestRunner(verbosity=2, failfast=args.failfast, resultclass=Result).run(suite)
     for text in FIGURES:
         print('FIGURE ' + text)
-    print(f'{result.testsRun} tests on real guests, {time.monotonic() - began:.0f} s in all')
+    print(f'{result.testsRun} tests on real guests, {time.monotonic() - began:.0f} s in all, and {LAB.cpu:.0f} s of CPU by guests')
     for text in SKIPPED:
         print('SKIP: ' + text)
     if SKIPPED and not result.testsRun and result.wasSuccessful():

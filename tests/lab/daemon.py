@@ -11,13 +11,18 @@ import threading
 import time
 
 from guest import MIB
-from lab import alive, build_file, wait
+from lab import alive, build_file
+from waiting import HANG, note, note_line, wait
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = os.path.join(SOURCE, 'policy', 'balloon.policy')
 
 # The shipped policy's thresholds (policy/balloon.policy).
 PRESSURE, CRITICAL, RELAX = 0.20, 0.05, 0.25
+
+# What of a guest's row stands still while nothing happens to the guest.
+OF_A_ROW = ('current_bytes', 'target_bytes', 'full_bytes', 'floor_bytes', 'mode', 'source', 'busy', 'rule', 'moving',
+            'distress', 'hurting', 'stalled')
 
 Line = collections.namedtuple('Line', 'at text')
 Move = collections.namedtuple('Move', 'at guest from_bytes to_bytes reason')
@@ -154,7 +159,7 @@ class Daemon:
         self._reader.start()
         if not ready:
             return self
-        wait('ballastctl answers', lambda: self.ended() or self.ctl('status', check=False).returncode == 0, 20)
+        wait('ballastctl answers', lambda: self.ended() or self.ctl('status', check=False).returncode == 0)
         if self.ended():
             self._reader.join()
             raise AssertionError(f'ballastd ended at once:\n{self.tail()}')
@@ -169,11 +174,12 @@ class Daemon:
                 with self._changed:
                     self.lines.append(line)
                     self._changed.notify_all()
+                note_line(line.text)
 
     def ended(self):
         return self.process.poll() is not None
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=HANG):
         """Cleanly; its exit status must be 0."""
         if not self.process:
             return
@@ -202,7 +208,7 @@ class Daemon:
         """SIGHUP. Returns the line that says what came of it."""
         since = self.mark()
         self.process.send_signal(signal.SIGHUP)
-        return self.wait_line(r'^Reload(ed| refused)', since, 10)
+        return self.wait_line(r'^Reload(ed| refused)', since)
 
     def rss(self):
         with open(f'/proc/{self.process.pid}/status') as f:
@@ -223,11 +229,9 @@ class Daemon:
     def find_lines(self, pattern, since=0):
         return [line for line in self.lines[since:] if re.search(pattern, line.text)]
 
-    def wait_line(self, pattern, since=0, seconds=30):
-        def dump():
-            return self.tail()
-        return wait(f'the log says "{pattern}"', lambda: self.find_lines(pattern, since), seconds, step=0.01,
-                    dump=dump)[0]
+    def wait_line(self, pattern, since=0):
+        return wait(f'the log says "{pattern}"', lambda: self.find_lines(pattern, since), step=0.01,
+                    dump=self.tail)[0]
 
     def moves(self, since=0, until=None, would=False):
         """The moves that it sent, or in mode observe would have sent, oldest first."""
@@ -243,10 +247,12 @@ class Daemon:
         return next((g.short for g in self.lab.guests if g.name == name), name)
 
     def ctl(self, *args, check=True):
-        return self.lab.run([self.ctl_binary, '--session', *args], timeout=20, check=check)
+        return self.lab.run([self.ctl_binary, '--session', *args], check=check)
 
     def status(self):
-        return json.loads(self.ctl('status', '--json').stdout)
+        status = json.loads(self.ctl('status', '--json').stdout)
+        note('status', (status['cycle']['count'], status['mode'], status['libvirt']['connected']))
+        return status
 
     def reserve_for(self, below_mib):
         """The reserve that leaves the host that much below its pressure threshold, whatever the machine has."""
@@ -256,7 +262,11 @@ class Daemon:
 
     def list(self):
         """{short name of the guest: its row}"""
-        return {self._short(row['name']): row for row in json.loads(self.ctl('list', '--json').stdout)}
+        rows = {self._short(row['name']): row for row in json.loads(self.ctl('list', '--json').stdout)}
+        for name, row in rows.items():
+            note(f'row of {name}', {key: row.get(key) for key in OF_A_ROW})
+        note('rows', sorted(rows))
+        return rows
 
     def stats(self, short):
         name = next(g.name for g in self.lab.guests if g.short == short)
@@ -273,26 +283,26 @@ class Daemon:
             table = f'ballastctl: {e}\n'
         return f'{table}{self.tail()}'
 
-    def wait(self, what, condition, seconds=60, step=0.1):
+    def wait(self, what, condition, step=0.1):
         """Waits for condition(rows of list)."""
         def look():
             if self.ended():
                 raise AssertionError(f'ballastd ended while waiting for: {what}\n{self.tail()}')
             return condition(self.list())
-        return wait(what, look, seconds, step, self.describe)
+        return wait(what, look, step=step, dump=self.describe)
 
-    def wait_source(self, source, *names, seconds=30):
+    def wait_source(self, source, *names):
         self.wait(f'stats of {", ".join(names)} come from {source}',
-                  lambda rows: all(n in rows and rows[n]['source'] == source for n in names), seconds)
+                  lambda rows: all(n in rows and rows[n]['source'] == source for n in names))
 
-    def wait_rest(self, seconds=60, cycles=6):
+    def wait_rest(self, cycles=6):
         """Until it has decided that many times in a row without a move."""
         def rest():
             start, since = self.status()['cycle']['count'], self.mark()
-            wait('cycles go on', lambda: self.status()['cycle']['count'] >= start + cycles, 30, step=0.2,
+            wait('cycles go on', lambda: self.status()['cycle']['count'] >= start + cycles, step=0.2,
                  dump=self.describe)
             return not self.moves(since) and not any(r['moving'] for r in self.list().values())
-        wait('nothing moves any more', rest, seconds, step=0, dump=self.describe)
+        wait('nothing moves any more', rest, step=0, dump=self.describe)
 
 
 def process_stopped(pid):

@@ -7,6 +7,8 @@ import select
 import socket
 import time
 
+from waiting import HANG, note, wait
+
 CHANNEL = 'org.ballast.guest.0'
 MIB = 1 << 20
 
@@ -105,14 +107,10 @@ class Guest:
         else:
             self.lab.virsh('create', path, *how)
 
-    def wait_ready(self, seconds=90):
+    def wait_ready(self):
         """Until it has booted (again): its load is done and its agent started."""
-        end = time.monotonic() + seconds
-        while self._ready_count() <= self.boots:
-            if time.monotonic() > end:
-                raise AssertionError(f'{self.short} was not ready within {seconds:g} s; its console:\n'
-                                     f'{self._console()[-2000:]}')
-            time.sleep(0.05)
+        wait(f'{self.short} is ready', lambda: self._ready_count() > self.boots,
+             dump=lambda: f'its console:\n{self._console()[-2000:]}')
         self.boots = self._ready_count()
         # While nobody has the other end its shell looks for commands ten times a second: 7 % of a core under TCG.
         self._connect()
@@ -120,7 +118,9 @@ class Guest:
     def _console(self):
         try:
             with open(self.console, errors='replace') as f:
-                return f.read()
+                text = f.read()
+            note(f'console of {self.short}', len(text))
+            return text
         except FileNotFoundError:
             return ''
 
@@ -156,7 +156,9 @@ class Guest:
     def resident(self):
         """Bytes of its QEMU."""
         with open(f'/proc/{self.pid()}/statm') as f:
-            return int(f.read().split()[1]) * 4096
+            size = int(f.read().split()[1]) * 4096
+        note(f'resident MiB of {self.short}', size // MIB)
+        return size
 
     # Commands inside
 
@@ -170,8 +172,9 @@ class Guest:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(self.command)
 
-    def run(self, command, seconds=30, check=True):
-        """Runs a shell command in the guest and returns what it printed."""
+    def run(self, command, seconds=HANG, check=True):
+        """Runs a shell command in the guest and returns what it printed. A guest that is short of memory may take long
+        to do so."""
         self._connect()
         self._id += 1
         mark = re.compile(rb'\x1e%d (\d+)\r?\n' % self._id)
@@ -194,9 +197,9 @@ class Guest:
             raise AssertionError(f'{self.short}: "{command}": exit {m.group(1).decode()}: {text}')
         return text
 
-    def load_now(self, *args, seconds=60):
+    def load_now(self, *args):
         """Runs load (see load.c) with these arguments: load_now('hold', 100). Returns its pid, or ''."""
-        return self.run('load ' + ' '.join(str(a) for a in args), seconds)
+        return self.run('load ' + ' '.join(str(a) for a in args))
 
     def stop_load(self):
         self.run('for f in /run/load/*; do [ ! -e "$f" ] || { kill -9 "${f##*/}"; rm "$f"; }; done')
@@ -206,8 +209,10 @@ class Guest:
         return sum(int(n) for n in self.run('cat /run/load/* 2>/dev/null; true').split())
 
     def meminfo(self):
-        return {m.group(1): int(m.group(2)) << 10
+        info = {m.group(1): int(m.group(2)) << 10
                 for m in re.finditer(r'(\w+): +(\d+) kB', self.run('cat /proc/meminfo'))}
+        note(f'swap MiB of {self.short}', (info['SwapTotal'] - info['SwapFree']) // MIB)
+        return info
 
     # The balloon, as libvirt sees it
 
@@ -219,7 +224,9 @@ class Guest:
                                    self.lab.virsh('dommemstat', self.name).splitlines())}
 
     def actual(self):
-        return self.memstat()['actual']
+        size = self.memstat()['actual']
+        note(f'balloon of {self.short}', size)
+        return size
 
     def setmem(self, mib):
         """What an administrator does by hand."""

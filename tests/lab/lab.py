@@ -29,6 +29,7 @@ import image
 import kernel
 from guest import Guest
 from kernel import Unavailable
+from waiting import HANG, wait
 
 SKIP = 77
 # Not $TMPDIR: a channel's socket lies deep below it, and a socket's path has 107 characters at the most.
@@ -57,19 +58,6 @@ class Failed(Exception):
     """The lab itself didn't work: not what it was to test."""
 
 
-def wait(what, condition, seconds, step=0.05, dump=None):
-    """Waits until condition() is true and returns what it returned."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            more = f'\n{dump()}' if dump else ''
-            raise AssertionError(f'not within {seconds:g} s: {what}{more}')
-        time.sleep(step)
-
-
 def build_file(build, *parts):
     path = os.path.join(build, *parts)
     if not os.path.exists(path):
@@ -93,6 +81,12 @@ def _started(pid):
             return f.read().rpartition(')')[2].split()[19]
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def cpu_seconds(pid):
+    with open(f'/proc/{pid}/stat') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def processes_of(folder):
@@ -149,6 +143,7 @@ class Lab:
         self.bus = None
         self.folder = None
         self.kvm = False
+        self.cpu = 0.0  # what guests that were destroyed took, in seconds
         # As root: whom everything runs as.
         self.user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
         self._signals = {}
@@ -288,13 +283,13 @@ class Lab:
         """Starts a process of the lab."""
         return subprocess.Popen(argv, **self._as_user(), **kwargs)
 
-    def run(self, argv, timeout=60, check=True):
+    def run(self, argv, timeout=HANG, check=True):
         r = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, **self._as_user())
         if check and r.returncode:
             raise Failed(f'{" ".join(argv)}: exit {r.returncode}: {r.stderr.strip()}')
         return r
 
-    def virsh(self, *args, timeout=60, check=True):
+    def virsh(self, *args, timeout=HANG, check=True):
         return self.run(['virsh', '-q', '-c', 'qemu:///session', *args], timeout=timeout, check=check).stdout.strip()
 
     # The session
@@ -307,7 +302,7 @@ class Lab:
                 '-no-reboot', '-serial', 'stdio', '-kernel', self.kernel_image, '-initrd', self.initramfs,
                 '-append', 'console=ttyS0 quiet panic=-1 ballast.probe=yes']
         try:
-            r = subprocess.run(argv, capture_output=True, timeout=10, **self._as_user(kvm=True))
+            r = subprocess.run(argv, capture_output=True, timeout=60, **self._as_user(kvm=True))
         except subprocess.TimeoutExpired:
             return False
         return b'ballast-lab: probed' in r.stdout
@@ -318,7 +313,7 @@ class Lab:
         with open(self.path('bus.log'), 'wb') as log:
             self.bus = self.spawn(['dbus-daemon', '--config-file', self.path('bus.conf'), '--nofork', '--nopidfile',
                                    '--nosyslog'], stdout=log, stderr=log)
-        wait('the session bus is up', lambda: os.path.exists(self.path('run', 'bus')), 20)
+        wait('the session bus is up', lambda: os.path.exists(self.path('run', 'bus')))
 
     def start_libvirtd(self):
         with open(self.path('libvirt', 'qemu.conf'), 'w') as f:
@@ -332,7 +327,7 @@ class Lab:
                 with open(self.path('libvirtd.log')) as f:
                     raise Failed(f'libvirtd ended at once: {f.read()[-2000:]}')
             return self.run(['virsh', '-c', 'qemu:///session', 'uri'], check=False).returncode == 0
-        wait('libvirtd answers', answers, 60, step=0.2)
+        wait('libvirtd answers', answers, step=0.2)
 
     def kill_libvirtd(self):
         """SIGKILL, as a crash would have it. The guests run on."""
@@ -364,21 +359,24 @@ class Lab:
                 sizes[short] = int(line.split('=')[1]) << 10
         return sizes
 
-    def boot(self, *guests, seconds=90):
+    def boot(self, *guests):
         """Starts the guests together and waits until all are ready."""
         for guest in guests:
             guest.start()
         for guest in guests:
-            guest.wait_ready(seconds)
+            guest.wait_ready()
 
     def destroy(self, *guests):
         """Ends them all at once: libvirt takes a second for each."""
         virsh = ['virsh', '-q', '-c', 'qemu:///session']
+        for guest in guests:
+            with contextlib.suppress(OSError, ValueError):  # it doesn't run
+                self.cpu += cpu_seconds(guest.pid())
         for step in ('destroy', 'undefine'):
             those = [g for g in guests if step == 'destroy' or g.persistent]
             running = [self.spawn([*virsh, step, g.name], stdout=subprocess.DEVNULL) for g in those]
             for guest, p in zip(those, running):
-                if p.wait(60):
+                if p.wait(HANG):
                     raise Failed(f'virsh {step} {guest.name}: exit {p.returncode}')
         for guest in guests:
             guest.disconnect()

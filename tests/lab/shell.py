@@ -26,7 +26,7 @@ class Shell:
         if line[0] == '@':
             return self.lab.virsh(*shlex.split(line[1:]))
         if line[0] != '!' and word not in ('log', 'available'):
-            return self.guest.run(line, seconds=300, check=False)
+            return self.guest.run(line, check=False)
         if not self.daemon:
             return 'no ballastd here: start with --daemon'
         if line[0] == '!':

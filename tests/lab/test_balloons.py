@@ -7,7 +7,7 @@ import case
 from case import TOLERANCE, LabTest, figure
 from daemon import PRESSURE
 from guest import MIB
-from lab import wait
+from waiting import wait
 
 # The policy lets each guest keep this share of its memory available.
 KEEP = 0.20
@@ -87,12 +87,12 @@ class Balloons(LabTest):
                 self.assertGreaterEqual(row['target_bytes'], row['floor_bytes'], f'{name} is sent below its floor')
         self.watch(daemon, 3, bounds)
         wait('busy swaps, so that the host needn\'t',
-             lambda: self.guests['busy'].meminfo()['SwapFree'] < swapped, 60, dump=daemon.describe)
+             lambda: self.guests['busy'].meminfo()['SwapFree'] < swapped, dump=daemon.describe)
         self.assertEqual(daemon.status()['host']['pressure'], 'severe')
 
         self.host.calm()
         began = time.monotonic()
-        self.wait_full(daemon, seconds=120)
+        self.wait_full(daemon)
         figure(f'five guests squeezed under severe pressure, all back at full {time.monotonic() - began:.1f} s '
                'after it was over')
         daemon.wait_rest()
@@ -105,7 +105,7 @@ class Balloons(LabTest):
         since = daemon.mark()
         self.host.severe()
         daemon.wait('busy gives', lambda rows: rows['busy']['current_bytes'] < self.full('busy') - 32 * MIB)
-        daemon.wait_line('busy: in distress', since, 60)
+        daemon.wait_line('busy: in distress', since)
         # Still under pressure: the policy gives nobody memory, but the host has room above its critical threshold.
         squeezed = daemon.mark()
         self.host.moderate(100)
@@ -165,13 +165,13 @@ class Balloons(LabTest):
         self.assertEqual(daemon.moves(since)[0].guest, 'idle', daemon.describe())
         # With swap there would be plenty.
         self.host.set_swap(self.host.swap_mib)
-        wait('it is calm', lambda: daemon.status()['host']['pressure'] == 'none', 10, dump=daemon.describe)
+        wait('it is calm', lambda: daemon.status()['host']['pressure'] == 'none', dump=daemon.describe)
         self.wait_full(daemon)
 
     def test_observe_decides_tells_and_moves_nothing(self):
         daemon = self.daemon(mode='observe')
         self.host.severe()
-        wait('it tells what it would do', lambda: daemon.moves(would=True), 30, dump=daemon.describe)
+        wait('it tells what it would do', lambda: daemon.moves(would=True), dump=daemon.describe)
         self.watch(daemon, 4, lambda rows: None)
         self.assertEqual(daemon.moves(), [])
         for name in self.guests:
@@ -212,7 +212,7 @@ class Balloons(LabTest):
         self.host.calm()
         # To what is its full size anyway, so it is no decision.
         self.guests['idle'].setmem(self.guests['idle'].current)
-        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
+        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')))
         self.load_again(self.guests['idle'])
 
         daemon = self.daemon()
@@ -220,7 +220,7 @@ class Balloons(LabTest):
         self.host.moderate(100)
         asked = time.monotonic()
         daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle') - 16 * MIB)
-        self.assertLess(daemon.moves(since)[0].at - asked, 8, daemon.describe())
+        figure(f'pressure after memory was given back by hand → first setMemory: {daemon.moves(since)[0].at - asked:.2f} s')
         self.assertEqual(daemon.list()['idle']['full_bytes'], self.full('idle'))
         self.assertEqual(daemon.find_lines('stuck'), [])
 
@@ -251,7 +251,7 @@ class Balloons(LabTest):
         daemon.wait_rest()
         self.host.calm()
         daemon.stop()
-        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')), 20)
+        wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')))
 
     # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 
@@ -263,7 +263,7 @@ class Balloons(LabTest):
         since = daemon.mark()
         asked = time.monotonic()
         daemon.reload()
-        wait('idle is asked to give', lambda: daemon.moves(since), 20, step=0.01, dump=daemon.describe)
+        wait('idle is asked to give', lambda: daemon.moves(since), step=0.01, dump=daemon.describe)
         figure(f'SIGHUP with less memory → first setMemory: {1000 * (daemon.moves(since)[0].at - asked):.0f} ms')
         self.assertEqual(daemon.status()['host']['pressure'], 'moderate')
         reserve = daemon.status()['host']['reserve_bytes']

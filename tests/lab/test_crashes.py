@@ -10,7 +10,7 @@ import time
 import case
 from case import TOLERANCE, LabTest, figure
 from guest import MIB
-from lab import wait
+from waiting import wait
 
 KILLS = int(os.environ.get('BALLAST_KILLS', 20))
 SEED = int(os.environ.get('BALLAST_SEED', random.randrange(1 << 32)))
@@ -70,8 +70,8 @@ class Crashes(LabTest):
 
         self.host.calm()
         over = time.monotonic()
-        wait('it answers', lambda: daemon.ctl('status', check=False).returncode == 0, 20)
-        self.wait_full(daemon, seconds=90)
+        wait('it answers', lambda: daemon.ctl('status', check=False).returncode == 0)
+        self.wait_full(daemon)
         figure(f'pressure over → all have their full size {time.monotonic() - over:.1f} s later')
         self.assertEqual({n: r['full_bytes'] for n, r in daemon.list().items()},
                          {n: self.full(n) for n in self.guests})
@@ -80,8 +80,8 @@ class Crashes(LabTest):
     def in_the_middle_of_a_move(self, daemon):
         since = daemon.mark()
         self.host.severe()
-        wait('big is sent a target', lambda: self.sent(daemon, 'big', since), 10, step=0.005, dump=daemon.describe)
-        wait('its balloon moves', lambda: self.actual('big') < self.full('big') - 8 * MIB, 10, step=0,
+        wait('big is sent a target', lambda: self.sent(daemon, 'big', since), step=0.005, dump=daemon.describe)
+        wait('its balloon moves', lambda: self.actual('big') < self.full('big') - 8 * MIB, step=0,
              dump=daemon.describe)
 
     def test_libvirtd_is_killed_in_the_middle_of_moves(self):
@@ -92,7 +92,7 @@ class Crashes(LabTest):
             self.lab.kill_libvirtd()
             self.host.calm()
             self.lab.start_libvirtd()
-            wait('it is connected again', lambda: daemon.status()['libvirt']['connected'], 60, dump=daemon.describe)
+            wait('it is connected again', lambda: daemon.status()['libvirt']['connected'], dump=daemon.describe)
             self.check_floors(floors, daemon)
             self.assertEqual({n: r['full_bytes'] for n, r in daemon.list().items()},
                              {n: self.full(n) for n in self.guests}, daemon.describe())

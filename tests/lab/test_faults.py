@@ -9,7 +9,7 @@ import case
 from case import LabTest, figure
 from daemon import process_stopped
 from guest import MIB, Guest
-from lab import wait
+from waiting import wait
 
 # Domains created and destroyed: first so many until the daemon has what it needs, then those that are measured.
 WARM_UP, ROUNDS = 8, 24
@@ -70,7 +70,7 @@ class Faults(LabTest):
         since = daemon.mark()
         self.lab.kill_libvirtd()
         try:
-            wait('the loss is noticed', lambda: not daemon.status()['libvirt']['connected'], 10, dump=daemon.describe)
+            wait('the loss is noticed', lambda: not daemon.status()['libvirt']['connected'], dump=daemon.describe)
             self.assertEqual(set(daemon.list()), set(self.guests), 'what is known is kept')
             self.host.calm()
             time.sleep(2)
@@ -78,7 +78,7 @@ class Faults(LabTest):
         finally:
             self.lab.start_libvirtd()
         began = time.monotonic()
-        wait('it is connected again', lambda: daemon.status()['libvirt']['connected'], 60, dump=daemon.describe)
+        wait('it is connected again', lambda: daemon.status()['libvirt']['connected'], dump=daemon.describe)
         daemon.wait_source('agent', *self.guests)
         figure(f'libvirtd back → all agents heard again: {time.monotonic() - began:.1f} s')
         self.assertEqual({n: r['full_bytes'] for n, r in daemon.list().items()},
@@ -92,20 +92,17 @@ class Faults(LabTest):
         try:
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
-            wait('they are stopped', lambda: all(process_stopped(p) for p in stopped), 5)
+            wait('they are stopped', lambda: all(process_stopped(p) for p in stopped))
             time.sleep(1)  # some calls to them are on their way
             since = daemon.mark()
             self.host.severe()
             asked = time.monotonic()
-            self.shrunk(daemon, 'four', 'five', seconds=15)
+            self.shrunk(daemon, 'four', 'five')
             sent = {}
             for move in daemon.moves(since):
                 sent.setdefault(move.guest, move.at - asked)
             figure('three of five QEMUs stopped: pressure → setMemory of the others: '
                    f'{sent["four"]:.2f} s and {sent["five"]:.2f} s')
-            # A cycle is 0.5 s; a domain counts as stuck after 2 s.
-            for name in ('four', 'five'):
-                self.assertLess(sent[name], 3.0, daemon.describe())
             # The CLI answers meanwhile, and says so of the stopped ones.
             daemon.wait('the stopped ones are shown as such',
                         lambda rows: all('no answer' in (rows[n]['busy'] or '') for n in ('one', 'two', 'three')))
@@ -153,7 +150,7 @@ class Faults(LabTest):
             def still():
                 counts.append(daemon.fds())
                 return len(counts) > 10 and len(set(counts[-10:])) == 1
-            wait('its descriptors settle', still, 20, step=0.1)
+            wait('its descriptors settle', still, step=0.1)
             # A connection to libvirt, opened when it is first needed and again when a call held it up, has two.
             return daemon.fds() - 2 * daemon.dump()['libvirt']['connections'], daemon.rss()
 

@@ -9,7 +9,8 @@ import case
 from case import LabTest, figure
 from daemon import POLICY
 from guest import MIB
-from lab import wait
+from lab import cpu_seconds
+from waiting import note, wait
 
 KSM = '/sys/kernel/mm/ksm'
 CONTROLS = {'run': 0, 'pages_to_scan': 100, 'sleep_millisecs': 20}  # as they are for the tests
@@ -100,12 +101,6 @@ def ksmd():
     raise AssertionError('there is no ksmd')
 
 
-def cpu_seconds(pid):
-    with open(f'/proc/{pid}/stat') as f:
-        fields = f.read().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
 def proportional(guest):
     """Bytes of the guest's QEMU, where what it shares with others counts in parts."""
     with open(f'/proc/{guest.pid()}/smaps_rollup') as f:
@@ -154,7 +149,7 @@ class Ksm(LabTest):
         daemon.wait_line(r'^KSM: run false → true: ')
         # On 1.5 GiB: ksmd sleeps as long as on any small host.
         wait('KSM is as the policy wants it',
-             lambda: values() == {'run': 1, 'pages_to_scan': 1250, 'sleep_millisecs': 100}, 20, dump=daemon.describe)
+             lambda: values() == {'run': 1, 'pages_to_scan': 1250, 'sleep_millisecs': 100}, dump=daemon.describe)
         self.assertTrue(self.remembered())
 
     def test_1_equal_pages_are_merged_and_a_killed_daemon_is_cleared_up_after(self):
@@ -169,8 +164,9 @@ class Ksm(LabTest):
 
         def merged():
             saved = before - sum(proportional(g) for g in self.guests.values())
+            note('MiB merged', min(saved, int(read('pages_sharing')) * PAGE) // MIB)
             return min(saved, int(read('pages_sharing')) * PAGE) > 0.9 * expected
-        wait('equal pages are merged', merged, 75, step=1,
+        wait('equal pages are merged', merged, step=1,
              dump=lambda: f'{values()}, sharing {read("pages_sharing")}\n{daemon.describe()}')
         took, cpu = time.monotonic() - began, cpu_seconds(thread) - cpu
         after = sum(proportional(g) for g in self.guests.values())
@@ -233,7 +229,7 @@ class Ksm(LabTest):
         daemon = self.both()
         self.set_up_by_policy(daemon)
         daemon.ctl('mode', 'observe')
-        wait('all is put back', lambda: values() == CONTROLS, 10, dump=daemon.describe)
+        wait('all is put back', lambda: values() == CONTROLS, dump=daemon.describe)
         daemon.wait_line(r'KSM: would set run false → true: .* \(observe\)')
         daemon.ctl('mode', 'auto')
         self.set_up_by_policy(daemon)
@@ -247,7 +243,7 @@ class Ksm(LabTest):
         self.machine.allow('pages_to_scan', False)
         daemon = self.both()
         daemon.wait_line(r'KSM: pages_to_scan isn\'t set: Permission denied; .*systemd-tmpfiles')
-        wait('the others are set', lambda: values() == {'run': 1, 'pages_to_scan': 100, 'sleep_millisecs': 100}, 10)
+        wait('the others are set', lambda: values() == {'run': 1, 'pages_to_scan': 100, 'sleep_millisecs': 100})
         self.assertRegex(daemon.ctl('status').stdout, r'refused by the kernel \(see the log\): ksm_pages_to_scan')
         self.wait_cycles(daemon)
         self.assertEqual(len(daemon.find_lines('pages_to_scan isn\'t set')), 1, daemon.tail())
@@ -265,7 +261,7 @@ class Ksm(LabTest):
 
     def wait_cycles(self, daemon, n=4):
         start = daemon.status()['cycle']['count']
-        wait('cycles go on', lambda: daemon.status()['cycle']['count'] >= start + n, 20, dump=daemon.describe)
+        wait('cycles go on', lambda: daemon.status()['cycle']['count'] >= start + n, dump=daemon.describe)
 
 
 if __name__ == '__main__':

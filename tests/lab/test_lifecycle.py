@@ -9,7 +9,7 @@ import case
 from case import TOLERANCE, LabTest, figure
 from daemon import Daemon, Host
 from guest import MIB
-from lab import wait
+from waiting import HANG, wait
 
 # Of what /proc/meminfo in a guest says, and what is told of it: the command that reads it takes memory itself.
 ACCOUNTING = 6 * MIB
@@ -47,7 +47,7 @@ class SlowFile:
 
     def close(self):
         self.go_on()
-        self._thread.join(30)
+        self._thread.join(HANG)
         os.close(self.fd)
 
 
@@ -78,7 +78,7 @@ class Lifecycle(LabTest):
         two.run('(sleep 0.2; reboot -f) >/dev/null 2>&1 &')
         rebooted = {}
         for guest in (one, two):
-            rebooted[guest] = daemon.wait_line(f'{guest.short}: rebooted', since, 60).at
+            rebooted[guest] = daemon.wait_line(f'{guest.short}: rebooted', since).at
             guest.disconnect()
         for guest in (one, two):
             guest.wait_ready()
@@ -103,7 +103,7 @@ class Lifecycle(LabTest):
 
     def pause(self, daemon, guest):
         self.lab.virsh('suspend', guest.name)
-        daemon.wait('it is seen to be paused', lambda rows: rows[guest.short].get('busy') == 'paused', 10, step=0.02)
+        daemon.wait('it is seen to be paused', lambda rows: rows[guest.short].get('busy') == 'paused', step=0.02)
         return daemon.mark()
 
     def test_paused_guest_is_left_alone(self):
@@ -126,7 +126,7 @@ class Lifecycle(LabTest):
         daemon, big = self.daemon(), self.guests['big']
         since = daemon.mark()
         self.host.severe()
-        move = wait('big is sent a target', lambda: self.sent(daemon, 'big', since), 10, step=0.01)[0]
+        move = wait('big is sent a target', lambda: self.sent(daemon, 'big', since), step=0.01)[0]
         since = self.pause(daemon, big)
         size = big.actual()
         # Longer than a balloon may go without progress until it counts as stuck.
@@ -177,7 +177,8 @@ class Lifecycle(LabTest):
         self.shrunk(daemon, 'two')
         # It didn't shut down after all.
         self.shrunk(daemon, 'one')
-        self.assertGreaterEqual(self.sent(daemon, 'one', since)[0].at - goodbye, 7.9, daemon.describe())
+        # (The line that says goodbye may be read late on a busy machine.)
+        self.assertGreaterEqual(self.sent(daemon, 'one', since)[0].at - goodbye, 7, daemon.describe())
 
     def test_dumped_guest_is_left_alone(self):
         daemon, big = self.daemon(), self.guests['big']
@@ -186,17 +187,17 @@ class Lifecycle(LabTest):
         self.addCleanup(file.close)
         since = daemon.mark()
         job = self.lab.spawn(['virsh', '-q', '-c', 'qemu:///session', 'dump', '--live', big.name, file.path])
-        wait('the dump has begun', file.begun, 20, step=0.01)
+        wait('the dump has begun', file.begun, step=0.01)
         self.host.severe()
         self.shrunk(daemon, 'one', 'two')
-        daemon.wait('it is seen to be saved', lambda rows: rows['big'].get('busy') == 'saving', 15)
+        daemon.wait('it is seen to be saved', lambda rows: rows['big'].get('busy') == 'saving')
         time.sleep(2)
         self.assertEqual(big.actual(), self.full('big'), daemon.describe())
         # A target that came before the job was noticed was refused, and that isn't held against the balloon.
         file.go_on()
-        self.assertEqual(job.wait(60), 0)
+        self.assertEqual(job.wait(HANG), 0)
         began = time.monotonic()
-        self.shrunk(daemon, 'big', seconds=15)
+        self.shrunk(daemon, 'big')
         figure(f'a dump was over → the guest gives: {time.monotonic() - began:.1f} s')
         self.assertEqual(daemon.find_lines('big: .*stuck', since), [], daemon.tail())
 
@@ -220,7 +221,7 @@ class Lifecycle(LabTest):
     def test_memory_is_accounted_right_whatever_the_balloon_does(self):
         daemon = self.daemon()
         self.host.severe()
-        self.shrunk(daemon, *self.guests, mib=64, seconds=60)
+        self.shrunk(daemon, *self.guests, mib=64)
         daemon.wait_rest()
         for name, guest in self.guests.items():
             with self.subTest(name):
@@ -235,7 +236,7 @@ class Lifecycle(LabTest):
                         'total': stats['total_bytes'] - info['MemTotal'] + (inflated if guest.autodeflate else 0)}
                     return all(abs(v) <= ACCOUNTING for v in self.off.values())
                 # A report may be a second old.
-                wait('what is told agrees with the guest', right, 10, step=0.3,
+                wait('what is told agrees with the guest', right, step=0.3,
                      dump=lambda: f'{name}: off by {self.off}\n{daemon.describe()}')
 
 
@@ -253,11 +254,11 @@ class Migration(LabTest):
         # A guest whose agent reports is looked at by libvirt each 5 s: it takes longer than that.
         self.lab.virsh('migrate-setspeed', one.name, '15')
         job = self.lab.spawn(command)
-        daemon.wait('it is seen to migrate', lambda rows: rows.get('one', {}).get('busy') == 'migrating', 15,
+        daemon.wait('it is seen to migrate', lambda rows: rows.get('one', {}).get('busy') == 'migrating',
                     step=0.02)
         since = daemon.mark()
         self.host.severe()
-        self.assertEqual(job.wait(120), 0, daemon.describe())
+        self.assertEqual(job.wait(HANG), 0, daemon.describe())
         daemon.wait_line('one: gone', since)
         self.assertEqual(self.sent(daemon, 'one', since), [], daemon.describe())
         self.host.calm()
@@ -267,7 +268,7 @@ class Migration(LabTest):
         self.addCleanup(peer.destroy, one)
         # A loaded machine without KVM has lost a guest that way before any ballastd was there: it stood still for good.
         try:
-            one.run('true', 20)
+            one.run('true', 60)
         except AssertionError as e:
             case.skip(type(self), f'QEMU lost the guest in its migration: {e}')
         self.assertAlmostEqual(one.actual(), size, delta=TOLERANCE)
