@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -40,14 +39,7 @@ class Session(Lab):
         for tool, package in lab.TOOLS.items():
             if not lab.shutil.which(tool, path=lab.PATH):
                 raise Unavailable(f'{tool} is not installed (package {package})')
-        lab.sweep()
-        self.folder = tempfile.mkdtemp(prefix=lab.PREFIX, dir=lab.TEMP)
-        with open(self.path('owner'), 'w') as f:
-            f.write(f'{os.getpid()} {lab._started(os.getpid())}\n')
-        os.chmod(self.folder, 0o755)
-        os.mkdir(self.path('bin'), 0o755)
-        for name in ('run', 'home', 'libvirt'):
-            self.make_folder(name)
+        self._make()
         self.start_libvirtd()
 
     def environment(self):

@@ -10,9 +10,11 @@ Nothing needs root. As root, libvirt, QEMU and the daemon under test run as "nob
 is for unprivileged users (and as root QEMU is probed anew at each call where KVM can't be used).
 
 What belongs to a lab is known by its folder: every process that it starts has HOME or XDG_RUNTIME_DIR in there, and
-is ended by pid. A lab whose owner died without cleaning up is cleared away by the next one."""
+is ended by pid. A lab whose owner was killed is cleared away by its keeper (keeper.py), and if that was killed, too, by
+the next lab."""
 
 import contextlib
+import ctypes
 import glob
 import os
 import pwd
@@ -27,6 +29,7 @@ import uuid
 import cgroup
 import image
 import kernel
+import ksm
 from guest import Guest
 from kernel import Unavailable
 from waiting import HANG, wait
@@ -106,17 +109,29 @@ def processes_of(folder):
     return pids
 
 
-def clear_away(folder):
+def clear_away(folder, patience=2.0):
     """Ends what runs in the folder and removes it."""
-    for sig, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
-        end = time.monotonic() + patience
-        for pid in processes_of(folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sig)
-        while processes_of(folder) and time.monotonic() < end:
+    for sig, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 30.0)):
+        limit, told = time.monotonic() + seconds, set()
+        while time.monotonic() < limit and (pids := processes_of(folder)):
+            for pid in set(pids) - told:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, sig)
+            told.update(pids)
             time.sleep(0.05)
+    ksm.restore(folder)
     cgroup.remove(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with_parent():
+    """What runs the tests was killed: then nobody waits for them any more. (Not for one that was started by hand: its
+    shell may end before it.)"""
+    if 'MESON_TEST_ITERATION' in os.environ:
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            raise SystemExit(128 + signal.SIGTERM)
 
 
 def sweep():
@@ -128,7 +143,9 @@ def sweep():
                 pid, started = f.read().split()
         except (OSError, ValueError):
             continue  # being made just now, or not ours
-        if os.path.islink(folder) or st.st_uid != os.geteuid() or _started(int(pid)) == started:
+        if os.path.islink(folder) or st.st_uid != os.geteuid():
+            continue
+        if alive(int(pid)) and _started(int(pid)) == started:
             continue
         clear_away(folder)
 
@@ -146,6 +163,7 @@ class Lab:
         self.cpu = 0.0  # what guests that were destroyed took, in seconds
         # As root: whom everything runs as.
         self.user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
+        self._keeper = None
         self._signals = {}
         self._closers = []
 
@@ -168,6 +186,7 @@ class Lab:
             raise SystemExit(128 + number)
         for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._signals[s] = signal.signal(s, stop)
+        _end_with_parent()
 
     def _end(self):
         for s in self._signals:
@@ -184,6 +203,8 @@ class Lab:
                                     ignore=lambda d, names: [n for n in names if not n.endswith(('.log', '.conf'))],
                                     dirs_exist_ok=True)
                 clear_away(self.folder)
+            if self._keeper:
+                self._keeper.communicate()
             for lab in (self, *self.peers):
                 for p in (lab.libvirtd, lab.bus):
                     if p:
@@ -200,15 +221,9 @@ class Lab:
         for tool, package in TOOLS.items():
             if not shutil.which(tool, path=PATH):
                 raise Unavailable(f'{tool} is not installed (package {package})')
-        sweep()
         self.kernel = kernel.get(self.build, self.say)
-        self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=TEMP)
-        with open(self.path('owner'), 'w') as f:
-            f.write(f'{os.getpid()} {_started(os.getpid())}\n')
-        os.chmod(self.folder, 0o755)
-        os.mkdir(self.path('bin'), 0o755)
-        for name in ('run', 'home', 'libvirt', 'guests'):
-            self.make_folder(name)
+        self._make()
+        self.make_folder('guests')
         self.initramfs = self.path('guests', 'initramfs')
         image.build(self.initramfs, self.kernel, {
             'ballast-guestd': build_file(self.build, 'guest-agent', 'ballast-guestd'),
@@ -219,6 +234,20 @@ class Lab:
         self.say('guests run under ' + ('KVM' if self.kvm else 'TCG (KVM can\'t be used here)'))
         self._start_bus()
         self.start_libvirtd()
+
+    def _make(self):
+        """Its folder, and the keeper of that."""
+        sweep()
+        self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=TEMP)
+        with open(self.path('owner'), 'w') as f:
+            f.write(f'{os.getpid()} {_started(os.getpid())}\n')
+        keeper = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'keeper.py')
+        self._keeper = subprocess.Popen([sys.executable, '-B', keeper, self.folder], stdin=subprocess.PIPE,
+                                        start_new_session=True)
+        os.chmod(self.folder, 0o755)
+        os.mkdir(self.path('bin'), 0o755)
+        for name in ('run', 'home', 'libvirt'):
+            self.make_folder(name)
 
     def _program(self, name):
         """One that runs inside guests; compiled here where the build has no tests in it (the demo's has none)."""

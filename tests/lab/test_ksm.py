@@ -9,69 +9,13 @@ import case
 from case import LabTest, figure
 from daemon import POLICY
 from guest import MIB
+from ksm import CONTROLS, KSM, Machine, read, values, write
 from lab import cpu_seconds
 from waiting import note, wait
 
-KSM = '/sys/kernel/mm/ksm'
-CONTROLS = {'run': 0, 'pages_to_scan': 100, 'sleep_millisecs': 20}  # as they are for the tests
 KSM_POLICY = os.path.join(os.path.dirname(POLICY), 'ksm.policy')
 EQUAL_MIB = 160
 PAGE = os.sysconf('SC_PAGESIZE')
-
-
-def read(name):
-    with open(os.path.join(KSM, name)) as f:
-        return f.read().strip()
-
-
-def write(name, value):
-    with open(os.path.join(KSM, name), 'w') as f:
-        f.write(f'{value}\n')
-
-
-def values():
-    return {name: int(read(name)) for name in CONTROLS}
-
-
-class Machine:
-    """KSM as the machine has it: kept, opened to the lab's user, and put back in any case."""
-
-    def __init__(self, lab):
-        names = [n for n in (*CONTROLS, 'merge_across_nodes', 'advisor_mode') if os.path.exists(f'{KSM}/{n}')]
-        self.stats = {n: os.stat(f'{KSM}/{n}') for n in names}
-        self.values = {n: read(n) for n in names}
-        self.merged = int(read('pages_shared')) > 0
-        self.uid = lab.user.pw_uid
-        self.closed = False
-        lab.at_end(self.close)
-        self.prepare()
-
-    def allow(self, name, may=True):
-        os.chown(f'{KSM}/{name}', self.uid if may else 0, 0)
-        os.chmod(f'{KSM}/{name}', 0o644)
-
-    def prepare(self):
-        if 'advisor_mode' in self.values:
-            write('advisor_mode', 'none')
-        for name, value in CONTROLS.items():
-            write(name, value)
-            self.allow(name)
-
-    def close(self):
-        if self.closed:
-            return
-        self.closed = True
-        # What the tests merged is taken apart; merge_across_nodes could be changed then, if a test had done so.
-        if not self.merged:
-            write('run', 2)
-        for name, value in self.values.items():
-            if name == 'advisor_mode':
-                value = re.search(r'\[(\S+)\]', value).group(1)
-            if name != 'merge_across_nodes' or read(name) != value:
-                write(name, value)
-        for name, st in self.stats.items():
-            os.chown(f'{KSM}/{name}', st.st_uid, st.st_gid)
-            os.chmod(f'{KSM}/{name}', st.st_mode & 0o7777)
 
 
 def why_not(lab):
