@@ -16,9 +16,9 @@ void policy_check_window(Diagnostics *d, Position at, double usec)
     bool shorter = usec < (double) POLICY_WINDOW_MIN;
 
     if (shorter || usec > (double) POLICY_WINDOW_MAX)
-        diagnostics_add(d, at, NULL, "a window is %us to %umin long, and this one is %s",
-                        (unsigned) (POLICY_WINDOW_MIN / USEC_PER_SEC),
-                        (unsigned) (POLICY_WINDOW_MAX / (60 * USEC_PER_SEC)), shorter ? "shorter" : "longer");
+        diagnostics_add(d, at, NULL, "this window is too %s: it must be %us to %umin long",
+                        shorter ? "short" : "long", (unsigned) (POLICY_WINDOW_MIN / USEC_PER_SEC),
+                        (unsigned) (POLICY_WINDOW_MAX / (60 * USEC_PER_SEC)));
 }
 
 /* The stat that is looked back at. */
@@ -28,46 +28,45 @@ static void check_windowed(Checker *c, const Expr *call, const Expr *e)
     char hint[128];
 
     if (e->type != EXPR_FIELD) {
-        check_error(c, e->at, "name the stat itself: avg(g.free, 30s) - avg(g.cache, 30s)",
-                    "'%s' over a window is of a stat, not of a value worked out", call->name->text);
+        check_error(c, e->at, "calculate with the results: avg(g.free, 30s) - avg(g.cache, 30s)",
+                    "'%s' over a window needs a stat, not a calculated value", call->name->text);
         return;
     }
     if (e->state) {
-        check_error(c, e->field_at, "history is kept of stats",
-                    "'%s' is a state variable: there is no history of it", e->field->text);
+        check_error(c, e->field_at, "only stats have a history",
+                    "'%s' is a state variable: it has no history", e->field->text);
         return;
     }
     if (e->index < 0)
         return; /* told */
     info = e->host ? host_field_info((HostField) e->index) : guest_field_info((GuestField) e->index);
     if (info->kind == FIELD_KIND_CONTROL)
-        check_error(c, e->field_at, "history is kept of stats",
-                    "'%s' is a control: there is no history of it", info->name);
+        check_error(c, e->field_at, "only stats have a history", "'%s' is a control: it has no history",
+                    info->name);
     else if (info->unit == FIELD_UNIT_TEXT || info->unit == FIELD_UNIT_BOOLEAN)
-        check_error(c, e->field_at, "history is kept of stats that are numbers, bytes or durations",
-                    "'%s' is %s: there is no history of it", info->name,
-                    kind_describe(kind_from_unit(info->unit)));
+        check_error(c, e->field_at, "only stats that are numbers, bytes or durations have a history",
+                    "'%s' is %s: it has no history", info->name, kind_describe(kind_from_unit(info->unit)));
     else if (info->kind == FIELD_KIND_COUNTER && call->builtin != BUILTIN_RATE) {
-        (void) snprintf(hint, sizeof(hint), "how fast it grows is rate(%s.%s, 30s)", e->name->text,
+        (void) snprintf(hint, sizeof(hint), "for how fast it grows, use rate(%s.%s, 30s)", e->name->text,
                         info->name);
-        check_error(c, e->field_at, hint, "'%s' only ever grows: its %s over a window says nothing",
+        check_error(c, e->field_at, hint, "'%s' only ever grows: its %s over a window means nothing",
                     info->name, call->name->text);
     }
 }
 
 static void check_window_length(Checker *c, const Expr *call, const Expr *e)
 {
-    static const char *const hint = "a literal, or the name of a const: const window = 30s";
+    static const char *const hint = "write a literal such as 30s, or the name of a const: const window = 30s";
 
     if (e->kind != KIND_DURATION && e->kind != KIND_ANY)
-        check_error(c, e->at, builtin_usage(call->builtin), "a window is a duration, and this is %s",
+        check_error(c, e->at, builtin_usage(call->builtin), "a window must be a duration, but this is %s",
                     kind_describe(e->kind));
     else if (e->type == EXPR_LITERAL)
         policy_check_window(c->unit->diagnostics, e->at, e->value);
     else if (e->type != EXPR_NAME)
-        check_error(c, e->at, hint, "a window is known when the policy is loaded");
+        check_error(c, e->at, hint, "a window must be known when the policy is loaded");
     else if (e->symbol && e->symbol->type != SYMBOL_CONST)
-        check_error(c, e->at, hint, "a window is known when the policy is loaded, and '%s' isn't",
+        check_error(c, e->at, hint, "a window must be known when the policy is loaded, but '%s' is not",
                     e->name->text);
 }
 
@@ -90,10 +89,10 @@ static Kind check_matches(Checker *c, const Expr *e)
     const Expr *text = e->a, *pattern = e->a->next;
 
     if (text->kind != KIND_TEXT && text->kind != KIND_ANY)
-        check_error(c, text->at, builtin_usage(e->builtin), "'matches' looks at text, and this is %s",
+        check_error(c, text->at, builtin_usage(e->builtin), "'matches' needs text, but this is %s",
                     kind_describe(text->kind));
     if (pattern->type != EXPR_TEXT)
-        check_error(c, pattern->at, builtin_usage(e->builtin), "a pattern is text in double quotes");
+        check_error(c, pattern->at, builtin_usage(e->builtin), "a pattern must be text in double quotes");
     return KIND_BOOLEAN;
 }
 
@@ -106,7 +105,7 @@ static Kind check_uniform(Checker *c, const Expr *e)
         Kind k = a->kind;
 
         if (!kind_is_quantity(k)) {
-            check_error(c, a->at, NULL, "'%s' works on numbers, bytes, durations and rates, and this is %s",
+            check_error(c, a->at, NULL, "'%s' needs a number, bytes, a duration or a rate, but this is %s",
                         e->name->text, kind_describe(k));
             kind = KIND_INVALID;
         } else if (kind == KIND_ANY)
@@ -114,10 +113,10 @@ static Kind check_uniform(Checker *c, const Expr *e)
         else if (kind != KIND_INVALID && k != KIND_ANY && k != kind) {
             check_error(c, a->at,
                         k == KIND_DURATION && e->n_arguments == 2 && builtin_aggregates(e->builtin)
-                            ? "over a window goes a stat itself: min(g.free, 30s)"
+                            ? "over a window it needs a stat: min(g.free, 30s)"
                             : kind_hint(kind, k),
-                        "the arguments of '%s' are of one kind, but this is %s beside %s", e->name->text,
-                        kind_describe(k), kind_describe(kind));
+                        "the arguments of '%s' must be of one kind, but this is %s and another is %s",
+                        e->name->text, kind_describe(k), kind_describe(kind));
             kind = KIND_INVALID;
         }
     }
@@ -142,14 +141,14 @@ static Kind check_builtin(Checker *c, Expr *e)
 
     builtin_arity(e->builtin, &least, &most);
     if (most == 0 || (e->builtin == BUILTIN_AVG && e->n_arguments != 2)) {
-        check_error(c, e->at, builtin_usage(e->builtin), "'%s' goes over guests%s", e->name->text,
-                    most > 0 ? " or has a window" : "");
+        check_error(c, e->at, builtin_usage(e->builtin), "'%s' needs 'for ... in guests'%s", e->name->text,
+                    most > 0 ? " or a window" : "");
         return KIND_ANY;
     }
     for (Expr *a = e->a; a; a = a->next)
         (void) check_expr(c, a);
     if (e->n_arguments < least || e->n_arguments > most) {
-        check_error(c, e->at, builtin_usage(e->builtin), "'%s' can't have %u argument%s", e->name->text,
+        check_error(c, e->at, builtin_usage(e->builtin), "'%s' does not take %u argument%s", e->name->text,
                     e->n_arguments, e->n_arguments == 1 ? "" : "s");
         return KIND_ANY;
     }
@@ -169,7 +168,7 @@ static bool check_apart(Checker *c, Position at, const char *name)
     }
     if (!c->aggregate && c->loop == 0)
         return true;
-    check_error(c, at, HINT_ABOVE, "'%s' goes over all guests, and can't do so inside of %s", name,
+    check_error(c, at, HINT_ABOVE, "'%s' goes over all guests: it can't be inside %s", name,
                 c->aggregate ? "another aggregate" : "a loop");
     return false;
 }
@@ -183,21 +182,21 @@ static Kind check_gathered(Checker *c, Expr *e, Kind k)
         e->counted = e->a->type == EXPR_NAME && e->symbol && e->a->symbol == e->symbol;
         if (!e->counted && k != KIND_BOOLEAN && k != KIND_ANY)
             check_error(c, e->a->at, builtin_usage(e->builtin),
-                        "'count' counts guests, or where a boolean is true, and this is %s",
-                        kind_describe(k));
+                        "'count' needs a guest or a boolean, but this is %s", kind_describe(k));
         return KIND_NUMBER;
     case BUILTIN_ANY:
     case BUILTIN_ALL:
         if (k != KIND_BOOLEAN && k != KIND_ANY)
-            check_error(c, e->a->at, builtin_usage(e->builtin), "'%s' asks for a boolean, and this is %s",
-                        what, kind_describe(k));
+            check_error(c, e->a->at, builtin_usage(e->builtin), "'%s' needs a boolean, but this is %s", what,
+                        kind_describe(k));
         return KIND_BOOLEAN;
     default:
         if (kind_is_quantity(k))
             return k;
-        check_error(c, e->a->at, k == KIND_BOOLEAN ? "count(...) tells of how many guests it is true" : NULL,
-                    "'%s' works on numbers, bytes, durations and rates, and this is %s", what,
-                    kind_describe(k));
+        check_error(
+            c, e->a->at,
+            k == KIND_BOOLEAN ? "for the number of guests for which it is true, use count(...)" : NULL,
+            "'%s' needs a number, bytes, a duration or a rate, but this is %s", what, kind_describe(k));
         return KIND_ANY;
     }
 }
@@ -241,8 +240,9 @@ static Kind check_instance(Checker *c, const Expr *call, Function *f, const Kind
             return i->result;
 
     if (f->n_instances >= INSTANCES_MAX) {
-        check_error(c, call->at, NULL, "'%s' is called with more than %u combinations of kinds",
-                    call->name->text, INSTANCES_MAX);
+        check_error(c, call->at, "write a function for each kind of value",
+                    "'%s' is called with more than %u combinations of kinds", call->name->text,
+                    INSTANCES_MAX);
         return KIND_ANY;
     }
     f->n_instances++;
@@ -278,7 +278,7 @@ static Function *check_callee(Checker *c, Expr *e)
         return NULL;
     }
     if (e->symbol->type != SYMBOL_FUNCTION) {
-        check_error(c, e->at, NULL, "'%s' is no function", e->name->text);
+        check_error(c, e->at, NULL, "'%s' is not a function", e->name->text);
         return NULL;
     }
     if (c->constant) {

@@ -6,10 +6,10 @@
 void check_not_constant(Checker *c, Position at, const char *what)
 {
     if (c->constant->type == STATEMENT_CONST)
-        check_error(c, at, "declare it with let", "a const can't depend on %s", what);
+        check_error(c, at, "declare it with let instead", "a const can't depend on %s", what);
     else
-        check_error(c, at, "begin with a constant, and assign to it further down",
-                    "the first value of a state variable can't depend on %s", what);
+        check_error(c, at, "start with a constant, and assign to it further down",
+                    "the initial value of a state variable can't depend on %s", what);
 }
 
 static Kind check_name(Checker *c, Expr *e)
@@ -23,11 +23,12 @@ static Kind check_name(Checker *c, Expr *e)
         return KIND_ANY;
     }
     if (e->symbol->type == SYMBOL_FUNCTION) {
-        check_error(c, e->at, NULL, "'%s' is a function: its arguments go in parentheses", e->name->text);
+        check_error(c, e->at, NULL, "'%s' is a function: call it with its arguments in parentheses",
+                    e->name->text);
         return KIND_ANY;
     }
     if (c->constant && e->symbol->type != SYMBOL_CONST) {
-        (void) snprintf(what, sizeof(what), "'%s', which is no const", e->name->text);
+        (void) snprintf(what, sizeof(what), "'%s', which is not a const", e->name->text);
         check_not_constant(c, e->at, what);
         return KIND_ANY;
     }
@@ -66,8 +67,9 @@ static Kind check_field(Checker *c, Expr *e)
         }
         function = e->symbol->type == SYMBOL_FUNCTION;
         if (function || (e->symbol->kind != KIND_GUEST && e->symbol->kind != KIND_ANY)) {
-            check_error(c, e->at, "only host and a loop's guest have stats", "'%s' is %s: it has no stats",
-                        e->name->text, function ? "a function" : kind_describe(e->symbol->kind));
+            check_error(c, e->at, "only host and the guest of a loop have stats",
+                        "'%s' is %s: it has no stats", e->name->text,
+                        function ? "a function" : kind_describe(e->symbol->kind));
             return KIND_ANY;
         }
         if (e->symbol->type != SYMBOL_GUEST && e->symbol->type != SYMBOL_PARAMETER)
@@ -86,11 +88,12 @@ static Kind check_unary(Checker *c, Expr *e)
 
     if (e->op == OPERATOR_NOT) {
         if (k != KIND_BOOLEAN && k != KIND_ANY)
-            check_error(c, e->at, NULL, "'not' goes before a boolean, and this is %s", kind_describe(k));
+            check_error(c, e->at, NULL, "'not' needs a boolean, but this is %s", kind_describe(k));
         return KIND_BOOLEAN;
     }
     if (!kind_is_quantity(k)) {
-        check_error(c, e->at, NULL, "'-' can't go before %s", kind_describe(k));
+        check_error(c, e->at, NULL, "'-' needs a number, bytes, a duration or a rate, but this is %s",
+                    kind_describe(k));
         return KIND_ANY;
     }
     return k;
@@ -104,7 +107,7 @@ static void check_bare_word(Checker *c, const Expr *text, Expr *word)
     if (text->kind != KIND_TEXT || word->type != EXPR_NAME || word->symbol || word->name->symbol ||
         word->name->told)
         return;
-    (void) snprintf(hint, sizeof(hint), "text stands in double quotes: \"%s\"", word->name->text);
+    (void) snprintf(hint, sizeof(hint), "write text in double quotes: \"%s\"", word->name->text);
     check_error(c, word->at, hint, "unknown name '%s'", word->name->text);
     word->name->told = true;
 }
@@ -117,7 +120,7 @@ static void check_comparison(Checker *c, Expr *e, Kind k)
     if (e->compares == KIND_ANY)
         e->compares = k;
     else if ((e->compares == KIND_TEXT) != (k == KIND_TEXT))
-        check_error(c, e->at, "write one function for text and one for the rest",
+        check_error(c, e->at, "write one function for text and another for the rest",
                     "'%s' compares text in one call and something else in another",
                     operator_to_string(e->op));
 }
@@ -136,10 +139,10 @@ static Kind check_binary(Checker *c, Expr *e)
     if (result != KIND_INVALID)
         return result;
     if (e->op == OPERATOR_AND || e->op == OPERATOR_OR)
-        check_error(c, e->at, NULL, "'%s' goes between booleans, and this is %s", operator_to_string(e->op),
-                    kind_describe(a != KIND_BOOLEAN && a != KIND_ANY ? a : b));
+        check_error(c, e->at, NULL, "'%s' needs booleans on both sides, but this is %s",
+                    operator_to_string(e->op), kind_describe(a != KIND_BOOLEAN && a != KIND_ANY ? a : b));
     else
-        check_error(c, e->at, kind_hint(a, b), "'%s' doesn't go between %s and %s", operator_to_string(e->op),
+        check_error(c, e->at, kind_hint(a, b), "'%s' can't combine %s and %s", operator_to_string(e->op),
                     kind_describe(a), kind_describe(b));
     return kind_of_operation(e->op, KIND_ANY, KIND_ANY);
 }
@@ -148,7 +151,7 @@ static Kind check_binary(Checker *c, Expr *e)
 static Kind check_either(Checker *c, const Expr *e, Kind a, Kind b, const char *what)
 {
     if (a == KIND_GUEST || b == KIND_GUEST || (a != b && a != KIND_ANY && b != KIND_ANY)) {
-        check_error(c, e->at, kind_hint(a, b), "%s are of one kind, but these are %s and %s", what,
+        check_error(c, e->at, kind_hint(a, b), "%s must be of one kind, but these are %s and %s", what,
                     kind_describe(a), kind_describe(b));
         return KIND_ANY;
     }
@@ -161,12 +164,12 @@ static void check_may_be_missing(Checker *c, const Expr *e)
     const Expr *a = e->a;
 
     if (a->type == EXPR_LITERAL || a->type == EXPR_TEXT)
-        check_error(c, e->at, NULL, "a literal is never missing: it needs no '\?\?'");
+        check_error(c, e->at, NULL, "a literal is never missing: remove the '\?\?'");
     else if (a->type == EXPR_FIELD && a->state)
-        check_error(c, e->at, NULL, "a state variable is never missing: it needs no '\?\?'");
+        check_error(c, e->at, NULL, "a state variable is never missing: remove the '\?\?'");
     else if (a->type == EXPR_NAME && a->symbol)
-        check_error(c, e->at, "put it behind the stat itself: host.swap_free ?? 0B",
-                    "'%s' has been worked out already: '\?\?' comes too late", a->name->text);
+        check_error(c, e->at, "write it right after the stat: host.swap_free ?? 0B",
+                    "'%s' has its value already: '\?\?' comes too late", a->name->text);
 }
 
 static Kind check_default(Checker *c, Expr *e)
@@ -175,8 +178,8 @@ static Kind check_default(Checker *c, Expr *e)
 
     check_may_be_missing(c, e);
     if (a == KIND_RATE && b == KIND_BYTES) { /* it binds tighter than the division by a duration */
-        check_error(c, e->at, "a rate behind it goes into parentheses: \?\? (0B / 1s)",
-                    "a value and its default are of one kind, but these are %s and %s", kind_describe(a),
+        check_error(c, e->at, "write a rate after it in parentheses: \?\? (0B / 1s)",
+                    "a value and its default must be of one kind, but these are %s and %s", kind_describe(a),
                     kind_describe(b));
         return KIND_ANY;
     }
@@ -190,7 +193,7 @@ static Kind check_if(Checker *c, Expr *e)
     check_condition(c, e->a);
     a = check_expr(c, e->b);
     b = check_expr(c, e->c);
-    return check_either(c, e, a, b, "the values behind 'then' and 'else'");
+    return check_either(c, e, a, b, "the values after 'then' and 'else'");
 }
 
 static Kind find_kind(Checker *c, Expr *e)
@@ -235,7 +238,7 @@ Kind check_value(Checker *c, Expr *e)
     Kind k = check_expr(c, e);
 
     if (k == KIND_GUEST) {
-        check_error(c, e->at, "take one of its stats", "a guest is no value");
+        check_error(c, e->at, "use one of its stats: g.free", "a guest is not a value");
         return KIND_ANY;
     }
     return k;
@@ -246,5 +249,5 @@ void check_condition(Checker *c, Expr *e)
     Kind k = e ? check_expr(c, e) : KIND_ANY;
 
     if (k != KIND_BOOLEAN && k != KIND_ANY)
-        check_error(c, e->at, NULL, "a condition is a boolean, and this is %s", kind_describe(k));
+        check_error(c, e->at, NULL, "a condition must be a boolean, but this is %s", kind_describe(k));
 }

@@ -50,12 +50,12 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
     Nearest n;
 
     if (check_find_guest_state(c, name)) {
-        (void) snprintf(buf, size, "of a loop's guest: g.%s", name->text);
+        (void) snprintf(buf, size, "the guest of a loop has it: g.%s", name->text);
         return buf;
     }
     if (wanted == UNKNOWN_VALUE && (field_from_name(true, name) >= 0 || field_from_name(false, name) >= 0)) {
-        (void) snprintf(buf, size, "a stat is read of %s: %s.%s",
-                        field_from_name(false, name) >= 0 ? "a loop's guest" : "the host",
+        (void) snprintf(buf, size, "a stat of %s is read as %s.%s",
+                        field_from_name(false, name) >= 0 ? "the guest of a loop" : "the host",
                         field_from_name(false, name) >= 0 ? "g" : "host", name->text);
         return buf;
     }
@@ -71,7 +71,7 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
             nearest_offer(&n, words[i]);
     }
     if (!n.best && wanted == UNKNOWN_VARIABLE)
-        return "a variable is declared with let";
+        return "declare a variable with let";
     return suggestion(&n, buf, size);
 }
 
@@ -79,12 +79,13 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
 static bool word_out_of_place(Checker *c, const Name *name, Position at)
 {
     if (name_is(name, "host"))
-        check_error(c, at, "host.available", "'host' is read with the name of a stat");
+        check_error(c, at, "such as host.available", "'host' needs the name of a stat");
     else if (name_is(name, "guest"))
-        check_error(c, at, "for g in guests { ... g.free ... }", "'guest' is no guest: a loop names its own");
+        check_error(c, at, "for g in guests { ... g.free ... }",
+                    "'guest' is not a guest: a loop names its own");
     else if (builtin_from_name(name) != BUILTIN_NONE)
         check_error(c, at, builtin_usage(builtin_from_name(name)),
-                    "'%s' is a function: its arguments go in parentheses", name->text);
+                    "'%s' is a function: call it with its arguments in parentheses", name->text);
     else
         return false;
     return true;
@@ -103,14 +104,14 @@ void check_unknown_name(Checker *c, Name *name, Position at, Unknown wanted)
 
     d = find_declaration(c->unit->statements, name);
     if (d && d->type == STATEMENT_FUNCTION && d->name_at.line <= at.line)
-        check_error(c, at, "there is no recursion, so every policy ends", "function '%s' calls itself",
-                    name->text);
+        check_error(c, at, "every policy must end, so functions can't be recursive",
+                    "function '%s' calls itself", name->text);
     else if (d &&
              (d->name_at.line > at.line || (d->name_at.line == at.line && d->name_at.column > at.column)))
-        check_error(c, at, "a name is known below its declaration only",
+        check_error(c, at, "a name is known only below its declaration: move that up",
                     "'%s' is declared further down, in line %u", name->text, d->name_at.line);
     else if (d && d->type != STATEMENT_FUNCTION && d->name_at.line != at.line)
-        check_error(c, at, "a name is known up to the end of its block",
+        check_error(c, at, "a name is known only up to the end of its block: declare it before the block",
                     "'%s' is declared in a block that has ended (line %u)", name->text, d->name_at.line);
     else
         check_error(c, at, suggest_name(c, name, wanted, hint, sizeof(hint)), "unknown %s '%s'",
@@ -148,7 +149,7 @@ const char *check_list_controls(bool host, char *buf, size_t size)
         const FieldInfo *info = host ? host_field_info((HostField) f) : guest_field_info((GuestField) f);
 
         if (info->kind == FIELD_KIND_CONTROL && n < (int) size)
-            n += snprintf(buf + n, size - (size_t) n, "%s%s", n == 0 ? "what can be assigned to: " : ", ",
+            n += snprintf(buf + n, size - (size_t) n, "%s%s", n == 0 ? "you can assign to: " : ", ",
                           info->name);
     }
     return buf;
@@ -163,7 +164,7 @@ void check_unknown_field(Checker *c, const Name *field, Position at, bool host, 
     Nearest n;
 
     if (later) {
-        check_error(c, at, "a name is known below its declaration only",
+        check_error(c, at, "a name is known only below its declaration: move that up",
                     "'guest.%s' is declared further down, in line %u", field->text, later->field_at.line);
         return;
     }
@@ -191,8 +192,8 @@ Symbol *check_declare(Checker *c, SymbolType type, Name *name, Position at)
     if (!name)
         return NULL;
     if (name->symbol) {
-        check_error(c, at, "each name has one meaning", "'%s' is declared already, in line %u", name->text,
-                    name->symbol->at.line);
+        check_error(c, at, "choose another name: each has one meaning", "'%s' is already declared in line %u",
+                    name->text, name->symbol->at.line);
         return NULL;
     }
     if (name_is_reserved(name)) {

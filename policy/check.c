@@ -11,7 +11,7 @@ static void check_declaration(Checker *c, Statement *s, bool top)
     Kind kind;
 
     if (s->type == STATEMENT_CONST && !top)
-        check_error(c, s->at, "use let here", "const goes to the top level of the policy");
+        check_error(c, s->at, "use let here", "const is only allowed at the top level of a policy");
     c->constant = s->type == STATEMENT_CONST ? s : NULL;
     kind = check_value(c, s->expr);
     c->constant = NULL;
@@ -25,8 +25,8 @@ static void check_declaration(Checker *c, Statement *s, bool top)
         return;
     for (size_t i = 0; i < ELEMENTSOF(thresholds); i++)
         if (name_is(s->name, thresholds[i]))
-            check_error(c, s->name_at, NULL,
-                        "'%s' is shown as a threshold of the host's memory: it is bytes, and this is %s",
+            check_error(c, s->name_at, kind_hint(KIND_BYTES, kind),
+                        "'%s' is shown as a threshold of the host's memory: it must be bytes, but this is %s",
                         thresholds[i], kind_describe(kind));
 }
 
@@ -51,8 +51,8 @@ static void declare_guest_state(Checker *c, Statement *s, Kind kind)
         return;
     }
     if (known) {
-        check_error(c, s->field_at, "each name has one meaning", "'guest.%s' is declared already, in line %u",
-                    s->field->text, known->at.line);
+        check_error(c, s->field_at, "choose another name: each has one meaning",
+                    "'guest.%s' is already declared in line %u", s->field->text, known->at.line);
         return;
     }
     if (c->unit->n_guest_states >= POLICY_STATE_MAX) {
@@ -79,13 +79,14 @@ static void check_state(Checker *c, Statement *s, bool top)
     Kind kind;
 
     if (!top)
-        check_error(c, s->at, NULL, "state goes to the top level of the policy");
+        check_error(c, s->at, NULL, "state is only allowed at the top level of a policy");
     c->constant = s;
     kind = check_value(c, s->expr);
     c->constant = NULL;
     if (kind == KIND_TEXT) {
-        check_error(c, s->expr->at, NULL,
-                    "a state variable is a number, bytes, a duration, a rate or a boolean, and this is text");
+        check_error(
+            c, s->expr->at, NULL,
+            "a state variable must be a number, bytes, a duration, a rate or a boolean, but this is text");
         kind = KIND_ANY;
     }
     if (s->name)
@@ -105,7 +106,7 @@ static void check_function(Checker *c, Statement *s, bool top)
         return;
     }
     if (!top)
-        check_error(c, s->at, NULL, "fn goes to the top level of the policy");
+        check_error(c, s->at, NULL, "fn is only allowed at the top level of a policy");
     for (unsigned i = 0; i < s->n_parameters; i++) {
         Symbol *y = check_declare(c, SYMBOL_PARAMETER, s->parameters[i], s->parameters_at[i]);
 
@@ -122,7 +123,8 @@ static void check_function(Checker *c, Statement *s, bool top)
     f->depth = c->call_depth + 1;
     f->aggregates = c->aggregates;
     if (f->depth > POLICY_DEPTH_MAX)
-        check_error(c, s->name_at, NULL, "functions call each other more than %u deep", POLICY_DEPTH_MAX);
+        check_error(c, s->name_at, NULL,
+                    "functions call each other too deeply: at most %u levels are allowed", POLICY_DEPTH_MAX);
     check_leave_scope(c, outer);
 
     s->symbol = check_declare(c, SYMBOL_FUNCTION, s->name, s->name_at);
@@ -135,7 +137,7 @@ static void check_function(Checker *c, Statement *s, bool top)
 static void check_assigned(Checker *c, const Statement *s, const Name *name, Kind to, Kind kind)
 {
     if (kind != KIND_ANY && to != KIND_ANY && kind != to)
-        check_error(c, s->expr->at, kind_hint(to, kind), "'%s' is %s, and this is %s", name->text,
+        check_error(c, s->expr->at, kind_hint(to, kind), "'%s' is %s, but this is %s", name->text,
                     kind_describe(to), kind_describe(kind));
 }
 
@@ -148,7 +150,8 @@ static void assign_variable(Checker *c, Statement *s, Kind kind)
     Symbol *y = s->symbol = s->name->symbol;
 
     if (name_is(s->name, "host")) {
-        check_error(c, s->name_at, NULL, "'host' can't be assigned to");
+        check_error(c, s->name_at, "assign to one of its controls: host.ksm_run = true",
+                    "'host' can't be assigned to");
         return;
     }
     if (!y) {
@@ -177,14 +180,14 @@ static void assign_member(Checker *c, Statement *s, Kind kind)
         return;
     }
     if (!host && s->symbol->type != SYMBOL_GUEST) {
-        check_error(c, s->name_at, NULL, "'%s' is no guest of a loop: nothing of it can be assigned to",
+        check_error(c, s->name_at, NULL, "'%s' is not the guest of a loop: it has nothing to assign to",
                     s->name->text);
         return;
     }
     s->state = host ? NULL : check_find_guest_state(c, s->field);
     if (s->state) {
         if (s->because)
-            check_error(c, s->because_at, NULL, "only what is assigned to a control has a 'because'");
+            check_error(c, s->because_at, NULL, "'because' is only allowed after an assignment to a control");
         check_assigned(c, s, s->field, s->state->kind, kind);
         return;
     }
@@ -196,7 +199,7 @@ static void assign_member(Checker *c, Statement *s, Kind kind)
     info = host ? host_field_info((HostField) s->index) : guest_field_info((GuestField) s->index);
     if (info->kind != FIELD_KIND_CONTROL)
         check_error(c, s->field_at, check_list_controls(host, hint, sizeof(hint)),
-                    "'%s' is a stat: it is read, and can't be assigned to", info->name);
+                    "'%s' is a stat: it can be read, but not assigned to", info->name);
     else
         check_assigned(c, s, s->field, kind_from_unit(info->unit), kind);
 }
@@ -207,7 +210,7 @@ static void check_log(Checker *c, Statement *s)
     unsigned n = 0;
 
     if (e && e->type != EXPR_TEXT && e->type != EXPR_ERROR)
-        check_error(c, e->at, "log(\"free is\", host.free)", "log begins with text in double quotes");
+        check_error(c, e->at, "log(\"free is\", host.free)", "log must begin with text in double quotes");
     for (; e; e = e->next) {
         check_value(c, e);
         if (n++ == POLICY_VALUES_MAX + 1)
@@ -221,7 +224,7 @@ static void check_for(Checker *c, Statement *s)
     uint32_t loop = c->loop;
 
     if (loop)
-        check_error(c, s->at, HINT_SQUARE, "a loop over guests can't be inside of another one");
+        check_error(c, s->at, HINT_SQUARE, "a loop over guests can't be inside another one");
     c->loop = ++c->n_loops;
     s->symbol = check_declare(c, SYMBOL_GUEST, s->name, s->name_at);
     if (s->symbol)
@@ -231,8 +234,8 @@ static void check_for(Checker *c, Statement *s)
         Kind kind = check_value(c, k->expr);
 
         if (!kind_is_quantity(kind))
-            check_error(c, k->expr->at, kind == KIND_BOOLEAN ? "'where' selects guests" : NULL,
-                        "guests are ordered by a number, bytes, a duration or a rate, and this is %s",
+            check_error(c, k->expr->at, kind == KIND_BOOLEAN ? "to select guests, use 'where'" : NULL,
+                        "guests are ordered by a number, bytes, a duration or a rate, but this is %s",
                         kind_describe(kind));
     }
     check_statements(c, s->body, false);

@@ -19,8 +19,9 @@ typedef struct Checker {
     int error;
 } Checker;
 
-#define HINT_SQUARE "so a policy's time grows with the guests, not with their square"
-#define HINT_ABOVE  "name it with let above: a policy's time grows with the guests, not with their square"
+#define HINT_SQUARE "a policy's time must grow with the number of guests, not with its square"
+#define HINT_ABOVE \
+    "give it a name with let above: a policy's time must grow with the number of guests, not with its square"
 
 /* Adds an error. In the body of a function that is right in itself, it says that it depends on the call. */
 void check_error(Checker *c, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
@@ -36,7 +37,7 @@ typedef enum Unknown { UNKNOWN_VALUE, UNKNOWN_FUNCTION, UNKNOWN_VARIABLE } Unkno
 void check_unknown_name(Checker *c, Name *name, Position at, Unknown wanted);
 /* The same of what stands behind "host." or "g.", to be read, or (control) assigned to. */
 void check_unknown_field(Checker *c, const Name *field, Position at, bool host, bool control);
-/* "what can be assigned to: target", in buf. */
+/* "you can assign to: target", in buf. */
 const char *check_list_controls(bool host, char *buf, size_t size);
 /* Makes the name known from here on to the end of its block. NULL where it can't be. */
 Symbol *check_declare(Checker *c, SymbolType type, Name *name, Position at);

@@ -111,7 +111,7 @@ void code_check_cost(Code *c, Position at)
     if (c->cost <= POLICY_COST_MAX || c->costly)
         return;
     c->costly = true;
-    diagnostics_add(c->unit->diagnostics, at, "it has to be done for every guest in every cycle",
+    diagnostics_add(c->unit->diagnostics, at, "do less: it runs for every guest in every cycle",
                     "this takes more than %u operations", POLICY_COST_MAX);
     c->error = -EINVAL;
 }

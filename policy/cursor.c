@@ -28,7 +28,7 @@ void cursor_expected(Cursor *p, const char *what, const char *hint)
     if (!hint && !t->newline && t->type == TOKEN_ASSIGN)
         hint = "to compare, write ==";
     else if (!hint && !t->newline && t->type == TOKEN_NAME && lexer_is_unit(t->text, t->length))
-        hint = "a number and its unit are one word: 64MiB, 10s";
+        hint = "write a number and its unit as one word: 64MiB, 10s";
     if (t->type == TOKEN_END || t->newline)
         diagnostics_add(p->unit->diagnostics, p->end.line ? p->end : t->at, hint,
                         "expected %s before the end of the line", what);
@@ -46,15 +46,18 @@ bool cursor_expect(Cursor *p, TokenType type, const char *what)
 
     if (cursor_accept(p, type))
         return true;
-    cursor_expected(p, what, word ? "that is a word of the language" : type == TOKEN_NAME ? "" : NULL);
+    cursor_expected(p, what,
+                    word                 ? "this is a word of the language: choose another name"
+                    : type == TOKEN_NAME ? ""
+                                         : NULL);
     return false;
 }
 
 bool cursor_deeper(Cursor *p)
 {
     if (p->depth >= POLICY_DEPTH_MAX) {
-        diagnostics_add(p->unit->diagnostics, p->token.at, "name a part of it with let",
-                        "this is nested more than %u deep", POLICY_DEPTH_MAX);
+        diagnostics_add(p->unit->diagnostics, p->token.at, "give a part of it a name with let",
+                        "this is nested too deeply: at most %u levels are allowed", POLICY_DEPTH_MAX);
         return false;
     }
     p->depth++;

@@ -128,15 +128,15 @@ Kind kind_of_operation(Operator op, Kind a, Kind b)
 const char *kind_hint(Kind a, Kind b)
 {
     if (are(a, b, KIND_BYTES, KIND_NUMBER))
-        return "a size has a unit (0B, 64MiB); a part of a size is a product (20% * host.total)";
+        return "a size needs a unit (0B, 64MiB); a part of a size is a product (20% * host.total)";
     if (are(a, b, KIND_DURATION, KIND_NUMBER))
-        return "a duration has a unit: 0s, 10s, 5min";
+        return "a duration needs a unit: 0s, 10s, 5min";
     if (are(a, b, KIND_RATE, KIND_NUMBER))
-        return "a rate is bytes by a duration: 0B / 1s, 10MiB / 1s";
+        return "a rate is bytes divided by a duration: 0B / 1s, 10MiB / 1s";
     if (are(a, b, KIND_RATE, KIND_BYTES))
-        return "bytes by a duration are a rate (10MiB / 1s); a rate times a duration is bytes";
+        return "bytes divided by a duration are a rate (10MiB / 1s); a rate times a duration is bytes";
     if (a == KIND_TEXT && b == KIND_TEXT)
-        return "text is compared, with == and !=, and nothing else";
+        return "text can only be compared with == and !=";
     return NULL;
 }
 
@@ -161,13 +161,14 @@ static const struct {
     [BUILTIN_NONE] = {},
     [BUILTIN_MIN] = {"min", 2, ARGUMENTS_MAX, true, "min(a, b, ...): the smallest of 2 to 16 values"},
     [BUILTIN_MAX] = {"max", 2, ARGUMENTS_MAX, true, "max(a, b, ...): the largest of 2 to 16 values"},
-    [BUILTIN_CLAMP] = {"clamp", 3, 3, false, "clamp(x, low, high): x, but not below low nor above high"},
+    [BUILTIN_CLAMP] = {"clamp", 3, 3, false, "clamp(x, low, high): x, but at least low and at most high"},
     [BUILTIN_ABS] = {"abs", 1, 1, false, "abs(x): x without its sign"},
     [BUILTIN_ROUND] = {"round", 2, 2, false, "round(x, step): the multiple of step that is nearest to x"},
-    [BUILTIN_MATCHES] = {"matches", 2, 2, false, "matches(g.name, \"web*\"): whether text fits a pattern"},
+    [BUILTIN_MATCHES] = {"matches", 2, 2, false,
+                         "matches(g.name, \"web*\"): whether the text matches the pattern"},
     [BUILTIN_AVG] = {"avg", 2, 2, true,
                      "over time avg(g.free, 30s), over guests avg(g.free for g in guests)"},
-    [BUILTIN_RATE] = {"rate", 2, 2, false, "rate(g.swap_in, 30s): how much it grew, per second"},
+    [BUILTIN_RATE] = {"rate", 2, 2, false, "rate(g.swap_in, 30s): its growth per second"},
     [BUILTIN_SUM] = {"sum", 0, 0, true, "sum(g.free for g in guests)"},
     [BUILTIN_COUNT] = {"count", 0, 0, true, "count(g for g in guests where g.free > 64MiB)"},
     [BUILTIN_ANY] = {"any", 0, 0, true, "any(g.distress for g in guests)"},

@@ -35,8 +35,8 @@ static const struct {
     {"&&", "write 'and'"},
     {"||", "write 'or'"},
     {"!", "write 'not'"},
-    {"%", "a percent sign follows its number at once: 20%"},
-    {"'", "text goes between double quotes"},
+    {"%", "write the percent sign right after its number: 20%"},
+    {"'", "write text in double quotes"},
 };
 
 static const struct {
@@ -162,7 +162,7 @@ static void read_unit(Lexer *l, Token *t)
         t->value *= units[i].factor;
         t->kind = units[i].kind;
     } else
-        bad(l, t, "units are B KiB MiB GiB TiB kB MB GB TB, us ms s min h d, and %", "unknown unit");
+        bad(l, t, "use a unit of B KiB MiB GiB TiB kB MB GB TB, us ms s min h d, and %", "unknown unit");
 }
 
 /* The digits are gathered as one whole number and divided once, so that 0.05 and 5% are the double nearest to
@@ -206,11 +206,11 @@ static void read_text(Lexer *l, Token *t)
         char c = peek(l, 0);
 
         if (at_end(l) || c == '\n') {
-            bad(l, t, NULL, "this text has no closing quote in its line");
+            bad(l, t, NULL, "this text has no closing quote on its line");
             return;
         }
         if (c < ' ' || c > '~')
-            bad(l, t, NULL, "text holds plain printable characters only");
+            bad(l, t, NULL, "text can only contain printable ASCII characters");
     }
     t->length = (size_t) (l->unit->source->text + l->offset - t->text);
     l->offset++;
@@ -250,7 +250,8 @@ static void read_mark(Lexer *l, Token *t)
     while (l->offset < l->unit->source->length && (peek(l, 0) < ' ' || peek(l, 0) > '~') &&
            peek(l, 0) != '\n')
         l->offset++;
-    diagnostics_add(l->unit->diagnostics, t->at, NULL, "outside of comments a policy is plain ASCII text");
+    diagnostics_add(l->unit->diagnostics, t->at, NULL,
+                    "only comments can contain other characters than ASCII");
 }
 
 int lexer_next(Lexer *l, Token *ret)

@@ -30,7 +30,7 @@ static Expr *with_operands(Cursor *p, Expr *e, Expr *a, Expr *b, Expr *c)
     e->c = c;
     e->height = 1 + MAX(a->height, MAX(b ? b->height : 0, c ? c->height : 0));
     if (e->height > POLICY_DEPTH_MAX) {
-        diagnostics_add(p->unit->diagnostics, e->at, "name a part of it with let",
+        diagnostics_add(p->unit->diagnostics, e->at, "give a part of it a name with let",
                         "this expression has more than %u operations in a row", POLICY_DEPTH_MAX);
         return NULL;
     }
@@ -72,8 +72,8 @@ static Expr *parse_aggregate(Cursor *p, Expr *e, Name *function)
     e->n_arguments = 0;
     e->builtin = builtin_from_name(function);
     if (!builtin_aggregates(e->builtin)) {
-        diagnostics_add(p->unit->diagnostics, e->at, "sum count any all min max avg do",
-                        "'%s' doesn't go over guests", function->text);
+        diagnostics_add(p->unit->diagnostics, e->at, "use one of sum, count, any, all, min, max, avg",
+                        "'%s' can't go over guests", function->text);
         e->type = EXPR_ERROR;
     }
     cursor_advance(p);
@@ -88,7 +88,7 @@ static Expr *parse_aggregate(Cursor *p, Expr *e, Name *function)
     }
     if (!cursor_accept(p, TOKEN_RIGHT_PAREN)) {
         cursor_expected(p, where ? "')'" : "'where' or ')'",
-                        p->token.type == TOKEN_BY ? "only a loop's guests have an order" : NULL);
+                        p->token.type == TOKEN_BY ? "only a loop can order guests" : NULL);
         return NULL;
     }
     return with_operands(p, e, e->a, where, NULL);
@@ -136,11 +136,11 @@ static const char *value_hint(TokenType found)
 {
     switch (found) {
     case TOKEN_IF:
-        return "put the 'if' and its values into parentheses";
+        return "write the whole 'if' in parentheses";
     case TOKEN_FOR:
-        return "count(g for g in guests): what is gathered comes first";
+        return "write the value first: count(g for g in guests)";
     case TOKEN_LOG:
-        return "log(...) is a statement of its own";
+        return "log(...) is a statement, not a value";
     default:
         return NULL;
     }
@@ -184,7 +184,7 @@ static Expr *parse_value(Cursor *p)
         return e && cursor_expect(p, TOKEN_RIGHT_PAREN, "')'") ? e : NULL;
     case TOKEN_GUESTS:
         diagnostics_add(p->unit->diagnostics, t.at, "for g in guests { ... }, or sum(g.free for g in guests)",
-                        "'guests' stands behind 'in' only");
+                        "'guests' is only allowed after 'in'");
         return NULL;
     default:
         cursor_expected(p, "a value", value_hint(t.type));
@@ -267,7 +267,8 @@ static Expr *parse_operators(Cursor *p, unsigned level)
             return left;
         if (binary_operators[i].level == LEVEL_COMPARE) {
             if (compared) {
-                diagnostics_add(p->unit->diagnostics, at, "a < b and b < c", "comparisons can't be chained");
+                diagnostics_add(p->unit->diagnostics, at, "write a < b and b < c",
+                                "comparisons can't be chained");
                 return NULL;
             }
             compared = true;

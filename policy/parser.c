@@ -114,8 +114,8 @@ static void parse_state(Cursor *p, Statement *s)
     if (cursor_accept(p, TOKEN_DOT)) {
         if (!name_is(s->name, "guest"))
             diagnostics_add(p->unit->diagnostics, s->name_at,
-                            "state guest.NAME is one that each guest has, state NAME one of the policy",
-                            "there is no state variable of '%s'", s->name->text);
+                            "state guest.NAME belongs to each guest, state NAME to the policy",
+                            "'%s' can't have a state variable", s->name->text);
         s->name = NULL;
         s->field = p->token.name;
         s->field_at = p->token.at;
@@ -211,10 +211,10 @@ static void parse_because(Cursor *p, Statement *s)
         return;
     if (!s->field)
         diagnostics_add(p->unit->diagnostics, t.at, NULL,
-                        "only what is assigned to a control has a 'because'");
+                        "'because' is only allowed after an assignment to a control");
     else if (t.length > POLICY_BECAUSE_MAX || t.length == 0)
-        diagnostics_add(p->unit->diagnostics, t.at, "it has to fit into a line of the log",
-                        "the text of 'because' has 1 to %u letters", POLICY_BECAUSE_MAX);
+        diagnostics_add(p->unit->diagnostics, t.at, "it must fit into a line of the log",
+                        "the text of 'because' must have 1 to %u letters", POLICY_BECAUSE_MAX);
     s->because_at = t.at;
     s->because = t.text;
     s->because_length = t.length;
@@ -296,7 +296,7 @@ static bool parse_keys(Cursor *p, Key **tail)
         }
         if (n++ >= POLICY_KEYS_MAX) {
             diagnostics_add(p->unit->diagnostics, p->token.at, NULL,
-                            "guests are ordered by at most %u values", POLICY_KEYS_MAX);
+                            "guests can be ordered by at most %u values", POLICY_KEYS_MAX);
             recover(p, true);
             return false;
         }
@@ -389,7 +389,7 @@ static Statement *parse_statements(Cursor *p, bool block)
         if (p->token.type == TOKEN_RIGHT_BRACE) {
             if (block)
                 break;
-            diagnostics_add(p->unit->diagnostics, p->token.at, NULL, "there is no '{' to this '}'");
+            diagnostics_add(p->unit->diagnostics, p->token.at, NULL, "this '}' has no '{'");
             cursor_advance(p);
             continue;
         }
@@ -432,7 +432,7 @@ static Statement *parse_block(Cursor *p, bool told)
     first = parse_statements(p, true);
     p->depth--;
     if (!cursor_accept(p, TOKEN_RIGHT_BRACE))
-        diagnostics_add(p->unit->diagnostics, at, NULL, "there is no '}' to this '{'");
+        diagnostics_add(p->unit->diagnostics, at, NULL, "this '{' has no '}'");
     return first;
 }
 

@@ -146,9 +146,10 @@ static Position find_assignment(const Program *p, Operation op, int field)
 static void check_control(const Program *other, const Program *new, Operation op, int field, const char *name,
                           Diagnostics *d)
 {
-    diagnostics_add(
-        d, find_assignment(new, op, field), "of several policies that run together one assigns to a control",
-        "'%s' is assigned in %s, too (line %u)", name, other->origin, find_assignment(other, op, field).line);
+    diagnostics_add(d, find_assignment(new, op, field),
+                    "of several policies that run together only one can assign to a control",
+                    "'%s' is also assigned in %s (line %u)", name, other->origin,
+                    find_assignment(other, op, field).line);
 }
 
 static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
@@ -159,7 +160,7 @@ static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
                  guest = new->guest_controls & other->guest_controls;
 
         if (strcmp(other->origin, new->origin) == 0)
-            diagnostics_add(d, (Position){1, 1}, NULL, "this file is there twice");
+            diagnostics_add(d, (Position){1, 1}, NULL, "this file is listed twice");
         for (int f = 0; f < HOST_FIELD_MAX; f++)
             if (host & (UINT64_C(1) << f))
                 check_control(other, new, OP_ASSIGN_HOST, f, host_field_info((HostField) f)->name, d);

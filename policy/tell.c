@@ -39,7 +39,7 @@ static void describe_missing(const Program *p, const Instruction *i, char *ret)
 
     switch ((Operation) i->op) {
     case OP_AGGREGATE:
-        (void) snprintf(ret, POLICY_NOTE_MAX, "there is no guest whose values could be compared");
+        (void) snprintf(ret, POLICY_NOTE_MAX, "there are no guests to compare");
         return;
     case OP_WINDOW:
         w = &p->windows[i->arg];
@@ -74,7 +74,7 @@ void tell_describe(const Machine *m, size_t guest, PolicyNote *ret)
         (void) snprintf(ret->text, sizeof(ret->text), "division by zero");
         return;
     case FAILURE_STEP:
-        (void) snprintf(ret->text, sizeof(ret->text), "rounded to a step that isn't above 0");
+        (void) snprintf(ret->text, sizeof(ret->text), "the step of round() is not above 0");
         return;
     case FAILURE_RANGE:
         (void) snprintf(ret->text, sizeof(ret->text), "the result is too large");

@@ -106,7 +106,7 @@ class Files(ctl.World):
         a, b = self.write("a.policy", GOOD), self.write("b.policy", GOOD)
         self.ctl("policy", "check", a, b)
         self.assertEqual(self.fails("policy", "check", a, b, "--together"), "")
-        self.assertRegex(self.err, rf"{b}:1:19: error: 'target' is assigned in {a}, too")
+        self.assertRegex(self.err, rf"{b}:1:19: error: 'target' is also assigned in {a}")
         said = json.loads(self.fails("policy", "check", a, b, "--together", "--json"))
         self.assertEqual([(c["files"], c["good"]) for c in said], [([a, b], False)])
         self.fails("policy", "check", "--together", *[a] * 17, want=2)

@@ -127,35 +127,35 @@ static const struct {
     const char *message;
 } nested[] = {
     {"let x = ", "(", "1", ")", 60, 0, NULL},
-    {"let x = ", "(", "1", ")", 70, -EINVAL, "nested more than 64 deep"},
-    {"let x = ", "(", "1", ")", 100000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "(", "1", ")", 70, -EINVAL, "nested too deeply: at most 64 levels"},
+    {"let x = ", "(", "1", ")", 100000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"let x = ", "-", "1", "", 60, 0, NULL},
-    {"let x = ", "-", "1", "", 100000, -EINVAL, "nested more than 64 deep"},
-    {"let x = ", "not ", "true", "", 60000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "-", "1", "", 100000, -EINVAL, "nested too deeply: at most 64 levels"},
+    {"let x = ", "not ", "true", "", 60000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"let x = ", "1 + ", "1", "", 60, 0, NULL},
     {"let x = ", "1 + ", "1", "", 60000, -EINVAL, "more than 64 operations in a row"},
     {"let x = ", "host.free ?? ", "1B", "", 60, 0, NULL},
-    {"let x = ", "host.free ?? ", "1B", "", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "host.free ?? ", "1B", "", 10000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"let x = ", "if true then ", "1", " else 2", 60, 0, NULL},
-    {"let x = ", "if true then ", "1", " else 2", 10000, -EINVAL, "nested more than 64 deep"},
-    {"let x = ", "if true then 1 else ", "1", "", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "if true then ", "1", " else 2", 10000, -EINVAL, "nested too deeply: at most 64 levels"},
+    {"let x = ", "if true then 1 else ", "1", "", 10000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"let x = ", "min(1, ", "1", ")", 60, 0, NULL},
-    {"let x = ", "min(1, ", "1", ")", 20000, -EINVAL, "nested more than 64 deep"},
+    {"let x = ", "min(1, ", "1", ")", 20000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"", "if true { ", "let x = 1", "}", 60, 0, NULL},
-    {"", "if true { ", "let x = 1", "}", 20000, -EINVAL, "nested more than 64 deep"},
+    {"", "if true { ", "let x = 1", "}", 20000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"", "if true { } else ", "{ }", "", 12000, -EINVAL, NULL},
     {"", "{", "", "}", 100000, -EINVAL, "expected a statement"},
-    {"", "}", "", "", 100000, -EINVAL, "there is no '{'"},
+    {"", "}", "", "", 100000, -EINVAL, "this '}' has no '{'"},
     {"let x = max(1", ", 1", ")", "", 14, 0, NULL},
     {"let x = max(1", ", 1", ")", "", 15, 0, NULL},
-    {"let x = max(1", ", 1", ")", "", 16, -EINVAL, "'max' can't have 17 arguments"},
-    {"let x = max(1", ", 1", ")", "", 50000, -EINVAL, "'max' can't have 50001 arguments"},
-    {"let x = ", "sum(", "1", " for g in guests)", 2, -EINVAL, "inside of another aggregate"},
-    {"let x = ", "sum(", "1", " for g in guests)", 10000, -EINVAL, "nested more than 64 deep"},
+    {"let x = max(1", ", 1", ")", "", 16, -EINVAL, "'max' does not take 17 arguments"},
+    {"let x = max(1", ", 1", ")", "", 50000, -EINVAL, "'max' does not take 50001 arguments"},
+    {"let x = ", "sum(", "1", " for g in guests)", 2, -EINVAL, "inside another aggregate"},
+    {"let x = ", "sum(", "1", " for g in guests)", 10000, -EINVAL, "nested too deeply: at most 64 levels"},
     {"let x = ", "min(avg(host.free, 30s), ", "1B", ")", 60, 0, NULL},
     {"let x = ", "(rate(host.ksm_scanned, 30s) ?? ", "(1B / 1s)", ")", 31, 0, NULL},
     {"let x = ", "(rate(host.ksm_scanned, 30s) ?? ", "(1B / 1s)", ")", 6000, -EINVAL,
-     "nested more than 64 deep"},
+     "nested too deeply: at most 64 levels"},
     {"log(\"a\"", ", 1", ")", "", 8, 0, NULL},
     {"log(\"a\"", ", 1", ")", "", 9, -EINVAL, "log has at most 8 values"},
     {"log(\"a\"", ", 1", ")", "", 50000, -EINVAL, "log has at most 8 values"},
@@ -287,7 +287,7 @@ START_TEST(test_expensive_functions)
     fputs("fn f0(x) = x + 1\n", t.f);
     for (unsigned i = 1; i < 70; i++)
         fprintf(t.f, "fn f%u(x) = f%u(x)\n", i, i - 1);
-    text_close_and_load(&t, -EINVAL, "functions call each other more than 64 deep");
+    text_close_and_load(&t, -EINVAL, "functions call each other too deeply: at most 64 levels");
 
     /* looking back is more than one operation */
     text_open(&t);
@@ -402,7 +402,7 @@ START_TEST(test_file)
     ck_assert_int_eq(policy_load_files((const char *[]){path}, 1, &d, &p, NULL), -EINVAL);
     ck_assert_uint_eq(d.count, 3);
     ck_assert_ptr_nonnull(strstr(d.text, "division by zero"));
-    ck_assert_ptr_nonnull(strstr(d.text, "there is no '}' to this '{'"));
+    ck_assert_ptr_nonnull(strstr(d.text, "this '{' has no '}'"));
     policy_diagnostics_done(&d);
     ck_assert_ptr_null(policy_free(NULL));
 }

@@ -166,8 +166,8 @@ START_TEST(test_aggregate_fails)
         const char *text, *note;
         unsigned line, column;
     } table[] = {
-        {"let x = 1B\nlet y = min(g.free for g in guests where false)",
-         "there is no guest whose values could be compared", 2, 9},
+        {"let x = 1B\nlet y = min(g.free for g in guests where false)", "there are no guests to compare", 2,
+         9},
         {"let x = sum(1B / (g.free / 1GiB - 1) for g in guests) + host.swap_free",
          "host.swap_free is missing", 1, 62},
         {"let x = 1B\nlet y = sum(g.free +\n host.swap_free for g in guests)", "host.swap_free is missing", 3,

@@ -181,7 +181,7 @@ START_TEST(test_default_is_for_missing_only)
         const char *text, *note;
     } table[] = {
         {"let x = (1 / (1 - host.total / host.total)) ?? 2", "division by zero"},
-        {"let x = round(1B, host.total - host.total) ?? 2B", "rounded to a step that isn't above 0"},
+        {"let x = round(1B, host.total - host.total) ?? 2B", "the step of round() is not above 0"},
         {"let x = host.swap_free ?? host.swap_total", "host.swap_total is missing"},
         {"fn f(x) = x + host.swap_total\nlet x = host.total ?? 1B + f(1B)", "host.swap_total is missing"},
         {"let x = 1B + (host.total ?? 1B) + host.swap_total", "host.swap_total is missing"},

@@ -402,9 +402,9 @@ START_TEST(test_files_refused)
         const char *told[3];
     } table[] = {
         {{"for g in guests {\n g.target = 1GiB }", "let x = 1", "for g in guests { g.target = 2GiB }"},
-         {"2.policy:1:19: error: 'target' is assigned in 0.policy, too (line 2)"}},
+         {"2.policy:1:19: error: 'target' is also assigned in 0.policy (line 2)"}},
         {{"host.ksm_run = true\nhost.ksm_sleep = 1s", "for g in guests { host.ksm_sleep = 1s }", ""},
-         {"1.policy:1:19: error: 'ksm_sleep' is assigned in 0.policy, too (line 2)"}},
+         {"1.policy:1:19: error: 'ksm_sleep' is also assigned in 0.policy (line 2)"}},
         {{"let x = y", "", "let z = 1 +"}, {"0.policy:1:9: error: ", "2.policy:1:"}},
     };
 
@@ -426,7 +426,7 @@ START_TEST(test_file_twice)
 
     ck_assert_int_eq(policy_load_sources(sources, 2, &d, &p), -EINVAL);
     ck_assert_ptr_null(p);
-    ck_assert(strstr(d.text, "/etc/a.policy:1:1: error: this file is there twice"));
+    ck_assert(strstr(d.text, "/etc/a.policy:1:1: error: this file is listed twice"));
     policy_diagnostics_done(&d);
 }
 END_TEST

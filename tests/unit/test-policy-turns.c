@@ -76,10 +76,10 @@ static const struct {
      2, 34, "g.psi_memory_some is missing"},
     {"let relax_threshold = 0B\nfor g in guests {\n g.target = 1GiB; relax_threshold = relax_threshold + 1GiB\n"
      " let x = round(g.free, if g.psi_memory_some ?? 0 == 0 then 0B else 1B)\n}",
-     4, 10, "rounded to a step that isn't above 0"},
+     4, 10, "the step of round() is not above 0"},
     {"let relax_threshold = 0B\nfor g in guests {\n g.target = 1GiB; relax_threshold = relax_threshold + 1GiB\n"
      " let x = round(g.free, (g.psi_memory_some ?? -1) * 1MiB)\n}",
-     4, 10, "rounded to a step that isn't above 0"},
+     4, 10, "the step of round() is not above 0"},
     {"fn f(x) = x.psi_memory_some\nlet relax_threshold = 0B\nfor g in guests {\n relax_threshold = relax_threshold + 1GiB\n"
      " g.target = f(g) * 4GiB }",
      1, 13, "g.psi_memory_some is missing"},
