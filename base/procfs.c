@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/fileio.h"
 #include "base/proc-table.h"
 
 /* zoneinfo is the longest file, with some 100 bytes for each CPU and zone: 2 MiB hold 4,000 CPUs with 5
  * zones. */
-#define PROC_FILE_MIN ((size_t) 4096)
 #define PROC_FILE_MAX ((size_t) 2 * 1024 * 1024)
 
 int proc_file_open(ProcFile *f, const char *root, const char *name)
@@ -34,51 +34,9 @@ int proc_file_open(ProcFile *f, const char *root, const char *name)
     return 0;
 }
 
-static int proc_file_grow(ProcFile *f)
-{
-    size_t size = f->size == 0 ? PROC_FILE_MIN : 2 * f->size;
-    char *buf;
-
-    if (size > PROC_FILE_MAX)
-        return -EFBIG;
-
-    buf = realloc(f->buf, size);
-    if (!buf)
-        return -ENOMEM;
-
-    f->buf = buf;
-    f->size = size;
-    return 0;
-}
-
 ssize_t proc_file_read(ProcFile *f)
 {
-    size_t fill = 0;
-    int r;
-
-    /* A read returns at most what the kernel's own buffer holds, so only a read of 0 bytes is the end. Offset
-     * 0 makes the kernel produce the text again. */
-    for (;;) {
-        ssize_t n;
-
-        if (fill + 1 >= f->size) {
-            r = proc_file_grow(f);
-            if (r < 0)
-                return r;
-        }
-
-        n = pread(f->fd, f->buf + fill, f->size - fill - 1, (off_t) fill);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        fill += (size_t) n;
-    }
-
-    f->buf[fill] = '\0';
-    return (ssize_t) fill;
+    return fileio_read(f->fd, true, PROC_FILE_MAX, &f->buf, &f->size);
 }
 
 int proc_file_slurp(ProcFile *f, const char *root, const char *name)

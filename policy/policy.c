@@ -2,9 +2,9 @@
 #include "policy/policy.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <string.h>
 
+#include "base/fileio.h"
 #include "policy/check.h"
 #include "policy/compile.h"
 #include "policy/parser.h"
@@ -330,33 +330,6 @@ int policy_load(const char *text, size_t length, const char *origin, PolicyDiagn
     return policy_load_sources(&source, 1, diagnostics, ret);
 }
 
-/* *ret is the caller's to free, also on failure. */
-static int read_file(const char *path, char **ret, size_t *ret_length)
-{
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    size_t length = 0;
-    char *text;
-
-    if (fd < 0)
-        return -errno;
-    *ret = text = malloc(POLICY_SIZE_MAX + 1);
-    if (!text)
-        return -ENOMEM;
-    while (length <= POLICY_SIZE_MAX) {
-        ssize_t n = read(fd, text + length, POLICY_SIZE_MAX + 1 - length);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        length += (size_t) n;
-    }
-    *ret_length = length;
-    return length > POLICY_SIZE_MAX ? -EFBIG : 0;
-}
-
 int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
                       const char **ret_failed)
 {
@@ -367,7 +340,7 @@ int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *dia
     assert(n > 0 && n <= POLICY_FILES_MAX);
     for (size_t i = 0; i < n && r >= 0; i++) {
         sources[i].origin = paths[i];
-        r = read_file(paths[i], &texts[i], &sources[i].length);
+        r = fileio_read_regular(paths[i], POLICY_SIZE_MAX, &texts[i], &sources[i].length);
         sources[i].text = texts[i];
         if (r < 0 && ret_failed)
             *ret_failed = paths[i];

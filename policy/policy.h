@@ -23,8 +23,8 @@ int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics
 /* The same of one text. */
 int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
                 Policy **ret);
-/* Reads the files and loads them. Also -errno of reading; then *ret_failed (may be NULL) is the file's
- * path. */
+/* Reads the files and loads them. Also -errno of reading, as fileio_read_regular() returns it; then *ret_failed
+ * (may be NULL) is the file's path. */
 int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
                       const char **ret_failed);
 Policy *policy_free(Policy *p);

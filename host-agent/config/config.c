@@ -9,6 +9,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/fileio.h"
 #include "base/nearest.h"
 #include "base/units.h"
 #include "host-agent/config/config-settings.h"
@@ -365,24 +366,18 @@ static void check_together(Loader *l)
 /* The whole file, NUL-terminated. */
 static int read_text(Loader *l, char **ret)
 {
-    _cleanup_fclose_ FILE *f = fopen(l->path, "re");
     _cleanup_free_ char *text = NULL;
-    size_t n;
+    size_t length;
+    int r;
 
-    if (!f)
-        return -errno;
-    text = malloc(CONFIG_FILE_MAX + 1);
-    if (!text)
-        return -ENOMEM;
-    n = fread(text, 1, CONFIG_FILE_MAX + 1, f);
-    if (ferror(f))
-        return errno ? -errno : -EIO;
-    if (n > CONFIG_FILE_MAX) {
+    r = fileio_read_regular(l->path, CONFIG_FILE_MAX, &text, &length);
+    if (r == -EFBIG)
         tell(l, LOG_ERR, 0, "larger than %u bytes", CONFIG_FILE_MAX);
-        return -EINVAL;
-    }
-    text[n] = '\0';
-    if (strlen(text) < n) {
+    if (r == -EMEDIUMTYPE)
+        tell(l, LOG_ERR, 0, "%s", fileio_strerror(r));
+    if (r < 0)
+        return r == -EFBIG || r == -EMEDIUMTYPE ? -EINVAL : r;
+    if (strlen(text) < length) {
         tell(l, LOG_ERR, 0, "not a text file");
         return -EINVAL;
     }

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/fileio.h"
 #include "base/nearest.h"
 #include "host-agent/ctl/ctl.h"
 #include "host-agent/ctl/print-plan.h"
@@ -40,7 +41,8 @@ static int read_policy(char **paths, size_t n, Reading *ret)
         snprintf(reading.problem, sizeof(reading.problem), "%s: a policy has at most %u KiB", failed,
                  POLICY_SIZE_MAX / 1024);
     else if (r < 0 && (r != -EINVAL || !reading.diagnostics.text))
-        snprintf(reading.problem, sizeof(reading.problem), "%s: cannot be read: %s", failed, strerror(-r));
+        snprintf(reading.problem, sizeof(reading.problem), "%s: cannot be read: %s", failed,
+                 fileio_strerror(r));
     if (r == -ENOMEM) {
         reading_done(&reading);
         return r;
@@ -331,37 +333,17 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
 /* "-": standard input. *ret is the caller's to free, also on failure. */
 static int read_snapshot_file(const char *path, char **ret, size_t *ret_length)
 {
-    _cleanup_close_ int opened =
-        strcmp(path, "-") == 0 ? -EBADF : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : opened;
-    size_t length = 0, room = 0;
+    bool is_stdin = strcmp(path, "-") == 0;
+    _cleanup_close_ int opened = is_stdin ? -EBADF : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    size_t size = 0;
+    ssize_t n;
 
-    if (fd < 0)
+    if (!is_stdin && opened < 0)
         return -errno;
-    for (;;) {
-        ssize_t n;
-
-        if (length == room) {
-            char *more;
-
-            if (room > SNAPSHOT_FILE_MAX)
-                return -EFBIG;
-            room = MAX(2 * room, (size_t) 64 * 1024);
-            more = realloc(*ret, room);
-            if (!more)
-                return -ENOMEM;
-            *ret = more;
-        }
-        n = read(fd, *ret + length, room - length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        length += (size_t) n;
-    }
-    *ret_length = length;
+    n = fileio_read(is_stdin ? STDIN_FILENO : opened, false, SNAPSHOT_FILE_MAX, ret, &size);
+    if (n < 0)
+        return (int) n;
+    *ret_length = (size_t) n;
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/fileio.h"
 #include "base/log.h"
 #include "host-agent/daemon/manager.h"
 
@@ -52,7 +53,7 @@ static int read_files(const char *const *paths, size_t n, Policy **ret)
         log_error("Cannot load the policy %s: it has more than %u KiB", failed ? failed : paths[0],
                   POLICY_SIZE_MAX / 1024);
     else if (r < 0)
-        log_error_errno(-r, "Cannot load the policy %s: %m", failed ? failed : paths[0]);
+        log_error_errno(-r, "Cannot load the policy %s: %s", failed ? failed : paths[0], fileio_strerror(r));
     policy_diagnostics_done(&d);
     return r;
 }

@@ -506,6 +506,7 @@ START_TEST(test_not_there)
 
     ck_assert_int_eq(config_load("/nonexistent/ballastd.conf", NULL, NULL, &c), -ENOENT);
     ck_assert_int_eq(config_load("/", NULL, NULL, &c), -EISDIR);
+    ck_assert_int_eq(config_load("/dev/zero", NULL, NULL, &c), -EINVAL);
     ck_assert_ptr_null(c);
 }
 END_TEST

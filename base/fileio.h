@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Reads a whole file into memory. */
+
+#include "base/macro.h"
+
+/* Reads fd to its end, from where it is, or from its beginning (then the place in it doesn't move). *buf has
+ * *size bytes (NULL, 0 at first) and grows to what is needed; it is the caller's to free, also on failure, and
+ * may be used again. What is read is NUL-terminated. Its length, or -errno; -EFBIG where it is more than
+ * max. */
+ssize_t fileio_read(int fd, bool from_start, size_t max, char **buf, size_t *size);
+
+/* The text of a regular file, NUL-terminated; the caller frees it. -errno; -EFBIG where it is more than max
+ * bytes; -EISDIR; -EMEDIUMTYPE where it isn't a regular file otherwise. Never waits for a writer, as opening a
+ * pipe would. */
+int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_length);
+/* What strerror() says, and of -EMEDIUMTYPE "not a regular file". r is -errno. */
+const char *fileio_strerror(int r);
