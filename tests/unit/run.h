@@ -14,22 +14,27 @@
 #define TEST_SANITIZED 0
 #endif
 
-/* Runs one test case as a program's only suite; returns main()'s exit status. */
-
 #include <check.h>
 #include <stdlib.h>
 
-static inline int run_tests(TCase *tc)
+/* Runs test cases as a program's only suite; returns main()'s exit status. */
+static inline int run_cases(TCase *const *cases, size_t n)
 {
     Suite *suite = suite_create("unit");
     SRunner *runner;
     int failed;
 
-    suite_add_tcase(suite, tc);
+    for (size_t i = 0; i < n; i++)
+        suite_add_tcase(suite, cases[i]);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
 
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static inline int run_tests(TCase *tc)
+{
+    return run_cases(&tc, 1);
 }

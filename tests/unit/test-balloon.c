@@ -2,12 +2,12 @@
 
 /* What a balloon is taken to do, told as the sequence of what was sent and what was seen. */
 
-#include <check.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/guest/balloon.h"
+#include "tests/unit/run.h"
 
 typedef enum Act {
     END,
@@ -495,19 +495,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("balloon");
     TCase *t = tcase_create("balloon");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, test_sequences, 0, (int) ELEMENTSOF(sequences));
     tcase_add_test(t, test_rates);
     tcase_add_test(t, test_foreign_from);
     tcase_add_test(t, test_withdrawn);
     tcase_add_test(t, test_counters);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

@@ -2,13 +2,13 @@
 
 /* ballastd.conf: what is taken, and what an administrator is told of what isn't. */
 
-#include <check.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/config/config.h"
+#include "tests/unit/run.h"
 
 #define FOUND_MAX 65536
 
@@ -580,10 +580,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("config");
     TCase *t = tcase_create("config");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_defaults);
     tcase_add_test(t, test_every_setting);
@@ -597,10 +594,5 @@ int main(void)
     tcase_add_test(t, test_sample);
     tcase_add_test(t, test_man);
     tcase_add_test(t, test_write_fails);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

@@ -2,13 +2,13 @@
 
 /* From what the daemon writes into a message to what people and programs read of it. */
 
-#include <check.h>
 #include <math.h>
 #include <string.h>
 
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/print.h"
 #include "host-agent/ctl/table.h"
+#include "tests/unit/run.h"
 #include "tests/unit/wire.h"
 
 static void assert_json(json_object *o, const char *path, const char *want)
@@ -493,10 +493,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("ctl");
     TCase *t = tcase_create("ctl");
-    SRunner *sr;
-    int failed;
 
     tcase_add_test(t, values_survive_the_way);
     tcase_add_loop_test(t, only_utf8_goes_out, 0, ELEMENTSOF(utf8));
@@ -512,10 +509,5 @@ int main(void)
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
     tcase_add_test(t, a_status_says_why);
-    suite_add_tcase(s, t);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_ENV);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

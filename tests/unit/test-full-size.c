@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <check.h>
 
 #include "base/units.h"
 #include "host-agent/guest/full-size.h"
+#include "tests/unit/run.h"
 
 /* What a daemon that starts beside a running guest takes for its full size. */
 static const struct {
@@ -150,20 +150,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("full-size");
     TCase *t = tcase_create("full-size");
-    SRunner *r;
-    int failed;
 
     tcase_add_loop_test(t, test_start, 0, ELEMENTSOF(table));
     tcase_add_test(t, test_foreign_until_cleared);
     tcase_add_test(t, test_transient_keeps_first);
     tcase_add_test(t, test_entitled);
     tcase_add_test(t, test_transient_has_its_own_again);
-    suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

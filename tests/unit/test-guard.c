@@ -2,11 +2,11 @@
 
 /* What each safety rule allows a guest, alone and together with others. */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/decide-fixture.h"
+#include "tests/unit/run.h"
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
@@ -529,10 +529,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guard");
     TCase *t = tcase_create("guard");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, test_floor, 0, (int) ELEMENTSOF(floors));
@@ -543,9 +540,5 @@ int main(void)
     tcase_add_test(t, test_odd_sizes);
     tcase_add_test(t, test_room);
     tcase_add_test(t, test_names);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

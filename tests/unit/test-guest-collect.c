@@ -2,7 +2,6 @@
 
 /* What the guest says of itself is what its kernel says, in bytes; what a kernel doesn't have is left out. */
 
-#include <check.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "guest-agent/collect.h"
+#include "tests/unit/run.h"
 
 static char root[4096];
 
@@ -193,24 +193,15 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guest-collect");
     TCase *fixture = tcase_create("fixture"), *own = tcase_create("own");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(fixture, setup, NULL);
     tcase_add_test(fixture, every_field_is_told);
     tcase_add_test(fixture, boot_id);
-    suite_add_tcase(s, fixture);
     tcase_add_checked_fixture(own, make_root, remove_root);
     tcase_add_test(own, what_the_kernel_does_not_have_is_left_out);
     tcase_add_test(own, without_meminfo_there_is_no_report);
     tcase_add_test(own, a_part_is_never_more_than_the_whole);
     tcase_add_test(own, a_change_is_seen);
-    suite_add_tcase(s, own);
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_cases((TCase *[]){fixture, own}, 2);
 }

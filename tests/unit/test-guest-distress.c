@@ -2,12 +2,12 @@
 
 /* When a guest whose kernel doesn't tell it at once counts as in distress. */
 
-#include <check.h>
 #include <stdlib.h>
 
 #include "base/macro.h"
 #include "base/units.h"
 #include "guest-agent/trigger.h"
+#include "tests/unit/run.h"
 
 #define NO UINT64_MAX /* this kernel hasn't got the counter */
 
@@ -89,17 +89,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guest-distress");
     TCase *c = tcase_create("distress");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(c, a_guest_is_in_distress, 0, ELEMENTSOF(growths));
     tcase_add_test(c, a_fixture_has_no_trigger);
-    suite_add_tcase(s, c);
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(c);
 }

@@ -3,7 +3,6 @@
 /* How the guest talks to a host that comes, goes, answers or doesn't. The port is a socket; what a virtio
  * port says by its events is said here by hand. */
 
-#include <check.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "guest-agent/link.h"
+#include "tests/unit/run.h"
 
 #define T0 (1000 * USEC_PER_SEC)
 
@@ -297,10 +297,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guest-link");
     TCase *c = tcase_create("link");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, hello_until_welcomed);
@@ -313,10 +310,5 @@ int main(void)
     tcase_add_test(c, a_broken_port_is_told);
     tcase_add_test(c, a_hang_up_does_not_spin);
     tcase_add_test(c, waits_to_write_only_when_it_must);
-    suite_add_tcase(s, c);
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(c);
 }

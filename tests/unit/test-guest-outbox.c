@@ -3,7 +3,6 @@
 /* A host that doesn't read gets the newest report once it does, never a torn frame, and costs nothing
  * meanwhile. */
 
-#include <check.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/units.h"
 #include "guest-agent/outbox.h"
 #include "proto/frame.h"
+#include "tests/unit/run.h"
 
 static int pair[2];
 static Outbox box;
@@ -199,10 +199,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("guest-outbox");
     TCase *c = tcase_create("outbox");
-    SRunner *runner = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, sent_at_once_with_the_nonce);
@@ -210,10 +207,5 @@ int main(void)
     tcase_add_test(c, a_frame_begun_is_finished);
     tcase_add_test(c, what_is_not_valid_is_dropped_and_told);
     tcase_add_test(c, a_broken_port_is_told);
-    suite_add_tcase(s, c);
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(c);
 }

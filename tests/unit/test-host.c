@@ -2,12 +2,12 @@
 
 /* What a policy sees of the host. */
 
-#include <check.h>
 #include <errno.h>
 #include <unistd.h>
 
 #include "base/units.h"
 #include "host-agent/sense/host.h"
+#include "tests/unit/run.h"
 
 static int sample(const char *fixture, HostSample *ret)
 {
@@ -313,10 +313,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("host");
     TCase *t = tcase_create("host");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_hugepages);
     tcase_add_test(t, test_counters_and_parts);
@@ -329,10 +326,5 @@ int main(void)
     tcase_add_test(t, test_cgroup);
     tcase_add_test(t, test_cgroup_on_a_full_host);
     tcase_add_test(t, test_zfs);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

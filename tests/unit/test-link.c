@@ -2,12 +2,12 @@
 
 /* The host's end of a guest's channel: what a guest in order gets, and what becomes of one that isn't. */
 
-#include <check.h>
 #include <string.h>
 
 #include "base/units.h"
 #include "host-agent/sense/link.h"
 #include "proto/frame.h"
+#include "tests/unit/run.h"
 
 #define BOOT_A "11111111-2222-4333-8444-555555555555"
 #define BOOT_B "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -821,10 +821,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("link");
     TCase *t = tcase_create("link");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_handshake);
     tcase_add_test(t, test_distress_and_goodbye);
@@ -848,10 +845,5 @@ int main(void)
     tcase_add_test(t, test_impossible_values);
     tcase_add_test(t, test_host_messages_from_guest);
     tcase_add_test(t, test_backoff);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

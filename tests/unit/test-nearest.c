@@ -2,13 +2,13 @@
 
 /* "Did you mean …?" */
 
-#include <check.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/nearest.h"
+#include "tests/unit/run.h"
 
 START_TEST(test_edit_distance)
 {
@@ -83,18 +83,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("nearest");
     TCase *t = tcase_create("nearest");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_edit_distance);
     tcase_add_test(t, test_long_names);
     tcase_add_test(t, test_nearest);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }

@@ -5,7 +5,6 @@
  *
  * BALLAST_SEED=n begins with another seed; a failure prints the one that brings it back. */
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-random.h"
+#include "tests/unit/run.h"
 #include "tests/unit/shipped.h"
 
 #define ROUNDS 20000U
@@ -531,10 +531,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("plan-properties");
     TCase *t = tcase_create("plan-properties");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_any_assignment);
@@ -544,9 +541,5 @@ int main(void)
     tcase_add_test(t, test_gifts);
     tcase_add_test(t, test_most_free_gives_first);
     tcase_add_test(t, test_most_free_gives_first_to_distress);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

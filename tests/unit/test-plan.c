@@ -2,7 +2,6 @@
 
 /* From a snapshot to a plan: what is decided, by which rule, whether it is sent, and what people are told. */
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
 #include "tests/unit/decide-fixture.h"
+#include "tests/unit/run.h"
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
@@ -787,10 +787,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("plan");
     TCase *t = tcase_create("plan");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
     tcase_add_test(t, test_thresholds);
@@ -804,9 +801,5 @@ int main(void)
     tcase_add_test(t, test_long_words);
     tcase_add_test(t, test_failed_policy);
     tcase_add_test(t, test_failed_assignments);
-    suite_add_tcase(s, t);
-    srunner_run_all(r, CK_ENV);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_tests(t);
 }

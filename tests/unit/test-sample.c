@@ -2,12 +2,12 @@
 
 /* What a policy sees of a guest, and how fast its counters grow. */
 
-#include <check.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/guest/sample.h"
+#include "tests/unit/run.h"
 
 static Sample agent_sample(void)
 {
@@ -476,10 +476,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("sample");
     TCase *t = tcase_create("sample");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(t, test_agent_fields);
     tcase_add_test(t, test_every_report_field_counts);
@@ -494,10 +491,5 @@ int main(void)
     tcase_add_test(t, test_rate_over_wraparound);
     tcase_add_test(t, test_rate_over_source_change);
     tcase_add_test(t, test_rate_over_reset);
-    suite_add_tcase(s, t);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(t);
 }
