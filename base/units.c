@@ -199,27 +199,6 @@ int parse_ratio(const char *s, double *ret_ratio)
     return 0;
 }
 
-int parse_boolean(const char *s)
-{
-    static const char *const words[][2] = {{"no", "yes"}, {"false", "true"}, {"off", "on"}, {"0", "1"}};
-    char word[8];
-    size_t length;
-
-    s = skip_spaces(s);
-    length = length_without_trailing_spaces(s);
-    if (length >= sizeof(word))
-        return -EINVAL;
-    for (size_t i = 0; i < length; i++)
-        word[i] = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] - 'A' + 'a' : s[i]);
-
-    for (size_t i = 0; i < ELEMENTSOF(words); i++)
-        for (int value = 0; value < 2; value++)
-            if (equals(word, length, words[i][value]))
-                return value;
-
-    return -EINVAL;
-}
-
 /* bytes / 2^shift × scale, rounded to the nearest. */
 static uint64_t scaled(uint64_t bytes, unsigned shift, unsigned scale)
 {

@@ -27,8 +27,6 @@ int parse_ratio(const char *s, double *ret_ratio);
 /* "1.5s", "250ms", "10us", "5min", "1h", "2d"; a number without a unit is seconds. "infinity" →
  * USEC_INFINITY. */
 int parse_duration(const char *s, usec_t *ret_usec);
-/* yes/no, true/false, on/off, 1/0. */
-int parse_boolean(const char *s);
 
 /* Each writes into buf (at least UNITS_FORMAT_MAX) and returns buf. */
 /* Three significant digits in the largest binary unit that leaves at least 1: "512 MiB", "1.46 GiB",

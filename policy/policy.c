@@ -322,14 +322,6 @@ int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics
     return 0;
 }
 
-int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
-                Policy **ret)
-{
-    const PolicySource source = {.text = text, .length = length, .origin = origin};
-
-    return policy_load_sources(&source, 1, diagnostics, ret);
-}
-
 int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
                       const char **ret_failed)
 {

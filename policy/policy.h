@@ -20,9 +20,6 @@ typedef struct PolicySource {
  * two assign to one control, or have one origin; -EFBIG; -ENOMEM. diagnostics may be NULL; a caller gives one
  * that is {} or adds to. */
 int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret);
-/* The same of one text. */
-int policy_load(const char *text, size_t length, const char *origin, PolicyDiagnostics *diagnostics,
-                Policy **ret);
 /* Reads the files and loads them. Also -errno of reading, as fileio_read_regular() returns it; then *ret_failed
  * (may be NULL) is the file's path. */
 int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,

@@ -244,12 +244,6 @@ void entitlement_change(Entitlement *e, const EntitlementChange *change)
         e->mode = change->values.mode;
 }
 
-bool entitlement_equal(const Entitlement *a, const Entitlement *b)
-{
-    return a->min_bytes == b->min_bytes && a->full_bytes == b->full_bytes &&
-           a->growth_bytes == b->growth_bytes && a->shares == b->shares && a->mode == b->mode;
-}
-
 #define XML_MAX 256 /* three sizes, shares and mode, with their names */
 
 char *entitlement_xml(const Entitlement *e)

@@ -52,7 +52,6 @@ int entitlement_check(const Entitlement *e, uint64_t maximum_bytes, char why[sta
 /* Each of above's values that is said, else below's. Where the two together don't agree, above's win and what
  * contradicts them of below's is dropped. */
 Entitlement entitlement_over(const Entitlement *above, const Entitlement *below);
-bool entitlement_equal(const Entitlement *a, const Entitlement *b);
 /* What an administrator changes: to those of values whose bit, 1 << EntitlementKey, is in keys; the others
  * stay. */
 typedef struct EntitlementChange {

@@ -14,6 +14,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "policy/policy.h"
+#include "tests/policy-load.h"
 
 #define GUESTS_MAX  5000U
 #define ROUNDS      31U

@@ -7,6 +7,7 @@
 
 #include "host-agent/libvirt/domain-info.h"
 #include "proto/limits.h"
+#include "tests/entitlement-equal.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What counts agrees with itself, can be written down, and is read from there as it was; what doesn't is told

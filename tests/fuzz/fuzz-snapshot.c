@@ -11,6 +11,7 @@
 #include "host-agent/ctl/snapshot.h"
 #include "host-agent/decide/evaluate.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/policy-load.h"
 
 /* Looks at what few snapshots have. */
 static const char policy_text[] =

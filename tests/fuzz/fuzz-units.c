@@ -60,7 +60,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(ratio >= 0 && ratio <= 1);
         check_ratio(ratio);
     }
-    (void) parse_boolean(text);
 
     if (size >= sizeof(number)) {
         memcpy(&number, data, sizeof(number));

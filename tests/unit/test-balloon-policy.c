@@ -10,6 +10,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "policy/policy.h"
+#include "tests/policy-load.h"
 #include "tests/unit/run.h"
 
 #define HOST_TOTAL (100.0 * GIB) /* thresholds: 20, 5 and 25 GiB */

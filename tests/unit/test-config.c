@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/config/config.h"
+#include "tests/entitlement-equal.h"
 #include "tests/unit/run.h"
 
 #define FOUND_MAX 65536

@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "host-agent/libvirt/domain-info.h"
+#include "tests/entitlement-equal.h"
 #include "tests/unit/run.h"
 
 #define UUID    "11111111-2222-3333-4444-5555555555aa"

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "host-agent/decide/entitlement.h"
+#include "tests/entitlement-equal.h"
 #include "tests/unit/run.h"
 
 #define AUTO    GUEST_MODE_AUTO

@@ -10,6 +10,7 @@
 #include "host-agent/daemon/manager.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/sense/ksm.h"
+#include "tests/policy-load.h"
 #include "tests/unit/run.h"
 
 #define NOW (1000 * USEC_PER_SEC)

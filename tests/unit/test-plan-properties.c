@@ -11,6 +11,7 @@
 
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
+#include "tests/policy-load.h"
 #include "tests/unit/decide-random.h"
 #include "tests/unit/run.h"
 #include "tests/unit/shipped.h"

@@ -8,6 +8,7 @@
 
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/plan.h"
+#include "tests/policy-load.h"
 #include "tests/unit/decide-fixture.h"
 #include "tests/unit/run.h"
 

@@ -11,6 +11,7 @@
 #include "base/time-util.h"
 #include "policy/policy.h"
 #include "policy/program.h"
+#include "tests/policy-load.h"
 #include "tests/unit/run.h"
 
 static void fixture_path(char *buf, size_t size, const char *name)

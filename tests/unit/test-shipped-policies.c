@@ -407,7 +407,7 @@ static void for_each_policy(const char *folder, void (*check)(const char *folder
     ck_assert_uint_gt(n, 0);
 }
 
-static void check_listed(const char *folder _unused_, const char *name)
+static void check_listed(const char *folder, const char *name)
 {
     for (size_t i = 0; i < ELEMENTSOF(shipped); i++)
         if (strcmp(shipped[i].file, name) == 0)

@@ -9,6 +9,7 @@
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/show/describe-snapshot.h"
+#include "tests/policy-load.h"
 #include "tests/unit/decide-random.h"
 #include "tests/unit/run.h"
 #include "tests/unit/wire.h"

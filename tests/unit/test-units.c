@@ -157,36 +157,6 @@ START_TEST(ratios_are_read)
 }
 END_TEST
 
-START_TEST(booleans_are_read)
-{
-    static const struct {
-        const char *text;
-        int r;
-    } cases[] = {
-        {"yes", 1},
-        {"true", 1},
-        {"on", 1},
-        {"1", 1},
-        {"no", 0},
-        {"false", 0},
-        {"off", 0},
-        {"0", 0},
-        {"Yes", 1},
-        {"FALSE", 0},
-        {" on\n", 1},
-        {"", -EINVAL},
-        {"y", -EINVAL},
-        {"2", -EINVAL},
-        {"yes no", -EINVAL},
-        {"yess", -EINVAL},
-        {"truetruetrue", -EINVAL},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
-        ck_assert_msg(parse_boolean(cases[i].text) == cases[i].r, "'%s'", cases[i].text);
-}
-END_TEST
-
 START_TEST(sizes_are_written)
 {
     static const struct {
@@ -299,7 +269,6 @@ int main(void)
     tcase_add_test(tc, sizes_are_read);
     tcase_add_test(tc, durations_are_read);
     tcase_add_test(tc, ratios_are_read);
-    tcase_add_test(tc, booleans_are_read);
     tcase_add_test(tc, sizes_are_written);
     tcase_add_test(tc, ratios_are_written);
     tcase_add_test(tc, durations_are_written);
