@@ -140,7 +140,7 @@ static void settle_guests(Loader *l)
     char why[ENTITLEMENT_WHY_MAX];
 
     if (l->guests && entitlement_check(&l->guests->entitlement, 0, why) < 0)
-        tell(l, LOG_ERR, l->section_line, "the sizes can't be: %s", why);
+        tell(l, LOG_ERR, l->section_line, "the sizes are not valid: %s", why);
     l->guests = NULL;
 }
 
@@ -298,8 +298,8 @@ static void tell_bad_value(Loader *l, const Setting *s, const char *value)
         snprintf(range, sizeof(range), " from %s to %s", s->low, s->high);
     if (*s->low)
         snprintf(example, sizeof(example), ", such as %s", s->standard);
-    tell(l, LOG_ERR, l->line, "%s=%s can't be: it takes %s%s%s", s->key, shown(text, value), s->takes, range,
-         example);
+    tell(l, LOG_ERR, l->line, "%s=%s is not valid: it takes %s%s%s", s->key, shown(text, value), s->takes,
+         range, example);
 }
 
 /* A setting of a section [Guest PATTERN]. One that wasn't in order has been told. */

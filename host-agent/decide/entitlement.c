@@ -99,7 +99,7 @@ static void tell_bad_value(EntitlementKey key, const char *text, int error,
 
     text_addf(&t, "%s=", entitlement_key_to_string(key));
     text_add_foreign(&t, text, SHOWN_MAX);
-    text_add(&t, error == -ERANGE ? " is out of range: " : " can't be: ");
+    text_add(&t, error == -ERANGE ? " is out of range: " : " is not valid: ");
     switch (key) {
     case ENTITLEMENT_KEY_MIN:
     case ENTITLEMENT_KEY_FULL:

@@ -95,9 +95,9 @@ static void add_why_not(Text *t, const HostFields *host, const HostDecision *d)
     if (!host_fields_has(host, HOST_FIELD_KSM_RUN))
         text_add(t, "this kernel has no KSM");
     else if (!host_fields_has(host, d->control))
-        text_add(t, "this kernel doesn't offer it");
+        text_add(t, "this kernel does not have it");
     else
-        text_add(t, "the policy's value is no number");
+        text_add(t, "the policy's value is not a number");
     reason_add_line(t, d->file, d->line);
 }
 

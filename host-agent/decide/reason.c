@@ -40,7 +40,7 @@ static void add_stale(Text *t, const SnapshotGuest *g)
     if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
         text_add(t, "its size isn't known yet");
     else if (g->age_usec == USEC_INFINITY)
-        text_add(t, "no stats of it have come");
+        text_add(t, "no stats received yet");
     else
         text_addf(t, "stats are %s old", whole_seconds(buf, g->age_usec));
 }
@@ -50,9 +50,9 @@ static void add_grace(Text *t, const SnapshotGuest *g, const GuardConfig *c)
     char up[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX];
 
     if (g->released)
-        text_add(t, "its memory was asked back just now");
+        text_add(t, "its memory was released a moment ago");
     else
-        text_addf(t, "up for %s, left alone until %s", whole_seconds(up, g->uptime_usec),
+        text_addf(t, "known for %s, left alone for the first %s", whole_seconds(up, g->uptime_usec),
                   format_duration(grace, c->grace_usec));
 }
 
@@ -89,20 +89,20 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_SWAPLESS:
         text_add(t, guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ||
                             guest_fields_has(&g->fields, GUEST_FIELD_FREE)
-                        ? "it has no swap for what it uses"
-                        : "it doesn't tell what it uses");
+                        ? "it has no swap for the memory that it uses"
+                        : "it does not report what it uses");
         break;
     case GUARD_RULE_STEP:
-        text_add(t, "its last move isn't over, or no stats have come since");
+        text_add(t, "its last move is not finished, or no newer stats have come");
         break;
     case GUARD_RULE_NEEDED:
         text_addf(t, "it was found to need %s", SIZE(g->needed_bytes));
         break;
     case GUARD_RULE_AGENTLESS:
         if (g->source == GUEST_SOURCE_NONE)
-            text_add(t, "no stats of it have come, so nothing tells what it could spare");
+            text_add(t, "no stats received yet, so it is not known what it could spare");
         else
-            text_addf(t, "it has no agent, so it keeps %s of what it has available",
+            text_addf(t, "it has no agent, so it keeps %s of its available memory",
                       RATIO(1 - x->config->agentless_ratio));
         break;
     case GUARD_RULE_NONE:
@@ -142,7 +142,7 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
         text_addf(t, ", clipped to the %s that it was found to need", SIZE(d->target_bytes));
         break;
     case GUARD_RULE_AGENTLESS:
-        text_add(t, ", clipped to a part of what it has available, for it has no agent");
+        text_add(t, ", clipped to a part of its available memory: it has no agent");
         break;
     case GUARD_RULE_SWAPLESS:
         text_addf(t, ", clipped to the %s it needs without swap", SIZE(d->target_bytes));
@@ -194,8 +194,8 @@ static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
         text_add(t, "nothing is taken from others: ");
         text_add_some(t, g->grant_refused, REASON_WORDS_MAX);
     } else if (c->coming_bytes == 0)
-        text_add(t, c->donors > 0 ? "what others give the host needs first"
-                                  : "no other guest has any to spare now");
+        text_add(t, c->donors > 0 ? "the host itself needs what others give"
+                                  : "no other guest can spare memory now");
     else if (c->guests == 1)
         text_addf(t, "others give %s, which it gets as they release it", SIZE(c->coming_bytes));
     else
@@ -302,7 +302,7 @@ static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g,
         add_no_room(t, x, g, w, d);
     else if (w->limited == GUARD_RULE_DEAD_BAND) {
         text_addf(
-            t, "not moved: %s more or less isn't worth a move",
+            t, "not moved: a change of %s is not worth a move",
             SIZE(w->bytes > g->standing_bytes ? w->bytes - g->standing_bytes : g->standing_bytes - w->bytes));
         add_rule(t, GUARD_RULE_DEAD_BAND);
     } else {
@@ -332,7 +332,7 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
             text_add(t, "not shrunk: ");
             add_rule_clause(t, x, g, d, d->rule);
         } else if (x->situation == SITUATION_COMING)
-            text_add(t, "nothing to do: balloons on their way bring what the host lacks");
+            text_add(t, "nothing to do: moving balloons bring what the host is short of");
         else if (guest_fields_has(f, GUEST_FIELD_AVAILABLE))
             text_addf(t, "nothing to do: the policy takes nothing from it (%s available)",
                       SIZE(bytes_from_double(guest_fields_get(f, GUEST_FIELD_AVAILABLE))));
@@ -367,11 +367,11 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         add_stopped(&t, x, g, w, d);
     else if (w->asked == GUARD_RULE_DISTRESS) {
         text_add(&t, guard_ceiling(g) > guard_full(g)
-                         ? "in distress, and it has all that it may grow to already"
-                         : "in distress, and it has its full size already");
+                         ? "in distress, but it already has all that it may grow to"
+                         : "in distress, but it already has its full size");
         add_rule(&t, GUARD_RULE_DISTRESS);
     } else if (w->asked == GUARD_RULE_CEILING) {
-        text_addf(&t, "above its full size of %s, to which it comes down when it has memory free",
+        text_addf(&t, "above its full size of %s: it comes down to that when it has free memory",
                   SIZE(guard_full(g)));
         add_rule(&t, GUARD_RULE_CEILING);
     } else if (note) {
@@ -379,7 +379,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         text_add_some(&t, note->text, REASON_WORDS_MAX);
         reason_add_line(&t, x->files ? x->files[note->file] : NULL, note->line);
     } else if (w->no_number) {
-        text_add(&t, "not moved: the policy's target is no number");
+        text_add(&t, "not moved: the policy's target is not a number");
         reason_add_line(&t, d->file, d->line);
     } else if (d->line > 0) {
         text_addf(&t, "stays at %s", SIZE(g->standing_bytes));
@@ -485,12 +485,12 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_BUSY] = "busy",
         [GUARD_RULE_STALLED] = "stalled",
         [GUARD_RULE_STALE] = "stale",
-        [GUARD_RULE_GRACE] = "in grace",
+        [GUARD_RULE_GRACE] = "in their grace period",
         [GUARD_RULE_DISTRESS] = "in distress",
         [GUARD_RULE_HURTING] = "hurting after a shrink",
-        [GUARD_RULE_PROTECTED] = "protected, for a shrink hurt them",
+        [GUARD_RULE_PROTECTED] = "protected, as a shrink hurt them",
         [GUARD_RULE_NEEDED] = "at what they were found to need",
-        [GUARD_RULE_AGENTLESS] = "without agent",
+        [GUARD_RULE_AGENTLESS] = "without an agent",
         [GUARD_RULE_REBOOT] = "rebooted",
         [GUARD_RULE_SWAPLESS] = "without swap",
         [GUARD_RULE_STEP] = "still moving",
@@ -523,7 +523,7 @@ static void add_rest(Text *t, const ReasonContext *x, const Tally *n, const Plan
         return;
     case SITUATION_COMING:
         add_host(t, x, p);
-        text_addf(t, "; balloons on their way bring %s, which is enough",
+        text_addf(t, "; moving balloons bring %s, which is enough",
                   SIZE(bytes_from_double(p->pending_bytes)));
         return;
     case SITUATION_PRESSED:

@@ -685,11 +685,11 @@ class Entitlements(World):
         self.set("--min", "1GiB")
         self.wait_for_row("set", floor_bytes=1024 * MIB)
         for want, why, arguments in (
-                (2, "min=potato can't be: it takes a size", ("--min", "potato")),
+                (2, "min=potato is not valid: it takes a size", ("--min", "potato")),
                 (2, "full=1 is out of range", ("--full", "1")),
-                (2, "shares=1e3 can't be: it takes a whole number", ("--shares", "1e3")),
+                (2, "shares=1e3 is not valid: it takes a whole number", ("--shares", "1e3")),
                 (2, "shares=0 is out of range", ("--shares", "0")),
-                (2, "mode=of can't be: it takes auto, observe or off", ("--mode", "of")),
+                (2, "mode=of is not valid: it takes auto, observe or off", ("--mode", "of")),
                 (2, "mode=of", ("--clear", "--shares", "5", "--mode", "of")),
                 (1, "min=1GiB is more than full=512MiB", ("--full", "512MiB")),
                 (1, "full=2GiB is more than max=1536MiB", ("--full", "2GiB", "--max", "1536MiB")),

@@ -318,80 +318,84 @@ START_TEST(test_errors)
     static const struct {
         const char *text, *told;
     } rows[] = {
-        {"[Daemon]\nMode=off\n", "E:2: Mode=off can't be: it takes observe or auto\n"},
-        {"[Daemon]\nMode=\n", "E:2: Mode= can't be: it takes observe or auto\n"},
+        {"[Daemon]\nMode=off\n", "E:2: Mode=off is not valid: it takes observe or auto\n"},
+        {"[Daemon]\nMode=\n", "E:2: Mode= is not valid: it takes observe or auto\n"},
         {"[Daemon]\n\n# a comment\nInterval=99ms\n",
-         "E:4: Interval=99ms can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+         "E:4: Interval=99ms is not valid: it takes a time from 100ms to 60s, such as 1s\n"},
         {"[Daemon]\nInterval=61s\n",
-         "E:2: Interval=61s can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+         "E:2: Interval=61s is not valid: it takes a time from 100ms to 60s, such as 1s\n"},
         {"[Daemon]\nInterval=often\n",
-         "E:2: Interval=often can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+         "E:2: Interval=often is not valid: it takes a time from 100ms to 60s, such as 1s\n"},
         {"[Daemon]\nInterval=infinity\n",
-         "E:2: Interval=infinity can't be: it takes a time from 100ms to 60s, such as 1s\n"},
+         "E:2: Interval=infinity is not valid: it takes a time from 100ms to 60s, such as 1s\n"},
         {"[Daemon]\nLogLevel=chatty\n",
-         "E:2: LogLevel=chatty can't be: it takes error, warning, notice, info or debug\n"},
-        {"[Daemon]\nConnect=a\001b\n", "E:2: Connect=a?b can't be: it takes text\n"},
+         "E:2: LogLevel=chatty is not valid: it takes error, warning, notice, info or debug\n"},
+        {"[Daemon]\nConnect=a\001b\n", "E:2: Connect=a?b is not valid: it takes text\n"},
         {"[Host]\nReserve=110%\n",
-         "E:2: Reserve=110% can't be: it takes a size such as 4GiB or a share such as 10%\n"},
+         "E:2: Reserve=110% is not valid: it takes a size such as 4GiB or a share such as 10%\n"},
         {"[Host]\nReserve=0.2\n",
-         "E:2: Reserve=0.2 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
+         "E:2: Reserve=0.2 is not valid: it takes a size such as 4GiB or a share such as 10%\n"},
         {"[Host]\nReserve=-1\n",
-         "E:2: Reserve=-1 can't be: it takes a size such as 4GiB or a share such as 10%\n"},
-        {"[Policy]\nFiles=my/balloon.policy\n", "E:2: Files=my/balloon.policy can't be: it takes absolute "
-                                                "paths, or names of installed policies, separated by "
-                                                "blanks\n"},
-        {"[Policy]\nFiles=\n", "E:2: Files= can't be: it takes absolute paths, or names of installed "
+         "E:2: Reserve=-1 is not valid: it takes a size such as 4GiB or a share such as 10%\n"},
+        {"[Policy]\nFiles=my/balloon.policy\n",
+         "E:2: Files=my/balloon.policy is not valid: it takes absolute "
+         "paths, or names of installed policies, separated by "
+         "blanks\n"},
+        {"[Policy]\nFiles=\n", "E:2: Files= is not valid: it takes absolute paths, or names of installed "
                                "policies, separated by blanks\n"},
-        {"[Balloon]\nOnStop=give\n", "E:2: OnStop=give can't be: it takes keep or release\n"},
+        {"[Balloon]\nOnStop=give\n", "E:2: OnStop=give is not valid: it takes keep or release\n"},
         {"[Balloon]\nStatsPeriod=1500ms\n",
-         "E:2: StatsPeriod=1500ms can't be: it takes a time in whole seconds from 1s to 60s, such as 2s\n"},
+         "E:2: StatsPeriod=1500ms is not valid: it takes a time in whole seconds from 1s to 60s, such as 2s\n"},
         {"[Guard]\nFloor=101%\n",
-         "E:2: Floor=101% can't be: it takes a share from 0% to 100%, such as 25%\n"},
-        {"[Guard]\nFloor=25\n", "E:2: Floor=25 can't be: it takes a share from 0% to 100%, such as 25%\n"},
+         "E:2: Floor=101% is not valid: it takes a share from 0% to 100%, such as 25%\n"},
+        {"[Guard]\nFloor=25\n",
+         "E:2: Floor=25 is not valid: it takes a share from 0% to 100%, such as 25%\n"},
         {"[Guard]\nStale=999ms\n",
-         "E:2: Stale=999ms can't be: it takes a time from 1s to 10min, such as 10s\n"},
-        {"[Guard]\nGrace=0\n", "E:2: Grace=0 can't be: it takes a time from 1s to 1h, such as 45s\n"},
+         "E:2: Stale=999ms is not valid: it takes a time from 1s to 10min, such as 10s\n"},
+        {"[Guard]\nGrace=0\n", "E:2: Grace=0 is not valid: it takes a time from 1s to 1h, such as 45s\n"},
         {"[Guard]\nCritical=0%\n",
-         "E:2: Critical=0% can't be: it takes a share from 1% to 50%, such as 5%\n"},
+         "E:2: Critical=0% is not valid: it takes a share from 1% to 50%, such as 5%\n"},
         {"[Guard]\nDeadBand=11%\n",
-         "E:2: DeadBand=11% can't be: it takes a share from 0% to 10%, such as 0.5%\n"},
-        {"[Guest a]\nMin=lots\n", "E:2: Min=lots can't be: it takes a size from 16MiB to 4096TiB, such as "
-                                  "1GiB (a number alone counts bytes)\n"},
+         "E:2: DeadBand=11% is not valid: it takes a share from 0% to 10%, such as 0.5%\n"},
+        {"[Guest a]\nMin=lots\n",
+         "E:2: Min=lots is not valid: it takes a size from 16MiB to 4096TiB, such as "
+         "1GiB (a number alone counts bytes)\n"},
         {"[Guest a]\nMax=2\n", "E:2: Max=2 is out of range: it takes a size from 16MiB to 4096TiB, such as "
                                "1GiB (a number alone counts bytes)\n"},
         {"[Guest a]\nMode=on\nShares=0\n",
-         "E:2: Mode=on can't be: it takes auto, observe or off\n"
+         "E:2: Mode=on is not valid: it takes auto, observe or off\n"
          "E:3: Shares=0 is out of range: it takes a whole number from 1 to 1000000; others have 1000\n"},
         {"[Guest a]\nMin=2GiB\n\nFull=1GiB\n[Daemon]\nMode=auto\n",
-         "E:1: the sizes can't be: min=2GiB is more than full=1GiB\n"},
+         "E:1: the sizes are not valid: min=2GiB is more than full=1GiB\n"},
         {"[Guest a]\nMin=2GiB\n[Guest b]\nFull=2GiB\nMax=1GiB",
-         "E:3: the sizes can't be: full=2GiB is more than max=1GiB\n"},
+         "E:3: the sizes are not valid: full=2GiB is more than max=1GiB\n"},
         {"[Guest]\nMode=off\n",
          "E:1: a section for guests needs a pattern of their names, as in [Guest web-*]\n"},
         {"[Guest \t ]\nMode=off\n",
          "E:1: a section for guests needs a pattern of their names, as in [Guest web-*]\n"},
         {"[Guest web\nMode=off\n", "E:1: a section without its closing ]\n"},
         {"[Guest web] x\nMode=off\n", "E:1: a section without its closing ]\n"},
-        {"[Guard]\nKeep=4%\n", "E:2: Keep=4% can't be: it takes a share from 5% to 100%, such as 20%\n"},
+        {"[Guard]\nKeep=4%\n", "E:2: Keep=4% is not valid: it takes a share from 5% to 100%, such as 20%\n"},
         {"[Distress]\nStall=75ms\n",
-         "E:2: Stall=75ms can't be: it takes a share from 0% to 100%, such as 7.5%\n"},
-        {"[Distress]\nHurt=0%\n", "E:2: Hurt=0% can't be: it takes a share from 1% to 100%, such as 25%\n"},
+         "E:2: Stall=75ms is not valid: it takes a share from 0% to 100%, such as 7.5%\n"},
+        {"[Distress]\nHurt=0%\n",
+         "E:2: Hurt=0% is not valid: it takes a share from 1% to 100%, such as 25%\n"},
         {"[Distress]\nSwapIn=2TiB\n",
-         "E:2: SwapIn=2TiB can't be: it takes a size from 0 to 1TiB, such as 1MiB\n"},
+         "E:2: SwapIn=2TiB is not valid: it takes a size from 0 to 1TiB, such as 1MiB\n"},
         {"[Distress]\nRefaults=16MiB/s\n",
-         "E:2: Refaults=16MiB/s can't be: it takes a size from 0 to 1TiB, such as 16MiB\n"},
+         "E:2: Refaults=16MiB/s is not valid: it takes a size from 0 to 1TiB, such as 16MiB\n"},
         {"[Distress]\nAllocStalls=2.5\n",
-         "E:2: AllocStalls=2.5 can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
+         "E:2: AllocStalls=2.5 is not valid: it takes a whole number from 0 to 1000000, such as 10\n"},
         {"[Distress]\nAllocStalls=1MiB\n",
-         "E:2: AllocStalls=1MiB can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
+         "E:2: AllocStalls=1MiB is not valid: it takes a whole number from 0 to 1000000, such as 10\n"},
         {"[Distress]\nAllocStalls=1000001\n",
-         "E:2: AllocStalls=1000001 can't be: it takes a whole number from 0 to 1000000, such as 10\n"},
+         "E:2: AllocStalls=1000001 is not valid: it takes a whole number from 0 to 1000000, such as 10\n"},
         /* all that is wrong is told, also what is only odd */
         {"[Daemon]\nMode=off\nMood=auto\nInterval=0\n[Guard]\nFloor=x\n",
-         "E:2: Mode=off can't be: it takes observe or auto\n"
+         "E:2: Mode=off is not valid: it takes observe or auto\n"
          "W:3: no setting is called Mood=, ignored; did you mean Mode= in [Daemon]?\n"
-         "E:4: Interval=0 can't be: it takes a time from 100ms to 60s, such as 1s\n"
-         "E:6: Floor=x can't be: it takes a share from 0% to 100%, such as 25%\n"},
+         "E:4: Interval=0 is not valid: it takes a time from 100ms to 60s, such as 1s\n"
+         "E:6: Floor=x is not valid: it takes a share from 0% to 100%, such as 25%\n"},
         /* no settings at all */
         {"[Daemon]\nMode auto\nMode=auto\njunk",
          "E:2: neither a setting (Key=value) nor a section ([Name])\n"
@@ -401,7 +405,7 @@ START_TEST(test_errors)
         {"[Daemon ;]\n", "E:1: can't be understood\n"},
         /* an indented line is a line like any other */
         {"[Daemon]\nConnect=qemu:///system\n   Mode=of\n",
-         "E:3: Mode=of can't be: it takes observe or auto\n"},
+         "E:3: Mode=of is not valid: it takes observe or auto\n"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -484,7 +488,7 @@ START_TEST(test_limits)
     strcpy(line + sizeof(line) - 12, "\nMode=off\n");
     ck_assert_int_eq(load(line, &found, &c), -EINVAL);
     ck_assert_ptr_nonnull(strstr(found.text, "E:2: longer than "));
-    ck_assert_ptr_nonnull(strstr(found.text, "E:3: Mode=off can't be"));
+    ck_assert_ptr_nonnull(strstr(found.text, "E:3: Mode=off is not valid"));
 
     /* no text */
     ck_assert_int_eq(load_bytes("[Daemon]\nMode=auto\0\n", 20, &found, &c), -EINVAL);

@@ -412,15 +412,15 @@ START_TEST(what_the_guest_is_granted)
         /* what can't be is left out, and the rest counts */
         {GUEST("min='lots' max='4GiB' shares='5'"),
          {.growth_bytes = 4 * GIB, .shares = 5, UNSAID},
-         "min=lots can't be: " SIZE},
+         "min=lots is not valid: " SIZE},
         {GUEST("shares='0' mode='on' min='1GiB'"),
          {.min_bytes = GIB, UNSAID},
          "shares=0 is out of range: it takes a whole number from 1 to 1000000; others have 1000; "
-         "mode=on can't be: it takes auto, observe or off"},
+         "mode=on is not valid: it takes auto, observe or off"},
         {GUEST("maximum='4GiB' mode='observe'"),
          {.mode = GUEST_MODE_OBSERVE},
          "maximum= isn't known: there are min, full, max, shares and mode"},
-        {GUEST("min='&lt;&#10;\xc3\xa4' shares='5'"), {.shares = 5, UNSAID}, "min=<??? can't be: " SIZE},
+        {GUEST("min='&lt;&#10;\xc3\xa4' shares='5'"), {.shares = 5, UNSAID}, "min=<??? is not valid: " SIZE},
         /* sizes that don't agree */
         {GUEST("min='3GiB' full='2GiB' shares='5' mode='off'"),
          {.shares = 5, .mode = GUEST_MODE_OFF},
@@ -430,7 +430,7 @@ START_TEST(what_the_guest_is_granted)
          "its sizes don't count: max=5GiB is more than the domain's maximum memory, 4GiB"},
         {GUEST("mode='on' full='8GiB'"),
          {UNSAID},
-         "mode=on can't be: it takes auto, observe or off; its sizes don't count: full=8GiB is more than the "
+         "mode=on is not valid: it takes auto, observe or off; its sizes don't count: full=8GiB is more than the "
          "domain's maximum memory, 4GiB"},
     };
 

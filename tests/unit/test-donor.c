@@ -143,13 +143,13 @@ static const Case cases[] = {
     {"what the host lacks itself is more than others have", .room_mib = -2000,
      .guests = {{STARVED}, {"idle", .cache = 1}}, .targets = {0, 1552}, .lacking = 512,
      .words = {"in distress, but not grown: the host has nothing more to spare above its critical threshold "
-               "(room); what others give the host needs first"}},
+               "(room); the host itself needs what others give"}},
     {"nobody has any", .guests = {{STARVED}, {"busy", .free = 20, .cache = 1, .available = 30}},
      .lacking = 512, .rules = {R(ROOM)},
      .words =
-         {"not grown: the host has nothing more to spare above its critical threshold (room); no other guest "
-          "has any to spare now"}},
-    {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest has any to spare now"}},
+         {"not grown: the host has nothing more to spare above its critical threshold (room); no other guest can "
+          "spare memory now"}},
+    {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest can spare memory now"}},
     {"a grant that is refused takes nothing from anybody",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
      .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
@@ -317,7 +317,7 @@ static const Case cases[] = {
     {"one that can't be moved takes nothing from others",
      .guests = {{"paused", T_DISTRESS | T_PAUSED, 1536}, {"idle"}}},
     {"one that has all takes nothing from others", .guests = {{"full", T_DISTRESS}, {"idle"}},
-     .words = {"in distress, and it has its full size already (distress)"}},
+     .words = {"in distress, but it already has its full size (distress)"}},
     {"one that may grow above its full size takes what others can spare",
      .guests = {{"growing", T_DISTRESS, .growth = 2348}, {"idle"}}, .targets = {0, 1748}, .lacking = 300,
      .words = {"others give 300 MiB"}},

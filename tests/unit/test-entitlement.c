@@ -79,11 +79,11 @@ START_TEST(nonsense_is_refused_and_explained)
         int r;
         const char *why;
     } rows[] = {
-        {ENTITLEMENT_KEY_MIN, "lots", -EINVAL, "min=lots can't be: " SIZE},
-        {ENTITLEMENT_KEY_MIN, " ", -EINVAL, "min=  can't be: " SIZE},
+        {ENTITLEMENT_KEY_MIN, "lots", -EINVAL, "min=lots is not valid: " SIZE},
+        {ENTITLEMENT_KEY_MIN, " ", -EINVAL, "min=  is not valid: " SIZE},
         {ENTITLEMENT_KEY_MIN, "0", -ERANGE, "min=0 is out of range: " SIZE},
-        {ENTITLEMENT_KEY_MIN, "-1GiB", -EINVAL, "min=-1GiB can't be: " SIZE},
-        {ENTITLEMENT_KEY_MIN, "25%", -EINVAL, "min=25% can't be: " SIZE},
+        {ENTITLEMENT_KEY_MIN, "-1GiB", -EINVAL, "min=-1GiB is not valid: " SIZE},
+        {ENTITLEMENT_KEY_MIN, "25%", -EINVAL, "min=25% is not valid: " SIZE},
         /* A unit forgotten, and libvirt's KiB. */
         {ENTITLEMENT_KEY_FULL, "2", -ERANGE, "full=2 is out of range: " SIZE},
         {ENTITLEMENT_KEY_FULL, "4194304", -ERANGE, "full=4194304 is out of range: " SIZE},
@@ -91,16 +91,16 @@ START_TEST(nonsense_is_refused_and_explained)
         {ENTITLEMENT_KEY_GROWTH, "4097TiB", -ERANGE, "max=4097TiB is out of range: " SIZE},
         {ENTITLEMENT_KEY_GROWTH, "99999999999999999999999", -ERANGE,
          "max=99999999999999999999999 is out of range: " SIZE},
-        {ENTITLEMENT_KEY_GROWTH, "1GiB\n\x1b[2J\xff", -EINVAL, "max=1GiB??[2J? can't be: " SIZE},
+        {ENTITLEMENT_KEY_GROWTH, "1GiB\n\x1b[2J\xff", -EINVAL, "max=1GiB??[2J? is not valid: " SIZE},
         {ENTITLEMENT_KEY_GROWTH, "0123456789012345678901234567890123456789more", -EINVAL,
-         "max=0123456789012345678901234567890123456789... can't be: " SIZE},
+         "max=0123456789012345678901234567890123456789... is not valid: " SIZE},
         {ENTITLEMENT_KEY_SHARES, "0", -ERANGE, "shares=0 is out of range: " SHARES},
         {ENTITLEMENT_KEY_SHARES, "1000001", -ERANGE, "shares=1000001 is out of range: " SHARES},
-        {ENTITLEMENT_KEY_SHARES, "1.5", -EINVAL, "shares=1.5 can't be: " SHARES},
-        {ENTITLEMENT_KEY_SHARES, "-3", -EINVAL, "shares=-3 can't be: " SHARES},
-        {ENTITLEMENT_KEY_SHARES, "nan", -EINVAL, "shares=nan can't be: " SHARES},
-        {ENTITLEMENT_KEY_MODE, "on", -EINVAL, "mode=on can't be: " MODE},
-        {ENTITLEMENT_KEY_MODE, "Auto", -EINVAL, "mode=Auto can't be: " MODE},
+        {ENTITLEMENT_KEY_SHARES, "1.5", -EINVAL, "shares=1.5 is not valid: " SHARES},
+        {ENTITLEMENT_KEY_SHARES, "-3", -EINVAL, "shares=-3 is not valid: " SHARES},
+        {ENTITLEMENT_KEY_SHARES, "nan", -EINVAL, "shares=nan is not valid: " SHARES},
+        {ENTITLEMENT_KEY_MODE, "on", -EINVAL, "mode=on is not valid: " MODE},
+        {ENTITLEMENT_KEY_MODE, "Auto", -EINVAL, "mode=Auto is not valid: " MODE},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

@@ -91,7 +91,7 @@ static const Case cases[] = {
     {"into what a swapless guest uses", ASK("520MiB"), 10, .swapless = true, .fast = true, .target_mib = 564,
      .send = true, .rule = R(SWAPLESS), .words = {"clipped to the 563 MiB it needs without swap (swapless)"}},
     {"too small a shrink", ASK("1530MiB"), 10, .target_mib = 1536, .rule = R(DEAD_BAND),
-     .words = {"not moved: 6.00 MiB more or less isn't worth a move (dead-band)"}},
+     .words = {"not moved: a change of 6.00 MiB is not worth a move (dead-band)"}},
     {"too small a growth", ASK("1540MiB"), 50, .target_mib = 1536, .rule = R(DEAD_BAND),
      .words = {"(dead-band)"}},
     {"small, but to full", ASK("2GiB"), 50, .current_mib = 2046, .target_mib = 2048, .send = true,
@@ -106,21 +106,21 @@ static const Case cases[] = {
     {"stale", ASK("1400MiB"), 10, .age_sec = 12, .target_mib = 1536, .rule = R(STALE),
      .words = {"not shrunk: stats are 12s old (stale)"}},
     {"no stats", ASK("1400MiB"), 10, .no_stats = true, .target_mib = 1536, .rule = R(AGENTLESS),
-     .words = {"not shrunk: no stats of it have come, so nothing tells what it could spare (agentless)"}},
+     .words = {"not shrunk: no stats received yet, so it is not known what it could spare (agentless)"}},
     {"grace", ASK("1400MiB"), 10, .uptime_sec = 30, .target_mib = 1536, .rule = R(GRACE),
-     .words = {"not shrunk: up for 30s, left alone until 45s (grace)"}},
+     .words = {"not shrunk: known for 30s, left alone for the first 45s (grace)"}},
     {"released", ASK("1400MiB"), 10, .released = true, .target_mib = 1536, .rule = R(GRACE),
-     .words = {"not shrunk: its memory was asked back just now (grace)"}},
+     .words = {"not shrunk: its memory was released a moment ago (grace)"}},
     {"stalled", ASK("1400MiB"), 10, .stalled = true, .target_mib = 1536, .rule = R(STALLED),
      .words = {"not shrunk: its balloon made no progress", "(stalled)"}},
     {"moving", ASK("1400MiB"), 10, .moving = true, .target_mib = 1536, .rule = R(STEP),
-     .words = {"not shrunk: its last move isn't over", "(step)"}},
+     .words = {"not shrunk: its last move is not finished", "(step)"}},
     {"swapless, and doesn't tell what it uses", ASK("1400MiB"), 10, .swapless = true, .no_available = true,
      .target_mib = 1536, .rule = R(SWAPLESS),
-     .words = {"not shrunk: it doesn't tell what it uses (swapless)"}},
+     .words = {"not shrunk: it does not report what it uses (swapless)"}},
     {"in distress at its full size", ASK("1400MiB"), 10, .current_mib = 2048, .distress = true,
      .target_mib = 2048, .rule = R(DISTRESS),
-     .words = {"in distress, and it has its full size already (distress)"}},
+     .words = {"in distress, but it already has its full size (distress)"}},
 
     /* … but not to give back. */
     {"stale, growth", ASK("2GiB because \"returns\""), 50, .age_sec = 12, .target_mib = 2048, .send = true,
@@ -205,7 +205,7 @@ static const Case cases[] = {
     {"hurting in distress", NULL, 50, .hurting = true, .restore_mib = 1800, .distress = true,
      .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
     {"protected", ASK("1400MiB"), 10, .protected = true, .target_mib = 1536, .rule = R(PROTECTED),
-     .words = {"not shrunk: it hurt when it was shrunk, so it isn't again for a while (protected)"}},
+     .words = {"not shrunk: a shrink hurt it, so it is not shrunk again for a while (protected)"}},
     {"protected, growth", ASK("2GiB"), 50, .protected = true, .target_mib = 2048, .send = true},
     {"to what it was found to need", ASK("600MiB"), 10, .needed_mib = 1450, .target_mib = 1450, .send = true,
      .rule = R(NEEDED), .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
@@ -213,10 +213,10 @@ static const Case cases[] = {
      .rule = R(NEEDED), .words = {"not shrunk: it was found to need 1.56 GiB (needed)"}},
     {"without agent", ASK("600MiB"), 10, .libvirt = true, .fast = true, .target_mib = 1280, .send = true,
      .rule = R(AGENTLESS),
-     .words = {", clipped to a part of what it has available, for it has no agent (agentless)"}},
+     .words = {", clipped to a part of its available memory: it has no agent (agentless)"}},
     {"without agent, with nothing available", ASK("600MiB"), 10, .libvirt = true, .no_available = true,
      .target_mib = 1536, .rule = R(AGENTLESS),
-     .words = {"not shrunk: it has no agent, so it keeps 50.0% of what it has available (agentless)"}},
+     .words = {"not shrunk: it has no agent, so it keeps 50.0% of its available memory (agentless)"}},
 
     /* Above its full size. */
     {"distress, and it may grow", NULL, 50, .current_mib = 2048, .distress = true, .growth_mib = 3072,
@@ -224,7 +224,7 @@ static const Case cases[] = {
      .words = {"grows above its full size: it is in distress (distress)"}},
     {"distress, and it has grown", ASK("999TiB"), 50, .current_mib = 3072, .distress = true,
      .growth_mib = 3072, .target_mib = 3072, .rule = R(DISTRESS),
-     .words = {"in distress, and it has all that it may grow to already (distress)"}},
+     .words = {"in distress, but it already has all that it may grow to (distress)"}},
     {"may grow, but isn't in distress", ASK("3GiB"), 50, .growth_mib = 3072, .target_mib = 2048, .send = true,
      .rule = R(CEILING), .words = {"clipped to its full size of 2.00 GiB (ceiling)"}},
     {"has grown, and is well again: what it has free", NULL, 50, .current_mib = 3072, .growth_mib = 3072,
@@ -239,7 +239,7 @@ static const Case cases[] = {
      .rule = R(CEILING)}, /* (900 - 614.4) / 0.8 = 357 */
     {"has grown, and lives off what it has", NULL, 50, .current_mib = 3072, .growth_mib = 3072, .fast = true,
      .available_mib = 600, .target_mib = 3072, .rule = R(CEILING),
-     .words = {"above its full size of 2.00 GiB, to which it comes down when it has memory free (ceiling)"}},
+     .words = {"above its full size of 2.00 GiB: it comes down to that when it has free memory (ceiling)"}},
     {"has grown, but the host needs it", NULL, 19, .current_mib = 3072, .growth_mib = 3072, .fast = true,
      .available_mib = 600, .target_mib = 2048, .send = true, .rule = R(CEILING)},
     {"above an entitlement", NULL, 50, .current_mib = 3072, .entitled = true, .fast = true,
@@ -637,7 +637,7 @@ START_TEST(test_odd_numbers)
                       p.decisions[0].target_bytes / KIB);
         if (isnan(table[i].asked))
             ck_assert_str_eq(p.decisions[0].reason,
-                             "not moved: the policy's target is no number (x.policy:7)");
+                             "not moved: the policy's target is not a number (x.policy:7)");
         ck_assert_double_eq(p.critical_threshold_bytes, 0.05 * (double) HOST_TOTAL);
     }
 }
@@ -670,8 +670,7 @@ START_TEST(test_summaries)
         {"severe", NOTHING, 4, 1, 512,
          .words = {"host has 4.0% available, below the critical 5.0% threshold", "1 at their floor"}},
         {"on their way", NOTHING, 19, 3, 2048, .coming = true,
-         .words =
-             {"host has 19.0% available, below the 20.0% threshold; balloons on their way bring 1.46 GiB"}},
+         .words = {"host has 19.0% available, below the 20.0% threshold; moving balloons bring 1.46 GiB"}},
         {"moves", ASK("1900MiB"), 10, 3, 2048, .words = {"3 guests give 444 MiB"}},
         {"observe", ASK("1900MiB"), 10, 3, 2048, .mode = GUEST_MODE_OBSERVE,
          .words =
