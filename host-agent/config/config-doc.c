@@ -6,7 +6,8 @@
 
 #include "host-agent/config/config.h"
 
-#define COLUMNS 100
+#define COLUMNS     100
+#define MAN_COLUMNS 76
 
 typedef struct SettingDoc {
     const char *section, *key, *standard, *low, *high, *help;
@@ -32,10 +33,10 @@ static const struct {
 };
 
 #define GUEST_HELP                                                                                      \
-    "What guests are granted whose name fits PATTERN, in which * stands for any characters, ? for any " \
-    "one, and [abc] for one of those. There may be up to 64 such sections. Where several fit a guest, " \
-    "the last that says something wins; what is said with the guest itself (ballastctl set) wins over " \
-    "all of them. What contradicts a value that wins is left out."
+    "Grants for the guests whose names match PATTERN: * stands for any characters, ? for any single "   \
+    "character, and [abc] for one of those. There can be up to 64 such sections. If several match a "   \
+    "guest, the last one that sets a value wins. Values set for the guest itself (ballastctl set) win " \
+    "over all sections. A value that contradicts a winning one is ignored."
 
 _Static_assert(CONFIG_PATTERNS_MAX == 64, "GUEST_HELP says 64");
 
@@ -76,7 +77,7 @@ int config_write_sample(FILE *f)
 
     write_comment(
         f,
-        "Settings of ballastd, each with its default; see ballastd.conf(5). To change one, take the # in front of it away. \"systemctl reload ballastd\" puts a change into force; a file with a mistake is refused whole, and the settings that were in force stay.");
+        "Settings of ballastd, each with its default; see ballastd.conf(5). To change one, remove the # before it, then run \"systemctl reload ballastd\". ballastd refuses a file with a mistake as a whole and keeps its current settings.");
     for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
         const SettingDoc *s = &settings[i];
 
@@ -101,18 +102,32 @@ int config_write_sample(FILE *f)
     return written(f);
 }
 
-/* Text as troff takes it: what it would read as a command or as a hyphen is said in its own way. */
-static void write_troff(FILE *f, const char *text)
+/* Text as mdoc takes it, in lines of at most MAN_COLUMNS, each sentence on a line of its own. A line must not begin
+ * with a control character, and a hyphen that is meant literally is escaped. */
+static void write_mdoc(FILE *f, const char *text)
 {
-    if (*text == '.' || *text == '\'')
-        fputs("\\&", f);
-    for (; *text; text++)
-        if (*text == '\\')
-            fputs("\\e", f);
-        else if (*text == '-')
-            fputs("\\-", f);
-        else
-            fputc(*text, f);
+    size_t column = 0;
+
+    while (*text) {
+        size_t word = strcspn(text, " ");
+
+        if (column > 0 && (text[-2] == '.' || column + 1 + word > MAN_COLUMNS)) {
+            fputc('\n', f);
+            column = 0;
+        } else if (column > 0)
+            column += fprintf(f, " ") > 0;
+        if (column == 0 && (*text == '.' || *text == '\''))
+            fputs("\\&", f);
+        for (const char *end = text + word; text < end; text++, column++)
+            if (*text == '\\')
+                fputs("\\e", f);
+            else if (*text == '-')
+                fputs("\\-", f);
+            else
+                fputc(*text, f);
+        text += strspn(text, " ");
+    }
+    fputc('\n', f);
 }
 
 int config_write_man(FILE *f)
@@ -121,28 +136,20 @@ int config_write_man(FILE *f)
         const SettingDoc *s = &settings[i];
 
         if (opens_section(i))
-            fprintf(f, ".SS [%s]\n", s->section);
-        fprintf(f, ".TP\n.B %s=\n", s->key);
-        write_troff(f, s->help);
-        fputs("\n.br\n", f);
-        if (*s->low) {
-            fputs("From ", f);
-            write_troff(f, s->low);
-            fputs(" to ", f);
-            write_troff(f, s->high);
-            fputs(". ", f);
-        }
-        fputs("Default: ", f);
-        write_troff(f, *s->standard ? s->standard : "empty");
-        fputs(".\n", f);
+            fprintf(f, "%s.Ss [%s]\\&\n.Bl -tag -width indent\n", i > 0 ? ".El\n" : "", s->section);
+        fprintf(f, ".It Li %s=\n", s->key);
+        write_mdoc(f, s->help);
+        if (*s->low)
+            fprintf(f, "From %s to %s.\n", s->low, s->high);
+        fprintf(f, "Default: %s.\n", *s->standard ? s->standard : "empty");
     }
-    fputs(".SS [Guest PATTERN]\n", f);
-    write_troff(f, GUEST_HELP);
-    fputc('\n', f);
+    fputs(".El\n.Ss [Guest PATTERN]\\&\n", f);
+    write_mdoc(f, GUEST_HELP);
+    fputs(".Bl -tag -width indent\n", f);
     for (size_t i = 0; i < ELEMENTSOF(guest_settings); i++) {
-        fprintf(f, ".TP\n.B %s=\n", guest_settings[i].key);
-        write_troff(f, guest_settings[i].help);
-        fputc('\n', f);
+        fprintf(f, ".It Li %s=\n", guest_settings[i].key);
+        write_mdoc(f, guest_settings[i].help);
     }
+    fputs(".El\n", f);
     return written(f);
 }

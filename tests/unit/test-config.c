@@ -562,11 +562,11 @@ START_TEST(test_man)
     ck_assert_ptr_nonnull(f);
     ck_assert_int_eq(config_write_man(f), 0);
     fclose(f);
-#define SETTING(section, key, ...)                       \
-    ck_assert_ptr_nonnull(strstr(man, ".B " key "=\n")); \
-    ck_assert_ptr_nonnull(strstr(man, ".SS [" section "]\n"));
+#define SETTING(section, key, ...)                           \
+    ck_assert_ptr_nonnull(strstr(man, ".It Li " key "=\n")); \
+    ck_assert_ptr_nonnull(strstr(man, ".Ss [" section "]\\&\n"));
 #define GUEST_SETTING(key, ...) \
-    ck_assert_ptr_nonnull(strstr(strstr(man, ".SS [Guest PATTERN]\n"), ".B " key "=\n"));
+    ck_assert_ptr_nonnull(strstr(strstr(man, ".Ss [Guest PATTERN]\\&\n"), ".It Li " key "=\n"));
 #include "host-agent/config/config.def"
 #undef GUEST_SETTING
 #undef SETTING
