@@ -29,7 +29,7 @@ void client_error(const char *format, ...)
     fprintf(stderr, "ballastctl: %s\n", clean ? clean : "out of memory");
 }
 
-/* Whether a daemon answers on the session bus: a user who asked for the system's may have meant that one. */
+/* Whether a daemon answers on the session bus: a user who asked for the system bus may have meant that one. */
 static bool session_has_daemon(void)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
@@ -66,17 +66,17 @@ static CtlExit connect_bus(Client *c)
         r = sd_bus_set_method_call_timeout(c->bus, CALL_TIMEOUT_USEC);
     if (r >= 0)
         return CTL_EXIT_OK;
-    return unreachable(c, r == -ENOENT || r == -ENOMEDIUM ? "there is no such bus here" : strerror(-r));
+    return unreachable(c, r == -ENOENT || r == -ENOMEDIUM ? "this bus does not exist here" : strerror(-r));
 }
 
-/* Refusals come from the daemon, which says what to do, or from the bus, whose rules are in its own words. */
+/* A refusal by the daemon says what to do; one by the bus only quotes a bus rule. */
 static CtlExit denied(const Client *c, const sd_bus_error *error)
 {
     if (error->message && strstr(error->message, "that ballastd runs as"))
         client_error("%s", error->message);
     else
         client_error(
-            "the %s bus doesn't let you talk to ballastd: that is for root and the members of the group ballast; try sudo",
+            "the %s bus does not let you talk to ballastd: only root and members of the group ballast may; try sudo",
             c->session ? "session" : "system");
     return CTL_EXIT_FAILED;
 }
@@ -93,10 +93,10 @@ static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
 
     for (size_t i = 0; i < ELEMENTSOF(gone); i++)
         if (sd_bus_error_has_name(error, gone[i]))
-            return unreachable(c, "nobody has the name " BUS_NAME " there");
+            return unreachable(c, "no program has the name " BUS_NAME " there");
     for (size_t i = 0; i < ELEMENTSOF(silent); i++)
         if (sd_bus_error_has_name(error, silent[i]))
-            return unreachable(c, "it doesn't answer");
+            return unreachable(c, "it does not answer");
     if (r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOTCONN || r == -ETIMEDOUT)
         return unreachable(c, strerror(-r));
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
@@ -142,7 +142,7 @@ static CtlExit call_method(Client *c, const char *method, Append append, const v
     *ret = NULL;
     r = json_from_message(reply, ret);
     if (r < 0 && r != -ENODATA) {
-        client_error("cannot read what ballastd answered to %s: %s", method, strerror(-r));
+        client_error("cannot read ballastd's answer to %s: %s", method, strerror(-r));
         return CTL_EXIT_FAILED;
     }
     return CTL_EXIT_OK;

@@ -21,10 +21,10 @@ static const Verb *find_verb(const Verb *verbs, size_t n, const char *parent, co
     for (size_t i = 0; i < n; i++)
         nearest_offer(&near, verbs[i].name);
     if (near.best)
-        client_error("there is no command '%s%s%s'; did you mean '%s%s%s'?", parent, blank, name, parent,
-                     blank, near.best);
+        client_error("unknown command '%s%s%s'; did you mean '%s%s%s'?", parent, blank, name, parent, blank,
+                     near.best);
     else
-        client_error("there is no command '%s%s%s'; ballastctl %s%s--help lists them", parent, blank, name,
+        client_error("unknown command '%s%s%s'; ballastctl %s%s--help lists them", parent, blank, name,
                      parent, blank);
     return NULL;
 }
@@ -46,23 +46,23 @@ static void list_verbs(FILE *f, const Verb *verbs, size_t n)
 static void usage(const Ctl *c, FILE *f)
 {
     fputs("Usage: ballastctl [OPTION…] COMMAND [ARGUMENT…]\n"
-          "Ask ballastd how the host and its guests are doing, and tell it what to do.\n\n"
+          "Show and control ballastd, which moves memory between the guests of this host.\n\n"
           "Commands:\n",
           f);
     list_verbs(f, c->verbs, c->n_verbs);
     fputs(
         "\nOptions:\n"
-        "  -j, --json               print JSON instead of text for people\n"
-        "      --session            talk to your own ballastd, on the session bus\n"
+        "  -j, --json               print JSON instead of text\n"
+        "      --session            talk to your own ballastd on the session bus\n"
         "      --all                with release: every guest\n"
         "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
-        "                           with set: what the guest is granted (ballastctl help set)\n"
+        "                           with set: the values to set (ballastctl help set)\n"
         "      --together, --text, --snapshot=FILE\n"
         "                           with policy check, show and run (ballastctl help policy)\n"
         "      --color=WHEN         auto (the default: on a terminal, unless NO_COLOR is set), always, never\n"
         "      --no-colour          the same as --color=never\n"
-        "  -h, --help               this text; behind a command, that command's\n"
-        "  -V, --version            the version of ballastctl\n\n"
+        "  -h, --help               print this help; after a command, that command's\n"
+        "  -V, --version            print the version of ballastctl\n\n"
         "Examples:\n"
         "  ballastctl status\n"
         "  ballastctl list\n"
@@ -71,7 +71,7 @@ static void usage(const Ctl *c, FILE *f)
         "  sudo ballastctl set web1 --min 1GiB --shares 2000\n"
         "  ballastctl policy check my.policy\n"
         "  ballastctl --session list --json\n\n"
-        "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no such guest, or more than one;\n"
+        "Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 no such guest, or several match;\n"
         "4 ballastd can't be reached. See ballastctl(1).\n",
         f);
 }
@@ -107,7 +107,7 @@ static CtlExit wrong_usage(const char *parent, const Verb *v)
 {
     const char *blank = parent[0] ? " " : "";
 
-    client_error("usage: ballastctl %s%s%s%s%s (ballastctl help %s%s%s tells more)", parent, blank, v->name,
+    client_error("usage: ballastctl %s%s%s%s%s (ballastctl help %s%s%s explains it)", parent, blank, v->name,
                  v->arguments[0] ? " " : "", v->arguments, parent, blank, v->name);
     return CTL_EXIT_USAGE;
 }

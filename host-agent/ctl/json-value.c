@@ -86,10 +86,10 @@ int json_read_text(char *error, const JsonPath *path, json_object *value, const 
     size_t length;
 
     if (!json_object_is_type(value, json_type_string))
-        return json_mismatch(error, path, "a text", value);
+        return json_mismatch(error, path, "text", value);
     length = (size_t) json_object_get_string_len(value);
     if (length == 0 || length > JSON_TEXT_MAX || strlen(json_object_get_string(value)) != length)
-        return json_refuse(error, path, "must be a text of 1 to %u bytes, none of them 0", JSON_TEXT_MAX);
+        return json_refuse(error, path, "must be text of 1 to %u bytes without a zero byte", JSON_TEXT_MAX);
     *ret = json_object_get_string(value);
     return 0;
 }
@@ -114,7 +114,7 @@ static int refuse_at(char *error, const char *text, size_t at, const char *why)
             column = 1;
         } else
             column++;
-    return json_refuse(error, NULL, "line %zu, column %zu: no JSON: %s", line, column, why);
+    return json_refuse(error, NULL, "line %zu, column %zu: not JSON: %s", line, column, why);
 }
 
 int json_parse(char *error, const char *text, size_t length, json_object **ret)
@@ -141,7 +141,7 @@ int json_parse(char *error, const char *text, size_t length, json_object **ret)
     while (r == 0 && end < length && memchr(" \t\r\n", text[end], 4))
         end++;
     if (r == 0 && end < length)
-        r = refuse_at(error, text, end, "something follows its end");
+        r = refuse_at(error, text, end, "more text follows its end");
     json_tokener_free(t);
     return r;
 }

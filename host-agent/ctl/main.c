@@ -20,7 +20,7 @@ static bool parse_colour(const char *text, Colour *ret)
             *ret = (Colour) i;
             return true;
         }
-    client_error("--color is auto, always or never, not '%s'", text);
+    client_error("--color takes auto, always or never, not '%s'", text);
     return false;
 }
 
@@ -39,7 +39,7 @@ static void init_screen(Screen *screen, FILE *file, Colour colour)
         screen->width = size.ws_col;
 }
 
-/* Returns false, and the exit status, where nothing is left to do. */
+/* Returns false with the exit status if nothing is left to do. */
 static bool parse_options(Ctl *c, int argc, char **argv, bool *ret_help, CtlExit *ret_exit)
 {
     /* Those of set follow in the order of ctl_set_keys. */
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
         e = ctl_run(&c, help, argc - optind, argv + optind);
     client_done(&c.client);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        client_error("cannot write: %m");
+        client_error("cannot write to standard output: %m");
         return e != CTL_EXIT_OK ? e : CTL_EXIT_FAILED;
     }
     return e;

@@ -38,8 +38,8 @@ static int read_policy(char **paths, size_t n, Reading *ret)
 
     r = policy_load_files((const char *const *) paths, n, &reading.diagnostics, &reading.policy, &failed);
     if (r == -EFBIG)
-        snprintf(reading.problem, sizeof(reading.problem), "%s: a policy has at most %u KiB", failed,
-                 POLICY_SIZE_MAX / 1024);
+        snprintf(reading.problem, sizeof(reading.problem), "%s: too large: a policy has at most %u KiB",
+                 failed, POLICY_SIZE_MAX / 1024);
     else if (r < 0 && (r != -EINVAL || !reading.diagnostics.text))
         snprintf(reading.problem, sizeof(reading.problem), "%s: cannot be read: %s", failed,
                  fileio_strerror(r));
@@ -219,9 +219,9 @@ static bool is_known(const char *pattern)
         for (int f = 0; f < n_fields(host); f++)
             nearest_offer(&near, info_of(host, f)->name);
     if (near.best)
-        client_error("there is no stat and no control '%s'; did you mean '%s'?", pattern, near.best);
+        client_error("no stat or control has the name '%s'; did you mean '%s'?", pattern, near.best);
     else
-        client_error("there is no stat and no control '%s'; ballastctl policy fields lists all", pattern);
+        client_error("no stat or control has the name '%s'; ballastctl policy fields lists all", pattern);
     return false;
 }
 
@@ -293,8 +293,7 @@ static bool can_be_sent(const Policy *p)
 
         if (text_is_utf8(f.origin, strlen(f.origin)) && text_is_utf8(f.text, f.length))
             continue;
-        client_error("%s: isn't UTF-8 text (its name and all of its bytes), so it can't be sent to ballastd",
-                     f.origin);
+        client_error("%s: cannot be sent to ballastd: its name and its content must be UTF-8 text", f.origin);
         return false;
     }
     return true;
@@ -374,7 +373,7 @@ static CtlExit load_snapshot(const char *path, const Policy *policy, SnapshotFil
         }
     }
     if (r == -EFBIG)
-        client_error("%s: a snapshot has at most %u MiB", shown, SNAPSHOT_FILE_MAX / 1024 / 1024);
+        client_error("%s: too large: a snapshot has at most %u MiB", shown, SNAPSHOT_FILE_MAX / 1024 / 1024);
     else if (r < 0)
         client_error("%s: cannot be read: %s", shown, strerror(-r));
     if (r < 0)
@@ -404,7 +403,7 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
 
     if (!c->snapshot) {
         client_error(
-            "policy run needs --snapshot=FILE (- for standard input): what to decide from, as ballastctl dump --json prints it, or as ballast-snapshot(5) says");
+            "policy run needs --snapshot=FILE (- for standard input): the output of ballastctl dump --json, or a file as in ballast-snapshot(5)");
         return CTL_EXIT_USAGE;
     }
     if (too_many(n))
@@ -423,39 +422,37 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
 #define ANY 1000000 /* arguments */
 
 const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
-    {"check", "FILE… [--together]", "tell whether policy files are good, without a daemon", 1, ANY,
-     verb_check,
-     "What is wrong is told on standard error, with file, line and column: all that is, not only the first.\n"
-     "Each file is looked at by itself, or with --together all as one policy: then two that assign to the same\n"
-     "control are refused, as ballastd does. Exit status: 0 all are good, 1 some aren't.\n\n"
+    {"check", "FILE… [--together]", "check policy files for mistakes, without a daemon", 1, ANY, verb_check,
+     "Prints all mistakes on standard error, each with its file, line and column. Each file is checked by\n"
+     "itself, or with --together all of them as one policy: then two files that assign to the same control are\n"
+     "refused, as by ballastd. Exit status: 0 all are good, 1 at least one is not.\n\n"
      "  ballastctl policy check my.policy\n"
      "  ballastctl policy check --together my.policy /usr/share/ballast/policy/ksm.policy\n",
      .options = CTL_OPTION_TOGETHER},
-    {"fields", "[NAME…]", "what a policy can read, and what it can assign to", 0, ANY, verb_fields,
-     "All stats and controls, or those of a name or the beginning of one, with or without object. KIND is\n"
-     "gauge (now), counter (since boot: look at its rate()), or control (may be assigned).\n\n"
+    {"fields", "[NAME…]", "list what a policy can read and assign to", 0, ANY, verb_fields,
+     "Prints all stats and controls, or those whose name begins with NAME, with or without their object. KIND is\n"
+     "gauge (the current value), counter (since boot: use its rate()), or control (can be assigned to).\n\n"
      "  ballastctl policy fields\n"
      "  ballastctl policy fields host.ksm free\n"
      "  ballastctl policy fields --json | jq -r '.[] | select(.kind == \"control\") | .name'\n"},
-    {"show", "[--text]", "which policy ballastd runs, where it is from, and what it had to tell", 0, 0,
-     verb_show,
-     "Its files, the controls that each assigns, and of the last cycle what was undone and what was logged.\n"
-     "--text prints the files themselves instead, as ballastd read them.\n\n"
+    {"show", "[--text]", "print the policy that ballastd runs, its origin and its messages", 0, 0, verb_show,
+     "Prints its files, the controls that each assigns to, and from the last cycle what was undone and logged.\n"
+     "With --text it prints the files themselves, as ballastd read them.\n\n"
      "  ballastctl policy show\n"
      "  ballastctl policy show --text > in-force.policy\n",
      .options = CTL_OPTION_TEXT},
-    {"load", "FILE…", "let ballastd run other policy files for now", 1, ANY, verb_load,
-     "The files are read here, and take the place of all that run, at once; if one of them is bad, nothing\n"
-     "changes. They hold until ballastd is started again or reloaded (ballastctl reload takes them back). To\n"
-     "keep them, name them in Files= under [Policy] in ballastd.conf. For root.\n\n"
+    {"load", "FILE…", "make ballastd run other policy files for now", 1, ANY, verb_load,
+     "Sends the files to ballastd, where they replace all running ones at once; if one of them has a mistake,\n"
+     "nothing changes. They run until ballastd restarts or is reloaded (ballastctl reload). To keep them, name\n"
+     "them in Files= under [Policy] in ballastd.conf. Only root may do this.\n\n"
      "  sudo ballastctl policy load my.policy\n"
      "  sudo ballastctl policy load my.policy /usr/share/ballast/policy/ksm.policy\n"
      "  sudo ballastctl reload\n"},
-    {"run", "FILE… --snapshot=FILE", "what a policy would do, without a daemon", 1, ANY, verb_run,
-     "Works the policy out once, on a snapshot of a host and its guests, and prints the plan with its reasons;\n"
-     "with --json also which line decided and what it read. A snapshot is what ballastctl dump --json prints,\n"
-     "or some lines by hand: ballast-snapshot(5). - is standard input. Exit status: 1 where the policy is bad\n"
-     "or fails as a whole, or the snapshot can't be read.\n\n"
+    {"run", "FILE… --snapshot=FILE", "print what a policy would do, without a daemon", 1, ANY, verb_run,
+     "Runs the policy once on a snapshot of a host and its guests, and prints the plan with its reasons; with\n"
+     "--json also the line that decided and what it read. A snapshot is the output of ballastctl dump --json, or\n"
+     "a few lines written by hand: ballast-snapshot(5). FILE - is standard input. Exit status: 1 if the policy\n"
+     "has a mistake or fails as a whole, or if the snapshot can't be read.\n\n"
      "  ballastctl dump --json | ballastctl policy run my.policy --snapshot=-\n"
      "  ballastctl policy run my.policy --snapshot=short-host.json --json | jq '.guests[].target_bytes'\n",
      .options = CTL_OPTION_SNAPSHOT},

@@ -262,14 +262,14 @@ static const char *change_cell(char *buf, json_object *guest)
 
 static int print_guests(const Screen *screen, json_object *guests)
 {
-    static const TableColumn columns[] = {{"GUEST", false}, {"STANDING", true}, {"TARGET", true},
-                                          {"CHANGE", true}, {"RULE", false},    {"REASON", false}};
+    static const TableColumn columns[] = {{"GUEST", false}, {"BEFORE", true}, {"TARGET", true},
+                                          {"CHANGE", true}, {"RULE", false},  {"REASON", false}};
     _cleanup_(table_freep) Table *t = NULL;
     char buf[UNITS_FORMAT_MAX + 1];
     int r;
 
     if (json_object_array_length(guests) == 0) {
-        fputs("There is no guest in the snapshot.\n", screen->file);
+        fputs("The snapshot has no guests.\n", screen->file);
         return 0;
     }
     r = table_new(columns, ELEMENTSOF(columns), &t);
@@ -312,7 +312,7 @@ static const char *control_cell(char *buf, json_object *control, const char *nam
 static int print_controls(const Screen *screen, json_object *controls)
 {
     static const TableColumn columns[] = {
-        {"CONTROL", false}, {"STANDING", true}, {"VALUE", true}, {"REASON", false}};
+        {"CONTROL", false}, {"BEFORE", true}, {"VALUE", true}, {"REASON", false}};
     _cleanup_(table_freep) Table *t = NULL;
     char buf[UNITS_FORMAT_MAX], name[SNAPSHOT_KEY_MAX + 8];
     int r;
@@ -383,7 +383,7 @@ int print_plan(const Screen *screen, json_object *plan)
         r = print_told(screen, plan, "logs", "Log", STYLE_PLAIN);
     if (r >= 0 && json_flag(plan, "failed"))
         r = print_line(screen, "Failed", STYLE_RED,
-                       "no file of the policy could be worked out: only the guard's own moves are left");
+                       "no file of the policy could be evaluated: only the guard's own moves are left");
     if (r >= 0)
         r = print_line(screen, "Plan", STYLE_BOLD, json_text(plan, "summary"));
     return r;

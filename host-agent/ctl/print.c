@@ -45,7 +45,7 @@ static void add_state(Table *t, json_object *guest)
     else if (json_flag(guest, "protected"))
         table_add(t, STYLE_DIM, "protected");
     else
-        table_add(t, STYLE_PLAIN, "at rest");
+        table_add(t, STYLE_PLAIN, "steady");
 }
 
 static void add_guest(Table *t, json_object *guest)
@@ -149,11 +149,13 @@ static int put_mode(const Screen *screen, json_object *status)
     bool moves = strcmp(json_text(status, "mode") ?: "", "auto") == 0;
     char uptime[UNITS_FORMAT_MAX], text[TEXT_MAX];
 
-    snprintf(text, sizeof(text), "%s; ballastd %s, up %s",
-             moves ? "auto: balloons are moved"
-                   : "observe: decides and tells, and moves nothing (ballastctl mode auto lets it)",
-             json_text(status, "version") ?: "of unknown version",
-             format_duration(uptime, json_count(status, "uptime_usec")));
+    snprintf(
+        text, sizeof(text), "%s; ballastd %s, up %s",
+        moves
+            ? "auto: moves balloons"
+            : "observe: decides and logs, but moves nothing (to let it move balloons: ballastctl mode auto)",
+        json_text(status, "version") ?: "of unknown version",
+        format_duration(uptime, json_count(status, "uptime_usec")));
     return print_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
 }
 
@@ -178,7 +180,7 @@ static int put_host(const Screen *screen, json_object *status)
     fill = (size_t) snprintf(text, sizeof(text), "%s, %s available (%s)", format_size(a, (uint64_t) total),
                              format_size(b, (uint64_t) available), format_ratio(c, available / total));
     if (json_count(status, "host.reserve_bytes") > 0)
-        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, " beside a reserve of %s",
+        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, " in addition to a reserve of %s",
                                   format_size(d, json_count(status, "host.reserve_bytes")));
     if (json_count(status, "host.swap_total_bytes") > 0)
         snprintf(text + fill, sizeof(text) - fill, "; swap %s, %s free",
@@ -189,27 +191,35 @@ static int put_host(const Screen *screen, json_object *status)
     return print_line(screen, "Host", STYLE_PLAIN, text);
 }
 
-static int put_pressure(const Screen *screen, json_object *status)
+static int put_thresholds(const Screen *screen, json_object *status)
 {
     const char *pressure = json_text(status, "host.pressure");
-    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], psi[UNITS_FORMAT_MAX], text[TEXT_MAX];
-    size_t fill;
+    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    bool severe, moderate;
 
     if (!pressure)
-        return print_line(screen, "Pressure", STYLE_PLAIN, "not known");
-    fill = (size_t) snprintf(text, sizeof(text),
-                             "%s (guests give below %s available, harder below %s, and get back above %s)",
-                             pressure, format_size(a, json_count(status, "host.pressure_threshold_bytes")),
-                             format_size(b, json_count(status, "host.critical_threshold_bytes")),
-                             format_size(c, json_count(status, "host.relax_threshold_bytes")));
-    if (json_find(status, "host.psi_memory_some"))
-        snprintf(text + fill, sizeof(text) - fill, "; stalled on memory %s of the last 10 s",
-                 format_ratio(psi, json_real(status, "host.psi_memory_some")));
-    return print_line(screen, "Pressure",
-                      strcmp(pressure, "severe") == 0     ? STYLE_RED
-                      : strcmp(pressure, "moderate") == 0 ? STYLE_YELLOW
-                                                          : STYLE_GREEN,
-                      text);
+        return print_line(screen, "Thresholds", STYLE_PLAIN, "not known");
+    severe = strcmp(pressure, "severe") == 0;
+    moderate = strcmp(pressure, "moderate") == 0;
+    snprintf(text, sizeof(text), "%s; guests give below %s available, harder below %s, and get back above %s",
+             severe     ? "critically short of memory"
+             : moderate ? "short of memory"
+                        : "not short of memory",
+             format_size(a, json_count(status, "host.pressure_threshold_bytes")),
+             format_size(b, json_count(status, "host.critical_threshold_bytes")),
+             format_size(c, json_count(status, "host.relax_threshold_bytes")));
+    return print_line(screen, "Thresholds", severe ? STYLE_RED : moderate ? STYLE_YELLOW : STYLE_GREEN, text);
+}
+
+static int put_psi(const Screen *screen, json_object *status)
+{
+    char ratio[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    if (!json_find(status, "host.psi_memory_some"))
+        return 0;
+    snprintf(text, sizeof(text), "tasks stalled on memory for %s of the last 10 s (PSI)",
+             format_ratio(ratio, json_real(status, "host.psi_memory_some")));
+    return print_line(screen, "Pressure", STYLE_PLAIN, text);
 }
 
 static int put_pending(const Screen *screen, json_object *status)
@@ -221,10 +231,9 @@ static int put_pending(const Screen *screen, json_object *status)
         return 0;
     format_size(size, (uint64_t) (bytes > 0 ? bytes : -bytes));
     if (bytes > 0)
-        snprintf(text, sizeof(text), "balloons on their way still bring the host %s", size);
+        snprintf(text, sizeof(text), "moving balloons still bring the host %s", size);
     else
-        snprintf(text, sizeof(text), "guests may soon use %s more: given lately, or on its way to them",
-                 size);
+        snprintf(text, sizeof(text), "guests may soon use %s more, which they got lately or will get", size);
     return print_line(screen, "Pending", STYLE_CYAN, text);
 }
 
@@ -237,7 +246,7 @@ static int put_lacking(const Screen *screen, json_object *status)
         return 0;
     snprintf(text, sizeof(text), "guests in distress want %s more than the host has for them now",
              format_size(size, bytes));
-    return print_line(screen, "Lacking", STYLE_YELLOW, text);
+    return print_line(screen, "Shortfall", STYLE_YELLOW, text);
 }
 
 /* "run, sleep" */
@@ -253,7 +262,7 @@ static void add_names(char *text, size_t size, const char *before, json_object *
     }
 }
 
-/* Where it runs, was changed, or should have been; what it saves. */
+/* Only if KSM runs, was changed, or the kernel refused a change. */
 static int put_ksm(const Screen *screen, json_object *status)
 {
     json_object *changed = json_find(status, "ksm.changed"), *refused = json_find(status, "ksm.refused");
@@ -284,7 +293,7 @@ static int put_policy(const Screen *screen, json_object *status)
     int r;
 
     r = print_line(screen, "Policy", STYLE_PLAIN,
-                   json_text(status, "policy.file") ?: "none: only the guard's own moves");
+                   json_text(status, "policy.file") ?: "none: only the guard moves balloons");
     if (r >= 0 && error)
         r = print_line(screen, "", STYLE_RED, error);
     for (size_t i = 0; r >= 0 && notes && i < json_object_array_length(notes); i++)
@@ -347,14 +356,14 @@ static int put_neighbours(const Screen *screen, json_object *status)
 {
     const char *neighbours = json_text(status, "neighbours");
 
-    return neighbours && neighbours[0] ? print_line(screen, "Beside", STYLE_YELLOW, neighbours) : 0;
+    return neighbours && neighbours[0] ? print_line(screen, "Neighbours", STYLE_YELLOW, neighbours) : 0;
 }
 
 int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why, put_neighbours, put_scope,   put_host,   put_pressure, put_pending,
-        put_lacking, put_ksm, put_guests,     put_libvirt, put_policy, put_cycle,
+        put_mode,    put_why,     put_neighbours, put_scope,  put_host,    put_thresholds, put_psi,
+        put_pending, put_lacking, put_ksm,        put_guests, put_libvirt, put_policy,     put_cycle,
     };
     int r = 0;
 

@@ -70,8 +70,8 @@ int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool hos
         if (fields & UINT64_C(1) << f && info_of(host, f)->unit != FIELD_UNIT_TEXT)
             nearest_offer(&near, snapshot_field_key(names[f], info_of(host, f)));
     if (near.best)
-        return json_refuse(r->error, path, "there is no key \"%.48s\"; did you mean \"%s\"?", key, near.best);
-    return json_refuse(r->error, path, "there is no key \"%.48s\"; ballast-snapshot(5) lists all", key);
+        return json_refuse(r->error, path, "unknown key \"%.48s\"; did you mean \"%s\"?", key, near.best);
+    return json_refuse(r->error, path, "unknown key \"%.48s\"; ballast-snapshot(5) lists all", key);
 }
 
 static void add_value(SeriesSet *set, bool host, int field, usec_t at_usec, double value)
@@ -168,7 +168,7 @@ static int warn_state(Reader *r, const char *key, const PolicyState *states, siz
     nearest_init(&near, key, strlen(key));
     for (size_t i = 0; i < n; i++)
         nearest_offer(&near, snapshot_state_key(keys[i], states[i].file, states[i].name));
-    fprintf(r->warnings, "the policy has no state variable \"%.*s\"%s%s%s; it is left out\n", 64, key,
+    fprintf(r->warnings, "the policy has no state variable \"%.*s\"%s%s%s; ignored\n", 64, key,
             near.best ? " (did you mean \"" : "", near.best ?: "", near.best ? "\"?)" : "");
     return 0;
 }

@@ -373,13 +373,14 @@ static int read_left_out(Reader *r, const JsonPath *path, json_object *value)
     if (strcmp(path->key, "guests_left_out") == 0) {
         e = json_read_count(r->error, path, value, number_wanted, &count);
         if (e >= 0)
-            fprintf(r->warnings, "%" PRIu64 " guests were left out of it, so ballastd may decide otherwise\n",
+            fprintf(r->warnings,
+                    "%" PRIu64 " guests were left out of the snapshot, so ballastd may decide otherwise\n",
                     count);
         return e;
     }
     e = json_read_flag(r->error, path, value, &flag);
     if (e >= 0 && flag)
-        fputs("its history was left out, so windows of time hold the present value only\n", r->warnings);
+        fputs("the snapshot has no history, so windows of time hold only the present value\n", r->warnings);
     return e;
 }
 
@@ -408,7 +409,7 @@ static int read_snapshot(Reader *r, json_object *o)
         !json_object_object_get_ex(o, "snapshot", &o))
         return json_refuse(
             r->error, NULL,
-            "this dump has no \"snapshot\": ballastd is older, or couldn't read the host's memory");
+            "this dump has no \"snapshot\": its ballastd is older, or couldn't read the host's memory");
     e = json_read_object(r->error, NULL, o);
     if (e >= 0 && json_object_object_get_ex(o, "guests", &guests))
         e = json_read_list(r->error, &guests_path, guests, "a list");

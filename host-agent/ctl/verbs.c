@@ -69,7 +69,7 @@ static CtlExit verb_mode(Ctl *c, int n, char **arguments)
     CtlExit e;
 
     if (argument && strcmp(argument, "auto") != 0 && strcmp(argument, "observe") != 0) {
-        client_error("mode is auto or observe, not '%s'", argument);
+        client_error("mode takes auto or observe, not '%s'", argument);
         return CTL_EXIT_USAGE;
     }
     e = get_status(c, &status);
@@ -87,13 +87,13 @@ static CtlExit verb_mode(Ctl *c, int n, char **arguments)
     else if (strcmp(argument, "auto") == 0)
         snprintf(
             text, sizeof(text),
-            "Mode: %s → auto. From now on ballastd moves the balloons of its guests (%" PRIu64
-            "; ballastctl list), until it stops. To keep it so: Mode=auto under [Daemon] in ballastd.conf",
+            "Mode: %s → auto. ballastd now moves the balloons of its guests (%" PRIu64
+            "; see ballastctl list) until it stops. To keep this mode, set Mode=auto under [Daemon] in ballastd.conf",
             before, json_count(status, "guests"));
     else
         snprintf(
             text, sizeof(text),
-            "Mode: %s → %s. From now on nothing moves; balloons stay as they are (ballastctl release --all gives the memory back)",
+            "Mode: %s → %s. Nothing moves from now on; balloons stay as they are (to give the memory back: ballastctl release --all)",
             before, argument);
     return ctl_say(c, text, "mode", argument, "previous", before, NULL);
 }
@@ -160,7 +160,7 @@ static CtlExit verb_set(Ctl *c, int n, char **arguments)
 static CtlExit verb_reload(Ctl *c, int n, char **arguments)
 {
     CtlExit e = client_call(&c->client, "Reload", NULL, NULL);
-    const char *text = "Configuration and policy were read again";
+    const char *text = "ballastd has read its configuration and policy again";
 
     return e != CTL_EXIT_OK ? e : ctl_say(c, text, "message", text, NULL);
 }
@@ -190,63 +190,65 @@ static CtlExit verb_version(Ctl *c, int n, char **arguments)
 }
 
 const Verb ctl_verbs[] = {
-    {"status", "", "how the host is doing, and why nothing moves or what does", 0, 0, verb_status,
-     "Prints the mode, the host's memory and its thresholds, pressure, guests by where their stats come from,\n"
-     "libvirt, the policy in force, and in one sentence what is being done or why nothing is.\n\n"
+    {"status", "", "print the host's state and what Ballast does now", 0, 0, verb_status,
+     "Prints the mode, the host's memory, its thresholds and its pressure (PSI), the guests by the source of\n"
+     "their stats, libvirt, the policy, and in one sentence what Ballast does now or why nothing moves.\n\n"
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},
-    {"list", "", "all guests, a line each", 0, 0, verb_list,
-     "FULL is what a guest has when nothing is taken from it, CURRENT its balloon now, TARGET what was decided\n"
-     "last (in mode observe: what would be set), AGE how old its stats are. REASON is cut to the terminal.\n\n"
+    {"list", "", "list all guests, one on each line", 0, 0, verb_list,
+     "FULL is a guest's size when nothing is taken from it, CURRENT its size now, TARGET the size decided last\n"
+     "(in mode observe: the size that would be set), AGE the age of its stats. STATE is steady while its balloon\n"
+     "does not move and it is well. REASON is cut to the width of the terminal.\n\n"
      "  ballastctl list\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
-    {"stats", "VM", "all that is known of one guest", 1, 1, verb_stats,
-     "VM is a name, a UUID, or the beginning of one that no other guest shares.\n\n"
+    {"stats", "VM", "print everything known about one guest", 1, 1, verb_stats,
+     "VM is a name, a UUID, or the beginning of one that no other guest has.\n\n"
      "  ballastctl stats web1\n"
      "  ballastctl stats 6695eb01 --json\n"},
-    {"mode", "[auto|observe]", "print or set what ballastd does with its decisions", 0, 1, verb_mode,
-     "auto moves balloons; observe decides, logs and explains, and moves nothing. It holds until ballastd stops;\n"
-     "Mode= in ballastd.conf says what it starts with. Setting it is for root.\n\n"
+    {"mode", "[auto|observe]", "print the mode, or set it", 0, 1, verb_mode,
+     "In mode auto ballastd moves balloons; in mode observe it only decides and logs. The mode lasts until ballastd\n"
+     "stops; Mode= in ballastd.conf sets the mode that it starts in. Only root may set it.\n\n"
      "  ballastctl mode\n"
      "  sudo ballastctl mode auto\n"},
-    {"release", "VM | --all", "give a guest, or all of them, their memory back", 0, 1, verb_release,
-     "The guest gets its full size as far as the host has room, and isn't shrunk for the grace time. A size that\n"
-     "was set live (virsh setmem) is forgotten. Works in mode observe too. For root.\n\n"
+    {"release", "VM | --all", "give one guest or all guests their memory back", 0, 1, verb_release,
+     "The guest gets its full size, as far as the host has room, and is not shrunk for the grace time. A size set\n"
+     "live (virsh setmem) no longer counts. This works in mode observe too. Only root may do it.\n\n"
      "  sudo ballastctl release web1\n"
      "  sudo ballastctl release --all\n",
      .options = CTL_OPTION_ALL},
-    {"set", "VM [VALUES]", "grant a guest memory and shares, or print what it is granted", 1, 1, verb_set,
-     "  --min SIZE       the least that it keeps\n"
-     "  --full SIZE      what it has when nothing is taken from it\n"
-     "  --max SIZE       how far it may grow above full while it is in distress\n"
-     "  --shares NUMBER  how it stands beside others, which have 1000\n"
-     "  --mode MODE      auto, observe or off (left alone); where the daemon's mode is stricter, that counts\n"
-     "  --clear          takes all back that isn't given beside it\n\n"
-     "A SIZE is as 1536MiB or 4GiB. A value of '' or default takes that one back. They are kept in the domain's\n"
-     "metadata, live and in its definition, and count from the next cycle; what isn't said there, the configuration\n"
-     "says ([Guest PATTERN]). Either all values given are taken, or none. Without any, prints what is set, where it\n"
-     "comes from, and what is in force. Setting is for root.\n\n"
+    {"set", "VM [VALUES]", "set a guest's memory limits and shares, or print them", 1, 1, verb_set,
+     "  --min SIZE       the size that it always keeps\n"
+     "  --full SIZE      its size when nothing is taken from it\n"
+     "  --max SIZE       the size up to which it may grow while it is in distress\n"
+     "  --shares NUMBER  its weight against other guests; default 1000\n"
+     "  --mode MODE      auto, observe or off (left alone); the daemon's mode counts where it is stricter\n"
+     "  --clear          removes all values but those given with it\n\n"
+     "A SIZE has a unit, such as 1536MiB or 4GiB. The value '' or default removes a value. Values are kept in the\n"
+     "domain's metadata, live and in its definition, and take effect in the next cycle. Values that are missing\n"
+     "there come from [Guest PATTERN] sections of ballastd.conf, or are defaults. All values given are set, or\n"
+     "none if one is not valid. Without values, prints what is set, where it comes from, and what is in force.\n"
+     "Only root may set values.\n\n"
      "  ballastctl set web1\n"
      "  sudo ballastctl set web1 --min 1GiB --full 4GiB --shares 2000 --mode auto\n"
      "  sudo ballastctl set web1 --min default\n"
      "  sudo ballastctl set web1 --clear\n",
      .options = CTL_OPTION_SET},
-    {"policy", "COMMAND", "check, show, load and try policies, and tell what they can read", 0, 0, NULL,
+    {"policy", "COMMAND", "check, show, load and try out policies", 0, 0, NULL,
      "  ballastctl policy check my.policy\n"
      "  ballastctl policy show\n"
      "  ballastctl help policy run\n",
      .verbs = ctl_policy_verbs, .n_verbs = CTL_N_POLICY_VERBS},
-    {"reload", "", "have ballastd read its configuration and policy again", 0, 0, verb_reload,
-     "A bad file is refused whole, the old one runs on, and ballastd's log says what is wrong. A policy that\n"
-     "was loaded over the bus (ballastctl policy load) gives way to the configured one. For root.\n\n"
+    {"reload", "", "make ballastd read its configuration and policy again", 0, 0, verb_reload,
+     "If a file has a mistake, ballastd keeps what it runs with, and its log says what is wrong. The configured\n"
+     "policy replaces one that was loaded with ballastctl policy load. Only root may do this.\n\n"
      "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
-    {"dump", "", "the daemon's whole state", 0, 0, verb_dump,
-     "Status, configuration in force, and every guest with all its parts: what to attach to a bug report. In\n"
-     "snapshot it has all that a decision is made from, for ballastctl policy run.\n\n"
+    {"dump", "", "print the daemon's whole state", 0, 0, verb_dump,
+     "Prints the status, the configuration in force, and every guest with all details: attach it to a bug report.\n"
+     "Its snapshot has everything that decisions are made from; ballastctl policy run can read it.\n\n"
      "  ballastctl dump --json > ballast.json\n"},
-    {"version", "", "the versions of ballastctl and of the daemon that it talks to", 0, 0, verb_version,
+    {"version", "", "print the versions of ballastctl and of the daemon", 0, 0, verb_version,
      "  ballastctl version\n"},
-    {"help", "[COMMAND]", "this text, or that of one command", 0, 2, ctl_help,
+    {"help", "[COMMAND]", "print this help, or that of one command", 0, 2, ctl_help,
      "  ballastctl help release\n"
      "  ballastctl help policy check\n"},
 };

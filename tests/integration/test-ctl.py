@@ -289,7 +289,7 @@ class Session(World):
         self.assertEqual(s["host"]["swap_used_bytes"], 512 * MIB)
         text = self.ctl("--session", "status")
         for t in ("Mode: observe", "ballastctl mode auto", "16.0 GiB, 7.00 GiB available (43.8%)", "reserve of 1.00 GiB",
-                  "swap 1.00 GiB, 512 MiB free", "Pressure: none", "Guests: 4", f"test://{self.folder}/node.xml, connected",
+                  "swap 1.00 GiB, 512 MiB free", "Thresholds: not short of memory", "Guests: 4", f"test://{self.folder}/node.xml, connected",
                   f"Policy: {self.folder}/policy", s["why"]):
             self.assertIn(t, text)
 
@@ -345,7 +345,7 @@ class Session(World):
         self.assertIn("observe → auto", self.ctl("--session", "mode", "auto"))
         self.assertEqual(self.json("--session", "mode"), {"mode": "auto"})
         self.assertEqual({g["mode"] for g in self.json("--session", "list")}, {"auto"})
-        self.assertIn("Mode: auto: balloons are moved", self.ctl("--session", "status"))
+        self.assertIn("Mode: auto: moves balloons", self.ctl("--session", "status"))
         self.assertIn("as before", self.ctl("--session", "mode", "auto"))
         self.assertEqual(self.json("--session", "mode", "observe"), {"mode": "observe", "previous": "auto"})
         self.assertEqual(self.busctl("get-property", "org.ballast1", "/org/ballast1", "org.ballast1.Manager", "Mode"),
@@ -857,7 +857,7 @@ class Neighbours(World):
         self.assertIn("ballastctl mode auto", status["why"])
         self.assertIn(known, status["why"])
         self.assertIn(known, second.log())
-        self.assertIn(f"Beside: {known}", self.ctl("--session", "status"))
+        self.assertIn(f"Neighbours: {known}", self.ctl("--session", "status"))
         self.assertNotIn("another ballastd", first.log(), "who was there first goes on")
 
         # The administrator's word.
@@ -1160,7 +1160,7 @@ class NoDaemon(World):
     def test_bus_without_daemon(self):
         bus = self.start_bus("empty", OPEN)
         self.ctl("--session", "list", want=4, env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
-        self.assertIn("nobody has the name org.ballast1", self.err)
+        self.assertIn("no program has the name org.ballast1", self.err)
 
     def test_daemon_on_the_other_bus(self):
         bus = self.start_bus("other", OPEN)

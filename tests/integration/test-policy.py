@@ -147,7 +147,7 @@ class Files(ctl.World):
         self.assertEqual(names("host"), [n for n in known if n.startswith("host.")])
         self.assertEqual(names("swap_f"), ["host.swap_free", "guest.swap_free"])
         self.fails("policy", "fields", "fre", "availble")
-        self.assertIn("there is no stat and no control 'availble'; did you mean 'available'?", self.err)
+        self.assertIn("no stat or control has the name 'availble'; did you mean 'available'?", self.err)
 
     # ---- run ----
 
@@ -194,7 +194,7 @@ class Files(ctl.World):
                          [("ksm_run", False, True, True)])
         self.assertEqual((plan["state"], plan["failed"], plan["policy"]), ({"p.policy:turns": 1}, False, "p.policy"))
         text = self.run_policy(policy, snapshot)
-        for want in (r"^GUEST +STANDING +TARGET +CHANGE +RULE +REASON$",
+        for want in (r"^GUEST +BEFORE +TARGET +CHANGE +RULE +REASON$",
                      r"^a +4.00 GiB +3.75 GiB +-256 MiB +- +tries \(p.policy:7\)$", r"^b .* dead-band ",
                      r"^host.ksm_run +false +true +.*saves", r"^ +Undone: p.policy:5: c: g.free is missing$",
                      r"^ +Log: p.policy:6: a: looks at a 1.00 GiB$", r"^ +Plan: "):
@@ -210,9 +210,9 @@ class Files(ctl.World):
         self.fails("policy", "run", good, "--snapshot", "nowhere.json")
         self.assertIn("nowhere.json: cannot be read: No such file", self.err)
         self.run_policy(good, '{"host": ', want=1)
-        self.assertIn("standard input: line 1, column 10: no JSON: it ends too early", self.err)
+        self.assertIn("standard input: line 1, column 10: not JSON: it ends too early", self.err)
         self.run_policy(good, {"host": self.host(), "guests": [self.guest("a", fre_bytes=1)]}, want=1)
-        self.assertIn('guests[0]: there is no key "fre_bytes"; did you mean "free_bytes"?', self.err)
+        self.assertIn('guests[0]: unknown key "fre_bytes"; did you mean "free_bytes"?', self.err)
         self.run_policy(good, {"host": self.host(), "guests": [self.guest("a", busy="\033[2J")]}, "--json")
         plan = self.run_policy(self.write("zero.policy", "let zero = host.free / 0B\n" + GOOD),
                                {"host": self.host(free_bytes=1), "guests": [self.guest("a")]}, "--json", want=1)

@@ -294,7 +294,7 @@ static const struct {
     {"{\"busy\": \"paused\", \"unmovable\": \"hostdev\"}", "paused"},
     {"{\"unmovable\": \"hostdev\", \"protected\": true}", "unmovable"},
     {"{\"protected\": true}", "protected"},
-    {"{}", "at rest"},
+    {"{}", "steady"},
 };
 
 START_TEST(a_state_is_one_word)
@@ -458,13 +458,13 @@ START_TEST(a_status_says_why)
     static const char *const wants[] = {
         "Mode: observe",
         "Now: nothing moves: mode observe\n",
-        "Beside: momd (process 12)\n",
+        "Neighbours: momd (process 12)\n",
         "Scope: /sys/fs/cgroup/machine.slice\n",
         "8.00 GiB, 2.00 GiB available (25.0%)",
         "reserve of 1.00 GiB; no swap\n",
-        "Pressure: moderate (guests give below 3.00 GiB",
+        "Thresholds: short of memory; guests give below 3.00 GiB",
         "guests may soon use 1.00 MiB more",
-        "Lacking: guests in distress want 1.00 MiB more",
+        "Shortfall: guests in distress want 1.00 MiB more",
         "KSM: on, 400 pages every 10ms; saves 300 MiB; set by the policy: ksm_run, ksm_sleep; refused by ",
         "; refused by the kernel (see the log): ksm_pages_to_scan\n",
         "Guests: 3; 2 by agent; 1 without stats\n",
