@@ -262,7 +262,8 @@ char *format_duration(char *buf, usec_t usec)
         {3600 * USEC_PER_SEC, 60 * USEC_PER_SEC, "h", "min"},
         {86400 * USEC_PER_SEC, 3600 * USEC_PER_SEC, "d", "h"},
     };
-    usec_t rounded = 0, whole, rest;
+    usec_t rounded = 0, whole;
+    uint8_t rest; /* below 60, which the compiler needs to know to see that it fits into buf */
     size_t i;
 
     if (usec == USEC_INFINITY || usec == 0) {
@@ -281,14 +282,14 @@ char *format_duration(char *buf, usec_t usec)
     }
 
     whole = rounded / tiers[i].part;
-    rest = rounded % tiers[i].part / tiers[i].second_part;
+    rest = (uint8_t) (rounded % tiers[i].part / tiers[i].second_part);
     if (rest == 0)
         snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 "%s", whole, tiers[i].name);
     else if (tiers[i].second_name)
-        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 "%s %" PRIu64 "%s", whole, tiers[i].name, rest,
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 "%s %u%s", whole, tiers[i].name, rest,
                  tiers[i].second_name);
     else
-        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%" PRIu64 "%s", whole, rest, tiers[i].name);
+        snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%u%s", whole, rest, tiers[i].name);
 
     return buf;
 }
