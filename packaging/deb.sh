@@ -26,7 +26,8 @@ build() {
 # Runs in a mount namespace of its own with a private overlay over the root: nothing of it reaches the system.
 inside() {
     local t
-    t=$(mktemp -d)
+    t=$top/build/overlay
+    mkdir -p "$t"
     mount -t tmpfs tmpfs "$t"
     mkdir "$t/upper" "$t/work" "$t/root"
     mount -t overlay overlay -o "lowerdir=/,upperdir=$t/upper,workdir=$t/work" "$t/root"
@@ -64,12 +65,12 @@ case "${1:-}" in
 --test)
     build
     if [ "$(id -u)" = 0 ]; then
-        unshare --mount --pid --fork --propagation private "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
+        unshare --mount --pid --fork --kill-child --propagation private "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
     elif ! command -v newuidmap >/dev/null || ! grep -q "^$(id -un):" /etc/subuid; then
         echo "deb: built, and not tried: that needs root, or the package uidmap and a line for $(id -un) in /etc/subuid"
         exit 77
     else
-        unshare --user --map-root-user --map-auto --mount --pid --fork "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
+        unshare --user --map-root-user --map-auto --mount --pid --fork --kill-child "$top/packaging/deb.sh" --inside >build/deb-test.log 2>&1
     fi || {
         cat build/deb-test.log >&2
         exit 1

@@ -51,6 +51,8 @@ run() {
         exit 1
     }
 }
-run apt-get -q update
-run env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+# A mirror that stutters, or another apt at work, is no reason to give up.
+options="-o Acquire::Retries=5 -o DPkg::Lock::Timeout=600"
+run apt-get -q $options update
+run env DEBIAN_FRONTEND=noninteractive apt-get -q $options install -y --no-install-recommends $missing
 echo "setup: done"
