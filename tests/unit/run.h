@@ -17,6 +17,16 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* How many cases a test takes that goes over the same code again and again: n in `make check`, where they take a
+ * minute at the most, more in `make soak`, and on demand (BALLAST_CASES: so many times n). */
+static inline unsigned case_count(unsigned n)
+{
+    const char *times = getenv("BALLAST_CASES");
+    unsigned long k = times ? strtoul(times, NULL, 10) : 1;
+
+    return n * (k >= 1 && k <= 1000 ? (unsigned) k : 1);
+}
+
 /* Runs test cases as a program's only suite; returns main()'s exit status. */
 static inline int run_cases(TCase *const *cases, size_t n)
 {

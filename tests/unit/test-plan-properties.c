@@ -16,7 +16,7 @@
 #include "tests/unit/run.h"
 #include "tests/unit/shipped.h"
 
-#define ROUNDS 20000U
+#define ROUNDS case_count(20000)
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
