@@ -104,6 +104,11 @@ class Host:
         assert mib * MIB < (PRESSURE - CRITICAL) * self.total
         self.set_available(PRESSURE * self.total - mib * MIB)
 
+    def steady(self):
+        """Between the thresholds, where nothing is taken nor given back. A host that is just above the pressure threshold,
+        as after moderate(), falls below it again when QEMUs grow by a few MiB, and then guests give those."""
+        self.set_available((PRESSURE + RELAX) / 2 * self.total)
+
     def severe(self):
         """Below the critical threshold, and however much the guests give, it isn't enough."""
         self.set_available(-2 * self.total)

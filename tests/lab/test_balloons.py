@@ -231,6 +231,7 @@ class Balloons(LabTest):
         for how in ('killed', 'stopped'):
             with self.subTest(how):
                 daemon.wait_rest()
+                self.host.steady()
                 before = self.actual('idle')
                 self.assertLess(before, self.full('idle'))
                 if how == 'killed':

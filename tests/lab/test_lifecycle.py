@@ -111,6 +111,7 @@ class Lifecycle(LabTest):
         self.host.moderate(300)
         self.shrunk(daemon, 'big', mib=64)
         daemon.wait_rest()
+        self.host.steady()
         size = big.actual()
         since = self.pause(daemon, big)
         self.host.severe()
@@ -207,6 +208,7 @@ class Lifecycle(LabTest):
         self.host.moderate(300)
         self.shrunk(daemon, 'big', mib=64)
         daemon.wait_rest()
+        self.host.steady()
         size = big.actual()
         self.lab.virsh('snapshot-create-as', big.name, 'shrunken', '--diskspec', 'vda,snapshot=no', '--memspec',
                        f'{self.lab.path("home", "shrunken")},snapshot=external')
@@ -248,6 +250,7 @@ class Migration(LabTest):
         self.host.moderate(150)
         self.shrunk(daemon, 'one', mib=64)
         daemon.wait_rest()
+        self.host.steady()
         size = one.actual()
         peer = self.lab.peer()
         command = one.migration(peer)
