@@ -24,7 +24,7 @@ demo: ## three real guests under changing pressure, in a minute and a half
 	@ninja -C $(BUILD) --quiet
 	@python3 tests/lab/demo.py --build $(BUILD)
 
-check: ## all tests, on builds with gcc, clang and sanitizers, and on real guests
+check: ## all tests, with sanitizers and on real guests; warnings of both compilers
 	@packaging/setup.sh check
 	@tests/check.sh
 
@@ -32,7 +32,7 @@ lab: ## only the tests on real guests
 	@packaging/setup.sh check
 	@tests/check.sh lab
 
-soak: ## the daemon killed a hundred times at random points, on real guests (some six minutes)
+soak: ## more of the same: random cases, hosts simulated, the daemon killed at random points
 	@packaging/setup.sh check
 	@tests/check.sh soak
 
