@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the doubles that policies and stats are made of and sizes in bytes. */
+/* Conversions between the doubles of policies and stats and sizes in bytes. */
 
 #include <stdint.h>
 
 #include "base/macro.h"
 
-/* Bytes from any double: 0 for NaN and what is negative, INT64_MAX for what doesn't fit (so that it still is
- * a number for every reader). */
+/* Bytes from any double: 0 for NaN and negative numbers, INT64_MAX for numbers that do not fit (every reader
+ * can still take that as a number). */
 static inline uint64_t bytes_from_double(double v)
 {
     if (!(v > 0))
@@ -16,7 +16,7 @@ static inline uint64_t bytes_from_double(double v)
     return v >= 0x1p63 ? INT64_MAX : (uint64_t) v;
 }
 
-/* a + b, UINT64_MAX where that doesn't fit. */
+/* a + b, or UINT64_MAX if that does not fit. */
 static inline uint64_t bytes_add(uint64_t a, uint64_t b)
 {
     uint64_t sum;

@@ -20,32 +20,32 @@ typedef enum HostPressure {
 const char *host_pressure_to_string(HostPressure p);
 
 typedef struct Decision {
-    uint64_t wanted_bytes; /* what the policy assigned; what stands where it assigned nothing */
-    uint64_t target_bytes; /* after the guard; what stands where nothing is to change */
+    uint64_t wanted_bytes; /* what the policy assigned; standing_bytes if it assigned nothing */
+    uint64_t target_bytes; /* after the guard; standing_bytes if nothing changes */
     GuestBounds bounds;
     /* The rule that changed or stopped the move, or that asked for it (distress, hurting, reboot, floor,
-     * ceiling, donor); below the pressure threshold also the one for which a guest can't be asked for more; else
+     * ceiling, donor). Below the pressure threshold also the rule that keeps a guest from giving more. Else
      * NONE. */
     GuardRule rule;
-    bool send;           /* target differs from what stands, and may be sent */
+    bool send;           /* the target differs from standing_bytes and may be sent */
     unsigned line;       /* of the policy's assignment; 0: none */
     const char *file;    /* … in this file of the policy, without folders, borrowed from it; or NULL */
-    const char *because; /* the policy's own words for it, borrowed from the policy; or NULL */
-    PolicyRead reads[DECISION_READS_MAX]; /* what the assignment was made from; names as above */
+    const char *because; /* the policy's text for it, borrowed from the policy; or NULL */
+    PolicyRead reads[DECISION_READS_MAX]; /* the values that led to the assignment; names borrowed as above */
     size_t n_reads;
-    /* One sentence for people: why this target, or why nothing moves; the name of a rule in brackets. "gives
-     * free memory (balloon.policy:41)", "nothing to do: the host has enough available", "not shrunk: stats
-     * are 12s old (stale)", "would give 120 MiB: gives free memory (balloon.policy:41) (observe)". UTF-8 as
-     * far as the policy's and domain's texts are. */
+    /* One sentence for people: why this target, or why nothing moves; the name of a rule in parentheses.
+     * "gives free memory (balloon.policy:41)", "nothing to do: the host has enough available", "not shrunk:
+     * stats are 12s old (stale)", "would give 120 MiB: gives free memory (balloon.policy:41) (observe)".
+     * UTF-8 as far as the policy's and domain's texts are. */
     char reason[DECISION_REASON_MAX];
 } Decision;
 
-/* What is decided of one of the host's controls. Only those that the policy assigned to have one. */
+/* The decision about one of the host's controls, if the policy assigned to it. */
 typedef struct HostDecision {
     HostField control;
     double wanted; /* what the policy assigned */
     double value;  /* within the bounds */
-    bool send;     /* differs from what stands, and may be changed */
+    bool send;     /* differs from the current value and may be changed */
     unsigned line; /* as with guests */
     const char *file, *because;
     PolicyRead reads[DECISION_READS_MAX];
@@ -62,11 +62,11 @@ typedef struct Plan {
     double pressure_threshold_bytes, critical_threshold_bytes,
         relax_threshold_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
     double pending_bytes;
-    /* What guests in distress want and don't get yet: others give it just now, or the host has no room. While
-     * it isn't 0 the next cycle should come soon: what the others release is to be passed on. Those whose
-     * grant is refused, or that are only observed, don't count. */
+    /* What guests in distress want and do not get yet, because others are just giving it or the host has no
+     * room. While it is not 0 the next cycle should come soon, to pass on what the others release. Guests
+     * whose grant is refused, or that are only observed, do not count. */
     uint64_t shortfall_bytes;
-    char summary[DECISION_REASON_MAX]; /* why nothing moves, or what does, over all guests */
+    char summary[DECISION_REASON_MAX]; /* for all guests together: what moves, or why nothing does */
     HostDecision host[PLAN_HOST_MAX];
     size_t n_host;
     PolicyNote notes[POLICY_NOTES_MAX];

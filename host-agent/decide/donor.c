@@ -9,13 +9,13 @@
 #include "host-agent/decide/spare.h"
 
 typedef struct Donor {
-    uint64_t has_bytes; /* of what is asked for */
+    uint64_t has_bytes; /* of the kind of memory that is asked for */
     double shares;
     const char *uuid;
     size_t guest;
 } Donor;
 
-/* Who has most first; among equals who has fewer shares. */
+/* The guest that has most comes first; among equals the one with fewer shares. */
 static int donor_compare(const void *a, const void *b)
 {
     const Donor *x = a, *y = b;
@@ -32,13 +32,13 @@ typedef struct Asking {
     const GuardConfig *config;
     Wish *wishes;
     Decision *decisions;
-    Donor *donors; /* room for one of each guest */
+    Donor *donors; /* room for every guest */
     uint64_t lack_bytes;
     Requests *requests;
 } Asking;
 
-/* What a guest that gives is brought to at the least. What it was found to need isn't for others, not even
- * where the host is critical. */
+/* The lowest size to which a donor is brought. What it was found to need is not taken for others, not even if
+ * the host is critical. */
 static uint64_t least_of(const SnapshotGuest *g, const Decision *d)
 {
     return MAX(d->bounds.least_bytes, MIN(bytes_up_to_kib(g->needed_bytes), g->standing_bytes));
@@ -50,13 +50,13 @@ static bool may_give(const SnapshotGuest *g, const Decision *d)
            !g->protected && d->target_bytes <= g->standing_bytes && d->target_bytes > least_of(g, d);
 }
 
-/* Free memory that a guest can give, for the host gets it. */
+/* Free memory that a guest can give and the host really gets. */
 static uint64_t has_free(const SnapshotGuest *g, const Spare *s)
 {
     return MIN(s->backed_bytes, s->give_bytes);
 }
 
-/* Page cache that it can give, behind all its free memory. */
+/* Page cache that it can give, after all its free memory. */
 static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
 {
     double stalls = guest_fields_get(&g->fields, GUEST_FIELD_STALL);
@@ -64,7 +64,7 @@ static uint64_t has_cache(const SnapshotGuest *g, const Spare *s)
     return stalls < DONOR_STALL_RATIO ? MIN(s->cache_bytes, LESS_BY(s->give_bytes, s->free_bytes)) : 0;
 }
 
-/* What is left of the cache that it gives in one go, once the policy took some in this cycle. */
+/* What is left of the page cache that it gives in one move, if the policy took some in this cycle. */
 static uint64_t cache_step(const Asking *a, const SnapshotGuest *g, const Decision *d, const Spare *s)
 {
     Spare before;
@@ -81,7 +81,7 @@ static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
     Wish *w = a->wishes + i;
     uint64_t target = MAX(bytes_up_to_kib(LESS_BY(d->target_bytes, bytes)), least_of(g, d));
 
-    /* All that it gives in this cycle is one move, which must be worth it. */
+    /* All that it gives in this cycle is one move, which must be large enough. */
     if (target >= d->target_bytes || g->standing_bytes - target < guard_dead_band(a->config, g))
         return;
 
@@ -118,7 +118,7 @@ static size_t find_donors(const Asking *a, uint64_t (*has)(const SnapshotGuest *
     return n;
 }
 
-/* The last one to give gives a little more than is lacking, rather than nothing. */
+/* The last donor gives a little more than the shortfall, rather than nothing. */
 static uint64_t asked_of(const Asking *a, const SnapshotGuest *g)
 {
     return MAX(a->lack_bytes, bytes_up_to_kib(guard_dead_band(a->config, g)));
@@ -138,8 +138,8 @@ static void ask_for_free(Asking *a)
     }
 }
 
-/* A balloon takes free memory before it makes a guest drop cache, so what is free goes with it, also where
- * the host gets nothing of that. */
+/* A balloon takes free memory before the guest drops page cache, so its free memory goes too, even if the
+ * host gets nothing for that. */
 static void ask_for_cache(Asking *a)
 {
     size_t n = find_donors(a, has_cache);
@@ -159,7 +159,7 @@ static void ask_for_cache(Asking *a)
     }
 }
 
-/* What guests in distress want, may take from others and weren't granted. */
+/* What guests in distress want and may take from others, but did not get. */
 static void count_claims(const Asking *a)
 {
     for (size_t i = 0; i < a->snapshot->n_guests; i++) {
@@ -175,10 +175,10 @@ static void count_claims(const Asking *a)
     }
 }
 
-/* What the host will have available, and what of it is spoken for, once all that is on its way and decided so
- * far is there. Of a shrink that is decided only what the host gets of it counts. One on its way counts
- * whole: the guest's stats lag behind it, and a wait for a step is better than taking the same of others
- * again; but not for one that is late. */
+/* What the host will have available, and how much of it is spoken for, when all moves on their way and all
+ * decided so far are done. Of a decided shrink only the host's gain counts. A shrink on its way counts in
+ * full, as the guest's stats lag behind it, and waiting for a step is better than taking the same memory from
+ * others again. A late one does not count. */
 static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoken_for)
 {
     const Snapshot *s = a->snapshot;
@@ -213,7 +213,7 @@ int donors_ask(const Snapshot *s, const GuardConfig *c, Wish *wishes, Decision *
 
     *ret = (Requests){};
     count_claims(&a);
-    /* Where it isn't known what the host has, nothing would be passed on. */
+    /* Without knowing the host's memory nothing could be passed on. */
     if (ret->shortfall_bytes == 0 || !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
         return 0;
 

@@ -28,7 +28,7 @@ EntitlementKey entitlement_key_from_string(const char *s)
     return ENTITLEMENT_KEY_INVALID;
 }
 
-/* The sizes in the order in which each may be no more than the next. */
+/* The sizes in ascending order: each may be no more than the next. */
 #define SIZES 3
 
 static uint64_t size_of(const Entitlement *e, unsigned i)
@@ -45,7 +45,7 @@ static uint64_t *size_ref(Entitlement *e, unsigned i)
     return sizes[i];
 }
 
-/* Exactly, in the largest unit that divides it, as parse_size() reads it. */
+/* Writes the size exactly, in the largest unit that divides it, as parse_size() reads it. */
 static char *write_size(char buf[static UNITS_FORMAT_MAX], uint64_t bytes)
 {
     static const struct {
@@ -82,7 +82,7 @@ static int parse_shares(const char *text, double *ret_shares)
     for (; *text; text++) {
         if (*text < '0' || *text > '9')
             return -EINVAL;
-        /* However many digits follow. */
+        /* However many digits the number has. */
         shares = MIN(10 * shares + (*text - '0'), 2 * ENTITLEMENT_SHARES_MAX);
     }
     if (shares < ENTITLEMENT_SHARES_MIN || shares > ENTITLEMENT_SHARES_MAX)
@@ -209,7 +209,7 @@ int entitlement_check(const Entitlement *e, uint64_t maximum_bytes, char why[sta
     return 0;
 }
 
-/* Whether size number i of one contradicts what another says. */
+/* Whether size number i of one contradicts a size of the other. */
 static bool contradicts(uint64_t bytes, unsigned i, const Entitlement *other)
 {
     for (unsigned k = 0; k < SIZES; k++)

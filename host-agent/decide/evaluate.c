@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs the policy over a snapshot, and lets plan_apply() fit what it asks for to the rules. */
+/* Runs the policy over a snapshot; plan_apply() then fits its wishes to the rules. */
 #include "host-agent/decide/evaluate.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ typedef struct Evaluation {
     PolicyGuest *guests;
     PolicyInput input;
     PolicyAssignment *assignments;
-    double *state, *guest_state; /* after; NULL: the policy keeps none */
+    double *state, *guest_state; /* after the run; NULL: the policy has no state */
     const char *files[POLICY_FILES_MAX];
 } Evaluation;
 
@@ -29,7 +29,7 @@ static void evaluation_done(Evaluation *e)
     free(e->guest_state);
 }
 
-/* Room for what the policy keeps. */
+/* Allocates room for the policy's state. */
 static int prepare_state(Evaluation *e, size_t n_guests)
 {
     size_t n_host, n_guest;
@@ -71,7 +71,7 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
     return 0;
 }
 
-/* hold_observed: as if those that are only observed couldn't be moved. ret has where the results are to
+/* hold_observed: as if guests that are only observed could not be moved. ret points to where the results
  * go. */
 static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, PolicyOutput *ret)
 {
@@ -85,8 +85,8 @@ static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, Policy
     return policy_run(e->policy, &e->input, ret);
 }
 
-/* What each assignment was made from. Those of guests that are only observed may come from an evaluation of
- * their own; the fields are of the last one. */
+/* The values that led to each assignment. Those of guests that are only observed may come from a separate
+ * evaluation; the fields are of the last one. */
 static void explain(const Evaluation *e, Plan *p)
 {
     for (size_t i = 0; i < p->n_decisions; i++) {
@@ -108,8 +108,8 @@ static void explain_host(const Evaluation *e, const PolicyOutput *output, Plan *
     }
 }
 
-/* For the guests that are only observed: what the policy would do if all could be moved. Where it fails on
- * that, they have nothing assigned. */
+/* For guests that are only observed: what the policy would do if all could be moved. If it fails then,
+ * nothing is assigned to them. */
 static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
 {
     _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);

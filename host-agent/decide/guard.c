@@ -40,7 +40,7 @@ const char *guard_rule_describe(GuardRule r)
     return r >= 0 && r < GUARD_RULE_MAX ? rules[r].description : NULL;
 }
 
-/* Hyper-V's minimum for a guest of that size. */
+/* Hyper-V's minimum for a guest of this size. */
 static double smallest_working(double full)
 {
     static const struct {
@@ -79,7 +79,7 @@ uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
 {
     double most = (double) c->critical_max_bytes;
 
-    /* A host whose total isn't known is taken for a large one. */
+    /* A host whose total is not known is taken for a large one. */
     if (host_fields_has(host, HOST_FIELD_TOTAL))
         most = MIN(c->critical_ratio * host_fields_get(host, HOST_FIELD_TOTAL), most);
     return bytes_from_double(guard_caution(host) * most);
@@ -103,7 +103,7 @@ uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
     return MAX(bytes_from_double(c->dead_band_ratio * (double) g->full_bytes), c->dead_band_bytes);
 }
 
-/* What it may grow to above its full size; 0: nothing was said. */
+/* The size up to which it may grow above its full size; 0: not set. */
 static uint64_t grown(const SnapshotGuest *g)
 {
     return bytes_down_to_kib(MIN(g->growth_bytes, g->maximum_bytes));
@@ -131,7 +131,7 @@ static bool is_stale(const SnapshotGuest *g, const GuardConfig *c)
     return g->age_usec == USEC_INFINITY || g->age_usec > c->stale_usec;
 }
 
-/* The rule that forbids any move. Where several do, the one that lasts longest is named. */
+/* The rule that forbids any move. Of several the one that lasts longest is named. */
 static GuardRule hold_rule(const SnapshotGuest *g)
 {
     if (g->mode == GUEST_MODE_OFF)
@@ -146,8 +146,8 @@ static GuardRule hold_rule(const SnapshotGuest *g)
     return GUARD_RULE_NONE;
 }
 
-/* The rule that forbids to shrink it at all. In the host's critical zone what a guest was found to need
- * doesn't count: it is better that a guest hurts than that the host swaps, which hurts them all. */
+/* The rule that forbids shrinking at all. While the host is critical, what a guest was found to need does not
+ * count: a guest that hurts is better than a host that swaps, which hurts all guests. */
 static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool critical)
 {
     if (g->distress)
@@ -173,7 +173,7 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
     return GUARD_RULE_NONE;
 }
 
-/* The most that it has available; what it doesn't tell, it hasn't. */
+/* The most that it has available: 0 if it does not report any. */
 static uint64_t unused(const SnapshotGuest *g)
 {
     GuestField f =
@@ -182,14 +182,14 @@ static uint64_t unused(const SnapshotGuest *g)
     return bytes_from_double(guest_fields_get(&g->fields, f));
 }
 
-/* Where a guest can't swap what it uses, it would have to kill: not below what it uses and a tenth, less what
- * its swap can still take. In terms of the balloon's size, for MemTotal in the guest is smaller by what its
- * kernel took at boot. */
+/* A guest that can't swap would have to kill: it is not shrunk below the memory that it uses and a tenth
+ * more, less what its swap can still take. Measured by the balloon's size, as MemTotal in the guest is
+ * smaller by what its kernel took at boot. */
 static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     const GuestFields *f = &g->fields;
-    /* A guest that doesn't tell its SWAP_TOTAL (libvirt's stats don't) is taken for one without, and where
-     * nothing is known of what it uses, that may be all. */
+    /* A guest that does not report SWAP_TOTAL (libvirt's stats lack it) is taken for one without swap. If
+     * nothing is known of its use, it may use all. */
     uint64_t swap = bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
              used = LESS_BY(g->current_bytes, unused(g));
 
@@ -198,8 +198,8 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
     return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
 }
 
-/* Libvirt's stats tell nothing of how a guest fares, so it is left a good part of what it has available at
- * its full size, however often it is asked. */
+/* Libvirt's stats do not show whether a guest hurts, so it keeps a good part of the memory that it has
+ * available at its full size, however often it gives. */
 static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     double at_full = (double) unused(g) + (double) LESS_BY(guard_full(g), g->current_bytes);
@@ -208,8 +208,8 @@ static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
                    LESS_BY(unused(g), bytes_from_double((1 - c->agentless_ratio) * at_full)));
 }
 
-/* The largest move is what the balloon does in a step. Where that is next to nothing, it still is as much as
- * the dead-band lets through: else a guest that was slow once would never be asked again. */
+/* The largest move is what the balloon manages in a step, but never smaller than the dead band: else a guest
+ * that was slow once would never move again. */
 static uint64_t step_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     double rate = g->shrink_rate > 0 ? g->shrink_rate : c->step_rate_default;
@@ -218,7 +218,7 @@ static uint64_t step_least(const SnapshotGuest *g, const GuardConfig *c)
     return LESS_BY(g->standing_bytes, MAX(step, guard_dead_band(c, g)));
 }
 
-/* A rule forbids to go below bytes, and never demands growth. */
+/* Applies a rule that forbids sizes below bytes, without demanding growth. */
 static void raise_least(GuestBounds *b, uint64_t bytes, uint64_t standing, GuardRule rule)
 {
     bytes = MIN(bytes_up_to_kib(bytes), standing);
@@ -228,7 +228,7 @@ static void raise_least(GuestBounds *b, uint64_t bytes, uint64_t standing, Guard
     }
 }
 
-/* How far it may be shrunk where nothing forbids to shrink it at all. */
+/* How far it may be shrunk if no rule forbids shrinking. */
 static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *b)
 {
     uint64_t standing = g->standing_bytes;
@@ -263,7 +263,7 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, G
         raise_least(ret, standing, standing, keep);
     else
         bound_shrink(g, c, critical, ret);
-    /* A balloon that doesn't give back isn't asked to each cycle; one in distress is, on the chance. */
+    /* A balloon that does not deflate is not asked to in each cycle, except for a guest in distress. */
     if (g->stalled_growing && !g->distress && ret->most_bytes > standing) {
         ret->most_bytes = standing;
         ret->most_rule = GUARD_RULE_STALLED;
@@ -272,7 +272,7 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, G
             ret->least_rule = GUARD_RULE_STALLED;
         }
     }
-    /* A guest that is above its full size comes down only as fast as the rules let it. */
+    /* A guest above its full size comes down only as fast as the rules allow. */
     ret->most_bytes = MAX(ret->most_bytes, ret->least_bytes);
 }
 

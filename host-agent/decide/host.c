@@ -7,21 +7,20 @@
 #include "base/units.h"
 #include "host-agent/decide/reason.h"
 
-/* What any policy may ask of ksmd. It is one kernel thread of low priority (nice 5), so the most that it
- * could take is one core; these keep it well below that, and from standing still. A page takes it 2 to 4 µs:
- * a checksum of 4 KiB and a walk down a tree (3.7 µs were measured on a small virtual machine).
+/* The bounds of what a policy may ask of ksmd. ksmd is one kernel thread of low priority (nice 5), so it
+ * could use one core at most; these bounds keep it well below that, and from standing still. A page takes it
+ * 2 to 4 µs: a checksum of 4 KiB and a walk down a tree (3.7 µs were measured on a small virtual machine).
  *
- * 0 pages in a turn would have it wake for nothing. 10,000 hold a core for 20 to 40 ms before ksmd sleeps
- * again. (ksmtuned and MOM stop at 1,250, the kernel's own advisor at 30,000.) */
+ * With 0 pages in a turn it would wake for nothing. 10,000 pages keep a core busy for 20 to 40 ms before ksmd
+ * sleeps again. (ksmtuned and MOM stop at 1,250, the kernel's own advisor at 30,000.) */
 #define PAGES_TO_SCAN_MIN   1.0
 #define PAGES_TO_SCAN_MAX   10000.0
-/* 0 would have it never sleep, and 1 ms is the least that the kernel can be told. After 10 s of sleep a
- * thousand pages are 400 KiB/s: slower than that is better told by ksm_run = false, which says what it
- * does. */
+/* With 0 it would never sleep, and 1 ms is the least that the kernel takes. With 10 s a thousand pages are
+ * 400 KiB/s: a policy that wants less should set ksm_run = false. */
 #define SLEEP_MIN_USEC      ((double) USEC_PER_MSEC)
 #define SLEEP_MAX_USEC      ((double) (10 * USEC_PER_SEC))
-/* So it sleeps at least half as long as a turn takes, and never has more than two thirds of a core, whatever
- * the two controls say. */
+/* ksmd sleeps at least half as long as a turn takes, so it never uses more than two thirds of a core,
+ * whatever the two controls are. */
 #define SLEEP_PER_PAGE_USEC 2.0
 
 static const HostField controls[] = {
@@ -33,13 +32,13 @@ static const HostField controls[] = {
 
 _Static_assert(ELEMENTSOF(controls) <= PLAN_HOST_MAX, "a decision for each control");
 
-/* v within least … most, in whole steps of what the kernel counts in. */
+/* v clipped to least … most, in whole steps of the kernel's unit. */
 static double bound(double v, double least, double most, double step)
 {
     return ceil(fmin(fmax(round(v / step) * step, least), most) / step) * step;
 }
 
-/* pages: what ksmd will scan in a turn. */
+/* pages: how many ksmd will scan in a turn. */
 static double bounded(HostField control, double wanted, double pages)
 {
     if (host_field_info(control)->unit == FIELD_UNIT_BOOLEAN)
@@ -81,7 +80,7 @@ static void add_value(Text *t, HostField control, double value)
     }
 }
 
-/* "pages_to_scan", for it is always told that it is KSM's. */
+/* "pages_to_scan": messages always name KSM as well. */
 static const char *short_name(HostField control)
 {
     const char *name = host_field_info(control)->name;
@@ -140,7 +139,7 @@ static void decide(const HostFields *host, double pages, GuestMode mode, HostDec
         d->value = host_fields_get(host, control);
     else {
         d->value = bounded(control, d->wanted, pages);
-        /* Not what only the kernel's whole steps made of it. */
+        /* A value that only the kernel's whole steps changed is not clipped. */
         clipped =
             fabs(d->value - d->wanted) >= (control == HOST_FIELD_KSM_SLEEP ? (double) USEC_PER_MSEC : 1.0);
         d->send = d->value != host_fields_get(host, control) && mode == GUEST_MODE_AUTO;

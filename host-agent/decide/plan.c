@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fits what a policy asks for, and what the guard asks for by itself, to the rules and to the host's room. */
+/* Fits the wishes of the policy and of the guard to the rules and to the host's room. */
 #include "host-agent/decide/plan.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 #include "host-agent/decide/spare.h"
 #include "host-agent/decide/view.h"
 
-/* The policy's thresholds; where it names none, the usual ones. */
+/* The policy's thresholds, or the usual ones if it names none. */
 static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *p)
 {
     double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
@@ -58,8 +58,8 @@ static Situation situation_of(const Snapshot *s, const PolicyOutput *output, con
     return available > p->relax_threshold_bytes ? SITUATION_RELAXED : SITUATION_BETWEEN;
 }
 
-/* What the policy asks for, fitted to the bounds. A wish to shrink never makes a guest grow, nor the other
- * way round. Rounded to whole KiB towards what stands. */
+/* The policy's wish, fitted to the bounds. A wish to shrink never makes a guest grow, and the reverse.
+ * Rounded to whole KiB towards standing_bytes. */
 static void wish_policy(const SnapshotGuest *g, double asked, Decision *d, Wish *w)
 {
     const GuestBounds *b = &d->bounds;
@@ -81,8 +81,8 @@ typedef struct Planning {
     const Snapshot *snapshot;
     const char *const *files; /* of the policy */
     const GuardConfig *config;
-    bool critical; /* the host: guard_is_critical() */
-    bool pressed;  /* it is below its pressure threshold */
+    bool critical; /* guard_is_critical() of the host */
+    bool pressed;  /* the host is below its pressure threshold */
 } Planning;
 
 static void ask(Wish *w, GuardRule rule, uint64_t bytes)
@@ -91,8 +91,8 @@ static void ask(Wish *w, GuardRule rule, uint64_t bytes)
     w->bytes = bytes;
 }
 
-/* A guest above its full size comes down to it: from what it has free, so that it doesn't hurt, while the
- * host can wait. */
+/* A guest above its full size comes down to it. While the host can wait, it gives only free memory, so that
+ * it does not hurt. */
 static void wish_ceiling(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
 {
     uint64_t target = b->most_bytes;
@@ -108,13 +108,13 @@ static void wish_ceiling(const Planning *x, const SnapshotGuest *g, const GuestB
         ask(w, GUARD_RULE_CEILING, target);
 }
 
-/* What the guard asks for by itself. */
+/* The guard's own wish. */
 static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
 {
     uint64_t standing = g->standing_bytes,
              restore = bytes_down_to_kib(CLAMP(g->restore_bytes, b->least_bytes, b->most_bytes));
 
-    /* One whose grant is refused still gets what any other guest would. */
+    /* A guest whose grant is refused still gets what any other guest would. */
     if (g->distress && !g->grant_refused)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
     else if (g->hurting && !x->critical && standing < restore)
@@ -129,7 +129,7 @@ static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBou
         wish_ceiling(x, g, b, w);
 }
 
-/* What is to become of a guest before the host's room is looked at. */
+/* The wish for a guest, before the host's room counts. */
 static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignment *a, Decision *d, Wish *w)
 {
     uint64_t standing = g->standing_bytes;
@@ -149,8 +149,8 @@ static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignme
         wish_guard(x, g, &d->bounds, w);
 }
 
-/* A balloon within this of where it should be is there. One that somebody else begins to fill is first seen
- * this far from full, too: it isn't to be emptied again before it is known what they want. */
+/* A balloon this close to its target has arrived. A balloon that somebody else begins to inflate is first
+ * seen this far from full, too: it must not be deflated again before their aim is known. */
 #define ARRIVED_BYTES MIB
 
 static bool is_too_small(const SnapshotGuest *g, const GuardConfig *c, const Wish *w, uint64_t target)
@@ -171,14 +171,14 @@ static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decisi
         d->target_bytes = w->bytes;
 }
 
-/* In distress, and it may cost others nothing. */
+/* In distress, and others must not give for it. */
 static bool is_refused(const SnapshotGuest *g, const Wish *w)
 {
     return w->asked == GUARD_RULE_DISTRESS && g->grant_refused;
 }
 
-/* others_bytes: of the room, what lies below the pressure threshold, for which others would be asked
- * afterwards. */
+/* others_bytes: the part of the room below the pressure threshold, for which others would have to give
+ * later. */
 static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
                  Decision *d)
 {
@@ -190,10 +190,10 @@ static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_b
     if (target > most) {
         target = MAX(bytes_down_to_kib(most), standing);
         w->limited = GUARD_RULE_ROOM;
-        /* What the host has changes by a little all the time: not a move for each little. */
+        /* The host's memory changes a little all the time: not every change is worth a move. */
         if (target - standing < c->dead_band_bytes) {
             if (w->asked == GUARD_RULE_DISTRESS && !is_refused(g, w))
-                *room = 0; /* kept for it */
+                *room = 0; /* the rest is kept for this guest */
             return;
         }
     }
@@ -208,7 +208,7 @@ static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_b
 
 typedef struct Growth {
     uint64_t rank;
-    double share; /* of its full size that it has */
+    double share; /* the part of its full size that it has */
     size_t guest;
 } Growth;
 
@@ -250,7 +250,7 @@ static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, s
     }
 }
 
-/* The rule to name, and whether to send. */
+/* Sets the rule to name, and whether to send. */
 static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, Decision *d)
 {
     bool moves = d->target_bytes != g->standing_bytes;
@@ -282,8 +282,8 @@ static const PolicyNote *note_for(const Plan *p, size_t guest)
     return NULL;
 }
 
-/* Each guest's target: what it or others wish for it, as far as it is worth it and there is room, and what
- * others in distress are given of it. */
+/* Sets each guest's target: its wish, as far as that is worth a move and the host has room, less what it
+ * gives to guests in distress. */
 static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *wishes, Plan *p,
                   Requests *ret)
 {

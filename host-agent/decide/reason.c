@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
 
-/* Of what others are called, in bytes; see REASON_WORDS_MAX. */
+/* Bytes of a file's or a guest's name in a reason; see REASON_WORDS_MAX. */
 #define FILE_MAX       40
 #define SHOWN_NAME_MAX 40
 
@@ -27,7 +27,7 @@ void reason_add_line(Text *t, const char *file, unsigned line)
     text_addf(t, ":%u)", line);
 }
 
-/* In whole seconds, so that the text of a reason doesn't change more often than needed. */
+/* Whole seconds, so that the text of a reason does not change more often than needed. */
 static char *whole_seconds(char *buf, usec_t usec)
 {
     return format_duration(buf, usec - usec % USEC_PER_SEC);
@@ -56,7 +56,7 @@ static void add_grace(Text *t, const SnapshotGuest *g, const GuardConfig *c)
                   format_duration(grace, c->grace_usec));
 }
 
-/* Why a rule stands in the way of a guest: a clause, with the rule's name. */
+/* Why a rule stops a guest's move: a clause with the rule's name. */
 static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d,
                             GuardRule rule)
 {
@@ -123,7 +123,7 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     add_rule(t, rule);
 }
 
-/* What cut a move of the policy's short. */
+/* The rule that cut short a move by the policy. */
 static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, GuardRule rule)
 {
     uint64_t change = d->target_bytes > g->standing_bytes ? d->target_bytes - g->standing_bytes
@@ -185,7 +185,7 @@ static void add_claimants(Text *t, const Requests *c)
     }
 }
 
-/* Whether others give to a guest that gets less than it wants. */
+/* What others give to a guest that gets less than it wants, or why they give nothing. */
 static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 {
     const Requests *c = &x->requests;
@@ -203,13 +203,13 @@ static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
                   SIZE(c->coming_bytes), c->guests);
 }
 
-/* A guest in distress that gets less than it wants, because of the room. */
+/* Whether a guest in distress gets less than it wants because the host lacks room. */
 static bool is_lacking(const SnapshotGuest *g, const Wish *w)
 {
     return w->asked == GUARD_RULE_DISTRESS && w->limited == GUARD_RULE_ROOM && g->mode == GUEST_MODE_AUTO;
 }
 
-/* What a guest is moved for, besides what it gives to those in distress. */
+/* Why a guest is moved, other than to give to guests in distress. */
 static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                       const Decision *d)
 {
@@ -272,7 +272,7 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
         add_rule(t, GUARD_RULE_OBSERVE);
 }
 
-/* There is no room for what somebody asked for. */
+/* The host has no room for a move that was asked for. */
 static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
@@ -294,7 +294,7 @@ static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g,
     }
 }
 
-/* Somebody asked for a move, and it was stopped. */
+/* A move was asked for, and a rule stopped it. */
 static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
@@ -311,7 +311,7 @@ static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g,
     }
 }
 
-/* Nobody asked for anything. */
+/* No move was asked for. */
 static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d)
 {
     const GuestFields *f = &g->fields;
@@ -388,11 +388,11 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         add_idle(&t, x, g, d);
 }
 
-/* What becomes of all guests together. */
+/* The decisions about all guests together. */
 typedef struct Tally {
     size_t give, get, would, below_full, auto_guests, observed;
     uint64_t give_bytes, get_bytes;
-    size_t stopped[GUARD_RULE_MAX]; /* guests that aren't moved, by the rule */
+    size_t stopped[GUARD_RULE_MAX]; /* guests that are not moved, by rule */
 } Tally;
 
 static void count(const ReasonContext *x, const Plan *p, Tally *ret)
@@ -444,7 +444,7 @@ static void add_moves(Text *t, const Tally *n)
                   n->give + n->get > 0 ? "; " : "", n->would, plural(n->would));
 }
 
-/* "idle gives 300 MiB to starved, which is in distress". part: of what was told already. */
+/* "idle gives 300 MiB to starved, which is in distress". part: of the sum named before. */
 static void add_donors(Text *t, const Requests *c, bool part)
 {
     if (c->donors > 1)
@@ -500,7 +500,7 @@ static void add_stopped_counts(Text *t, const Tally *n)
     };
     const char *separator = "";
 
-    /* Last those that no rule stops: that is for the policy to say. */
+    /* Guests that no rule stops come last. */
     for (int i = 1; i <= GUARD_RULE_MAX; i++) {
         int rule = i % GUARD_RULE_MAX;
 
@@ -567,7 +567,7 @@ void reason_summary(const ReasonContext *x, Plan *p)
     } else if (x->situation == SITUATION_NO_POLICY)
         text_add(&t, "no policy is loaded; only the guard acts: ");
 
-    /* Where all that is given is for those in distress, it isn't told twice. */
+    /* If all that is given is for guests in distress, it is named only once. */
     if (n.give_bytes == x->requests.given_bytes)
         n.give = 0;
     if (n.give + n.get + n.would > 0)

@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The words for what was decided. Internal to decide/. */
+/* Writes the reason of each decision. Internal to decide/. */
 
 #include "host-agent/decide/decision.h"
 #include "host-agent/decide/text.h"
 
-/* Of what others say, in bytes: so that the rules' names, which come last, always fit into a reason. */
+/* Bytes of foreign text in a reason, so that the rules' names, which come last, always fit. */
 #define REASON_WORDS_MAX 100
 
-/* What a decision came from. */
+/* What a decision follows from. */
 typedef struct Wish {
-    uint64_t bytes;    /* what was asked for, within the bounds; before room and dead-band */
-    GuardRule asked;   /* the guard asks for it: distress, hurting, reboot, floor, ceiling; else NONE */
-    GuardRule clipped; /* changed what the policy asked for; else NONE */
-    GuardRule limited; /* granted less than bytes: room or dead-band; else NONE */
+    uint64_t bytes; /* the size asked for, within the bounds; before room and dead band */
+    GuardRule
+        asked; /* the guard's rule that asks for it: distress, hurting, reboot, floor, ceiling; else NONE */
+    GuardRule clipped; /* the rule that changed the policy's wish; else NONE */
+    GuardRule limited; /* the rule that granted less: room or dead band; else NONE */
     bool no_number;    /* the policy's target is NaN */
-    uint64_t gives_free_bytes, gives_cache_bytes; /* besides, to those in distress */
+    uint64_t gives_free_bytes, gives_cache_bytes; /* given to guests in distress */
 } Wish;
 
-/* What guests in distress may take from others. */
+/* What guests in distress ask of others. */
 typedef struct Requests {
-    size_t guests, donors;     /* who want it; who give now */
+    size_t guests, donors;     /* that want memory; that give now */
     const char *guest, *donor; /* the first of each; NULL: none */
-    uint64_t shortfall_bytes;  /* what they want and aren't granted in this cycle */
-    uint64_t coming_bytes;     /* of that, what others give: on its way, or decided now */
-    uint64_t given_bytes;      /* by which those who give now are shrunk for it */
+    uint64_t shortfall_bytes;  /* what they want and do not get in this cycle */
+    uint64_t coming_bytes;     /* the part of that which others give: on its way, or decided now */
+    uint64_t given_bytes;      /* by which donors are shrunk now */
 } Requests;
 
-/* How the host stands beside the thresholds. */
+/* The host's memory compared with the thresholds. */
 typedef enum Situation {
-    SITUATION_UNKNOWN,   /* nothing is known of the host */
-    SITUATION_NO_POLICY, /* none is loaded */
+    SITUATION_UNKNOWN,   /* the host's memory is not known */
+    SITUATION_NO_POLICY, /* no policy is loaded */
     SITUATION_FAILED,    /* the policy failed */
     SITUATION_PRESSED,   /* below the pressure threshold */
-    SITUATION_COMING,    /* below it, but what is on its way will do */
+    SITUATION_COMING,    /* below it, but moving balloons will bring enough */
     SITUATION_BETWEEN,   /* between the pressure and the relax threshold */
     SITUATION_RELAXED,   /* above the relax threshold */
 } Situation;
@@ -48,7 +49,7 @@ typedef struct ReasonContext {
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 
-/* Sets d->reason; the rest of d is complete. note: what undid the guest's turn, or NULL. */
+/* Sets d->reason; the rest of d is complete. note: why the guest's turn was undone, or NULL. */
 void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,
                      Decision *d);
 /* " (balloon.policy:41)" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest has to spare. */
+/* Calculates the memory that a guest can spare. */
 #include "host-agent/decide/spare.h"
 
 #include "host-agent/decide/bytes.h"

@@ -10,8 +10,8 @@ Text text_init(char *buf, size_t size)
     return (Text){.buf = buf, .size = size};
 }
 
-/* How many of the first n bytes of s to keep where the rest is cut off: back over what continues a character,
- * and over its first byte. */
+/* How many of the first n bytes of s to keep when the rest is cut off: a character that is cut is left out
+ * whole. */
 static size_t boundary(const char *s, size_t n)
 {
     while (n > 0 && ((unsigned char) s[n - 1] & 0xC0) == 0x80)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a policy sees of a snapshot: the stats, and what is worked out of them. */
+/* The stats that a policy sees of a snapshot, and those calculated from them. */
 #include "host-agent/decide/view.h"
 
 #include "host-agent/decide/entitlement.h"
@@ -61,7 +61,7 @@ uint64_t view_snapshot_fields(bool host)
     GuestFields g;
     HostFields h;
 
-    /* What is set of one that has none. */
+    /* The fields that are set even for a guest without stats. */
     if (host) {
         view_host_fields(&(Snapshot){}, &h);
         return ~h.present;
