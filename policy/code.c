@@ -121,13 +121,13 @@ uint32_t code_text(Code *c, const char *text, size_t length)
     Program *p = c->program;
     char *copy;
 
-    if (!code_reserve(c, (void **) &p->texts, p->n_texts, sizeof(*p->texts)))
+    if (!code_reserve(c, (void **) &p->texts.list, p->texts.n, sizeof(*p->texts.list)))
         return NO_TEXT;
     copy = strndup(text, length);
     if (!copy) {
         c->error = -ENOMEM;
         return NO_TEXT;
     }
-    p->texts[p->n_texts] = copy;
-    return p->n_texts++;
+    p->texts.list[p->texts.n] = copy;
+    return p->texts.n++;
 }

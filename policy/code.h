@@ -22,10 +22,10 @@ typedef struct Code {
 /* Makes room for one more element of an array. */
 bool code_reserve(Code *c, void **array, size_t n, size_t size);
 
-/* Adds an element to an array of n. The element's number; 0 where there is no memory: see c->error. */
-#define CODE_APPEND(c, array, n, ...)                                        \
-    (code_reserve(c, (void **) &(array), n, sizeof((array)[0]))              \
-         ? ((array)[n] = (typeof((array)[0])) __VA_ARGS__, (uint32_t) (n)++) \
+/* Adds an element to a list. The element's number; 0 where there is no memory: see c->error. */
+#define CODE_APPEND(c, l, ...)                                            \
+    (code_reserve(c, (void **) &(l).list, (l).n, sizeof((l).list[0]))     \
+         ? ((l).list[(l).n] = (typeof((l).list[0])) __VA_ARGS__, (l).n++) \
          : 0)
 
 /* Adds a text that is not NUL-terminated. Its number; NO_TEXT on failure. */

@@ -10,7 +10,7 @@ static void compile_constant(Code *c, double value, Position at)
 {
     Program *p = c->program;
 
-    code_emit(c, OP_CONSTANT, 0, CODE_APPEND(c, p->constants, p->n_constants, value), at);
+    code_emit(c, OP_CONSTANT, 0, CODE_APPEND(c, p->constants, value), at);
 }
 
 static void compile_name(Code *c, const Expr *e)
@@ -49,8 +49,7 @@ static void compile_field(Code *c, const Expr *e)
 static void compile_default(Code *c, const Expr *e)
 {
     Program *p = c->program;
-    uint32_t outer = c->fallback, jump,
-             number = CODE_APPEND(c, p->fallbacks, p->n_fallbacks, (Fallback){.depth = c->depth});
+    uint32_t outer = c->fallback, jump, number = CODE_APPEND(c, p->fallbacks, (Fallback){.depth = c->depth});
 
     c->fallback = number;
     compile_expr(c, e->a);
@@ -59,7 +58,7 @@ static void compile_default(Code *c, const Expr *e)
     c->depth--; /* only one of the two values is there */
     if (c->error < 0)
         return;
-    p->fallbacks[number].target = p->n_code;
+    p->fallbacks.list[number].target = p->n_code;
     compile_expr(c, e->b);
     code_land(c, jump);
 }
@@ -82,7 +81,7 @@ static void compile_window(Code *c, const Expr *e)
         w.usec = window->value;
     else
         w.slot = window->symbol->slot;
-    code_emit(c, OP_WINDOW, 0, CODE_APPEND(c, p->windows, p->n_windows, w), e->at);
+    code_emit(c, OP_WINDOW, 0, CODE_APPEND(c, p->windows, w), e->at);
     c->cost += POLICY_WINDOW_COST - 1;
 }
 
@@ -165,7 +164,7 @@ static void compile_aggregate(Code *c, const Expr *e)
     uint32_t depth = c->depth, deepest, fallback = c->fallback, number;
     Aggregate a = {.function = functions[e->builtin]};
 
-    number = CODE_APPEND(c, p->aggregates, p->n_aggregates, a);
+    number = CODE_APPEND(c, p->aggregates, a);
     code_emit(c, OP_AGGREGATE, 0, number, e->at);
     deepest = c->deepest;
 
@@ -179,7 +178,7 @@ static void compile_aggregate(Code *c, const Expr *e)
     c->depth = depth + 1;
     c->fallback = fallback;
     if (c->error >= 0)
-        p->aggregates[number] = a;
+        p->aggregates.list[number] = a;
     code_check_cost(c, e->at);
 }
 

@@ -46,7 +46,7 @@ static void save_slot(Code *c, Symbol *y)
 
     if (!c->loop || y->loop != 0 || y->saved_by == c->loop_number)
         return;
-    (void) CODE_APPEND(c, p->saved_slots, p->n_saved_slots, y->slot);
+    (void) CODE_APPEND(c, p->saved_slots, y->slot);
     y->saved_by = c->loop_number;
     c->loop->n_saved++;
 }
@@ -60,12 +60,12 @@ static void add_variable(Code *c, Assign *a, bool guest, uint32_t number, const 
 
     if (a->n_variables >= POLICY_VALUES_MAX || kind == KIND_TEXT)
         return;
-    for (uint32_t i = a->variables; i < p->n_variables; i++)
-        if (p->variables[i].guest == guest && p->variables[i].number == number)
+    for (uint32_t i = a->variables; i < p->variables.n; i++)
+        if (p->variables.list[i].guest == guest && p->variables.list[i].number == number)
             return;
     v.unit = kind_to_unit(kind);
     v.name = code_text(c, name->text, name->length);
-    (void) CODE_APPEND(c, p->variables, p->n_variables, v);
+    (void) CODE_APPEND(c, p->variables, v);
     a->n_variables++;
 }
 
@@ -88,13 +88,13 @@ static void compile_control(Code *c, const Statement *s)
 {
     Program *p = c->program;
     uint64_t bit = UINT64_C(1) << s->index;
-    Assign a = {.because = NO_TEXT, .variables = p->n_variables};
+    Assign a = {.because = NO_TEXT, .variables = p->variables.n};
 
     find_variables(c, &a, s->expr);
     if (s->because)
         a.because = code_text(c, s->because, s->because_length);
     code_emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
-              CODE_APPEND(c, p->assigns, p->n_assigns, a), s->at);
+              CODE_APPEND(c, p->assigns, a), s->at);
     if (!s->host)
         p->guest_controls |= bit;
     else {
@@ -128,7 +128,7 @@ static void compile_log(Code *c, const Statement *s)
         compile_expr(c, e);
         l.units[n++] = kind_to_unit(e->kind);
     }
-    code_emit(c, OP_LOG, (uint8_t) n, CODE_APPEND(c, p->logs, p->n_logs, l), s->at);
+    code_emit(c, OP_LOG, (uint8_t) n, CODE_APPEND(c, p->logs, l), s->at);
 }
 
 static void compile_if(Code *c, const Statement *s)
@@ -175,8 +175,8 @@ static void compile_selection(Code *c, const Statement *s, Loop *loop)
 static void compile_for(Code *c, const Statement *s)
 {
     Program *p = c->program;
-    Loop loop = {.saved = p->n_saved_slots};
-    uint32_t number = CODE_APPEND(c, p->loops, p->n_loops, loop);
+    Loop loop = {.saved = p->saved_slots.n};
+    uint32_t number = CODE_APPEND(c, p->loops, loop);
 
     code_emit(c, OP_LOOP, 0, number, s->at);
     c->loop = &loop;
@@ -188,10 +188,10 @@ static void compile_for(Code *c, const Statement *s)
     loop.next = p->n_code;
     c->loop = NULL;
 
-    p->n_saved_max = MAX(p->n_saved_max, loop.n_saved);
-    p->n_keys_max = MAX(p->n_keys_max, loop.n_keys);
+    p->loops.n_saved_max = MAX(p->loops.n_saved_max, loop.n_saved);
+    p->loops.n_keys_max = MAX(p->loops.n_keys_max, loop.n_keys);
     if (c->error >= 0)
-        p->loops[number] = loop;
+        p->loops.list[number] = loop;
 }
 
 static void compile_statements(Code *c, const Statement *s)
@@ -264,9 +264,9 @@ static void compile_initial(Code *c, const Statement *s)
                         .slot = s->symbol->slot};
     code_emit(c, OP_SET, 0, state.slot, s->expr->at);
     if (s->state)
-        (void) CODE_APPEND(c, p->guest_states, p->n_guest_states, state);
+        (void) CODE_APPEND(c, p->guest_states, state);
     else
-        (void) CODE_APPEND(c, p->host_states, p->n_host_states, state);
+        (void) CODE_APPEND(c, p->host_states, state);
 }
 
 int policy_compile(Unit *u, Program *p)
@@ -284,9 +284,9 @@ int policy_compile(Unit *u, Program *p)
         return c.error;
 
     p->n_stack = c.deepest;
-    p->n_slots = u->n_slots + p->n_guest_states;
-    p->slots = calloc(MAX(p->n_slots, 1U), sizeof(*p->slots));
-    if (!p->slots)
+    p->slots.n = u->n_slots + p->guest_states.n;
+    p->slots.list = calloc(MAX(p->slots.n, 1U), sizeof(*p->slots.list));
+    if (!p->slots.list)
         return -ENOMEM;
     find_thresholds(u, p);
     return 0;

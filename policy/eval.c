@@ -67,7 +67,7 @@ static double read_guest_text(const Machine *m, uint8_t field)
 {
     if (!guest_fields_text(m->input->guests[m->guest].fields, (GuestField) field))
         return NAN;
-    return (double) (m->program->n_texts + (uint64_t) m->guest * GUEST_TEXTS_MAX + field);
+    return (double) (m->program->texts.n + (uint64_t) m->guest * GUEST_TEXTS_MAX + field);
 }
 
 /* Of a rate the machine's unit is per µs: of bytes as of all bytes per second, of durations since they are
@@ -88,7 +88,7 @@ static double read_window(Machine *m, const Window *w)
 static Failure assign(Machine *m, const Instruction *i, uint32_t line, double value)
 {
     const Program *p = m->program;
-    const Assign *s = &p->assigns[i->arg];
+    const Assign *s = &p->assigns.list[i->arg];
     bool guest = i->op == OP_ASSIGN_GUEST;
     PolicyAssignment *a = guest ? &m->output->assignments[m->guest] : &m->output->host[i->field];
     const FieldInfo *info =
@@ -102,14 +102,14 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
     a->value = info->unit == FIELD_UNIT_BOOLEAN ? value != 0 : value;
     a->file = p->file;
     a->line = line;
-    a->because = s->because == NO_TEXT ? NULL : p->texts[s->because];
+    a->because = s->because == NO_TEXT ? NULL : p->texts.list[s->because];
     if (guest && a->order == 0)
         a->order = ++m->order;
     a->at = i->arg;
     a->host_read = m->host_read;
     a->guest_read = m->guest_read;
     for (uint32_t n = 0; n < s->n_variables; n++) {
-        const Variable *v = &p->variables[s->variables + n];
+        const Variable *v = &p->variables.list[s->variables + n];
 
         a->variables[n] = v->guest ? machine_guest_states(m, m->guest)[v->number] : m->slots[v->number];
     }
@@ -130,8 +130,8 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
             double *base =
                 *depth > 0 ? (double *) *parameters + p->code[frames[*depth - 1].back].field : stack;
 
-            *at = p->fallbacks[f].target;
-            return base + p->fallbacks[f].depth - 1;
+            *at = p->fallbacks.list[f].target;
+            return base + p->fallbacks.list[f].depth - 1;
         }
         if (*depth == 0)
             return NULL;
@@ -173,7 +173,7 @@ bool eval_segment(Machine *m, uint32_t at, double *stack, const double *paramete
         case OP_END:
             return true;
         case OP_CONSTANT:
-            *++top = p->constants[i->arg];
+            *++top = p->constants.list[i->arg];
             continue;
         case OP_TEXT:
             *++top = i->arg;
@@ -209,7 +209,7 @@ bool eval_segment(Machine *m, uint32_t at, double *stack, const double *paramete
             machine_guest_states(m, m->guest)[i->arg] = *top--;
             continue;
         case OP_WINDOW:
-            PUSH_STAT(read_window(m, &p->windows[i->arg]));
+            PUSH_STAT(read_window(m, &p->windows.list[i->arg]));
             break;
         case OP_ASSIGN_HOST:
         case OP_ASSIGN_GUEST:
@@ -330,15 +330,15 @@ bool eval_segment(Machine *m, uint32_t at, double *stack, const double *paramete
             failure = turn_aggregate(m, at, top + 1, parameters, &v);
             *++top = v;
             if (failure == FAILURE_NONE)
-                at = p->aggregates[i->arg].next - 1;
+                at = p->aggregates.list[i->arg].next - 1;
             break;
         case OP_LOOP:
-            turn_loop(m, &p->loops[i->arg]);
-            at = p->loops[i->arg].next - 1;
+            turn_loop(m, &p->loops.list[i->arg]);
+            at = p->loops.list[i->arg].next - 1;
             continue;
         case OP_LOG:
             top -= i->field;
-            tell_log(m, &p->logs[i->arg], p->sites[at].at.line, top + 1, i->field);
+            tell_log(m, &p->logs.list[i->arg], p->sites[at].at.line, top + 1, i->field);
             continue;
         }
         if (failure != FAILURE_NONE) {

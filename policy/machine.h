@@ -76,5 +76,5 @@ void tell_log(Machine *m, const LogLine *l, unsigned line, const double *values,
 /* This file's part of the guest's states. */
 static inline double *machine_guest_states(const Machine *m, size_t guest)
 {
-    return m->guest_state + guest * m->n_guest_states + m->program->first_guest_state;
+    return m->guest_state + guest * m->n_guest_states + m->program->guest_states.first;
 }

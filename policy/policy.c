@@ -11,25 +11,25 @@
 
 static void program_done(Program *p)
 {
-    for (uint32_t i = 0; i < p->n_texts; i++)
-        free(p->texts[i]);
-    free(p->texts);
+    for (uint32_t i = 0; i < p->texts.n; i++)
+        free(p->texts.list[i]);
+    free(p->texts.list);
     free(p->origin);
     free(p->text);
     free(p->code);
     free(p->sites);
-    free(p->constants);
-    free(p->fallbacks);
-    free(p->loops);
-    free(p->saved_slots);
-    free(p->aggregates);
-    free(p->windows);
-    free(p->assigns);
-    free(p->variables);
-    free(p->logs);
-    free(p->host_states);
-    free(p->guest_states);
-    free(p->slots);
+    free(p->constants.list);
+    free(p->fallbacks.list);
+    free(p->loops.list);
+    free(p->saved_slots.list);
+    free(p->aggregates.list);
+    free(p->windows.list);
+    free(p->assigns.list);
+    free(p->variables.list);
+    free(p->logs.list);
+    free(p->host_states.list);
+    free(p->guest_states.list);
+    free(p->slots.list);
 }
 
 Policy *policy_free(Policy *p)
@@ -41,8 +41,8 @@ Policy *policy_free(Policy *p)
     free(p->programs);
     free(p->name);
     free(p->needs);
-    free(p->host_states);
-    free(p->guest_states);
+    free(p->host_states.list);
+    free(p->guest_states.list);
     free(p);
     return NULL;
 }
@@ -80,8 +80,8 @@ const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n)
 
 const PolicyState *policy_states(const Policy *p, bool host, size_t *ret_n)
 {
-    *ret_n = host ? p->n_host_states : p->n_guest_states;
-    return host ? p->host_states : p->guest_states;
+    *ret_n = host ? p->host_states.n : p->guest_states.n;
+    return host ? p->host_states.list : p->guest_states.list;
 }
 
 static const PolicyState *find_state(const PolicyState *states, size_t n, const PolicyState *wanted)
@@ -129,8 +129,8 @@ static int build(Unit *u, Program *p)
     if (r < 0)
         return r;
     /* What a const says is known only now. */
-    for (uint32_t i = 0; i < p->n_windows; i++)
-        policy_check_window(u->diagnostics, p->windows[i].at, p->windows[i].usec);
+    for (uint32_t i = 0; i < p->windows.n; i++)
+        policy_check_window(u->diagnostics, p->windows.list[i].at, p->windows.list[i].usec);
     return u->diagnostics->n > 0 ? -EINVAL : 0;
 }
 
@@ -253,8 +253,8 @@ static int gather_needs(Policy *p)
     if (!p->needs)
         return -ENOMEM;
     for (size_t i = 0; i < p->n_programs; i++)
-        for (uint32_t w = 0; w < p->programs[i].n_windows; w++)
-            add_need(p, &p->programs[i].windows[w]);
+        for (uint32_t w = 0; w < p->programs[i].windows.n; w++)
+            add_need(p, &p->programs[i].windows.list[w]);
     return 0;
 }
 
@@ -262,9 +262,9 @@ static void add_states(const Program *g, const State *from, uint32_t n, PolicySt
 {
     for (uint32_t i = 0; i < n; i++)
         to[i] = (PolicyState){.file = g->origin,
-                              .name = g->texts[from[i].name],
+                              .name = g->texts.list[from[i].name],
                               .unit = from[i].unit,
-                              .initial = value_to_unit(g->slots[from[i].slot], from[i].unit)};
+                              .initial = value_to_unit(g->slots.list[from[i].slot], from[i].unit)};
 }
 
 static int gather_states(Policy *p)
@@ -272,20 +272,20 @@ static int gather_states(Policy *p)
     for (size_t i = 0; i < p->n_programs; i++) {
         Program *g = &p->programs[i];
 
-        g->first_host_state = (uint32_t) p->n_host_states;
-        g->first_guest_state = (uint32_t) p->n_guest_states;
-        p->n_host_states += g->n_host_states;
-        p->n_guest_states += g->n_guest_states;
+        g->host_states.first = (uint32_t) p->host_states.n;
+        g->guest_states.first = (uint32_t) p->guest_states.n;
+        p->host_states.n += g->host_states.n;
+        p->guest_states.n += g->guest_states.n;
     }
-    p->host_states = calloc(p->n_host_states + 1, sizeof(*p->host_states));
-    p->guest_states = calloc(p->n_guest_states + 1, sizeof(*p->guest_states));
-    if (!p->host_states || !p->guest_states)
+    p->host_states.list = calloc(p->host_states.n + 1, sizeof(*p->host_states.list));
+    p->guest_states.list = calloc(p->guest_states.n + 1, sizeof(*p->guest_states.list));
+    if (!p->host_states.list || !p->guest_states.list)
         return -ENOMEM;
     for (size_t i = 0; i < p->n_programs; i++) {
         const Program *g = &p->programs[i];
 
-        add_states(g, g->host_states, g->n_host_states, p->host_states + g->first_host_state);
-        add_states(g, g->guest_states, g->n_guest_states, p->guest_states + g->first_guest_state);
+        add_states(g, g->host_states.list, g->host_states.n, p->host_states.list + g->host_states.first);
+        add_states(g, g->guest_states.list, g->guest_states.n, p->guest_states.list + g->guest_states.first);
     }
     return 0;
 }

@@ -154,42 +154,46 @@ typedef struct State {
     uint32_t slot; /* its own (of the host); that of its initial value (of guests) */
 } State;
 
+/* Elements, and how many they are. */
+#define LIST_OF(type) \
+    struct {          \
+        type *list;   \
+        uint32_t n;   \
+    }
+
 /* One file. */
 typedef struct Program {
     char *origin, *text;
     size_t length;
     uint64_t host_controls, guest_controls; /* bits of those that it assigns to */
     uint32_t file;                          /* its number among the policy's */
+
     Instruction *code;
     Site *sites; /* one for each instruction */
     uint32_t n_code;
     uint32_t main; /* where the policy begins; from 0 to there the constants are worked out */
-    double *constants;
-    uint32_t n_constants;
-    char **texts;
-    uint32_t n_texts;
-    Fallback *fallbacks;
-    uint32_t n_fallbacks;
-    Loop *loops;
-    uint32_t n_loops;
-    uint32_t n_keys_max; /* of one loop */
-    uint32_t *saved_slots;
-    uint32_t n_saved_slots, n_saved_max; /* all; of one loop */
-    Aggregate *aggregates;
-    uint32_t n_aggregates;
-    Window *windows;
-    uint32_t n_windows;
-    Assign *assigns;
-    uint32_t n_assigns;
-    Variable *variables;
-    uint32_t n_variables;
-    LogLine *logs;
-    uint32_t n_logs;
-    State *host_states, *guest_states;
-    uint32_t n_host_states, n_guest_states;
-    uint32_t first_host_state, first_guest_state; /* among the policy's */
-    double *slots; /* as they are when it begins: constants worked out, variables 0 */
-    uint32_t n_slots, n_stack;
+
+    LIST_OF(double) constants;
+    LIST_OF(char *) texts;
+    LIST_OF(Fallback) fallbacks;
+    struct {
+        Loop *list;
+        uint32_t n;
+        uint32_t n_keys_max, n_saved_max; /* of one loop */
+    } loops;
+    LIST_OF(uint32_t) saved_slots; /* of all loops */
+    LIST_OF(Aggregate) aggregates;
+    LIST_OF(Window) windows;
+    LIST_OF(Assign) assigns;
+    LIST_OF(Variable) variables;
+    LIST_OF(LogLine) logs;
+    struct {
+        State *list;
+        uint32_t n;
+        uint32_t first; /* its number among the policy's */
+    } host_states, guest_states;
+    LIST_OF(double) slots; /* as they are when it begins: constants worked out, variables 0 */
+    uint32_t n_stack;
     uint32_t thresholds[POLICY_THRESHOLD_MAX]; /* slot, or NO_SLOT */
 } Program;
 
@@ -199,8 +203,10 @@ struct Policy {
     char *name;
     SeriesNeed *needs; /* of all programs, each stat once */
     size_t n_needs;
-    PolicyState *host_states, *guest_states; /* of all programs */
-    size_t n_host_states, n_guest_states;
+    struct {
+        PolicyState *list;
+        size_t n;
+    } host_states, guest_states; /* of all programs */
 };
 
 /* Works out the constants into p->slots. Where that fails, says why and where. 0, -EINVAL or -ENOMEM. */

@@ -56,11 +56,11 @@ static int machine_init(Machine *m, const Program *programs, size_t n_programs, 
     for (size_t i = 0; i < n_programs; i++) {
         const Program *p = &programs[i];
 
-        n_slots = MAX(n_slots, p->n_slots);
+        n_slots = MAX(n_slots, p->slots.n);
         n_stack = MAX(n_stack, p->n_stack);
-        n_saved = MAX(n_saved, p->n_saved_max);
-        n_keys = MAX(n_keys, p->n_keys_max);
-        n_state = MAX(n_state, p->n_guest_states);
+        n_saved = MAX(n_saved, p->loops.n_saved_max);
+        n_keys = MAX(n_keys, p->loops.n_keys_max);
+        n_state = MAX(n_state, p->guest_states.n);
     }
     n_keys = n * (n_keys > 0 ? n_keys - 1 : 0);
     ret->values = malloc((n_slots + n_saved + n_state + n_keys + (own_state ? n * m->n_guest_states : 0)) *
@@ -94,37 +94,37 @@ static int machine_init(Machine *m, const Program *programs, size_t n_programs, 
 /* The value of the i-th state as it came in; where none did, its initial one. */
 static double state_before(const Program *p, const State *s, const double *values, size_t i)
 {
-    return values && isfinite(values[i]) ? value_from_unit(values[i], s->unit) : p->slots[s->slot];
+    return values && isfinite(values[i]) ? value_from_unit(values[i], s->unit) : p->slots.list[s->slot];
 }
 
 static void read_guest_states(Machine *m)
 {
     const Program *p = m->program;
 
-    for (size_t g = 0; p->n_guest_states > 0 && g < m->input->n_guests; g++)
-        for (uint32_t i = 0; i < p->n_guest_states; i++)
-            machine_guest_states(m, g)[i] = state_before(p, &p->guest_states[i], m->input->guests[g].state,
-                                                         (size_t) p->first_guest_state + i);
+    for (size_t g = 0; p->guest_states.n > 0 && g < m->input->n_guests; g++)
+        for (uint32_t i = 0; i < p->guest_states.n; i++)
+            machine_guest_states(m, g)[i] = state_before(
+                p, &p->guest_states.list[i], m->input->guests[g].state, (size_t) p->guest_states.first + i);
 }
 
 static void read_host_states(Machine *m)
 {
     const Program *p = m->program;
 
-    for (uint32_t i = 0; i < p->n_host_states; i++)
-        m->slots[p->host_states[i].slot] =
-            state_before(p, &p->host_states[i], m->input->state, (size_t) p->first_host_state + i);
+    for (uint32_t i = 0; i < p->host_states.n; i++)
+        m->slots[p->host_states.list[i].slot] =
+            state_before(p, &p->host_states.list[i], m->input->state, (size_t) p->host_states.first + i);
 }
 
 static void write_states(Machine *m)
 {
     const Program *p = m->program;
 
-    for (uint32_t i = 0; m->output->state && i < p->n_host_states; i++)
-        m->output->state[p->first_host_state + i] =
-            value_to_unit(m->slots[p->host_states[i].slot], p->host_states[i].unit);
-    for (uint32_t i = 0; m->output->guest_state && i < p->n_guest_states; i++)
-        for (size_t g = 0; p->guest_states[i].unit == FIELD_UNIT_RATE && g < m->input->n_guests; g++) {
+    for (uint32_t i = 0; m->output->state && i < p->host_states.n; i++)
+        m->output->state[p->host_states.first + i] =
+            value_to_unit(m->slots[p->host_states.list[i].slot], p->host_states.list[i].unit);
+    for (uint32_t i = 0; m->output->guest_state && i < p->guest_states.n; i++)
+        for (size_t g = 0; p->guest_states.list[i].unit == FIELD_UNIT_RATE && g < m->input->n_guests; g++) {
             double *v = &machine_guest_states(m, g)[i];
 
             *v = value_to_unit(*v, FIELD_UNIT_RATE);
@@ -157,7 +157,7 @@ static void run_program(Machine *m, const Program *p)
 
     m->program = p;
     m->host_read = m->guest_read = 0;
-    memcpy(m->slots, p->slots, p->n_slots * sizeof(double));
+    memcpy(m->slots, p->slots.list, p->slots.n * sizeof(double));
     read_host_states(m);
     read_guest_states(m);
     if (eval_segment(m, p->main, m->stack, NULL)) {
@@ -179,7 +179,7 @@ static void run_program(Machine *m, const Program *p)
 
 int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output)
 {
-    Machine m = {.input = input, .output = output, .n_guest_states = p->n_guest_states};
+    Machine m = {.input = input, .output = output, .n_guest_states = p->guest_states.n};
     _cleanup_(memory_done) Memory memory = {};
     int r;
 
@@ -211,15 +211,15 @@ int program_init_constants(Program *p, PolicyNote *ret)
     if (r < 0)
         return r;
     m.program = p;
-    memset(m.slots, 0, p->n_slots * sizeof(double));
+    memset(m.slots, 0, p->slots.n * sizeof(double));
     if (!eval_segment(&m, 0, m.stack, NULL)) {
         tell_describe(&m, SIZE_MAX, ret);
         return -EINVAL;
     }
-    memcpy(p->slots, m.slots, p->n_slots * sizeof(double));
-    for (uint32_t i = 0; i < p->n_windows; i++)
-        if (p->windows[i].slot != NO_SLOT)
-            p->windows[i].usec = p->slots[p->windows[i].slot];
+    memcpy(p->slots.list, m.slots, p->slots.n * sizeof(double));
+    for (uint32_t i = 0; i < p->windows.n; i++)
+        if (p->windows.list[i].slot != NO_SLOT)
+            p->windows.list[i].usec = p->slots.list[p->windows.list[i].slot];
     return 0;
 }
 
@@ -248,11 +248,12 @@ size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, con
     if (a->line == 0)
         return 0;
     program = &p->programs[a->file];
-    assign = &program->assigns[a->at];
+    assign = &program->assigns.list[a->at];
     for (uint32_t i = 0; i < assign->n_variables; i++) {
-        const Variable *v = &program->variables[assign->variables + i];
+        const Variable *v = &program->variables.list[assign->variables + i];
 
-        add_read(&r, v->guest ? "g" : NULL, &(FieldInfo){.name = program->texts[v->name], .unit = v->unit},
+        add_read(&r, v->guest ? "g" : NULL,
+                 &(FieldInfo){.name = program->texts.list[v->name], .unit = v->unit},
                  value_to_unit(a->variables[i], v->unit));
     }
     for (uint64_t rest = input->host ? a->host_read & input->host->present : 0; rest; rest &= rest - 1) {

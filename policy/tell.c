@@ -17,9 +17,9 @@ const char *tell_text(const Machine *m, double value)
 {
     uint64_t number = (uint64_t) value;
 
-    if (number < m->program->n_texts)
-        return m->program->texts[number];
-    number -= m->program->n_texts;
+    if (number < m->program->texts.n)
+        return m->program->texts.list[number];
+    number -= m->program->texts.n;
     return m->input->guests[number / GUEST_TEXTS_MAX].fields->text[number % GUEST_TEXTS_MAX];
 }
 
@@ -42,7 +42,7 @@ static void describe_missing(const Program *p, const Instruction *i, char *ret)
         (void) snprintf(ret, POLICY_NOTE_MAX, "there are no guests to compare");
         return;
     case OP_WINDOW:
-        w = &p->windows[i->arg];
+        w = &p->windows.list[i->arg];
         (void) snprintf(ret, POLICY_NOTE_MAX, "%s(%s.%s, %s) is missing", windows[w->function],
                         w->host ? "host" : "g",
                         w->host ? host_field_info((HostField) w->field)->name
@@ -205,7 +205,7 @@ void tell_log(Machine *m, const LogLine *l, unsigned line, const double *values,
     log = &o->logs[o->n_logs++];
     *log = (PolicyLog){.guest = m->in_turn ? m->guest : SIZE_MAX, .file = m->program->file, .line = line};
     text = (Line){.text = log->text};
-    append(&text, m->program->texts[l->text]);
+    append(&text, m->program->texts.list[l->text]);
     for (unsigned i = 0; i < n; i++) {
         append(&text, " ");
         append_value(&text, m, l->units[i], values[i]);

@@ -74,9 +74,9 @@ static void turn_begin(Machine *m, const Loop *l)
 
     m->host_read = m->guest_read = 0;
     for (uint32_t i = 0; i < l->n_saved; i++)
-        m->saved[i] = m->slots[p->saved_slots[l->saved + i]];
+        m->saved[i] = m->slots[p->saved_slots.list[l->saved + i]];
     if (l->guest_states)
-        memcpy(m->saved_state, machine_guest_states(m, m->guest), p->n_guest_states * sizeof(double));
+        memcpy(m->saved_state, machine_guest_states(m, m->guest), p->guest_states.n * sizeof(double));
     for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
         int f = __builtin_ctzll(rest);
 
@@ -94,9 +94,9 @@ static void turn_undo(Machine *m, const Loop *l)
     PolicyOutput *o = m->output;
 
     for (uint32_t i = 0; i < l->n_saved; i++)
-        m->slots[p->saved_slots[l->saved + i]] = m->saved[i];
+        m->slots[p->saved_slots.list[l->saved + i]] = m->saved[i];
     if (l->guest_states)
-        memcpy(machine_guest_states(m, m->guest), m->saved_state, p->n_guest_states * sizeof(double));
+        memcpy(machine_guest_states(m, m->guest), m->saved_state, p->guest_states.n * sizeof(double));
     for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
         int f = __builtin_ctzll(rest);
 
@@ -194,7 +194,7 @@ static bool host_misses(const Machine *m)
     const Instruction *i = &m->program->code[m->failed];
 
     return m->failure == FAILURE_MISSING && (i->op == OP_HOST || i->op == OP_HOST_CONTROL ||
-                                             (i->op == OP_WINDOW && m->program->windows[i->arg].host));
+                                             (i->op == OP_WINDOW && m->program->windows.list[i->arg].host));
 }
 
 /* Whether a value was left in *stack for the guest whose turn it is. One without a stat that it needs is left
@@ -220,7 +220,7 @@ static bool look(Machine *m, const Aggregate *a, double *stack, const double *pa
 /* In the order of UUIDs, so that a sum is the same in whichever order guests are handed over. */
 Failure turn_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret)
 {
-    const Aggregate *a = &m->program->aggregates[m->program->code[at].arg];
+    const Aggregate *a = &m->program->aggregates.list[m->program->code[at].arg];
     uint32_t guest = m->guest;
     Gathered g = {};
     bool failed = false;
