@@ -294,16 +294,14 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
 
     d->call = (Call){
         .conn = session_take(v, (LaneId) lane_of(kind)),
-        .changes = d->changes,
-        .state = d->state,
-        .entitling = d->entitling,
+        .changes = d->busy.changes,
+        .state = d->asked.state,
+        .entitling = d->asked.entitling,
     };
     if (kind == CALL_STATS && !d->has_period)
-        d->call.period_sec = d->period_sec;
-    if (kind == CALL_DEFINITION) {
-        d->definition_usec = now_usec(CLOCK_MONOTONIC);
-        d->due_usec = 0;
-    }
+        d->call.period_sec = d->asked.period_sec;
+    if (kind == CALL_DEFINITION)
+        domain_reading(d);
     virt_need_tick(v);
 }
 
@@ -322,148 +320,29 @@ static void call_run(void *userdata, Caller *caller, unsigned kind)
         call_failed(&d->call);
 }
 
-static void done_set(Domain *d)
-{
-    const Call *call = &d->call;
-
-    if (call->remembered)
-        d->remembered = call->state;
-    if (call->forgetful && !d->virt->forgetful) {
-        d->virt->forgetful = true;
-        log_warning(
-            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be taken for an administrator's decision");
-    }
-    virt_push(d->virt, d,
-              &(VirtEvent){.type = VIRT_SET_DONE,
-                           .error = call->error,
-                           .bytes = call->state.sent_bytes,
-                           .text = call->text});
-}
-
-static void done_entitle(Domain *d)
-{
-    const Call *call = &d->call;
-
-    virt_push(d->virt, d, &(VirtEvent){.type = VIRT_ENTITLE_DONE, .error = call->error, .text = call->text});
-    /* At once, and whatever came of it: where only the definition couldn't be changed, the guest was. */
-    d->definition_usec = 0;
-    domain_read(d);
-}
-
-static void done_stats(Domain *d)
-{
-    const Call *call = &d->call;
-
-    d->has_period = d->has_period || call->period_sec > 0;
-    virt_push(d->virt, d,
-              &(VirtEvent){.type = VIRT_STATS,
-                           .error = call->error,
-                           .text = call->text,
-                           .stats = call->error == 0 ? &call->stats : NULL});
-}
-
-static void definition_failed(Domain *d)
-{
-    const Call *call = &d->call;
-
-    if (d->virt->state != SESSION_OPEN || call->conn->lost)
-        return; /* it is read after connecting again */
-    if (!d->unreadable)
-        log_warning("Domain %s: %s; it is left alone", d->uuid,
-                    call->text ? call->text : strerror(-call->error));
-    d->unreadable = true;
-    /* What can't be understood is looked at again when it changes. */
-    if (call->error != -EBADMSG)
-        domain_read(d);
-}
-
-static void done_definition(Domain *d)
-{
-    Call *call = &d->call;
-    Virt *v = d->virt;
-    bool again = d->told_session == v->session;
-
-    if (call->error < 0) {
-        definition_failed(d);
-        return;
-    }
-    /* Started again meanwhile: an event says so. */
-    if (call->info->id != d->id || v->state != SESSION_OPEN)
-        return;
-    d->unreadable = false;
-    d->has_period = d->has_period || call->info->stats_period_sec > 0;
-    d->remembered = call->info->remembered;
-    if (call->changes == d->changes) {
-        d->paused = call->paused;
-        d->shutting_down = call->shutting_down;
-    } else
-        domain_read(d);
-    d->told_session = v->session;
-    virt_push(v, d,
-              &(VirtEvent){.type = again ? VIRT_DOMAIN_CHANGED : VIRT_DOMAIN_ADDED, .info = call->info});
-    if (!again)
-        d->busy = NULL;
-}
-
-static void done_channel(Domain *d)
-{
-    Call *call = &d->call;
-    bool wanted = !d->channel_unwanted && !d->gone;
-
-    d->channel_unwanted = false;
-    if (call->channel)
-        channel_adopt(TAKE_PTR(call->channel), d, wanted);
-    else if (wanted)
-        domain_call_dropped(d, CALL_CHANNEL, call->error, call->text);
-}
-
 static void call_done(void *userdata, Caller *caller, unsigned kind)
 {
     Domain *d = (Domain *) caller;
     Call *call = &d->call;
     Conn *conn = call->conn;
     Virt *v = userdata;
-    bool vanished = kind == CALL_DEFINITION && call->vanished;
+    bool runs;
 
     if (call->error < 0)
         v->failures++;
-    if (call->job_known && d->job != call->job)
-        d->job = call->job;
-    switch ((CallKind) kind) {
-    case CALL_SET:
-        if (!d->gone)
-            done_set(d);
-        break;
-    case CALL_ENTITLE:
-        if (!d->gone)
-            done_entitle(d);
-        break;
-    case CALL_STATS:
-        if (!d->gone)
-            done_stats(d);
-        break;
-    case CALL_DEFINITION:
-        if (!d->gone && !vanished)
-            done_definition(d);
-        break;
-    case CALL_CHANNEL:
-        done_channel(d);
-        break;
-    case CALL_KIND_MAX:
-        break;
-    }
+    runs = domain_call_done(d, (CallKind) kind);
     free(call->text);
     free(call->info);
     *call = (Call){0};
     session_give_back(v, conn);
     if (d->gone)
         domain_destroy(d);
-    else if (vanished)
+    else if (!runs)
         domain_gone(d, "stopped");
     else {
         domain_tell_busy(d);
         /* Its end may not be told. */
-        if (d->job && d->due_usec == 0)
+        if (d->busy.job && d->due_usec == 0)
             domain_read(d);
     }
 }
@@ -472,7 +351,7 @@ static void call_stuck(void *userdata, Caller *caller, bool stuck)
 {
     Domain *d = (Domain *) caller;
 
-    d->stuck = stuck;
+    domain_set_stuck(d, stuck);
     domain_tell_busy(d);
 }
 

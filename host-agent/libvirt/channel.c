@@ -37,7 +37,7 @@ static void end_done(Job *job)
     Channel *ch = (Channel *) ((char *) job - offsetof(Channel, job));
 
     if (ch->domain) {
-        ch->domain->ending = NULL;
+        ch->domain->channel.ending = NULL;
         workers_block(ch->virt->workers, &ch->domain->caller, 0);
     }
     conn_unuse(ch->conn);
@@ -90,7 +90,7 @@ void channel_adopt(Channel *ch, Domain *d, bool wanted)
         channel_end(ch);
         return;
     }
-    d->channel = ch;
+    d->channel.open = ch;
     virt_push(ch->virt, d, &(VirtEvent){.type = VIRT_CHANNEL_OPENED});
     needs_loop(ch);
 }
@@ -100,11 +100,17 @@ void channel_end(Channel *ch)
     Domain *d = ch->domain;
 
     ch->dead = true;
-    d->channel = NULL;
+    d->channel.open = NULL;
     /* Until it is ended libvirt lets nobody open it. */
-    d->ending = ch;
+    d->channel.ending = ch;
     workers_block(ch->virt->workers, &d->caller, 1U << CALL_CHANNEL);
     needs_loop(ch);
+}
+
+void channel_forget(Domain *d)
+{
+    if (d->channel.ending)
+        d->channel.ending->domain = NULL;
 }
 
 void channel_fail(Channel *ch, int error, const char *text)

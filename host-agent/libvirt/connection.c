@@ -27,7 +27,8 @@ void conn_unref(void *userdata)
 
 bool conn_is_current(const Conn *c)
 {
-    return !c->virt->stopped && c->generation == c->virt->generation && c->virt->state != SESSION_CLOSED;
+    return !c->virt->stopped && c->generation == c->virt->session.generation &&
+           c->virt->session.state != SESSION_CLOSED;
 }
 
 static const char *close_reason(int reason)
@@ -50,7 +51,7 @@ static void on_close(virConnectPtr ptr, int reason, void *userdata)
 
     pthread_mutex_lock(&v->lock);
     c->lost = true;
-    if (conn_is_current(c) && v->state == SESSION_OPEN)
+    if (conn_is_current(c) && v->session.state == SESSION_OPEN)
         c->on_lost(v, close_reason(reason));
     pthread_mutex_unlock(&v->lock);
 }

@@ -17,7 +17,7 @@ static Domain **bucket_of(Virt *v, const char *uuid)
 
     for (; *uuid; uuid++)
         hash = (hash ^ (unsigned char) *uuid) * 16777619U;
-    return &v->hash[hash % DOMAINS_HASH];
+    return &v->domains.hash[hash % DOMAINS_HASH];
 }
 
 Domain *domain_find(Virt *v, const char *uuid)
@@ -33,10 +33,10 @@ Domain *domain_add(Virt *v, const char *uuid, int id)
 {
     Domain **bucket = bucket_of(v, uuid), *d;
 
-    if (v->n_domains >= DOMAINS_MAX) {
-        if (!v->too_many)
+    if (v->domains.n >= DOMAINS_MAX) {
+        if (!v->domains.too_many)
             log_error("More than %u domains: %s and further ones are left alone", DOMAINS_MAX, uuid);
-        v->too_many = true;
+        v->domains.too_many = true;
         return NULL;
     }
     d = calloc(1, sizeof(*d));
@@ -50,25 +50,24 @@ Domain *domain_add(Virt *v, const char *uuid, int id)
     d->id = id;
     d->hash_next = *bucket;
     *bucket = d;
-    d->next = v->domains;
+    d->next = v->domains.first;
     if (d->next)
         d->next->prev = d;
-    v->domains = d;
-    v->n_domains++;
+    v->domains.first = d;
+    v->domains.n++;
     return d;
 }
 
 void domain_destroy(Domain *d)
 {
     mailbox_leave(&d->box);
-    if (d->ending)
-        d->ending->domain = NULL;
+    channel_forget(d);
     free(d);
 }
 
 void domains_free(Virt *v)
 {
-    for (Domain *d = v->domains, *next; d; d = next) {
+    for (Domain *d = v->domains.first, *next; d; d = next) {
         next = d->next;
         domain_destroy(d);
     }
@@ -82,11 +81,11 @@ static void remove_from_table(Domain *d)
     while (*link != d)
         link = &(*link)->hash_next;
     *link = d->hash_next;
-    *(d->prev ? &d->prev->next : &v->domains) = d->next;
+    *(d->prev ? &d->prev->next : &v->domains.first) = d->next;
     if (d->next)
         d->next->prev = d->prev;
     d->prev = d->next = d->hash_next = NULL;
-    v->n_domains--;
+    v->domains.n--;
 }
 
 void domain_gone(Domain *d, const char *why)
@@ -98,8 +97,8 @@ void domain_gone(Domain *d, const char *why)
     if (d->told_session > 0)
         virt_push(v, d, &(VirtEvent){.type = VIRT_DOMAIN_GONE, .text = why});
     (void) workers_cancel(v->workers, &d->caller, CALLS_ALL);
-    if (d->channel)
-        channel_end(d->channel);
+    if (d->channel.open)
+        channel_end(d->channel.open);
     remove_from_table(d);
     /* A call under way keeps it until it returns. */
     if (d->caller.running)
@@ -119,41 +118,100 @@ void domain_read(Domain *d)
     /* One that is under way may have been read before the change. */
     if (d->due_usec == 0)
         d->due_usec = (too_soon ? d->definition_usec : now) + READ_INTERVAL_USEC;
-    d->virt->any_due = true;
+    d->virt->domains.any_due = true;
     virt_need_tick(d->virt);
 }
 
 void domains_tick(Virt *v, usec_t now_usec)
 {
-    if (!v->any_due || v->state != SESSION_OPEN)
+    if (!v->domains.any_due || v->session.state != SESSION_OPEN)
         return;
-    v->any_due = false;
-    for (Domain *d = v->domains; d; d = d->next) {
+    v->domains.any_due = false;
+    for (Domain *d = v->domains.first; d; d = d->next) {
         if (d->due_usec == 0)
             continue;
         if (now_usec >= d->due_usec) {
             d->due_usec = 0;
             domain_read(d);
         } else
-            v->any_due = true;
+            v->domains.any_due = true;
     }
+}
+
+void domain_reading(Domain *d)
+{
+    d->definition_usec = now_usec(CLOCK_MONOTONIC);
+    d->due_usec = 0;
+}
+
+void domain_seen(Domain *d)
+{
+    d->generation = d->virt->session.generation;
+}
+
+void domain_set_running(Domain *d, bool paused, bool shutting_down)
+{
+    d->busy.paused = paused;
+    d->busy.shutting_down = shutting_down;
+    d->busy.changes++;
+}
+
+void domain_set_stuck(Domain *d, bool stuck)
+{
+    d->busy.stuck = stuck;
+}
+
+int domain_ask_stats(Domain *d, unsigned period_sec)
+{
+    d->asked.period_sec = period_sec;
+    return workers_ask(d->virt->workers, &d->caller, CALL_STATS);
+}
+
+int domain_ask_set(Domain *d, const DomainState *state)
+{
+    if (caller_has(&d->caller, CALL_SET))
+        return -EBUSY;
+    d->asked.state = *state;
+    return workers_ask(d->virt->workers, &d->caller, CALL_SET);
+}
+
+int domain_ask_entitle(Domain *d, const EntitlementChange *change)
+{
+    if (caller_has(&d->caller, CALL_ENTITLE))
+        return -EBUSY;
+    d->asked.entitling = *change;
+    return workers_ask(d->virt->workers, &d->caller, CALL_ENTITLE);
+}
+
+void domain_close_channel(Domain *d)
+{
+    Virt *v = d->virt;
+
+    (void) workers_cancel(v->workers, &d->caller, 1U << CALL_CHANNEL);
+    d->channel_unwanted = d->caller.running && d->caller.kind == CALL_CHANNEL;
+    if (d->channel.open)
+        channel_end(d->channel.open);
+    queue_drop(v->queue, &d->box, VIRT_CHANNEL_OPENED);
+    queue_drop(v->queue, &d->box, VIRT_CHANNEL_DATA);
+    queue_drop(v->queue, &d->box, VIRT_CHANNEL_CLOSED);
 }
 
 void domain_tell_busy(Domain *d)
 {
-    const char *busy = d->stuck           ? "no answer"
-                       : d->job           ? d->job
-                       : d->shutting_down ? "shutting down"
-                       : d->paused        ? "paused"
-                                          : NULL;
+    const char *busy = d->busy.stuck           ? "no answer"
+                       : d->busy.job           ? d->busy.job
+                       : d->busy.shutting_down ? "shutting down"
+                       : d->busy.paused        ? "paused"
+                                               : NULL;
 
-    if (d->told_session == 0 || d->gone || busy == d->busy)
+    if (d->told_session == 0 || d->gone || busy == d->busy.told)
         return;
-    d->busy = busy;
+    d->busy.told = busy;
     virt_push(d->virt, d, &(VirtEvent){.type = VIRT_DOMAIN_BUSY, .text = busy});
 }
 
-void domain_call_dropped(Domain *d, CallKind kind, int error, const char *text)
+/* Answers for a call that was dropped. */
+static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
 {
     static const VirtEventType types[CALL_KIND_MAX] = {
         [CALL_SET] = VIRT_SET_DONE,
@@ -168,7 +226,134 @@ void domain_call_dropped(Domain *d, CallKind kind, int error, const char *text)
                   &(VirtEvent){.type = types[kind],
                                .error = error,
                                .text = text,
-                               .bytes = kind == CALL_SET ? d->state.sent_bytes : 0});
+                               .bytes = kind == CALL_SET ? d->asked.state.sent_bytes : 0});
+}
+
+static void done_set(Domain *d)
+{
+    const Call *call = &d->call;
+
+    if (call->remembered)
+        d->remembered = call->state;
+    if (call->forgetful && !d->virt->forgetful) {
+        d->virt->forgetful = true;
+        log_warning(
+            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be taken for an administrator's decision");
+    }
+    virt_push(d->virt, d,
+              &(VirtEvent){.type = VIRT_SET_DONE,
+                           .error = call->error,
+                           .bytes = call->state.sent_bytes,
+                           .text = call->text});
+}
+
+static void done_entitle(Domain *d)
+{
+    const Call *call = &d->call;
+
+    virt_push(d->virt, d, &(VirtEvent){.type = VIRT_ENTITLE_DONE, .error = call->error, .text = call->text});
+    /* At once, and whatever came of it: where only the definition couldn't be changed, the guest was. */
+    d->definition_usec = 0;
+    domain_read(d);
+}
+
+static void done_stats(Domain *d)
+{
+    const Call *call = &d->call;
+
+    d->has_period = d->has_period || call->period_sec > 0;
+    virt_push(d->virt, d,
+              &(VirtEvent){.type = VIRT_STATS,
+                           .error = call->error,
+                           .text = call->text,
+                           .stats = call->error == 0 ? &call->stats : NULL});
+}
+
+static void definition_failed(Domain *d)
+{
+    const Call *call = &d->call;
+
+    if (d->virt->session.state != SESSION_OPEN || call->conn->lost)
+        return; /* it is read after connecting again */
+    if (!d->unreadable)
+        log_warning("Domain %s: %s; it is left alone", d->uuid,
+                    call->text ? call->text : strerror(-call->error));
+    d->unreadable = true;
+    /* What can't be understood is looked at again when it changes. */
+    if (call->error != -EBADMSG)
+        domain_read(d);
+}
+
+static void done_definition(Domain *d)
+{
+    Call *call = &d->call;
+    Virt *v = d->virt;
+    bool again = d->told_session == v->session.number;
+
+    if (call->error < 0) {
+        definition_failed(d);
+        return;
+    }
+    /* Started again meanwhile: an event says so. */
+    if (call->info->id != d->id || v->session.state != SESSION_OPEN)
+        return;
+    d->unreadable = false;
+    d->has_period = d->has_period || call->info->stats_period_sec > 0;
+    d->remembered = call->info->remembered;
+    if (call->changes == d->busy.changes) {
+        d->busy.paused = call->paused;
+        d->busy.shutting_down = call->shutting_down;
+    } else
+        domain_read(d);
+    d->told_session = v->session.number;
+    virt_push(v, d,
+              &(VirtEvent){.type = again ? VIRT_DOMAIN_CHANGED : VIRT_DOMAIN_ADDED, .info = call->info});
+    if (!again)
+        d->busy.told = NULL;
+}
+
+static void done_channel(Domain *d)
+{
+    Call *call = &d->call;
+    bool wanted = !d->channel_unwanted && !d->gone;
+
+    d->channel_unwanted = false;
+    if (call->channel)
+        channel_adopt(TAKE_PTR(call->channel), d, wanted);
+    else if (wanted)
+        call_dropped(d, CALL_CHANNEL, call->error, call->text);
+}
+
+bool domain_call_done(Domain *d, CallKind kind)
+{
+    const Call *call = &d->call;
+
+    if (call->job_known)
+        d->busy.job = call->job;
+    if (kind == CALL_DEFINITION && call->vanished)
+        return false;
+    if (d->gone && kind != CALL_CHANNEL)
+        return true;
+    switch (kind) {
+    case CALL_SET:
+        done_set(d);
+        break;
+    case CALL_ENTITLE:
+        done_entitle(d);
+        break;
+    case CALL_STATS:
+        done_stats(d);
+        break;
+    case CALL_DEFINITION:
+        done_definition(d);
+        break;
+    case CALL_CHANNEL:
+        done_channel(d);
+        break;
+    case CALL_KIND_MAX:
+        break;
+    }
+    return true;
 }
 
 void domain_lost(Domain *d)
@@ -177,7 +362,7 @@ void domain_lost(Domain *d)
 
     for (CallKind kind = 0; kind < CALL_KIND_MAX; kind++)
         if (dropped & (1U << kind))
-            domain_call_dropped(d, kind, -ENOTCONN, "the connection to libvirt was lost");
-    if (d->channel)
-        channel_fail(d->channel, -ENOTCONN, "the connection to libvirt was lost");
+            call_dropped(d, kind, -ENOTCONN, "the connection to libvirt was lost");
+    if (d->channel.open)
+        channel_fail(d->channel.open, -ENOTCONN, "the connection to libvirt was lost");
 }

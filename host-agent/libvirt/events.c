@@ -69,12 +69,11 @@ static void on_started(Conn *c, virDomainPtr domain, int detail)
         if (!d)
             d = domain_add(v, uuid, id);
         else if (detail == VIR_DOMAIN_EVENT_STARTED_WAKEUP) {
-            d->paused = false;
-            d->changes++;
+            domain_set_running(d, false, d->busy.shutting_down);
             domain_tell_busy(d);
         }
         if (d) {
-            d->generation = v->generation;
+            domain_seen(d);
             domain_read(d);
         }
     }
@@ -96,16 +95,13 @@ static int on_lifecycle(virConnectPtr ptr, virDomainPtr domain, int event, int d
     switch (event) {
     case VIR_DOMAIN_EVENT_SUSPENDED:
     case VIR_DOMAIN_EVENT_PMSUSPENDED:
-        d->paused = true;
-        d->changes++;
+        domain_set_running(d, true, d->busy.shutting_down);
         break;
     case VIR_DOMAIN_EVENT_RESUMED:
-        d->paused = d->shutting_down = false;
-        d->changes++;
+        domain_set_running(d, false, false);
         break;
     case VIR_DOMAIN_EVENT_SHUTDOWN:
-        d->shutting_down = true;
-        d->changes++;
+        domain_set_running(d, d->busy.paused, true);
         break;
     case VIR_DOMAIN_EVENT_STOPPED:
         domain_gone(d, stopped_why(detail));

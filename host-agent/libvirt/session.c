@@ -88,20 +88,20 @@ static void opening_run(Job *job)
 
 static void retry_later(Virt *v)
 {
-    usec_t now = now_usec(CLOCK_MONOTONIC), wait = v->backoff_usec;
+    usec_t now = now_usec(CLOCK_MONOTONIC), wait = v->session.backoff_usec;
 
     if (wait == 0)
         wait = RETRY_FIRST_USEC + now % RETRY_FIRST_USEC;
-    v->retry_usec = now + wait;
-    v->backoff_usec = CLAMP(2 * v->backoff_usec, RETRY_MIN_USEC, RETRY_MAX_USEC);
+    v->session.retry_usec = now + wait;
+    v->session.backoff_usec = CLAMP(2 * v->session.backoff_usec, RETRY_MIN_USEC, RETRY_MAX_USEC);
     virt_need_tick(v);
 }
 
 static void tell_lost(Virt *v, const char *why)
 {
-    if (v->told_lost)
+    if (v->session.told_lost)
         return;
-    v->told_lost = true;
+    v->session.told_lost = true;
     virt_push(v, NULL, &(VirtEvent){.type = VIRT_DISCONNECTED, .error = -ENOTCONN, .text = why});
 }
 
@@ -109,7 +109,7 @@ static void opening_failed(Opening *o, const char *why)
 {
     Virt *v = o->virt;
 
-    v->state = SESSION_CLOSED;
+    v->session.state = SESSION_CLOSED;
     conn_retire(o->events);
     for (size_t i = 0; i < SLOTS_MAX; i++)
         conn_retire(o->conns[i]);
@@ -129,7 +129,7 @@ static void take_listed(Virt *v, const Listed *l)
         d = domain_add(v, l->uuid, l->id);
     if (!d)
         return;
-    d->generation = v->generation;
+    domain_seen(d);
     domain_read(d);
 }
 
@@ -138,7 +138,7 @@ static void count_places(Virt *v, LaneId lane)
     unsigned places = 0;
 
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        if (v->slots[i].lane == lane && v->slots[i].conn)
+        if (v->session.slots[i].lane == lane && v->session.slots[i].conn)
             places++;
     workers_set_places(v->workers, lane, places);
 }
@@ -160,22 +160,22 @@ static void opening_succeeded(Opening *o)
 {
     Virt *v = o->virt;
 
-    v->state = SESSION_OPEN;
-    v->events = o->events;
-    v->told_lost = false;
-    v->backoff_usec = 0;
-    if (++v->session > 1)
-        v->reconnects++;
+    v->session.state = SESSION_OPEN;
+    v->session.events = o->events;
+    v->session.told_lost = false;
+    v->session.backoff_usec = 0;
+    if (++v->session.number > 1)
+        v->session.reconnects++;
     virt_push(v, NULL, &(VirtEvent){.type = VIRT_CONNECTED, .text = o->uri ? o->uri : v->uri});
     for (size_t i = 0; i < o->n_listed; i++)
         take_listed(v, &o->listed[i]);
-    for (Domain *d = v->domains, *next; d; d = next) {
+    for (Domain *d = v->domains.first, *next; d; d = next) {
         next = d->next;
-        if (d->generation != v->generation)
+        if (d->generation != v->session.generation)
             domain_gone(d, "it stopped while libvirt was away");
     }
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        slot_fill(v, &v->slots[i], o->conns[i]);
+        slot_fill(v, &v->session.slots[i], o->conns[i]);
 }
 
 static bool opening_is_lost(const Opening *o)
@@ -214,36 +214,36 @@ void session_init(Virt *v)
                                             LANE_QUERY, LANE_QUERY, LANE_CHANNEL};
 
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        v->slots[i].lane = lanes[i];
+        v->session.slots[i].lane = lanes[i];
 }
 
 void session_open(Virt *v)
 {
     Opening *o = calloc(1, sizeof(*o));
 
-    v->retry_usec = 0;
+    v->session.retry_usec = 0;
     if (!o) {
         retry_later(v);
         return;
     }
-    v->state = SESSION_OPENING;
-    v->generation++;
+    v->session.state = SESSION_OPENING;
+    v->session.generation++;
     v->opening++;
     o->job = (Job){.run = opening_run, .done = opening_done};
     o->virt = v;
-    o->generation = v->generation;
+    o->generation = v->session.generation;
     workers_add_job(v->workers, &o->job);
 }
 
 void session_lost(Virt *v, const char *why)
 {
-    v->state = SESSION_CLOSED;
-    conn_retire(TAKE_PTR(v->events));
+    v->session.state = SESSION_CLOSED;
+    conn_retire(TAKE_PTR(v->session.events));
     for (size_t i = 0; i < SLOTS_MAX; i++) {
-        slot_empty(v, &v->slots[i]);
-        v->slots[i].retry_usec = 0;
+        slot_empty(v, &v->session.slots[i]);
+        v->session.slots[i].retry_usec = 0;
     }
-    for (Domain *d = v->domains; d; d = d->next)
+    for (Domain *d = v->domains.first; d; d = d->next)
         domain_lost(d);
     tell_lost(v, why);
     retry_later(v);
@@ -251,7 +251,7 @@ void session_lost(Virt *v, const char *why)
 
 Conn *session_take(Virt *v, LaneId lane)
 {
-    Slot *slot = v->slots;
+    Slot *slot = v->session.slots;
 
     /* There is one: the lane has as many places as connections. */
     while (slot->lane != lane || !slot->conn || slot->taken)
@@ -264,8 +264,8 @@ Conn *session_take(Virt *v, LaneId lane)
 static Slot *slot_of(Virt *v, const Conn *conn)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        if (v->slots[i].conn == conn)
-            return &v->slots[i];
+        if (v->session.slots[i].conn == conn)
+            return &v->session.slots[i];
     return NULL;
 }
 
@@ -298,7 +298,7 @@ static void slot_opening_done(Job *job)
 
     v->opening--;
     pthread_cond_signal(&v->closed);
-    if (v->stopped || v->state != SESSION_OPEN || o->generation != v->generation)
+    if (v->stopped || v->session.state != SESSION_OPEN || o->generation != v->session.generation)
         conn_retire(o->conn);
     else if (o->conn && !o->conn->lost)
         slot_fill(v, o->slot, o->conn);
@@ -323,7 +323,7 @@ static void slot_open(Virt *v, Slot *slot)
     }
     o->job = (Job){.run = slot_opening_run, .done = slot_opening_done};
     o->virt = v;
-    o->generation = v->generation;
+    o->generation = v->session.generation;
     o->slot = slot;
     v->opening++;
     workers_add_job(v->workers, &o->job);
@@ -334,7 +334,7 @@ void session_replace(Virt *v, Conn *conn)
     Slot *slot = slot_of(v, conn);
 
     /* It may be from before the connection was lost and opened again. */
-    if (!slot || v->state != SESSION_OPEN)
+    if (!slot || v->session.state != SESSION_OPEN)
         return;
     slot_empty(v, slot);
     slot_open(v, slot);
@@ -342,9 +342,9 @@ void session_replace(Virt *v, Conn *conn)
 
 void session_tick(Virt *v, usec_t now_usec)
 {
-    if (v->state == SESSION_CLOSED && now_usec >= v->retry_usec)
+    if (v->session.state == SESSION_CLOSED && now_usec >= v->session.retry_usec)
         session_open(v);
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        if (v->slots[i].retry_usec > 0 && now_usec >= v->slots[i].retry_usec)
-            slot_open(v, &v->slots[i]);
+        if (v->session.slots[i].retry_usec > 0 && now_usec >= v->session.slots[i].retry_usec)
+            slot_open(v, &v->session.slots[i]);
 }

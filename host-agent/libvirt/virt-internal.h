@@ -86,8 +86,15 @@ typedef struct Conn {
 } Conn;
 
 typedef struct Domain Domain;
+typedef struct Channel Channel;
 
-typedef struct Channel {
+/* A domain's channel; channel.c writes it. */
+typedef struct DomainChannel {
+    Channel *open;
+    Channel *ending; /* being closed: none is opened until it is */
+} DomainChannel;
+
+struct Channel {
     Virt *virt;
     Domain *domain; /* NULL: gone */
     Conn *conn;
@@ -99,7 +106,7 @@ typedef struct Channel {
     size_t unread; /* see channel.c */
     struct Channel *next;
     Job job; /* to end the stream */
-} Channel;
+};
 
 /* A call under way: what it needs and what comes of it. Between begin and done it is the worker's. */
 typedef struct Call {
@@ -121,39 +128,68 @@ typedef struct Call {
     Channel *channel;
 } Call;
 
+/* What keeps a domain from being moved. */
+typedef struct DomainBusy {
+    bool paused, shutting_down, stuck;
+    unsigned changes; /* of paused and shutting_down by events */
+    const char *job;  /* "migrating", "saving" or NULL */
+    const char *told; /* what was last reported of all this */
+} DomainBusy;
+
+/* What calls are to do. */
+typedef struct DomainAsked {
+    DomainState state;
+    EntitlementChange entitling;
+    unsigned period_sec;
+} DomainAsked;
+
+/* domain.c writes it, but for channel (channel.c) and call (calls.c). */
 struct Domain {
     Caller caller; /* first: callers are domains */
     Mailbox box;
     Virt *virt;
     char uuid[37];
     int id;
-    bool gone;             /* not in the table any more, but a call is under way */
-    unsigned generation;   /* the last attempt to connect in which it was seen */
-    unsigned told_session; /* the session in which it was last told as added; 0: never */
-    unsigned changes;      /* counts changes of paused and shutting_down by events */
-    bool paused, shutting_down, stuck;
-    const char *job;        /* "migrating", "saving" or NULL */
-    const char *busy;       /* what was last told */
+    bool gone;              /* not in the table any more, but a call is under way */
+    unsigned generation;    /* the last attempt to connect in which it was seen */
+    unsigned told_session;  /* the session in which it was last reported as added; 0: never */
     usec_t definition_usec; /* last read */
     usec_t due_usec;        /* to be read again then; 0: no */
-    bool unreadable;        /* told that it can't be read */
+    bool unreadable;        /* reported that it can't be read */
     bool has_period;        /* of stats; or setting one failed */
-    unsigned period_sec;
-    DomainState state;           /* of the set that was asked for */
-    DomainState remembered;      /* as the metadata says */
-    EntitlementChange entitling; /* to be written */
-    Channel *channel;            /* open */
-    Channel *ending;             /* being closed: none is opened until it is */
-    bool channel_unwanted;       /* closed while it was being opened */
+    DomainBusy busy;
+    DomainAsked asked;
+    DomainState remembered; /* as the metadata says */
+    DomainChannel channel;
+    bool channel_unwanted; /* closed while it was being opened */
     Call call;
     Domain *hash_next, *prev, *next;
 };
+
+/* All domains; domain.c writes it. */
+typedef struct Domains {
+    Domain *hash[DOMAINS_HASH], *first;
+    size_t n;
+    bool too_many, any_due;
+} Domains;
 
 typedef enum SessionState {
     SESSION_CLOSED,
     SESSION_OPENING,
     SESSION_OPEN,
 } SessionState;
+
+/* The connections in use; session.c writes it. */
+typedef struct Session {
+    SessionState state;
+    unsigned generation;             /* attempts to connect */
+    unsigned number;                 /* successful ones */
+    usec_t retry_usec, backoff_usec; /* to connect again */
+    bool told_lost;
+    Conn *events;
+    Slot slots[SLOTS_MAX];
+    uint64_t reconnects;
+} Session;
 
 struct Virt {
     pthread_mutex_t lock;
@@ -169,20 +205,12 @@ struct Virt {
     Loop *loop;
     bool stopped, ticking;
 
-    SessionState state;
-    unsigned generation;             /* attempts to connect */
-    unsigned session;                /* successful ones */
-    usec_t retry_usec, backoff_usec; /* to connect again */
-    bool told_lost;
-    Conn *events;
-    Slot slots[SLOTS_MAX];
-    unsigned connections, opening;
-
-    Domain *hash[DOMAINS_HASH], *domains;
-    size_t n_domains;
-    bool too_many, any_due, forgetful, crowded;
-    Channel *channel_work; /* for the loop's thread */
-    uint64_t failures, reconnects;
+    Session session;
+    unsigned connections, opening; /* that are to be closed, or done, before the end */
+    Domains domains;
+    bool forgetful, crowded; /* logged that metadata isn't kept; that domains don't answer */
+    Channel *channel_work;   /* for the loop's thread */
+    uint64_t failures;
 };
 
 /* core.c */
@@ -230,13 +258,25 @@ Domain *domain_find(Virt *v, const char *uuid);
 Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: no memory or too many */
 void domain_gone(Domain *d, const char *why);
 void domain_destroy(Domain *d);
+/* The present attempt to connect sees it. */
+void domain_seen(Domain *d);
+/* An event says so. */
+void domain_set_running(Domain *d, bool paused, bool shutting_down);
+void domain_set_stuck(Domain *d, bool stuck);
+/* Each asks for a call, as virt.h says. */
+int domain_ask_stats(Domain *d, unsigned period_sec);
+int domain_ask_set(Domain *d, const DomainState *state);
+int domain_ask_entitle(Domain *d, const EntitlementChange *change);
+void domain_close_channel(Domain *d);
 /* Asks for its definition, as it is from now on; about once a second at most. */
 void domain_read(Domain *d);
+/* A call begins to read it. */
+void domain_reading(Domain *d);
+/* Takes what came of the call in d->call. Returns false where the domain turned out not to run. */
+bool domain_call_done(Domain *d, CallKind kind);
 void domain_tell_busy(Domain *d);
 /* The connection is lost: what was asked gets its answer. */
 void domain_lost(Domain *d);
-/* Answers for a call that was dropped. */
-void domain_call_dropped(Domain *d, CallKind kind, int error, const char *text);
 void domains_tick(Virt *v, usec_t now_usec);
 void domains_free(Virt *v);
 
@@ -248,6 +288,8 @@ extern const WorkersOps call_ops;
 int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Channel **ret, char **ret_text);
 /* What was opened is the domain's from now on; where it isn't wanted any more it is closed. */
 void channel_adopt(Channel *ch, Domain *d, bool wanted);
+/* The domain is no more. */
+void channel_forget(Domain *d);
 int channel_send(Channel *ch, const uint8_t *data, size_t length);
 void channel_was_read(Channel *ch);
 /* Closes it; nothing more is told of it. */

@@ -14,10 +14,10 @@
 
 static bool needs_tick(const Virt *v)
 {
-    if (v->state == SESSION_CLOSED || v->any_due || workers_busy(v->workers))
+    if (v->session.state == SESSION_CLOSED || v->domains.any_due || workers_busy(v->workers))
         return true;
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        if (v->slots[i].retry_usec > 0)
+        if (v->session.slots[i].retry_usec > 0)
             return true;
     return false;
 }
@@ -175,7 +175,7 @@ static int find(Virt *v, const char *uuid, Domain **ret)
 {
     Domain *d;
 
-    if (v->state != SESSION_OPEN)
+    if (v->session.state != SESSION_OPEN)
         return -ENOTCONN;
     d = domain_find(v, uuid);
     if (!d || d->told_session == 0)
@@ -191,10 +191,8 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec)
 
     pthread_mutex_lock(&v->lock);
     r = find(v, uuid, &d);
-    if (r >= 0) {
-        d->period_sec = period_sec;
-        r = workers_ask(v->workers, &d->caller, CALL_STATS);
-    }
+    if (r >= 0)
+        r = domain_ask_stats(d, period_sec);
     pthread_mutex_unlock(&v->lock);
     return r;
 }
@@ -206,12 +204,8 @@ int virt_set_memory(Virt *v, const char *uuid, const DomainState *state)
 
     pthread_mutex_lock(&v->lock);
     r = find(v, uuid, &d);
-    if (r >= 0 && caller_has(&d->caller, CALL_SET))
-        r = -EBUSY;
-    if (r >= 0) {
-        d->state = *state;
-        r = workers_ask(v->workers, &d->caller, CALL_SET);
-    }
+    if (r >= 0)
+        r = domain_ask_set(d, state);
     pthread_mutex_unlock(&v->lock);
     return r;
 }
@@ -223,12 +217,8 @@ int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
 
     pthread_mutex_lock(&v->lock);
     r = find(v, uuid, &d);
-    if (r >= 0 && caller_has(&d->caller, CALL_ENTITLE))
-        r = -EBUSY;
-    if (r >= 0) {
-        d->entitling = *change;
-        r = workers_ask(v->workers, &d->caller, CALL_ENTITLE);
-    }
+    if (r >= 0)
+        r = domain_ask_entitle(d, change);
     pthread_mutex_unlock(&v->lock);
     return r;
 }
@@ -241,7 +231,7 @@ int virt_channel_open(Virt *v, const char *uuid)
     pthread_mutex_lock(&v->lock);
     r = find(v, uuid, &d);
     if (r >= 0)
-        r = d->channel ? -EBUSY : workers_ask(v->workers, &d->caller, CALL_CHANNEL);
+        r = d->channel.open ? -EBUSY : workers_ask(v->workers, &d->caller, CALL_CHANNEL);
     pthread_mutex_unlock(&v->lock);
     return r;
 }
@@ -254,7 +244,7 @@ int virt_channel_send(Virt *v, const char *uuid, const uint8_t *data, size_t len
     pthread_mutex_lock(&v->lock);
     r = find(v, uuid, &d);
     if (r >= 0)
-        r = d->channel ? channel_send(d->channel, data, length) : -ENOTCONN;
+        r = d->channel.open ? channel_send(d->channel.open, data, length) : -ENOTCONN;
     pthread_mutex_unlock(&v->lock);
     return r;
 }
@@ -265,8 +255,8 @@ void virt_channel_was_read(Virt *v, const char *uuid)
 
     pthread_mutex_lock(&v->lock);
     d = domain_find(v, uuid);
-    if (d && d->channel)
-        channel_was_read(d->channel);
+    if (d && d->channel.open)
+        channel_was_read(d->channel.open);
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -276,15 +266,8 @@ void virt_channel_close(Virt *v, const char *uuid)
 
     pthread_mutex_lock(&v->lock);
     d = domain_find(v, uuid);
-    if (d) {
-        (void) workers_cancel(v->workers, &d->caller, 1U << CALL_CHANNEL);
-        d->channel_unwanted = d->caller.running && d->caller.kind == CALL_CHANNEL;
-        if (d->channel)
-            channel_end(d->channel);
-        queue_drop(v->queue, &d->box, VIRT_CHANNEL_OPENED);
-        queue_drop(v->queue, &d->box, VIRT_CHANNEL_DATA);
-        queue_drop(v->queue, &d->box, VIRT_CHANNEL_CLOSED);
-    }
+    if (d)
+        domain_close_channel(d);
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -298,7 +281,7 @@ void virt_counters(const Virt *v, VirtCounters *ret)
     *ret = (VirtCounters){
         .calls = workers.calls,
         .failures = w->failures,
-        .reconnects = w->reconnects,
+        .reconnects = w->session.reconnects,
         .outstanding = workers.outstanding,
         .stuck = workers.stuck,
         .connections = w->connections,
