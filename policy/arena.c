@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Memory that is handed out in pieces and freed at once. */
+
 #include "policy/arena.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Names, and the memory that a tree lives in. */
+
 #include "policy/ast.h"
 
 #include <stdlib.h>

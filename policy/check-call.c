@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks calls and all that looks like one: functions, windows of history, aggregates. */
+
 #include "policy/check.h"
 #include "policy/checking.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks expressions, but for calls. */
+
 #include <assert.h>
 
 #include "policy/checking.h"

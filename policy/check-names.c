@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks names: what each means, and what was probably meant where it means nothing. */
+
 #include <stdarg.h>
 
 #include "policy/checking.h"

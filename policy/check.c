@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The first of two passes over the tree: gives each name its meaning, and sees that kinds, arguments and loops
+ * fit. Here: statements.
+ *
+ * It goes on after a mistake, so that all are reported in one run; an expression in which one was found has
+ * KIND_ANY, of which nothing more is said. Parameters have no declared kind: a function's body is checked once
+ * for each combination of kinds that it is called with. Only a tree without mistakes goes to the second pass,
+ * compile.c, which can fail on nothing but memory and the number of operations. */
+
 #include "policy/check.h"
 
 #include "policy/checking.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Collects what is found wrong with a policy, and prints it. */
+
 #include "policy/diagnostics.h"
 
 #include <stdarg.h>

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Runs instructions: the stack machine.
+ *
+ * Nothing is allocated or searched, and nothing recurses but an aggregate, which runs a segment for each guest
+ * (turn.c). A value that is missing is NaN with a failure; each instruction knows the innermost ?? around it,
+ * and the machine goes on there. Without one the turn ends, and turn.c undoes it. */
+
 #include <assert.h>
 #include <fnmatch.h>
 #include <math.h>

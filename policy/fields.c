@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tables of stats and controls, from fields.def. */
+
 #include "policy/fields.h"
 
 #include <assert.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Holds what a policy remembers and looks back at between two evaluations. */
+
 #include "policy/keep.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tables of the language: kinds, operators, functions, words. */
+
 #include "policy/kinds.h"
 
 #include <assert.h>

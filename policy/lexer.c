@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cuts the text of a policy into tokens. */
+
 #include "policy/lexer.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Loads policies: all files are read, checked and compiled, or none. */
+
 #include "policy/policy.h"
 
 #include <assert.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The history of a few stats. */
+
 #include "policy/series.h"
 
 #include <assert.h>

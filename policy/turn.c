@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Goes over guests: loops, whose turns are undone where they fail, and aggregates.
+ *
+ * A turn is all or nothing. Before it, turn_begin() saves what it may change: the variables of outside that the
+ * loop's body assigns to and the controls of the host that it sets (the compiler listed both), the guest's own
+ * states and target, and how far the log is. Where something can't be worked out, turn_undo() puts all that
+ * back, and a note says where. The other guests' turns stand. */
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>

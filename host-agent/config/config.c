@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads ballastd.conf. */
+
 #include "host-agent/config/config.h"
 
 #include <assert.h>

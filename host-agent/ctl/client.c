@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Asks the daemon over D-Bus, and says what is wrong where that fails. */
+
 #include <stdarg.h>
 #include <string.h>
 

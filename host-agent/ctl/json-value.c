@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Takes values from JSON that people may have written. */
+
 #include "host-agent/ctl/json-value.h"
 
 #include <assert.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Turns the daemon's answers into json-c objects. */
+
 #include <errno.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Prints a plan, and the policy that runs. */
+
 #include "host-agent/ctl/print-plan.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Prints for people what the daemon answered. */
+
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the parts of a snapshot that a policy looks back at and keeps: history and state. */
+
 #include <math.h>
 #include <string.h>
 

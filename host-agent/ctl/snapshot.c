@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a snapshot from JSON. */
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lays out text for a terminal: harmless, measured in columns, in tables. */
+
 #include <locale.h>
 #include <string.h>
 #include <wchar.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an administrator grants a guest: as text, as XML, and one grant over another. */
+
 #include "host-agent/decide/entitlement.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The safety rules, as the lowest and highest size of each guest. */
+
 #include "host-agent/decide/guard.h"
 
 #include "base/units.h"

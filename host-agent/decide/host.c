@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Decides about the host's own controls: KSM. */
+
 #include "host-agent/decide/host.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Puts decisions into words. */
+
 #include "host-agent/decide/reason.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Puts text together in a buffer of fixed size. */
+
 #include "host-agent/decide/text.h"
 
 #include <stdarg.h>
