@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* ballastd: its arguments, its objects, and who listens to what happens. */
+
 #include <getopt.h>
 #include <signal.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "host-agent/daemon/manager.h"
+#include "host-agent/show/bus.h"
+#include "host-agent/show/journal.h"
 
 static void help(FILE *f)
 {
@@ -130,6 +133,7 @@ int main(int argc, char **argv)
                               .log_level = -1,
                               .session = geteuid() != 0};
     _cleanup_(manager_freep) Manager *m = NULL;
+    _cleanup_(bus_freep) Bus *bus = NULL;
     bool check = false;
     int r;
 
@@ -142,6 +146,13 @@ int main(int argc, char **argv)
     if (check)
         return manager_check(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     r = manager_new(&options, &m);
+    if (r < 0)
+        return EXIT_FAILURE;
+    /* Who hears of it first: a line in the journal stands before the signal on the bus. */
+    audience_add(&m->audience, journal_hear, NULL);
+    r = bus_new(m, &bus);
+    if (r >= 0)
+        r = manager_start(m);
     if (r < 0)
         return EXIT_FAILURE;
     r = manager_run(m);

@@ -1,121 +1,112 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* KSM in the cycle. */
+
 #include "host-agent/act/host-ksm.h"
 
-#include <inttypes.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/log.h"
-#include "host-agent/daemon/manager.h"
-#include "host-agent/sense/ksm.h"
-#include "host-agent/show/journal.h"
 
-/* Gone with the host's boot, as are the controls' values. false: there is none. */
-static bool remembered_path(const Manager *m, char *buf, size_t size)
+/* Where KSM's earlier controls are remembered: a file that ends with the host's boot, as the controls' values do.
+ * false: there is no place for it. */
+static bool remembered_path(const HostKsm *k, char *buf, size_t size)
 {
     const char *folder = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
 
     if (folder)
         return (size_t) snprintf(buf, size, "%s/ksm", folder) < size;
-    if (!m->options.session)
+    if (!k->session)
         return (size_t) snprintf(buf, size, "/run/ballast/ksm") < size;
     return user && (size_t) snprintf(buf, size, "%s/ballast/ksm", user) < size;
 }
 
-int host_ksm_start(Manager *m)
+/* Reads what is remembered, in place of what was known. */
+static int start(HostKsm *k)
 {
     char path[PATH_MAX];
-    bool known = remembered_path(m, path, sizeof(path));
+    bool known = remembered_path(k, path, sizeof(path));
+    Ksm *old = k->ksm;
     int r, error;
 
-    r = ksm_new(m->options.sys_root, known ? path : NULL, &error, &m->ksm);
+    r = ksm_new(k->sys_root, known ? path : NULL, &error, &k->ksm);
     if (r < 0)
         return r;
+    ksm_free(old);
     if (error < 0)
         log_warning_errno(
             -error,
-            "Cannot take from %s what KSM's controls were before Ballast: %m; what a ballastd that ended before set them to is taken for that",
+            "Cannot read the saved KSM settings from %s: %m; treating the current settings as the originals, although an earlier ballastd may have changed them",
             path);
     return 0;
 }
 
-void host_ksm_sense(Manager *m)
+int host_ksm_init(HostKsm *k, const char *sys_root, bool session, const HostFields *fields,
+                  const Audience *audience)
 {
-    KsmState s;
-    int r = ksm_read(m->options.sys_root, &s);
-
-    if (r >= 0)
-        ksm_fields(&s, &m->host);
-    if (r < 0 && r != -ENOENT && m->ksm_error != r)
-        log_warning_errno(-r, "Cannot read KSM's state below %s: %m; it is taken for a kernel without KSM",
-                          m->options.sys_root);
-    m->ksm_error = r;
+    *k = (HostKsm){.sys_root = sys_root, .session = session, .fields = fields, .audience = audience};
+    return start(k);
 }
 
-/* Those that the policy in force may change. */
-static uint64_t assigned(const Manager *m)
+void host_ksm_done(HostKsm *k)
 {
-    uint64_t controls = 0;
-
-    for (size_t i = 0; i < policy_n_files(m->policy); i++)
-        controls |= policy_file(m->policy, i).host_controls;
-    return controls;
+    ksm_free(k->ksm);
 }
 
-/* KSM and what is remembered of it are another ballastd's, beside which this one isn't meant to act. What is
- * remembered is read anew once that one has gone: it went on writing. */
-static bool is_anothers(Manager *m)
+/* KSM and what is remembered of it are another ballastd's. What is remembered is read again once that one is gone:
+ * it went on writing. */
+static bool is_anothers(HostKsm *k, bool now)
 {
-    bool now = m->neighbours.of[NEIGHBOUR_BALLASTD].present && !m->neighbours.of[NEIGHBOUR_BALLASTD].accepted;
-
-    if (!now && m->ksm_anothers) {
-        Ksm *old = m->ksm;
-
-        if (host_ksm_start(m) < 0)
-            return true;
-        ksm_free(old);
-    }
-    m->ksm_anothers = now;
+    if (!now && k->anothers && start(k) < 0)
+        return true;
+    k->anothers = now;
     return now;
 }
 
-static void tell(Manager *m, const KsmChange *changes, size_t n)
+static void tell(const HostKsm *k, const KsmChange *changes, size_t n_changes)
 {
-    for (size_t i = 0; i < n; i++)
-        journal_ksm(m, &changes[i]);
-}
+    for (size_t i = 0; i < n_changes; i++) {
+        const KsmChange *c = &changes[i];
+        Notice n = notice_of_host(NOTICE_KSM, k->fields);
 
-/* As with guests: told once, and again when it is another decision. */
-static void tell_observed(Manager *m)
-{
-    for (size_t i = 0; i < m->plan.n_host; i++) {
-        const HostDecision *d = &m->plan.host[i];
-        double stands = host_fields_get(&m->host, d->control);
-        unsigned key = d->send || d->value == stands ? 0 : d->line << 2 | (d->value > stands ? 2 : 1);
-
-        if (key != 0 && m->ksm_told[d->control] != key)
-            log_info("KSM: %s", d->reason);
-        m->ksm_told[d->control] = key;
+        n.ksm = (NoticeKsm){.outcome = c->outcome, .from = c->from, .to = c->to, .error = c->error};
+        (void) snprintf(n.ksm.name, sizeof(n.ksm.name), "%s", c->name ? c->name : "");
+        (void) snprintf(n.ksm.hint, sizeof(n.ksm.hint), "%s", c->hint ? c->hint : "");
+        notice_set_text(&n, c->decision ? c->decision->reason : NULL);
+        audience_tell(k->audience, &n);
     }
 }
 
-void host_ksm_apply(Manager *m)
+/* As with guests: reported once, and again when it is another decision. */
+static void tell_observed(HostKsm *k, const Plan *plan)
 {
-    bool acts = m->mode == GUEST_MODE_AUTO;
-    KsmChange changes[KSM_CHANGES_MAX];
+    for (size_t i = 0; i < plan->n_host; i++) {
+        const HostDecision *d = &plan->host[i];
+        double stands = host_fields_get(k->fields, d->control);
+        unsigned key = d->send || d->value == stands ? 0 : d->line << 2 | (d->value > stands ? 2 : 1);
 
-    tell_observed(m);
-    /* Before libvirt was there, other ballastds aren't known, nor are guests while it isn't. */
-    if (!m->neighbours.lock_name[0] || is_anothers(m))
-        return;
-    tell(m, changes, ksm_restore(m->ksm, acts ? assigned(m) : 0, changes));
-    if (acts && m->connected)
-        tell(m, changes, ksm_apply(m->ksm, m->plan.host, m->plan.n_host, changes));
+        if (key != 0 && k->observed[d->control] != key)
+            log_info("KSM: %s", d->reason);
+        k->observed[d->control] = key;
+    }
 }
 
-void host_ksm_stop(Manager *m)
+void host_ksm_apply(HostKsm *k, const Plan *plan, uint64_t assigned, const HostKsmState *state)
 {
     KsmChange changes[KSM_CHANGES_MAX];
 
-    if (!is_anothers(m))
-        tell(m, changes, ksm_restore(m->ksm, 0, changes));
+    tell_observed(k, plan);
+    if (!state->known || is_anothers(k, state->anothers))
+        return;
+    tell(k, changes, ksm_restore(k->ksm, state->acts ? assigned : 0, changes));
+    if (state->acts && state->connected)
+        tell(k, changes, ksm_apply(k->ksm, plan->host, plan->n_host, changes));
+}
+
+void host_ksm_stop(HostKsm *k, bool anothers)
+{
+    KsmChange changes[KSM_CHANGES_MAX];
+
+    if (!is_anothers(k, anothers))
+        tell(k, changes, ksm_restore(k->ksm, 0, changes));
 }

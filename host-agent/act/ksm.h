@@ -14,15 +14,7 @@
  * each is said once. */
 
 #include "host-agent/decide/decision.h"
-
-typedef enum KsmOutcome {
-    KSM_CHANGED,      /* from → to, as decided */
-    KSM_REFUSED,      /* the kernel doesn't take it: error; not tried again until something changes */
-    KSM_RESTORED,     /* from → to, which it was before */
-    KSM_FOREIGN,      /* not put back: it is from, which isn't what was written last; forgotten */
-    KSM_STUCK,        /* not put back, for the kernel doesn't take it: error; tried again as above */
-    KSM_UNREMEMBERED, /* the file can't be written: error; a daemon that is killed leaves the controls so */
-} KsmOutcome;
+#include "host-agent/notice.h"
 
 typedef struct KsmChange {
     KsmOutcome outcome;

@@ -70,18 +70,30 @@ int config_new(Config **ret)
     return 0;
 }
 
-Config *config_free(Config *c)
+static void config_done(Config *c)
 {
-    if (!c)
-        return NULL;
     free(c->connect);
     free(c->policy_files);
     free(c->scope);
     for (size_t i = 0; i < c->n_guests; i++)
         free(c->guests[i].pattern);
     free(c->guests);
+}
+
+Config *config_free(Config *c)
+{
+    if (!c)
+        return NULL;
+    config_done(c);
     free(c);
     return NULL;
+}
+
+void config_replace(Config *c, Config *other)
+{
+    config_done(c);
+    *c = *other;
+    free(other);
 }
 
 /* A file on its way through inih, which calls back for each line it wants (next_line) and, before it wants
@@ -415,11 +427,6 @@ int config_load(const char *path, ConfigReporter report, void *userdata, Config 
     check_together(&l);
     *ret = TAKE_PTR(c);
     return 0;
-}
-
-uint64_t config_reserve(const Config *c, uint64_t total_bytes)
-{
-    return c->reserve.ratio > 0 ? (uint64_t) (c->reserve.ratio * (double) total_bytes) : c->reserve.bytes;
 }
 
 Entitlement config_entitlement(const Config *c, const char *name)

@@ -4,17 +4,12 @@
 /* ballastd.conf. Settings, their parsers, defaults and help are in config.def. */
 
 #include "base/macro.h"
+#include "host-agent/decide/bytes.h"
 #include "host-agent/decide/entitlement.h"
 #include "host-agent/decide/guard.h"
-#include "host-agent/guest/strain.h"
+#include "host-agent/guest/guest-host.h"
 
 typedef enum OnStop { ON_STOP_KEEP, ON_STOP_RELEASE, ON_STOP_MAX, ON_STOP_INVALID = -EINVAL } OnStop;
-
-/* A size, or a share of the host's total where ratio is above 0. */
-typedef struct SizeOrRatio {
-    uint64_t bytes;
-    double ratio;
-} SizeOrRatio;
 
 #define CONFIG_PATTERNS_MAX 64U
 #define CONFIG_FILE_MAX     (64U * 1024U)
@@ -34,10 +29,8 @@ typedef struct Config {
     char *policy_files; /* names and paths, separated by blanks */
     OnStop on_stop;
     usec_t stats_period_usec;
-    double floor_ratio;
-    usec_t distress_hold_usec;
     GuardConfig guard;
-    StrainConfig strain;  /* [Distress] */
+    GuestRules guest_rules;
     char *scope;          /* [Host] Scope=: "system", or a memory cgroup */
     ConfigGuests *guests; /* as they stand in the file, at most CONFIG_PATTERNS_MAX */
     size_t n_guests;
@@ -47,6 +40,8 @@ typedef struct Config {
 int config_new(Config **ret);
 Config *config_free(Config *c);
 DEFINE_CLEANUP_FUNC(Config, config_free);
+/* c becomes what other is, which is freed: whoever has a pointer to c goes on with the new settings. */
+void config_replace(Config *c, Config *other);
 
 /* Told of each finding: level LOG_WARNING (unknown section or key, with the nearest known one: it is ignored)
  * or LOG_ERR (the file is refused). line is 0 where none applies. */
@@ -63,7 +58,5 @@ int config_write_man(FILE *f);
 
 /* "error" … "debug" → LOG_ERR … LOG_DEBUG, or -EINVAL. */
 int config_parse_log_level(const char *text);
-/* The reserve in bytes on a host of that total. */
-uint64_t config_reserve(const Config *c, uint64_t total_bytes);
 /* What the sections whose pattern fits a guest's name grant it: of those that say something the last wins. */
 Entitlement config_entitlement(const Config *c, const char *name);

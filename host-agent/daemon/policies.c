@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which policy runs: read from files, and let run in place of another. */
+
 #include "host-agent/daemon/policies.h"
 
 #include <string.h>
 
 #include "base/fileio.h"
 #include "base/log.h"
-#include "host-agent/daemon/manager.h"
+#include "host-agent/decide/view.h"
 
 #define BLANK " \t"
 
@@ -58,8 +60,8 @@ static int read_files(const char *const *paths, size_t n, Policy **ret)
     return r;
 }
 
-int policies_read(const ManagerOptions *o, const Config *c, const char *config_path, Policy **ret,
-                  char **ret_origin)
+int policies_read(const char *const *named, size_t n_named, const Config *c, const char *config_path,
+                  Policy **ret, char **ret_origin)
 {
     _cleanup_(policy_freep) Policy *p = NULL;
     char *paths[POLICY_FILES_MAX] = {};
@@ -67,9 +69,9 @@ int policies_read(const ManagerOptions *o, const Config *c, const char *config_p
     size_t n = 0;
     int r;
 
-    if (o->n_policy_paths > 0) {
+    if (n_named > 0) {
         where = "the command line";
-        r = read_files(o->policy_paths, o->n_policy_paths, &p);
+        r = read_files(named, n_named, &p);
     } else {
         where = config_path ? config_path : "the default configuration";
         r = split_files(c->policy_files, paths, &n);
@@ -91,69 +93,75 @@ int policies_read(const ManagerOptions *o, const Config *c, const char *config_p
     return 0;
 }
 
-/* Decisions and plan borrow their words from the policy that made them; what was told of it says nothing of
- * the next. */
-static void forget_words(Manager *m)
+void running_policy_done(RunningPolicy *p)
 {
-    for (size_t i = 0; i < m->n_guests; i++) {
-        Decision *d = &m->guests[i]->decision;
-
-        d->because = d->file = NULL;
-        d->n_reads = 0;
-    }
-    m->notes_told = 0;
-    m->plan.n_host = m->plan.n_notes = m->plan.notes_total = m->plan.n_logs = m->plan.logs_total = 0;
+    policy_free(p->policy);
+    free(p->origin);
+    policy_keep_done(&p->keep);
+    *p = (RunningPolicy){};
 }
 
-int policies_replace(Manager *m, Policy **policy, char **origin)
+/* All are fitted as copies first, since it may fail half-way: of the guests in order, then of the host. */
+static int fit_keeps(const RunningPolicy *p, const Guests *guests, const Policy *policy, PolicyKeep **ret)
 {
-    _cleanup_free_ PolicyKeep *keeps = calloc(m->n_guests + 1, sizeof(*keeps));
+    _cleanup_free_ PolicyKeep *keeps = calloc(guests->n + 1, sizeof(*keeps));
     int r = keeps ? 0 : -ENOMEM;
 
-    /* All are fitted as copies first, for it may fail half-way. */
-    for (size_t i = 0; i <= m->n_guests && r >= 0; i++) {
-        const PolicyKeep *now = i < m->n_guests ? &m->guests[i]->keep : &m->keep;
+    for (size_t i = 0; i <= guests->n && r >= 0; i++) {
+        const PolicyKeep *now = i < guests->n ? &guests->entries[i].guest->keep : &p->keep;
 
-        r = policy_keep_copy(&keeps[i], i == m->n_guests, now, *policy, m->policy);
+        r = policy_keep_copy(&keeps[i], i == guests->n, now, policy, p->policy);
     }
-    if (r < 0) {
-        for (size_t i = 0; keeps && i <= m->n_guests; i++)
-            policy_keep_done(&keeps[i]);
+    if (r >= 0) {
+        *ret = TAKE_PTR(keeps);
+        return 0;
+    }
+    for (size_t i = 0; keeps && i <= guests->n; i++)
+        policy_keep_done(&keeps[i]);
+    return r;
+}
+
+int running_policy_replace(RunningPolicy *p, Guests *guests, Policy **policy, char **origin)
+{
+    _cleanup_free_ PolicyKeep *keeps = NULL;
+    int r;
+
+    r = fit_keeps(p, guests, *policy, &keeps);
+    if (r < 0)
         return log_oom();
+    for (size_t i = 0; i < guests->n; i++) {
+        guest_replace_keep(guests->entries[i].guest, &keeps[i]);
+        guest_forget_words(guests->entries[i].guest);
     }
-    for (size_t i = 0; i <= m->n_guests; i++) {
-        PolicyKeep *k = i < m->n_guests ? &m->guests[i]->keep : &m->keep;
-
-        policy_keep_done(k);
-        *k = keeps[i];
-    }
-    forget_words(m);
-    policy_free(m->policy);
-    m->policy = TAKE_PTR(*policy);
-    free(m->policy_origin);
-    m->policy_origin = TAKE_PTR(*origin);
-    m->policy_usec = now_usec(CLOCK_MONOTONIC);
+    policy_keep_done(&p->keep);
+    p->keep = keeps[guests->n];
+    policy_free(p->policy);
+    p->policy = TAKE_PTR(*policy);
+    free(p->origin);
+    p->origin = TAKE_PTR(*origin);
+    p->usec = now_usec(CLOCK_MONOTONIC);
     return 0;
 }
 
-int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const char *by,
-                        PolicyDiagnostics *diagnostics)
+void running_policy_forget_history(RunningPolicy *p)
 {
-    _cleanup_(policy_freep) Policy *p = NULL;
-    _cleanup_free_ char *origin = NULL;
-    int r = policy_load_sources(sources, n, diagnostics, &p);
+    series_set_clear(&p->keep.history);
+}
 
-    if (r < 0)
-        return r;
-    if (asprintf(&origin, "loaded by %s", by) < 0) {
-        origin = NULL;
-        return -ENOMEM;
-    }
-    r = policies_replace(m, &p, &origin);
-    if (r < 0)
-        return r;
-    log_notice("Policy %s from now on, %s; the next reload goes back to the configured one",
-               policy_name(m->policy), m->policy_origin);
-    manager_wake(m);
-    return 0;
+void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan)
+{
+    HostFields host;
+
+    policy_keep_state(&p->keep, true, p->policy, plan->state);
+    view_host_fields(s, &host);
+    series_set_add_host(&p->keep.history, s->now_usec, &host);
+}
+
+uint64_t running_policy_controls(const RunningPolicy *p)
+{
+    uint64_t controls = 0;
+
+    for (size_t i = 0; i < policy_n_files(p->policy); i++)
+        controls |= policy_file(p->policy, i).host_controls;
+    return controls;
 }

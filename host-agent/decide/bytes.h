@@ -34,3 +34,14 @@ static inline uint64_t bytes_up_to_kib(uint64_t bytes)
 {
     return bytes_down_to_kib(bytes_add(bytes, 1023));
 }
+
+/* A size, or a share of some total where ratio is above 0. */
+typedef struct SizeOrRatio {
+    uint64_t bytes;
+    double ratio;
+} SizeOrRatio;
+
+static inline uint64_t bytes_of_total(SizeOrRatio s, uint64_t total_bytes)
+{
+    return s.ratio > 0 ? (uint64_t) (s.ratio * (double) total_bytes) : s.bytes;
+}

@@ -76,6 +76,16 @@ static void look(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
     balloon_disturbed(b, now_usec);
 }
 
+void balloon_set_autodeflate(Balloon *b, bool autodeflate)
+{
+    b->autodeflate = autodeflate;
+}
+
+void balloon_excused(Balloon *b, usec_t now_usec)
+{
+    b->progress_usec = now_usec;
+}
+
 void balloon_disturbed(Balloon *b, usec_t now_usec)
 {
     b->still_usec = now_usec;

@@ -50,7 +50,7 @@ typedef struct Balloon {
     bool known;  /* a size was seen */
     bool moving; /* ours is on its way */
     bool stalled;
-    bool autodeflate;                  /* set by the owner: the guest's driver may deflate it by itself */
+    bool autodeflate;                  /* the guest's driver may deflate it by itself */
     uint64_t actual_bytes;             /* as last seen */
     uint64_t from_bytes, target_bytes; /* of the last move; target_bytes is 0 where there was none, or where
                                         * somebody else set the balloon since */
@@ -78,6 +78,9 @@ typedef struct Balloon {
 /* Before the first look: the sizes between which the balloon may be although nobody set it. A balloon above
  * low_bytes is on its way there. */
 void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes);
+void balloon_set_autodeflate(Balloon *b, bool autodeflate);
+/* It stands still for another reason (its guest is paused, or boots): that isn't a stall. */
+void balloon_excused(Balloon *b, usec_t now_usec);
 /* What is seen now isn't a balloon at rest: its guest boots, or stands still for another reason. */
 void balloon_disturbed(Balloon *b, usec_t now_usec);
 /* A move was accepted by libvirt. */

@@ -1,10 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a shrink does to a guest: whether it hurts, what the guest was found to need, and what the shrink
- * brought the host. */
+/* What a shrink does to a guest, and what it brought the host.
+ *
+ * Each sample is judged: rates of the last 2 s above the thresholds of [Distress] are distress, as is what the
+ * guest's agent says. Stalls count only from when the balloon rests: to take page cache it has the guest's kernel
+ * reclaim, which looks like any other wait for memory. What is read back or swapped in counts at any time.
+ *
+ * For 15 s after a shrink the bar is lower: a rate that reaches a quarter of its threshold and has doubled since
+ * before the shrink counts as hurting, and the guest gets its earlier size back. Either way that size is what the
+ * guest needs (need.h): it isn't shrunk for 30 s, longer each time that it is found again, and then the need
+ * fades. A critical host doesn't mind: better a guest swaps than the host.
+ *
+ * What a guest in distress gets while the host is short is a grant (grant.h), at the cost of others: it must be
+ * seen to use it. */
+
+#include "host-agent/guest/guest-judge.h"
 
 #include "base/log.h"
-#include "host-agent/daemon/manager.h"
-#include "host-agent/show/journal.h"
+
+/* For this long after a shrink it is watched for whether it hurts: page cache that was taken is missed when it
+ * is read again. */
+#define WATCH_USEC           (15 * USEC_PER_SEC)
+/* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
+ * than it has. */
+#define BLAME_USEC           (60 * USEC_PER_SEC)
+/* What a guest's agent says of the last second includes what its balloon did then. */
+#define TOLD_LATE_USEC       (1200 * USEC_PER_MSEC)
+/* A guest with less than this share of its size available has nothing more to give. */
+#define LEFT_RATIO           0.05
+/* A guest that began to hurt is given this long to get back what was taken. */
+#define HURTING_USEC         (10 * USEC_PER_SEC)
+/* A guest that is in distress time and again is logged this often at the most. */
+#define DISTRESS_LOGGED_USEC (60 * USEC_PER_SEC)
+/* One whose balloon frees nothing is tried again after this long. */
+#define INEFFECTIVE_USEC     (3600 * USEC_PER_SEC)
+/* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
+#define USED_RATIO           0.75
 
 /* The most that it may have, in distress. */
 static uint64_t entitled(const Guest *g)
@@ -12,14 +42,15 @@ static uint64_t entitled(const Guest *g)
     return MAX(g->full.bytes, MIN(g->entitlement.growth_bytes, g->info.maximum_bytes));
 }
 
-/* What it should have at the least, as far as can be told now that it hurts: what it had before the shrink
+/* What it should have at the least, as far as can be said now that it hurts: what it had before the shrink
  * that may be to blame. */
 static uint64_t restore_size(const Guest *g, usec_t now_usec)
 {
+    const Judgement *j = &g->judgement;
     uint64_t current = guest_current(g), restore;
 
-    if (g->shrunk_usec > 0 && usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC)
-        restore = MAX(current, g->shrunk_from);
+    if (j->shrunk_usec > 0 && usec_since(j->shrunk_usec, now_usec) < BLAME_USEC)
+        restore = MAX(current, j->shrunk_from_bytes);
     else
         restore = current + current / 10;
     return MIN(restore, entitled(g));
@@ -32,223 +63,263 @@ static bool is_shrunk(const Guest *g)
     return g->balloon.known && least + BALLOON_TOLERANCE_BYTES < entitled(g);
 }
 
+static void tell_distress(const Guest *g)
+{
+    Notice n = guest_notice(g, NOTICE_DISTRESS);
+
+    n.cause = g->judgement.distress_cause;
+    guest_tell(g, &n);
+}
+
 void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
 {
+    Judgement *j = &g->judgement;
     bool was = guest_in_distress(g, now_usec);
-    bool anew = !was || (told && usec_since(g->distress_usec, now_usec) >= DISTRESS_INTERVAL_USEC);
+    bool again = told && usec_since(j->distress_usec, now_usec) >= DISTRESS_INTERVAL_USEC;
 
-    g->distress_usec = now_usec;
+    j->distress_usec = now_usec;
     if (!was || told)
-        g->distress_cause = cause;
+        j->distress_cause = cause;
     if (is_shrunk(g))
-        need_found(&g->need, restore_size(g, now_usec), now_usec);
-    if (!was && (g->distress_told_usec == 0 ||
-                 usec_since(g->distress_told_usec, now_usec) >= GUEST_DISTRESS_TOLD_USEC)) {
-        g->distress_told_usec = now_usec;
-        journal_distress(g->manager, g);
+        need_found(&j->need, restore_size(g, now_usec), now_usec);
+    if (!was && (j->distress_logged_usec == 0 ||
+                 usec_since(j->distress_logged_usec, now_usec) >= DISTRESS_LOGGED_USEC)) {
+        j->distress_logged_usec = now_usec;
+        tell_distress(g);
     }
     /* One that says so more often than it may has the next cycle to wait for. */
-    if (anew)
-        manager_wake(g->manager);
+    if (!was || again)
+        guest_host_wake(g->host);
 }
 
 /* Shrunk lately, so that what it suffers may come from that. */
 static bool is_watched(const Guest *g, usec_t now_usec)
 {
     const Balloon *b = &g->balloon;
-    usec_t since = g->shrunk_usec;
+    usec_t since = g->judgement.shrunk_usec;
 
-    if (g->shrunk_usec == 0 || !is_shrunk(g))
+    if (since == 0 || !is_shrunk(g))
         return false;
     if (b->target_bytes < b->from_bytes) { /* the last move was a shrink, too */
         if (b->moving)
             return true;
         since = MAX(since, b->settled_usec);
     }
-    return usec_since(since, now_usec) < GUEST_WATCH_USEC;
+    return usec_since(since, now_usec) < WATCH_USEC;
 }
 
-static bool is_host_critical(const Manager *m)
+static void tell_hurting(const Guest *g, DistressCause cause)
 {
-    return guard_is_critical(&(Snapshot){.host = m->host}, &m->config->guard);
+    Notice n = guest_notice(g, NOTICE_HURTING);
+
+    n.from_bytes = n.current_bytes;
+    n.to_bytes = g->judgement.restore_bytes;
+    n.cause = cause;
+    n.wait_usec = g->judgement.need.hold_usec;
+    guest_tell(g, &n);
 }
 
 static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
 {
+    Judgement *j = &g->judgement;
     uint64_t restore = restore_size(g, now_usec);
 
-    need_found(&g->need, restore, now_usec);
+    need_found(&j->need, restore, now_usec);
     /* A critical host can't mind: better its guests swap than it. */
-    if (guest_is_hurting(g, now_usec) || is_host_critical(g->manager))
+    if (guest_is_hurting(g, now_usec) || guest_host_is_critical(g->host))
         return;
-    /* It has that already, or is on its way to it: its rates still tell of how it was before. And above its
-     * full size it grows only in distress. */
+    /* It has that already, or is on its way to it: its rates still say how it was before. And above its full
+     * size it grows only in distress. */
     restore = MIN(restore, MAX(g->full.bytes, guest_current(g)));
     if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= restore)
         return;
-    g->restore_bytes = restore;
-    g->hurting_usec = now_usec;
-    journal_hurting(g->manager, g, cause);
-    manager_wake(g->manager);
+    j->restore_bytes = restore;
+    j->hurting_usec = now_usec;
+    tell_hurting(g, cause);
+    guest_host_wake(g->host);
 }
 
 /* For how long its balloon has taken no memory. */
 static usec_t reclaim_age(const Guest *g, usec_t now_usec)
 {
+    usec_t reclaimed_usec = g->judgement.reclaimed_usec;
+
     if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
         return 0;
-    return g->reclaimed_usec > 0 ? usec_since(g->reclaimed_usec, now_usec) : USEC_INFINITY;
+    return reclaimed_usec > 0 ? usec_since(reclaimed_usec, now_usec) : USEC_INFINITY;
 }
 
-/* A guest's agent told of stalls while its balloon was taking memory, and the guest shows no other sign of
+/* A guest's agent reported stalls while its balloon was taking memory, and the guest shows no other sign of
  * want: nothing comes back that was taken, and it has memory left. */
 static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_usec)
 {
-    const StrainConfig *c = &g->manager->config->strain;
+    const StrainConfig *c = &g->host->rules->strain;
+    const Strain *strain = &g->judgement.strain;
     const Sample *s = guest_sample(g, now_usec);
     double left = s ? (double) report_get(&s->report, REPORT_MEM_AVAILABLE) : 0;
 
-    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) &&
-           reclaim_age(g, now_usec) < GUEST_TOLD_LATE_USEC &&
-           g->strain.refault <= c->hurt_ratio * c->refault_rate &&
-           !(g->strain.swap_in > c->hurt_ratio * c->swap_in_rate) &&
-           left >= GUEST_LEFT_RATIO * (double) guest_current(g);
+    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) && reclaim_age(g, now_usec) < TOLD_LATE_USEC &&
+           strain->refault <= c->hurt_ratio * c->refault_rate &&
+           !(strain->swap_in > c->hurt_ratio * c->swap_in_rate) &&
+           left >= LEFT_RATIO * (double) guest_current(g);
 }
 
 void guest_told_distress(Guest *g, DistressCause cause, usec_t now_usec)
 {
     if (is_of_the_balloon(g, cause, now_usec))
-        log_debug("%s: it waits for its own balloon, not for memory that it lacks", g->info.name);
+        log_debug("%s: it waits for its own balloon; it doesn't lack memory", g->info.name);
     else
         guest_distressed(g, cause, true, now_usec);
 }
 
 void guest_judge(Guest *g, usec_t now_usec)
 {
-    const StrainConfig *c = &g->manager->config->strain;
+    const StrainConfig *c = &g->host->rules->strain;
+    Judgement *j = &g->judgement;
     usec_t own = LESS_BY(reclaim_age(g, now_usec), GUEST_SETTLE_USEC); /* since then its stalls are its own */
     DistressCause cause;
 
-    strain_read(&g->history, STRAIN_WINDOW_USEC, MIN(own, STRAIN_WINDOW_USEC), &g->strain);
-    cause = strain_judge(&g->strain, c);
+    strain_read(&g->sources.history, STRAIN_WINDOW_USEC, MIN(own, STRAIN_WINDOW_USEC), &j->strain);
+    cause = strain_judge(&j->strain, c);
     if (cause != 0)
         guest_distressed(g, cause, false, now_usec);
     if (!is_watched(g, now_usec))
         return;
-    cause = strain_hurts(&g->strain, &g->strain_before, c);
+    cause = strain_hurts(&j->strain, &j->strain_before, c);
     if (cause != 0)
         begin_hurting(g, cause, now_usec);
 }
 
-/* The host swapped out lately: then RSS proves nothing. */
-static bool host_swaps(const Manager *m, usec_t now_usec)
+void guest_judge_reboot(Guest *g)
 {
-    return m->swapped_usec > 0 && usec_since(m->swapped_usec, now_usec) < GUEST_SWAPPED_USEC;
+    Judgement *j = &g->judgement;
+
+    j->distress_usec = j->hurting_usec = j->shrunk_usec = j->reclaimed_usec = 0;
+    j->strain = j->strain_before = STRAIN_NONE;
+    j->need = (Need){};
+    gain_reset(&j->gain);
 }
 
 static bool gain_look(const Guest *g, usec_t now_usec, GainLook *ret)
 {
     const Sample *s = guest_sample(g, now_usec);
 
-    if (!s || !g->stats.has_rss || !report_has(&s->report, REPORT_MEM_FREE))
+    if (!s || !g->sources.stats.has_rss || !report_has(&s->report, REPORT_MEM_FREE))
         return false;
     *ret = (GainLook){.current_bytes = guest_current(g),
                       .free_bytes = report_get(&s->report, REPORT_MEM_FREE),
-                      .rss_bytes = g->stats.rss_bytes};
+                      .rss_bytes = g->sources.stats.rss_bytes};
     return true;
 }
 
 void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
 {
+    Judgement *j = &g->judgement;
     GainLook look;
 
     if (!shrinks) {
-        gain_reset(&g->gain);
+        gain_reset(&j->gain);
         return;
     }
-    if (g->ineffective_usec > 0 && !guest_is_ineffective(g, now_usec))
-        g->ineffective_usec = 0; /* it is tried again */
+    if (j->ineffective_usec > 0 && !guest_is_ineffective(g, now_usec))
+        j->ineffective_usec = 0; /* it is tried again */
     /* Of several shrinks in a row, how it was before the first. */
     if (!is_watched(g, now_usec))
-        g->strain_before = g->strain;
-    if (!host_swaps(g->manager, now_usec) && gain_look(g, now_usec, &look))
-        gain_begin(&g->gain, &look);
-    g->shrunk_usec = g->reclaimed_usec = now_usec;
-    g->shrunk_from = MAX(guest_current(g), balloon_standing(&g->balloon));
+        j->strain_before = j->strain;
+    if (!guest_host_swaps(g->host, now_usec) && gain_look(g, now_usec, &look))
+        gain_begin(&j->gain, &look);
+    j->shrunk_usec = j->reclaimed_usec = now_usec;
+    j->shrunk_from_bytes = MAX(guest_current(g), balloon_standing(&g->balloon));
+}
+
+void guest_reclaims(Guest *g, usec_t now_usec)
+{
+    g->judgement.reclaimed_usec = now_usec;
 }
 
 void guest_look_at_gain(Guest *g, usec_t now_usec)
 {
+    Judgement *j = &g->judgement;
     GainLook look;
 
-    if (host_swaps(g->manager, now_usec))
-        gain_reset(&g->gain);
-    if (!g->gain.open || guest_is_moving(g, now_usec) || g->stats_usec <= g->balloon.settled_usec ||
+    if (guest_host_swaps(g->host, now_usec))
+        gain_reset(&j->gain);
+    if (!j->gain.open || guest_is_moving(g, now_usec) || g->sources.stats_usec <= g->balloon.settled_usec ||
         !gain_look(g, now_usec, &look))
         return;
-    gain_end(&g->gain, &look);
-    if (!gain_is_ineffective(&g->gain))
-        g->ineffective_usec = 0;
-    else if (g->ineffective_usec == 0) {
+    gain_end(&j->gain, &look);
+    if (!gain_is_ineffective(&j->gain))
+        j->ineffective_usec = 0;
+    else if (j->ineffective_usec == 0) {
         log_notice(
-            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when it is shrunk; it is left alone for an hour",
+            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when the guest is shrunk; it is left alone for an hour",
             g->info.name);
-        g->ineffective_usec = now_usec;
+        j->ineffective_usec = now_usec;
     }
 }
 
 bool guest_is_ineffective(const Guest *g, usec_t now_usec)
 {
-    return g->ineffective_usec > 0 && usec_since(g->ineffective_usec, now_usec) < GUEST_INEFFECTIVE_USEC;
+    usec_t since = g->judgement.ineffective_usec;
+
+    return since > 0 && usec_since(since, now_usec) < INEFFECTIVE_USEC;
 }
 
 bool guest_is_hurting(const Guest *g, usec_t now_usec)
 {
-    return g->hurting_usec > 0 && usec_since(g->hurting_usec, now_usec) < GUEST_HURTING_USEC &&
-           balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < g->restore_bytes;
+    const Judgement *j = &g->judgement;
+
+    return j->hurting_usec > 0 && usec_since(j->hurting_usec, now_usec) < HURTING_USEC &&
+           balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES < j->restore_bytes;
 }
 
 const char *guest_grant_refused(const Guest *g, usec_t now_usec)
 {
-    if (!grant_allowed(&g->grant, now_usec))
+    const Grant *grant = &g->judgement.grant;
+
+    if (!grant_allowed(grant, now_usec))
         return "it wasn't seen to use what it was given before";
-    if (!g->grant.open && g->stats.has_rss && !host_swaps(g->manager, now_usec) &&
-        (double) g->stats.rss_bytes < GUEST_USED_RATIO * (double) guest_current(g))
+    if (!grant->open && g->sources.stats.has_rss && !guest_host_swaps(g->host, now_usec) &&
+        (double) g->sources.stats.rss_bytes < USED_RATIO * (double) guest_current(g))
         return "the host sees that it doesn't use what it has";
     return NULL;
 }
 
-void guest_settle(Guest *g, usec_t now_usec)
+void guest_judge_grant(Guest *g, usec_t now_usec)
 {
-    uint64_t used = g->stats.has_rss ? LESS_BY(g->stats.rss_bytes, gain_overhead(&g->gain)) : 0;
-    uint64_t reach = balloon_standing(&g->balloon);
+    Grant *grant = &g->judgement.grant;
+    Notice n;
 
-    /* A growth that is stuck may still come: QEMU goes on pursuing it. */
-    if (g->balloon.stalled && g->balloon.stalled_growing) {
-        reach = MAX(reach, g->balloon.target_bytes);
-        g->outstanding_usec = now_usec;
-    }
-    if (usec_since(g->outstanding_usec, now_usec) > GUEST_OUTSTANDING_USEC)
-        g->outstanding_bytes = 0;
-    else
-        g->outstanding_bytes = MIN(g->outstanding_bytes, LESS_BY(reach, used));
+    if (!grant_judge(grant, sources_rss(&g->sources), guest_host_swaps(g->host, now_usec), now_usec))
+        return;
+    n = guest_notice(g, NOTICE_UNUSED_GRANT);
+    n.wait_usec = grant->wait_usec;
+    n.count = grant->unused_grants;
+    guest_tell(g, &n);
+}
 
-    if (grant_judge(&g->grant, g->stats.has_rss ? g->stats.rss_bytes : 0, host_swaps(g->manager, now_usec),
-                    now_usec))
-        journal_unused_grant(g->manager, g);
+static void tell_grant(const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
+{
+    Notice n = guest_notice(g, NOTICE_GRANT);
+
+    n.from_bytes = from_bytes;
+    n.to_bytes = to_bytes;
+    n.cause = g->judgement.distress_cause;
+    guest_tell(g, &n);
 }
 
 /* What it has while a shrink is on its way isn't given to it when that is taken back. */
 void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec)
 {
+    Judgement *j = &g->judgement;
     /* What was taken from it just now is given back at nobody's cost. */
-    uint64_t own = usec_since(g->shrunk_usec, now_usec) < GUEST_BLAME_USEC ? g->shrunk_from : 0;
+    uint64_t own = usec_since(j->shrunk_usec, now_usec) < BLAME_USEC ? j->shrunk_from_bytes : 0;
     uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->standing_bytes, s->current_bytes), own));
-    bool was_open = g->grant.open;
+    bool was_open = j->grant.open;
 
     if (!s->distress)
         return;
-    grant_given(&g->grant, given, g->stats.has_rss ? g->stats.rss_bytes : 0, now_usec);
-    if (g->grant.open && !was_open)
-        journal_grant(g->manager, g, s->current_bytes, target_bytes);
+    grant_given(&j->grant, given, sources_rss(&g->sources), now_usec);
+    if (j->grant.open && !was_open)
+        tell_grant(g, s->current_bytes, target_bytes);
 }

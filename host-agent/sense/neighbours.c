@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Other memory managers on this host: noticed, logged, and a reason to hold to mode observe. */
+
 #include "host-agent/sense/neighbours.h"
 
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/log.h"
-#include "host-agent/daemon/manager.h"
+#include "base/time-util.h"
 
 #define LOOK_USEC (60 * USEC_PER_SEC)
 #define TEXT_MAX  128U
@@ -18,9 +20,8 @@ static void put_name(const Neighbours *n, Neighbour which, char *buf, size_t siz
         snprintf(buf, size, "%s", neighbour_to_string(which));
 }
 
-static void found(Manager *m, Neighbour which, pid_t pid)
+static void appeared(Neighbours *n, Neighbour which, pid_t pid)
 {
-    Neighbours *n = &m->neighbours;
     bool known = n->of[which].present;
     char name[TEXT_MAX];
 
@@ -30,37 +31,35 @@ static void found(Manager *m, Neighbour which, pid_t pid)
         return;
     put_name(n, which, name, sizeof(name));
     if (n->of[which].accepted) {
-        log_notice("%s is there again; accepted by the administrator before", name);
+        log_notice("%s runs again; the administrator accepted it before", name);
         return;
     }
     log_warning(
-        "%s manages memory here, too, and each would undo what the other does: nothing is moved; end it, then say 'ballastctl mode auto'",
+        "%s manages memory here, too, and each would undo what the other does: nothing is moved. Stop it, then run 'ballastctl mode auto'",
         name);
     n->held = true;
-    manager_change_mode(m, GUEST_MODE_OBSERVE);
+    n->found(n->userdata);
 }
 
-static void gone(Manager *m, Neighbour which)
+static void vanished(Neighbours *n, Neighbour which)
 {
-    Neighbours *n = &m->neighbours;
     char name[TEXT_MAX];
 
     if (!n->of[which].present)
         return;
     put_name(n, which, name, sizeof(name));
     n->of[which].present = false;
-    log_notice("%s has gone%s", name, n->held ? "; nothing is moved until 'ballastctl mode auto'" : "");
+    log_notice("%s is gone%s", name, n->held ? "; nothing is moved until 'ballastctl mode auto'" : "");
 }
 
-static void look_at_processes(Manager *m)
+static void look_at_processes(Neighbours *n)
 {
-    Neighbours *n = &m->neighbours;
     pid_t pids[NEIGHBOUR_MAX];
-    int r = neighbour_scan(m->options.proc_root, geteuid(), pids);
+    int r = neighbour_scan(n->proc_root, geteuid(), pids);
 
     if (r < 0) {
         if (!n->scan_failed)
-            log_warning_errno(-r, "Cannot look for momd and ksmtuned in %s: %m", m->options.proc_root);
+            log_warning_errno(-r, "Cannot look for momd and ksmtuned in %s: %m", n->proc_root);
         n->scan_failed = true;
         return;
     }
@@ -68,29 +67,27 @@ static void look_at_processes(Manager *m)
     for (Neighbour which = 0; which < NEIGHBOUR_MAX; which++)
         if (which != NEIGHBOUR_BALLASTD) {
             if (pids[which] > 0)
-                found(m, which, pids[which]);
+                appeared(n, which, pids[which]);
             else
-                gone(m, which);
+                vanished(n, which);
         }
 }
 
-static void look_at_lock(Manager *m);
+static void look_at_lock(Neighbours *n);
 
 static int on_lock(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
-    Manager *m = userdata;
+    Neighbours *n = userdata;
 
-    m->neighbours.lock_source = sd_event_source_disable_unref(m->neighbours.lock_source);
-    neighbour_lock_done(&m->neighbours.lock);
-    gone(m, NEIGHBOUR_BALLASTD);
-    look_at_lock(m);
+    n->lock_source = sd_event_source_disable_unref(n->lock_source);
+    neighbour_lock_done(&n->lock);
+    vanished(n, NEIGHBOUR_BALLASTD);
+    look_at_lock(n);
     return 0;
 }
 
-static void tell_lock_refused(Manager *m, int r)
+static void tell_lock_refused(Neighbours *n, int r)
 {
-    Neighbours *n = &m->neighbours;
-
     if (n->lock_refused)
         return;
     n->lock_refused = true;
@@ -103,32 +100,31 @@ static void tell_lock_refused(Manager *m, int r)
 }
 
 /* Takes the lock, or watches the daemon that has it. */
-static void look_at_lock(Manager *m)
+static void look_at_lock(Neighbours *n)
 {
-    Neighbours *n = &m->neighbours;
     int r;
 
     if (n->lock.fd >= 0 || !n->lock_name[0])
         return;
     r = neighbour_lock(n->lock_name, geteuid(), &n->lock);
     if (r < 0) {
-        tell_lock_refused(m, r);
+        tell_lock_refused(n, r);
         return;
     }
     n->lock_refused = false;
     if (n->lock.ours)
         return;
-    found(m, NEIGHBOUR_BALLASTD, n->lock.pid);
+    appeared(n, NEIGHBOUR_BALLASTD, n->lock.pid);
     /* Only its end is waited for, which needs no asking. */
-    r = sd_event_add_io(m->event, &n->lock_source, n->lock.fd, 0, on_lock, m);
+    r = sd_event_add_io(n->event, &n->lock_source, n->lock.fd, 0, on_lock, n);
     if (r < 0)
         log_warning_errno(-r, "Cannot watch the other ballastd: %m");
 }
 
-void neighbours_look(Manager *m)
+void neighbours_look(Neighbours *n)
 {
-    look_at_processes(m);
-    look_at_lock(m);
+    look_at_processes(n);
+    look_at_lock(n);
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
@@ -139,11 +135,21 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
     return 0;
 }
 
-int neighbours_start(Manager *m)
+void neighbours_init(Neighbours *n, sd_event *event, const char *proc_root, void (*found)(void *userdata),
+                     void *userdata)
 {
-    neighbours_look(m);
-    return sd_event_add_time_relative(m->event, &m->neighbours.timer, CLOCK_MONOTONIC, LOOK_USEC,
-                                      USEC_PER_SEC, on_timer, m);
+    *n = (Neighbours){.event = event,
+                      .proc_root = proc_root,
+                      .found = found,
+                      .userdata = userdata,
+                      .lock = NEIGHBOUR_LOCK_INIT};
+}
+
+int neighbours_start(Neighbours *n)
+{
+    neighbours_look(n);
+    return sd_event_add_time_relative(n->event, &n->timer, CLOCK_MONOTONIC, LOOK_USEC, USEC_PER_SEC, on_timer,
+                                      n);
 }
 
 void neighbours_done(Neighbours *n)
@@ -153,32 +159,28 @@ void neighbours_done(Neighbours *n)
     neighbour_lock_done(&n->lock);
 }
 
-void neighbours_connected(Manager *m, const char *uri)
+void neighbours_connected(Neighbours *n, const char *uri)
 {
-    Neighbours *n = &m->neighbours;
     char name[NEIGHBOUR_LOCK_MAX];
 
     if (strcmp(neighbour_lock_name(uri, name), n->lock_name) != 0) {
         n->lock_source = sd_event_source_disable_unref(n->lock_source);
         neighbour_lock_done(&n->lock);
-        gone(m, NEIGHBOUR_BALLASTD);
+        vanished(n, NEIGHBOUR_BALLASTD);
         memcpy(n->lock_name, name, sizeof(name));
     }
-    look_at_lock(m);
+    look_at_lock(n);
 }
 
-void neighbours_accept(Manager *m)
+void neighbours_accept(Neighbours *n)
 {
-    Neighbours *n = &m->neighbours;
-
     for (Neighbour which = 0; which < NEIGHBOUR_MAX; which++)
         n->of[which].accepted = n->of[which].accepted || n->of[which].present;
     n->held = false;
 }
 
-void neighbours_text(const Manager *m, char *buf, size_t size)
+void neighbours_text(const Neighbours *n, char *buf, size_t size)
 {
-    const Neighbours *n = &m->neighbours;
     char name[TEXT_MAX];
     size_t fill = 0;
 
@@ -190,13 +192,13 @@ void neighbours_text(const Manager *m, char *buf, size_t size)
         }
 }
 
-bool neighbours_why(const Manager *m, char *buf, size_t size)
+bool neighbours_why(const Neighbours *n, char *buf, size_t size)
 {
     char names[NEIGHBOUR_MAX * TEXT_MAX];
 
-    if (!m->neighbours.held)
+    if (!n->held)
         return false;
-    neighbours_text(m, names, sizeof(names));
+    neighbours_text(n, names, sizeof(names));
     if (names[0])
         snprintf(buf, size,
                  "%s manages memory here, too, so nothing is moved; end it, then say 'ballastctl mode auto'",
@@ -204,6 +206,16 @@ bool neighbours_why(const Manager *m, char *buf, size_t size)
     else
         snprintf(
             buf, size,
-            "another that manages memory was here, and has gone; nothing is moved until 'ballastctl mode auto'");
+            "another memory manager was found earlier and is gone; nothing is moved until 'ballastctl mode auto'");
     return true;
+}
+
+bool neighbours_known(const Neighbours *n)
+{
+    return n->lock_name[0] != '\0';
+}
+
+bool neighbours_has_ballastd(const Neighbours *n)
+{
+    return n->of[NEIGHBOUR_BALLASTD].present && !n->of[NEIGHBOUR_BALLASTD].accepted;
 }

@@ -9,9 +9,12 @@
 
 #include "host-agent/sense/neighbour-scan.h"
 
-typedef struct Manager Manager;
-
 typedef struct Neighbours {
+    sd_event *event;
+    const char *proc_root;         /* "/proc" */
+    void (*found)(void *userdata); /* one that isn't accepted: hold to mode observe */
+    void *userdata;
+
     struct {
         bool present, accepted;
         pid_t pid; /* 0: not known */
@@ -25,17 +28,23 @@ typedef struct Neighbours {
     bool lock_refused, scan_failed; /* told */
 } Neighbours;
 
-/* Looks for the first time, before the first cycle, and once a minute from then on. 0 or -errno. Before it,
- * m->neighbours.lock must be NEIGHBOUR_LOCK_INIT. */
-int neighbours_start(Manager *m);
+/* event and proc_root must outlive it. */
+void neighbours_init(Neighbours *n, sd_event *event, const char *proc_root, void (*found)(void *userdata),
+                     void *userdata);
+/* Looks for the first time, before the first cycle, and once a minute from then on. 0 or -errno. */
+int neighbours_start(Neighbours *n);
 void neighbours_done(Neighbours *n);
-void neighbours_look(Manager *m);
+void neighbours_look(Neighbours *n);
 /* Libvirt is there, and this is its URI as it says itself. */
-void neighbours_connected(Manager *m, const char *uri);
+void neighbours_connected(Neighbours *n, const char *uri);
 /* The administrator said auto. */
-void neighbours_accept(Manager *m);
+void neighbours_accept(Neighbours *n);
 /* "momd (process 12), another ballastd (process 345)"; empty where there is none. */
-void neighbours_text(const Manager *m, char *buf, size_t size);
+void neighbours_text(const Neighbours *n, char *buf, size_t size);
 #define NEIGHBOURS_TEXT_MAX 512U /* enough for either text */
 /* What to say where the mode is held to observe, and true; else false. */
-bool neighbours_why(const Manager *m, char *buf, size_t size);
+bool neighbours_why(const Neighbours *n, char *buf, size_t size);
+/* Whether libvirt was there, so that other ballastds on it are known. */
+bool neighbours_known(const Neighbours *n);
+/* Another ballastd manages the same guests, and isn't accepted. */
+bool neighbours_has_ballastd(const Neighbours *n);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon on the bus: the connection, kept up with back-off, and signals from notices. */
+
+#include "host-agent/show/bus.h"
+
 #include <string.h>
 
 #include "base/log.h"
-#include "host-agent/show/bus.h"
 #include "host-agent/show/dict.h"
+#include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
 
 /* Requests come after everything else that waits in the loop, so that no client can hold up a cycle. */
@@ -14,50 +18,66 @@
 #define BUS_RETRY_MIN_USEC (500 * USEC_PER_MSEC)
 #define BUS_RETRY_MAX_USEC (60 * USEC_PER_SEC)
 
-static const char *bus_label(const Manager *m)
+struct Bus {
+    BusObjects objects;
+    Entitlings entitlings;
+    sd_bus *bus; /* NULL while there is none */
+};
+
+static bool is_stopping(const Bus *b)
 {
-    return m->options.session ? "session" : "system";
+    return b->objects.manager->stop.stopping;
+}
+
+static void close_bus(Bus *b)
+{
+    b->bus = sd_bus_close_unref(b->bus);
+}
+
+static const char *bus_label(const Bus *b)
+{
+    return b->objects.manager->options.session ? "session" : "system";
 }
 
 /* A connection, or the wait for one. wait_usec: how long to wait when it is lost (or, waiting, how long
  * this time): doubled from one attempt to the next, and short again once a connection has got as far as the
  * name. */
 typedef struct BusWatch {
-    Manager *manager;
+    Bus *bus;
     usec_t wait_usec;
 } BusWatch;
 
-static int watch_new(Manager *m, usec_t wait_usec, BusWatch **ret)
+static int watch_new(Bus *b, usec_t wait_usec, BusWatch **ret)
 {
     BusWatch *w = malloc(sizeof(BusWatch));
 
     if (!w)
         return -ENOMEM;
-    *w = (BusWatch){.manager = m, .wait_usec = wait_usec};
+    *w = (BusWatch){.bus = b, .wait_usec = wait_usec};
     *ret = w;
     return 0;
 }
 
-static int try_again_later(Manager *m, usec_t wait_usec);
+static int try_again_later(Bus *b, usec_t wait_usec);
 
 static int on_bus_lost(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     BusWatch *w = userdata;
 
-    if (w->manager->stopping)
+    if (is_stopping(w->bus))
         return 0;
     if (w->wait_usec == BUS_RETRY_MIN_USEC) /* else that was told already */
         log_warning(
             "The %s bus went away; ballastctl can't reach this daemon until it is back. All else goes on",
-            bus_label(w->manager));
-    (void) try_again_later(w->manager, w->wait_usec);
+            bus_label(w->bus));
+    (void) try_again_later(w->bus, w->wait_usec);
     return 0;
 }
 
 static int on_name_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
     BusWatch *w = userdata;
-    const char *label = bus_label(w->manager);
+    const char *label = bus_label(w->bus);
     uint32_t answer = 0;
     int r = -sd_bus_message_get_errno(reply);
 
@@ -76,13 +96,13 @@ static int on_name_reply(sd_bus_message *reply, void *userdata, sd_bus_error *er
 }
 
 /* Watches the connection for its end. *ret_watch is the slot's, and lives as long as the connection. */
-static int watch_bus(Manager *m, sd_bus *bus, usec_t wait_usec, BusWatch **ret_watch)
+static int watch_bus(Bus *b, sd_bus *bus, usec_t wait_usec, BusWatch **ret_watch)
 {
     _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
     _cleanup_free_ BusWatch *w = NULL;
     int r;
 
-    r = watch_new(m, wait_usec, &w);
+    r = watch_new(b, wait_usec, &w);
     if (r < 0)
         return r;
     r = sd_bus_match_signal(bus, &slot, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
@@ -98,134 +118,159 @@ static int watch_bus(Manager *m, sd_bus *bus, usec_t wait_usec, BusWatch **ret_w
 }
 
 /* At start the answer about the name is waited for: a second daemon mustn't run on. Later nothing waits. */
-static int connect_bus(Manager *m, bool starting, usec_t wait_usec)
+static int connect_bus(Bus *b, bool starting, usec_t wait_usec)
 {
     _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
     BusWatch *w;
     int r;
 
-    r = m->options.session ? sd_bus_open_user_with_description(&bus, "ballastd")
-                           : sd_bus_open_system_with_description(&bus, "ballastd");
+    r = b->objects.manager->options.session ? sd_bus_open_user_with_description(&bus, "ballastd")
+                                            : sd_bus_open_system_with_description(&bus, "ballastd");
     if (r < 0)
         return r;
     (void) sd_bus_set_method_call_timeout(bus, BUS_TIMEOUT_USEC);
     (void) sd_bus_set_exit_on_disconnect(bus, false);
-    r = bus_export(m, bus);
+    r = bus_export(&b->objects, bus);
     if (r >= 0)
-        r = watch_bus(m, bus, wait_usec, &w);
+        r = watch_bus(b, bus, wait_usec, &w);
     if (r >= 0)
         r = starting ? sd_bus_request_name(bus, BUS_NAME, 0)
                      : sd_bus_request_name_async(bus, NULL, BUS_NAME, 0, on_name_reply, w);
     if (r >= 0)
-        r = sd_bus_attach_event(bus, m->event, BUS_PRIORITY);
+        r = sd_bus_attach_event(bus, b->objects.manager->event, BUS_PRIORITY);
     if (r < 0)
         return r;
-    m->bus = TAKE_PTR(bus);
+    b->bus = TAKE_PTR(bus);
     return 0;
 }
 
 static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 {
     BusWatch *w = userdata;
-    Manager *m = w->manager;
+    Bus *b = w->bus;
     int r = 0;
 
     w->wait_usec = MIN(2 * w->wait_usec, BUS_RETRY_MAX_USEC);
-    if (!m->stopping) {
-        bus_close(m);
-        r = connect_bus(m, false, w->wait_usec);
+    if (!is_stopping(b)) {
+        close_bus(b);
+        r = connect_bus(b, false, w->wait_usec);
     }
     if (r >= 0) {
         /* Done with: the loop, its only owner, lets go of it, and it is freed when this returns. */
         (void) sd_event_source_set_floating(s, false);
         return 0;
     }
-    log_debug_errno(-r, "Cannot connect to the %s bus yet: %m", bus_label(m));
+    log_debug_errno(-r, "Cannot connect to the %s bus yet: %m", bus_label(b));
     (void) sd_event_source_set_time_relative(s, w->wait_usec);
     (void) sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
     return 0;
 }
 
 /* The timer belongs to the loop (it floats), and ends with it, or when there is a connection. */
-static int try_again_later(Manager *m, usec_t wait_usec)
+static int try_again_later(Bus *b, usec_t wait_usec)
 {
     _cleanup_(sd_event_source_unrefp) sd_event_source *s = NULL;
     _cleanup_free_ BusWatch *w = NULL;
     int r;
 
-    r = watch_new(m, wait_usec, &w);
+    r = watch_new(b, wait_usec, &w);
     if (r >= 0)
-        r = sd_event_add_time_relative(m->event, &s, CLOCK_MONOTONIC, wait_usec, 0, on_retry, w);
+        r = sd_event_add_time_relative(b->objects.manager->event, &s, CLOCK_MONOTONIC, wait_usec, 0, on_retry,
+                                       w);
     if (r >= 0)
         r = sd_event_source_set_floating(s, true);
     if (r >= 0)
         r = sd_event_source_set_destroy_callback(s, free);
     if (r < 0)
-        return log_error_errno(-r, "Cannot wait for the %s bus: %m", bus_label(m));
+        return log_error_errno(-r, "Cannot wait for the %s bus: %m", bus_label(b));
     TAKE_PTR(w);
     return 0;
 }
 
-int bus_open(Manager *m)
+static int open_bus(Bus *b)
 {
     int r;
 
-    r = connect_bus(m, true, BUS_RETRY_MIN_USEC);
+    r = connect_bus(b, true, BUS_RETRY_MIN_USEC);
     if (r >= 0)
         return 0;
     if (r == -EEXIST)
         return log_error_errno(
             EEXIST,
             "Another ballastd has the name %s on the %s bus; stop that one first, or two would move the same balloons",
-            BUS_NAME, bus_label(m));
+            BUS_NAME, bus_label(b));
     if (r == -EACCES || r == -EPERM)
         return log_error_errno(
             -r,
             "The %s bus doesn't let this user have the name %s: run as root or ballast, with org.ballast1.conf in dbus-1/system.d; or as an instance of your own, with --session",
-            bus_label(m), BUS_NAME);
+            bus_label(b), BUS_NAME);
     log_warning_errno(
         -r, "Cannot connect to the %s bus: %m; ballastctl can't reach this daemon until it is there",
-        bus_label(m));
-    return try_again_later(m, BUS_RETRY_MIN_USEC);
-}
-
-void bus_close(Manager *m)
-{
-    m->bus = sd_bus_close_unref(m->bus);
+        bus_label(b));
+    return try_again_later(b, BUS_RETRY_MIN_USEC);
 }
 
 /* Signals: who isn't there doesn't hear them. */
 
-void bus_mode_changed(Manager *m)
+static void emit_mode(const Bus *b)
 {
     int r;
 
-    if (!m->bus)
-        return;
-    r = sd_bus_emit_properties_changed(m->bus, BUS_PATH, BUS_MANAGER_IFC, "Mode", NULL);
+    r = sd_bus_emit_properties_changed(b->bus, BUS_PATH, BUS_MANAGER_IFC, "Mode", NULL);
     if (r < 0)
-        log_debug_errno(-r, "Cannot tell the change of mode on the bus: %m");
+        log_debug_errno(-r, "Cannot send the change of mode on the bus: %m");
 }
 
-static void emit_guest(Manager *m, const Guest *g, const char *signal_name)
+static void emit_guest(const Bus *b, const Notice *n, const char *signal_name)
 {
     char path[BUS_PATH_MAX], name[DOMAIN_NAME_MAX + 1];
     int r;
 
-    if (!m->bus)
-        return;
-    r = sd_bus_emit_signal(m->bus, BUS_PATH, BUS_MANAGER_IFC, signal_name, "os", bus_guest_path(path, g),
-                           text_make_utf8(name, sizeof(name), g->info.name));
+    r = sd_bus_emit_signal(b->bus, BUS_PATH, BUS_MANAGER_IFC, signal_name, "os",
+                           bus_guest_path(path, n->uuid), text_make_utf8(name, sizeof(name), n->name));
     if (r < 0)
         log_debug_errno(-r, "Cannot send %s on the bus: %m", signal_name);
 }
 
-void bus_guest_added(Manager *m, const Guest *g)
+static void hear(void *userdata, const Notice *n)
 {
-    emit_guest(m, g, "GuestAdded");
+    Bus *b = userdata;
+
+    entitlings_hear(&b->entitlings, n);
+    if (!b->bus)
+        return;
+    if (n->kind == NOTICE_MODE)
+        emit_mode(b);
+    else if (n->kind == NOTICE_GUEST_ADDED)
+        emit_guest(b, n, "GuestAdded");
+    else if (n->kind == NOTICE_GUEST_REMOVED)
+        emit_guest(b, n, "GuestRemoved");
 }
 
-void bus_guest_removed(Manager *m, const Guest *g)
+int bus_new(Manager *m, Bus **ret)
 {
-    emit_guest(m, g, "GuestRemoved");
+    _cleanup_(bus_freep) Bus *b = calloc(1, sizeof(Bus));
+    int r;
+
+    if (!b)
+        return log_oom();
+    entitlings_init(&b->entitlings, m);
+    b->objects = (BusObjects){.manager = m, .entitlings = &b->entitlings};
+    audience_add(&m->audience, hear, b);
+    r = open_bus(b);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(b);
+    return 0;
+}
+
+Bus *bus_free(Bus *b)
+{
+    if (!b)
+        return NULL;
+    audience_remove(&b->objects.manager->audience, b);
+    entitlings_done(&b->entitlings);
+    close_bus(b);
+    free(b);
+    return NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-snapshot.h"
 #include "host-agent/show/describe.h"
 
 /* Rates are told over this time. */
@@ -31,7 +33,8 @@ static const struct {
 /* What the guest is to have: what was decided last, else what stands. */
 static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
 {
-    return g->decided && g->decision.target_bytes > 0 ? g->decision.target_bytes : s->standing_bytes;
+    return g->verdict.decided && g->verdict.decision.target_bytes > 0 ? g->verdict.decision.target_bytes
+                                                                      : s->standing_bytes;
 }
 
 static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields, GuestField f)
@@ -40,8 +43,9 @@ static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields,
         dict_bytes(d, key, guest_fields_get(fields, f));
 }
 
-void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
+void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
+    const Guest *g = e->guest;
     SnapshotGuest s;
 
     guest_snapshot(g, now_usec, &s);
@@ -61,18 +65,19 @@ void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec)
     put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
     put_guest_bytes(d, "swap_in_bytes", &s.fields, GUEST_FIELD_SWAP_IN);
     put_guest_bytes(d, "swap_out_bytes", &s.fields, GUEST_FIELD_SWAP_OUT);
-    if (g->stats.has_rss)
-        dict_count(d, "rss_bytes", g->stats.rss_bytes);
-    dict_known(d, "agent_version", link_agent_version(g->link));
+    if (g->sources.stats.has_rss)
+        dict_count(d, "rss_bytes", g->sources.stats.rss_bytes);
+    dict_known(d, "agent_version", link_agent_version(e->channel->link));
     dict_known(d, "busy", s.busy);
     dict_known(d, "unmovable", s.unmovable ?: s.ineffective);
     dict_bool(d, "distress", s.distress);
     dict_bool(d, "hurting", s.hurting);
     dict_bool(d, "protected", s.protected);
-    dict_bool(d, "moving", g->balloon.moving || g->setting);
+    dict_bool(d, "moving", g->balloon.moving || g->sending.setting);
     dict_bool(d, "stalled", s.stalled);
-    dict_text(d, "rule", guard_rule_to_string(g->decided ? g->decision.rule : GUARD_RULE_NONE));
-    dict_text(d, "reason", g->decided ? g->decision.reason : "not decided yet");
+    dict_text(d, "rule",
+              guard_rule_to_string(g->verdict.decided ? g->verdict.decision.rule : GUARD_RULE_NONE));
+    dict_text(d, "reason", g->verdict.decided ? g->verdict.decision.reason : "not decided yet");
 }
 
 /* The entitlement: what is said of each value, by whom, and what is in force. */
@@ -206,8 +211,8 @@ static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
     dict_age(d, "sent_age_usec", b->sent_usec, now_usec);
     dict_age(d, "progress_age_usec", b->progress_usec, now_usec);
     dict_age(d, "settled_age_usec", b->settled_usec, now_usec);
-    dict_bool(d, "reboot", g->reboot);
-    dict_count(d, "outstanding_bytes", g->outstanding_bytes);
+    dict_bool(d, "reboot", g->reboot.pending);
+    dict_count(d, "outstanding_bytes", g->sending.given_bytes);
     dict_close(d);
 }
 
@@ -259,7 +264,7 @@ static void describe_rates(Dict *d, const Guest *g)
     dict_open(d, "rates");
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
         if (report_field_kind(f) != REPORT_KIND_COUNTER ||
-            !history_rate(&g->history, f, RATE_WINDOW_USEC, &rate))
+            !history_rate(&g->sources.history, f, RATE_WINDOW_USEC, &rate))
             continue;
         if (report_units[f].unit == REPORT_UNIT_USEC) {
             snprintf(key, sizeof(key), "%s_share", report_field_name(f));
@@ -274,7 +279,7 @@ static void describe_rates(Dict *d, const Guest *g)
 
 static void describe_virt_stats(Dict *d, const Guest *g, usec_t now_usec)
 {
-    const VirtStats *s = &g->stats;
+    const VirtStats *s = &g->sources.stats;
     const struct {
         const char *key;
         bool has;
@@ -298,25 +303,26 @@ static void describe_virt_stats(Dict *d, const Guest *g, usec_t now_usec)
     dict_open(d, "libvirt");
     dict_bool(d, "lost", g->lost);
     dict_age(d, "asked_age_usec", g->stats_asked_usec, now_usec);
-    dict_age(d, "age_usec", g->stats_usec, now_usec);
+    dict_age(d, "age_usec", g->sources.stats_usec, now_usec);
     for (size_t i = 0; i < ELEMENTSOF(fields); i++)
         if (fields[i].has)
             dict_count(d, fields[i].key, fields[i].value);
     dict_close(d);
 }
 
-static void describe_channel(Dict *d, const Guest *g, usec_t now_usec)
+static void describe_channel(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
-    const LinkStats *s = link_stats(g->link);
-    usec_t retry = MAX(g->channel_retry_usec, link_retry_usec(g->link));
+    const GuestChannel *c = e->channel;
+    const LinkStats *s = link_stats(c->link);
+    usec_t retry = MAX(c->retry_usec, link_retry_usec(c->link));
 
     dict_open(d, "channel");
-    dict_bool(d, "open", g->channel_open);
-    dict_bool(d, "welcomed", link_welcomed(g->link));
-    dict_known(d, "agent_version", link_agent_version(g->link));
-    dict_known(d, "boot_id", link_boot_id(g->link));
-    dict_count(d, "interval_usec", g->report_interval_usec);
-    if (!g->channel_open && retry > now_usec)
+    dict_bool(d, "open", c->open);
+    dict_bool(d, "welcomed", link_welcomed(c->link));
+    dict_known(d, "agent_version", link_agent_version(c->link));
+    dict_known(d, "boot_id", link_boot_id(c->link));
+    dict_count(d, "interval_usec", e->guest->sources.interval_usec);
+    if (!c->open && retry > now_usec)
         dict_count(d, "retry_in_usec", retry - now_usec);
     dict_count(d, "messages", s->messages);
     dict_count(d, "bytes", s->bytes);
@@ -343,11 +349,11 @@ void describe_reads(Dict *d, const PolicyRead *reads, size_t n)
 
 static void describe_decision(Dict *d, const Guest *g)
 {
-    const Decision *decision = &g->decision;
+    const Decision *decision = &g->verdict.decision;
     const GuestBounds *b = &decision->bounds;
 
     dict_open(d, "decision");
-    if (g->decided) {
+    if (g->verdict.decided) {
         dict_count(d, "wanted_bytes", decision->wanted_bytes);
         dict_count(d, "target_bytes", decision->target_bytes);
         dict_bool(d, "send", decision->send);
@@ -386,23 +392,24 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
 
     dict_open(d, "strain");
     dict_bool(d, "distress", distress);
-    if (g->distress_usec > 0)
-        dict_text(d, "cause", distress_cause_to_string(g->distress_cause));
-    dict_age(d, "told_age_usec", g->distress_usec, now_usec);
+    if (g->judgement.distress_usec > 0)
+        dict_text(d, "cause", distress_cause_to_string(g->judgement.distress_cause));
+    dict_age(d, "told_age_usec", g->judgement.distress_usec, now_usec);
     if (distress)
-        dict_count(d, "ends_in_usec",
-                   LESS_BY(g->manager->config->distress_hold_usec, usec_since(g->distress_usec, now_usec)));
+        dict_count(
+            d, "ends_in_usec",
+            LESS_BY(g->host->rules->distress_hold_usec, usec_since(g->judgement.distress_usec, now_usec)));
     dict_bool(d, "hurting", hurting);
     if (hurting) {
-        dict_age(d, "hurting_age_usec", g->hurting_usec, now_usec);
-        dict_count(d, "restore_bytes", g->restore_bytes);
+        dict_age(d, "hurting_age_usec", g->judgement.hurting_usec, now_usec);
+        dict_count(d, "restore_bytes", g->judgement.restore_bytes);
     }
-    dict_age(d, "shrunk_age_usec", g->shrunk_usec, now_usec);
-    if (g->shrunk_usec > 0)
-        dict_count(d, "shrunk_from_bytes", g->shrunk_from);
-    describe_strain(d, &g->strain);
+    dict_age(d, "shrunk_age_usec", g->judgement.shrunk_usec, now_usec);
+    if (g->judgement.shrunk_usec > 0)
+        dict_count(d, "shrunk_from_bytes", g->judgement.shrunk_from_bytes);
+    describe_strain(d, &g->judgement.strain);
     dict_open(d, "before_shrink");
-    describe_strain(d, &g->strain_before);
+    describe_strain(d, &g->judgement.strain_before);
     dict_close(d);
     dict_close(d);
 }
@@ -410,7 +417,7 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
 /* What it was found to need, and for how long it is protected for that. */
 static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
 {
-    const Need *n = &g->need;
+    const Need *n = &g->judgement.need;
 
     dict_open(d, "need");
     dict_count(d, "needed_bytes", need_bytes(n, now_usec));
@@ -426,9 +433,9 @@ static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-static void describe_claim(Dict *d, const Guest *g, usec_t now_usec)
+static void describe_grant(Dict *d, const Guest *g, usec_t now_usec)
 {
-    const Grant *c = &g->grant;
+    const Grant *c = &g->judgement.grant;
 
     dict_open(d, "grant");
     dict_bool(d, "open", c->open);
@@ -449,9 +456,9 @@ static void describe_claim(Dict *d, const Guest *g, usec_t now_usec)
 static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "gain");
-    dict_count(d, "overhead_bytes", gain_overhead(&g->gain));
-    dict_bool(d, "overhead_learnt", g->gain.overhead_bytes > 0);
-    dict_count(d, "ineffective_shrinks", g->gain.ineffective);
+    dict_count(d, "overhead_bytes", gain_overhead(&g->judgement.gain));
+    dict_bool(d, "overhead_learnt", g->judgement.gain.overhead_bytes > 0);
+    dict_count(d, "ineffective_shrinks", g->judgement.gain.ineffective);
     dict_bool(d, "ineffective", guest_is_ineffective(g, now_usec));
     dict_close(d);
 }
@@ -468,30 +475,33 @@ static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
 static void describe_history(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "history");
-    dict_count(d, "samples", g->history.count);
-    if (g->history.count > 0) {
-        dict_age(d, "newest_age_usec", history_get(&g->history, 0)->at_usec, now_usec);
-        dict_age(d, "oldest_age_usec", history_get(&g->history, g->history.count - 1)->at_usec, now_usec);
+    dict_count(d, "samples", g->sources.history.count);
+    if (g->sources.history.count > 0) {
+        dict_age(d, "newest_age_usec", history_get(&g->sources.history, 0)->at_usec, now_usec);
+        dict_age(d, "oldest_age_usec",
+                 history_get(&g->sources.history, g->sources.history.count - 1)->at_usec, now_usec);
     }
     dict_close(d);
 }
 
-void describe_guest(Dict *d, const Guest *g, usec_t now_usec)
+void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
-    describe_guest_row(d, g, now_usec);
+    const Guest *g = e->guest;
+
+    describe_guest_row(d, e, now_usec);
     describe_definition(d, g);
     describe_entitlement(d, g);
     describe_balloon(d, g, now_usec);
     describe_decision(d, g);
     describe_suffering(d, g, now_usec);
     describe_need(d, g, now_usec);
-    describe_claim(d, g, now_usec);
+    describe_grant(d, g, now_usec);
     describe_gain(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);
     describe_report(d, g, now_usec);
     describe_virt_stats(d, g, now_usec);
-    describe_channel(d, g, now_usec);
+    describe_channel(d, e, now_usec);
     describe_times(d, g, now_usec);
     describe_history(d, g, now_usec);
 }

@@ -26,16 +26,16 @@ void describe_ksm(Dict *d, const Manager *m)
 
     dict_list_open(d, "changed", "as");
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        if (ksm_changed(m->ksm, f, &before))
+        if (ksm_changed(m->ksm.ksm, f, &before))
             dict_item(d, host_field_info(f)->name);
     dict_list_close(d);
     dict_list_open(d, "refused", "as");
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        if (ksm_refused(m->ksm, f) > 0)
+        if (ksm_refused(m->ksm.ksm, f) > 0)
             dict_item(d, host_field_info(f)->name);
     dict_list_close(d);
     dict_list_open(d, "decisions", "aa{sv}");
-    for (size_t i = 0; i < m->plan.n_host; i++)
-        describe_decision(d, &m->plan.host[i]);
+    for (size_t i = 0; i < m->cycle.plan.n_host; i++)
+        describe_decision(d, &m->cycle.plan.host[i]);
     dict_list_close(d);
 }

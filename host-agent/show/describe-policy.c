@@ -7,11 +7,11 @@
  * since. */
 static void told(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
 {
-    bool named = !m->guests_changed && guest < m->n_guests;
+    bool named = !m->guests.changed && guest < m->guests.n;
     char line[DICT_TEXT_MAX];
 
-    snprintf(line, sizeof(line), "%s:%s: %s%s%s", policy_file(m->policy, file).name, place,
-             named ? m->guests[guest]->info.name : "", named ? ": " : "", text);
+    snprintf(line, sizeof(line), "%s:%s: %s%s%s", policy_file(m->policy.policy, file).name, place,
+             named ? m->guests.entries[guest].guest->info.name : "", named ? ": " : "", text);
     dict_item(d, line);
 }
 
@@ -20,14 +20,14 @@ static void describe_notes(Dict *d, const Manager *m)
     char place[32];
 
     dict_list_open(d, "notes", "as");
-    for (size_t i = 0; i < m->plan.n_notes; i++) {
-        const PolicyNote *n = &m->plan.notes[i];
+    for (size_t i = 0; i < m->cycle.plan.n_notes; i++) {
+        const PolicyNote *n = &m->cycle.plan.notes[i];
 
         snprintf(place, sizeof(place), "%u:%u", n->line, n->column);
         told(d, m, n->file, place, n->guest, n->text);
     }
     dict_list_close(d);
-    dict_count(d, "notes_total", m->plan.notes_total);
+    dict_count(d, "notes_total", m->cycle.plan.notes_total);
 }
 
 static void describe_logs(Dict *d, const Manager *m)
@@ -35,32 +35,32 @@ static void describe_logs(Dict *d, const Manager *m)
     char place[32];
 
     dict_list_open(d, "logs", "as");
-    for (size_t i = 0; i < m->plan.n_logs; i++) {
-        const PolicyLog *l = &m->plan.logs[i];
+    for (size_t i = 0; i < m->cycle.plan.n_logs; i++) {
+        const PolicyLog *l = &m->cycle.plan.logs[i];
 
         snprintf(place, sizeof(place), "%u", l->line);
         told(d, m, l->file, place, l->guest, l->text);
     }
     dict_list_close(d);
-    dict_count(d, "logs_total", m->plan.logs_total);
+    dict_count(d, "logs_total", m->cycle.plan.logs_total);
 }
 
 static void describe_origin(Dict *d, const Manager *m)
 {
     char text[DICT_TEXT_MAX] = "";
 
-    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
+    for (size_t i = 0; i < policy_n_files(m->policy.policy); i++) {
         size_t fill = strlen(text);
 
         snprintf(text + fill, sizeof(text) - fill, "%s%s", i > 0 ? ", " : "",
-                 policy_file(m->policy, i).origin);
+                 policy_file(m->policy.policy, i).origin);
     }
     dict_text(d, "file", text);
-    dict_text(d, "origin", m->policy_origin);
-    if (m->plan.policy_error < 0)
+    dict_text(d, "origin", m->policy.origin);
+    if (m->cycle.plan.policy_error < 0)
         dict_text(d, "error",
-                  m->plan.policy_error == -ECANCELED ? "none of its files could be worked out"
-                                                     : strerror(-m->plan.policy_error));
+                  m->cycle.plan.policy_error == -ECANCELED ? "none of its files could be worked out"
+                                                           : strerror(-m->cycle.plan.policy_error));
 }
 
 void describe_policy(Dict *d, const Manager *m)
@@ -91,10 +91,10 @@ static void describe_controls(Dict *d, const PolicyFile *file)
 void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec)
 {
     describe_origin(d, m);
-    dict_age(d, "age_usec", m->policy_usec, now_usec);
+    dict_age(d, "age_usec", m->policy.usec, now_usec);
     dict_list_open(d, "files", "aa{sv}");
-    for (size_t i = 0; i < policy_n_files(m->policy); i++) {
-        PolicyFile file = policy_file(m->policy, i);
+    for (size_t i = 0; i < policy_n_files(m->policy.policy); i++) {
+        PolicyFile file = policy_file(m->policy.policy, i);
 
         dict_begin(d);
         dict_text(d, "name", file.name);

@@ -19,9 +19,9 @@ void describe_policy(Dict *d, const Manager *m);
 /* The same for those who want to know all: each file with its text and the controls that it assigns. */
 void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec);
 /* The row that a list has for each guest. */
-void describe_guest_row(Dict *d, const Guest *g, usec_t now_usec);
+void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec);
 /* All that is known of one: its row, and a dictionary for each part. */
-void describe_guest(Dict *d, const Guest *g, usec_t now_usec);
+void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec);
 /* Status, configuration in force, counters of libvirt, guests. */
 void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
 

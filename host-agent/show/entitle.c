@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Setting a guest's entitlement over the bus: calls that wait for libvirt. */
+
 #include "host-agent/show/entitle.h"
 
 #include <string.h>
@@ -9,17 +11,19 @@
 #include "host-agent/show/api.h"
 #include "host-agent/show/dict.h"
 
-/* A domain whose QEMU is stopped holds the call; the caller is told before it gives up by itself. */
+/* A domain whose QEMU is stopped holds the call; its caller gets an answer before it gives up by itself. */
 #define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
 #define ANSWER_MAX        1024U
 
 /* A call that waits for libvirt. */
-typedef struct Entitling {
+struct Entitling {
+    Entitling *next;
+    Entitlings *all;
+    char uuid[NOTICE_UUID_MAX], name[NOTICE_NAME_MAX]; /* of the guest; the name as UTF-8 */
     sd_bus_message *call;
     sd_event_source *timer;
-    Entitlement entitlement; /* when it is done … */
-    char answer[ANSWER_MAX]; /* … and what is said then */
-} Entitling;
+    char answer[ANSWER_MAX]; /* when libvirt has written it */
+};
 
 static Entitling *entitling_free(Entitling *w)
 {
@@ -31,6 +35,74 @@ static Entitling *entitling_free(Entitling *w)
     return NULL;
 }
 DEFINE_CLEANUP_FUNC(Entitling, entitling_free);
+
+void entitlings_init(Entitlings *e, Manager *m)
+{
+    *e = (Entitlings){.manager = m};
+}
+
+void entitlings_done(Entitlings *e)
+{
+    while (e->first) {
+        Entitling *w = e->first;
+
+        e->first = w->next;
+        entitling_free(w);
+    }
+}
+
+static Entitling **find(Entitlings *e, const char *uuid)
+{
+    Entitling **w = &e->first;
+
+    while (*w && strcmp((*w)->uuid, uuid) != 0)
+        w = &(*w)->next;
+    return w;
+}
+
+/* Answers a call that waits, and takes it off the list. text: why, or NULL. */
+static void answer(Entitling **at, int error, const char *text)
+{
+    _cleanup_(entitling_freep) Entitling *w = *at;
+    char why[NOTICE_TEXT_MAX];
+    int r;
+
+    *at = w->next;
+    if (error < 0)
+        r = sd_bus_reply_method_errorf(
+            w->call, BUS_ERROR_REFUSED, "%s: its entitlement couldn't be written: %s", w->name,
+            text_make_utf8(why, sizeof(why), text && text[0] ? text : strerror(-error)));
+    else
+        r = sd_bus_reply_method_return(w->call, "s", w->answer);
+    if (r < 0)
+        log_debug_errno(-r, "%s: cannot answer who set its entitlement: %m", w->name);
+}
+
+void entitlings_hear(Entitlings *e, const Notice *n)
+{
+    Entitling **w = find(e, n->uuid);
+
+    if (n->kind == NOTICE_LIBVIRT_LOST)
+        while (e->first)
+            answer(&e->first, -ENOTCONN, "libvirt is away");
+    else if (!*w)
+        return;
+    else if (n->kind == NOTICE_GUEST_REMOVED || (n->kind == NOTICE_ENTITLED && n->error == -ENOENT))
+        /* In the same words whether libvirt's answer or its event comes first. */
+        answer(w, -ENOENT, "it is gone");
+    else if (n->kind == NOTICE_ENTITLED)
+        answer(w, n->error, n->text);
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
+{
+    Entitling *w = userdata;
+
+    answer(
+        find(w->all, w->uuid), -ETIMEDOUT,
+        "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with ballastctl set VM");
+    return 0;
+}
 
 static int unknown_key(const char *name, sd_bus_error *error)
 {
@@ -45,7 +117,7 @@ static int unknown_key(const char *name, sd_bus_error *error)
                              near.best ? "'?" : "");
 }
 
-/* The values that are given. The first that isn't taken is told. */
+/* The values that are given. The first that isn't taken is reported. */
 static int read_values(sd_bus_message *message, EntitlementChange *change, sd_bus_error *error)
 {
     char why[ENTITLEMENT_WHY_MAX];
@@ -85,7 +157,7 @@ static const char *value_text(char buf[static UNITS_FORMAT_MAX], const Entitleme
 }
 
 /* "web1: min default → 1.00 GiB, shares 500 → 2000; …" */
-static void tell_change(char answer[static ANSWER_MAX], const Guest *g, const Entitlement *e)
+static void describe_change(char answer[static ANSWER_MAX], const Guest *g, const Entitlement *e)
 {
     char name[DOMAIN_NAME_MAX + 1], before[UNITS_FORMAT_MAX], after[UNITS_FORMAT_MAX];
     const Entitlement *was = &g->info.entitlement;
@@ -103,62 +175,32 @@ static void tell_change(char answer[static ANSWER_MAX], const Guest *g, const En
         separator = ", ";
     }
     fill += (size_t) snprintf(
-        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": as before, written anew; " : "; ",
+        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": as before, written again; " : "; ",
         g->info.persistent ? "in the running domain and in its definition"
                            : "in the running domain, which has no definition to keep it");
-    if (e->mode == GUEST_MODE_AUTO && g->manager->mode != GUEST_MODE_AUTO)
+    if (e->mode == GUEST_MODE_AUTO && g->host->mode != GUEST_MODE_AUTO)
         snprintf(answer + fill, ANSWER_MAX - fill,
                  ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto lets it)",
-                 guest_mode_to_string(g->manager->mode));
+                 guest_mode_to_string(g->host->mode));
 }
 
-void entitle_done(Guest *g, int error, const char *text)
-{
-    _cleanup_(entitling_freep) Entitling *w = TAKE_PTR(g->entitling);
-    char name[DOMAIN_NAME_MAX + 1], why[512];
-    int r;
-
-    if (!w)
-        return;
-    text_make_utf8(name, sizeof(name), g->info.name);
-    /* In whatever words libvirt says it, and whether its event comes first or not. */
-    text_make_utf8(why, sizeof(why), error == -ENOENT ? "it is gone" : text ? text : strerror(-error));
-    /* Its definition is read again; whoever asks before that is to hear the truth, too. */
-    if (error >= 0) {
-        g->info.entitlement = w->entitlement;
-        g->info.entitlement_problem[0] = '\0';
-        guest_update_entitlement(g);
-        manager_wake(g->manager);
-    }
-    r = error < 0 ? sd_bus_reply_method_errorf(w->call, BUS_ERROR_REFUSED,
-                                               "%s: its entitlement couldn't be written: %s", name, why)
-                  : sd_bus_reply_method_return(w->call, "s", w->answer);
-    if (r < 0)
-        log_debug_errno(-r, "%s: cannot answer who set its entitlement: %m", g->info.name);
-}
-
-static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
-{
-    entitle_done(
-        userdata, -ETIMEDOUT,
-        "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with ballastctl set VM");
-    return 0;
-}
-
-static int entitling_new(sd_bus_message *call, Guest *g, const Entitlement *e, Entitling **ret)
+static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, const Entitlement *e,
+                         Entitling **ret)
 {
     _cleanup_(entitling_freep) Entitling *w = calloc(1, sizeof(Entitling));
     int r;
 
     if (!w)
         return -ENOMEM;
-    r = sd_event_add_time_relative(g->manager->event, &w->timer, CLOCK_MONOTONIC, ENTITLE_WAIT_USEC, 0,
-                                   on_timeout, g);
+    r = sd_event_add_time_relative(all->manager->event, &w->timer, CLOCK_MONOTONIC, ENTITLE_WAIT_USEC, 0,
+                                   on_timeout, w);
     if (r < 0)
         return r;
+    w->all = all;
     w->call = sd_bus_message_ref(call);
-    w->entitlement = *e;
-    tell_change(w->answer, g, e);
+    memcpy(w->uuid, g->info.uuid, sizeof(w->uuid));
+    text_make_utf8(w->name, sizeof(w->name), g->info.name);
+    describe_change(w->answer, g, e);
     *ret = TAKE_PTR(w);
     return 0;
 }
@@ -171,7 +213,7 @@ static const char *why_refused(int r)
                           : strerror(-r);
 }
 
-int entitle_begin(sd_bus_message *message, Guest *g, sd_bus_error *error)
+int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, sd_bus_error *error)
 {
     EntitlementChange change = {.values = ENTITLEMENT_NONE};
     char name[DOMAIN_NAME_MAX + 1], why[ENTITLEMENT_WHY_MAX];
@@ -186,17 +228,15 @@ int entitle_begin(sd_bus_message *message, Guest *g, sd_bus_error *error)
     entitlement_change(&e, &change);
     if (entitlement_check(&e, g->info.maximum_bytes, why) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
-    if (g->entitling)
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
-                                 why_refused(-EBUSY));
-    /* Also where nothing of what counts changes: the definition may say something else than the running
-     * domain, or a mistake beside it. */
-    r = entitling_new(message, g, &e, &w);
+    /* Also where nothing of what counts changes: the definition may say something else than the running domain, or
+     * hold a mistake. */
+    r = *find(all, g->info.uuid) ? -EBUSY : entitling_new(all, message, g, &e, &w);
     if (r >= 0)
-        r = virt_entitle(g->manager->virt, g->info.uuid, &change);
+        r = virt_link_entitle(&all->manager->libvirt, g, &change, &e);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: its entitlement wasn't changed: %s", name,
                                  why_refused(r));
-    g->entitling = TAKE_PTR(w);
+    w->next = all->first;
+    all->first = TAKE_PTR(w);
     return 1;
 }

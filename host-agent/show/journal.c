@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The log lines that have a MESSAGE_ID and fields: one for each notice. */
+
+#include "host-agent/show/journal.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/show/journal.h"
 
 /* What each kind of line is found by: journalctl MESSAGE_ID=…; documented in ballastd(8), never to be
  * changed. */
@@ -14,8 +17,8 @@
 #define MESSAGE_DISTRESS   "e09aacc6347840979e00464c3e5ffc81"
 #define MESSAGE_DROPPED    "2e4bb66da28c473ab89f26dcf2dbb72b"
 #define MESSAGE_HURTING    "02f130e5f1374e328a09bec4ece977ea"
-#define MESSAGE_CLAIM      "8eeea7c9aa04450196d6593eb2f0e001"
-#define MESSAGE_FALSE      "b46078ead6ce47439cf4b95784511779"
+#define MESSAGE_GRANT      "8eeea7c9aa04450196d6593eb2f0e001"
+#define MESSAGE_UNUSED     "b46078ead6ce47439cf4b95784511779"
 #define MESSAGE_KSM        "84af8a8e431747efa3afccf232099617"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
@@ -32,190 +35,223 @@ static void add(Fields *f, const char *key, const char *value)
     f->fields[f->n++] = (LogField){key, value};
 }
 
-static void fields_init(Fields *f, const Guest *g)
+static void fields_init(Fields *f, const Notice *n)
 {
     f->n = 0;
-    add(f, "BALLAST_VM", g->info.name);
-    add(f, "BALLAST_UUID", g->info.uuid);
+    add(f, "BALLAST_VM", n->name);
+    add(f, "BALLAST_UUID", n->uuid);
 }
 
-static void add_change(Fields *f, const Manager *m, uint64_t from_bytes, uint64_t to_bytes)
+static void add_change(Fields *f, const Notice *n)
 {
-    snprintf(f->from, sizeof(f->from), "%" PRIu64, from_bytes);
-    snprintf(f->to, sizeof(f->to), "%" PRIu64, to_bytes);
+    snprintf(f->from, sizeof(f->from), "%" PRIu64, n->from_bytes);
+    snprintf(f->to, sizeof(f->to), "%" PRIu64, n->to_bytes);
     add(f, "BALLAST_FROM_BYTES", f->from);
     add(f, "BALLAST_TO_BYTES", f->to);
-    if (host_fields_has(&m->host, HOST_FIELD_AVAILABLE)) {
-        snprintf(f->available, sizeof(f->available), "%.0f", host_fields_get(&m->host, HOST_FIELD_AVAILABLE));
+    if (n->host_total_bytes > 0) {
+        snprintf(f->available, sizeof(f->available), "%.0f", n->host_available_bytes);
         add(f, "BALLAST_HOST_AVAILABLE_BYTES", f->available);
     }
 }
 
-static void tell_change(const Manager *m, const Guest *g, int level, bool observed, uint64_t from_bytes,
-                        uint64_t to_bytes, const char *reason)
+/* "18.2%" of the host; "unknown". */
+static const char *available(char buf[static UNITS_FORMAT_MAX], const Notice *n)
 {
-    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], available[UNITS_FORMAT_MAX] = "unknown";
-    double total = host_fields_get(&m->host, HOST_FIELD_TOTAL);
+    if (n->host_total_bytes > 0)
+        return format_ratio(buf, n->host_available_bytes / n->host_total_bytes);
+    return "unknown";
+}
+
+/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%". Only more of what was
+ * logged just before is logged at debug. */
+static void log_move(const Notice *n)
+{
+    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX];
+    bool observed = n->kind == NOTICE_WOULD_MOVE;
     Fields f;
 
-    fields_init(&f, g);
-    add_change(&f, m, from_bytes, to_bytes);
-    add(&f, "BALLAST_REASON", reason);
-    add(&f, "BALLAST_RULE", guard_rule_to_string(g->decision.rule));
-    if (total > 0)
-        format_ratio(available, host_fields_get(&m->host, HOST_FIELD_AVAILABLE) / total);
-    log_fields(level, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
-               "%s: %s%s → %s: %s; host available %s", g->info.name, observed ? "would be " : "",
-               format_size(from, from_bytes), format_size(to, to_bytes), reason, available);
+    fields_init(&f, n);
+    add_change(&f, n);
+    add(&f, "BALLAST_REASON", n->text);
+    add(&f, "BALLAST_RULE", guard_rule_to_string(n->rule));
+    log_fields(n->further ? LOG_DEBUG : LOG_INFO, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
+               "%s: %s%s → %s: %s; host available %s", n->name, observed ? "would be " : "",
+               format_size(from, n->from_bytes), format_size(to, n->to_bytes), n->text, available(ratio, n));
 }
 
-void journal_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
-                  const char *reason, bool further)
+static void log_stalled(const Notice *n)
 {
-    tell_change(m, g, further ? LOG_DEBUG : LOG_INFO, false, from_bytes, to_bytes, reason);
-}
-
-void journal_would_move(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes,
-                        const char *reason)
-{
-    tell_change(m, g, LOG_INFO, true, from_bytes, to_bytes, reason);
-}
-
-void journal_stalled(const Manager *m, const Guest *g)
-{
-    const Balloon *b = &g->balloon;
     char at[UNITS_FORMAT_MAX], from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX];
     Fields f;
 
-    fields_init(&f, g);
-    add_change(&f, m, b->from_bytes, b->target_bytes);
+    fields_init(&f, n);
+    add_change(&f, n);
     log_fields(
         LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
         "%s: its balloon is stuck at %s on the way from %s to %s; not tried again for %s. Is virtio_balloon loaded in the guest, and can the guest spare that much?",
-        g->info.name, format_size(at, b->actual_bytes), format_size(from, b->from_bytes),
-        format_size(to, b->target_bytes), format_duration(wait, b->backoff_usec));
+        n->name, format_size(at, n->current_bytes), format_size(from, n->from_bytes),
+        format_size(to, n->to_bytes), format_duration(wait, n->wait_usec));
 }
 
-void journal_distress(const Manager *m, const Guest *g)
+static void log_distress(const Notice *n)
 {
-    const char *cause = distress_cause_to_string(g->distress_cause);
+    const char *cause = distress_cause_to_string(n->cause);
     char size[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX];
     Fields f;
 
-    fields_init(&f, g);
+    fields_init(&f, n);
     add(&f, "BALLAST_REASON", cause);
     log_fields(
         LOG_NOTICE, MESSAGE_DISTRESS, f.fields, f.n,
         "%s: in distress (%s) at %s of %s: it isn't shrunk, and gets memory back as far as there is room",
-        g->info.name, cause, format_size(size, guest_current(g)), format_size(full, g->full.bytes));
+        n->name, cause, format_size(size, n->current_bytes), format_size(full, n->full_bytes));
 }
 
-void journal_dropped(const Manager *m, const Guest *g, const char *why, usec_t retry_usec)
+static void log_dropped(const Notice *n)
 {
     char wait[UNITS_FORMAT_MAX];
     Fields f;
 
-    if (!why)
-        why = "it broke the rules of the channel";
-    fields_init(&f, g);
-    add(&f, "BALLAST_REASON", why);
+    fields_init(&f, n);
+    add(&f, "BALLAST_REASON", n->text);
     log_fields(LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
-               "%s: its agent isn't heard for %s: %s; libvirt's stats serve meanwhile", g->info.name,
-               format_duration(wait, usec_since(now_usec(CLOCK_MONOTONIC), retry_usec)), why);
+               "%s: its agent isn't heard for %s: %s; using libvirt's balloon stats meanwhile", n->name,
+               format_duration(wait, n->wait_usec), n->text);
 }
 
-void journal_hurting(const Manager *m, const Guest *g, DistressCause cause)
+static void log_hurting(const Notice *n)
 {
     char size[UNITS_FORMAT_MAX], restore[UNITS_FORMAT_MAX], hold[UNITS_FORMAT_MAX];
+    const char *cause = distress_cause_to_string(n->cause);
     Fields f;
 
-    fields_init(&f, g);
-    add_change(&f, m, guest_current(g), g->restore_bytes);
-    add(&f, "BALLAST_REASON", distress_cause_to_string(cause));
+    fields_init(&f, n);
+    add_change(&f, n);
+    add(&f, "BALLAST_REASON", cause);
     log_fields(
         LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
         "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, and isn't shrunk for %s",
-        g->info.name, distress_cause_to_string(cause), format_size(size, guest_current(g)),
-        format_size(restore, g->restore_bytes), format_duration(hold, g->need.hold_usec));
+        n->name, cause, format_size(size, n->current_bytes), format_size(restore, n->to_bytes),
+        format_duration(hold, n->wait_usec));
 }
 
-void journal_grant(const Manager *m, const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
+static void log_grant(const Notice *n)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
-    const char *cause = distress_cause_to_string(g->distress_cause);
+    const char *cause = distress_cause_to_string(n->cause);
     Fields f;
 
-    fields_init(&f, g);
-    add_change(&f, m, from_bytes, to_bytes);
+    fields_init(&f, n);
+    add_change(&f, n);
     add(&f, "BALLAST_REASON", cause);
     log_fields(
-        LOG_NOTICE, MESSAGE_CLAIM, f.fields, f.n,
-        "%s: gets memory from others: in distress (%s) while the host has little, %s → %s to begin with; whether it uses that is looked at afterwards",
-        g->info.name, cause, format_size(from, from_bytes), format_size(to, to_bytes));
+        LOG_NOTICE, MESSAGE_GRANT, f.fields, f.n,
+        "%s: in distress (%s) while the host has little: gets memory taken from other guests, %s → %s to begin with. Whether it uses that is checked later",
+        n->name, cause, format_size(from, n->from_bytes), format_size(to, n->to_bytes));
 }
 
-void journal_unused_grant(const Manager *m, const Guest *g)
+static void log_unused_grant(const Notice *n)
 {
     char size[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX], times[NUMBER_MAX];
     Fields f;
 
-    snprintf(times, sizeof(times), "%u", g->grant.unused_grants);
-    fields_init(&f, g);
-    add(&f, "BALLAST_FALSE_CLAIMS", times);
+    snprintf(times, sizeof(times), "%u", n->count);
+    fields_init(&f, n);
+    add(&f, "BALLAST_UNUSED_GRANTS", times);
     log_fields(
-        LOG_NOTICE, MESSAGE_FALSE, f.fields, f.n,
-        "%s: its grant on the memory of others proved false: it didn't use what it was given, and has %s. It waits %s until others give for it again (false grants so far: %s)",
-        g->info.name, format_size(size, guest_current(g)), format_duration(wait, g->grant.wait_usec), times);
+        LOG_NOTICE, MESSAGE_UNUSED, f.fields, f.n,
+        "%s: used little of the memory taken from other guests for it (now %s); nothing more will be taken for it for %s (%s unused grants so far)",
+        n->name, format_size(size, n->current_bytes), format_duration(wait, n->wait_usec), times);
 }
 
-static void tell_ksm_failure(const KsmChange *c)
+static void log_ksm_failure(const Notice *n)
 {
-    const char *hint = c->hint ?: "", *dot = c->hint ? "; " : "";
+    const NoticeKsm *k = &n->ksm;
+    const char *semicolon = k->hint[0] ? "; " : "";
 
-    if (c->outcome == KSM_UNREMEMBERED)
+    if (k->outcome == KSM_UNREMEMBERED)
         log_warning_errno(
-            c->error,
+            k->error,
             "Cannot write down what KSM's controls were before Ballast: %m; should ballastd be killed, they stay as it set them");
-    else if (c->outcome == KSM_REFUSED)
-        log_warning_errno(c->error, "KSM: %s isn't set: %m%s%s (wanted: %s)", c->name, dot, hint,
-                          c->decision->reason);
+    else if (k->outcome == KSM_REFUSED)
+        log_warning_errno(k->error, "KSM: %s isn't set: %m%s%s (wanted: %s)", k->name, semicolon, k->hint,
+                          n->text);
     else
-        log_warning_errno(c->error, "KSM: %s can't be put back to %" PRId64 ": %m%s%s", c->name, c->to, dot,
-                          hint);
+        log_warning_errno(k->error, "KSM: %s can't be put back to %" PRId64 ": %m%s%s", k->name, k->to,
+                          semicolon, k->hint);
 }
 
-void journal_ksm(const Manager *m, const KsmChange *c)
+/* "KSM: pages_to_scan 100 → 400: more is … (ksm.policy:31); host available 18.2%" */
+static void log_ksm(const Notice *n)
 {
-    char from[NUMBER_MAX], to[NUMBER_MAX], available[UNITS_FORMAT_MAX] = "unknown";
-    double total = host_fields_get(&m->host, HOST_FIELD_TOTAL);
-    const char *reason = c->outcome == KSM_CHANGED    ? c->decision->reason
-                         : c->outcome == KSM_RESTORED ? "restored"
+    const NoticeKsm *k = &n->ksm;
+    char from[NUMBER_MAX], to[NUMBER_MAX], ratio[UNITS_FORMAT_MAX];
+    const char *reason = k->outcome == KSM_CHANGED    ? n->text
+                         : k->outcome == KSM_RESTORED ? "restored"
                                                       : "changed by somebody else, and left so";
     const LogField fields[] = {
-        {"BALLAST_KSM", c->name}, {"BALLAST_FROM", from}, {"BALLAST_TO", to}, {"BALLAST_REASON", reason}};
+        {"BALLAST_KSM", k->name}, {"BALLAST_FROM", from}, {"BALLAST_TO", to}, {"BALLAST_REASON", reason}};
 
-    snprintf(from, sizeof(from), "%" PRId64, c->from);
-    snprintf(to, sizeof(to), "%" PRId64, c->outcome == KSM_FOREIGN ? c->from : c->to);
-    switch (c->outcome) {
+    snprintf(from, sizeof(from), "%" PRId64, k->from);
+    snprintf(to, sizeof(to), "%" PRId64, k->outcome == KSM_FOREIGN ? k->from : k->to);
+    switch (k->outcome) {
     case KSM_CHANGED:
-        if (total > 0)
-            format_ratio(available, host_fields_get(&m->host, HOST_FIELD_AVAILABLE) / total);
         log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields), "KSM: %s; host available %s", reason,
-                   available);
+                   available(ratio, n));
         return;
     case KSM_RESTORED:
         log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields),
-                   "KSM: %s %s → %s: put back to what it was before Ballast", c->name, from, to);
+                   "KSM: %s %s → %s: put back to what it was before Ballast", k->name, from, to);
         return;
     case KSM_FOREIGN:
         log_fields(LOG_NOTICE, MESSAGE_KSM, fields, ELEMENTSOF(fields),
                    "KSM: %s is %s, which somebody else set: left so (before Ballast it was %" PRId64 ")",
-                   c->name, from, c->to);
+                   k->name, from, k->to);
         return;
     case KSM_REFUSED:
     case KSM_STUCK:
     case KSM_UNREMEMBERED:
-        tell_ksm_failure(c);
+        log_ksm_failure(n);
+        return;
+    }
+}
+
+void journal_hear(void *userdata, const Notice *n)
+{
+    switch (n->kind) {
+    case NOTICE_MOVE:
+    case NOTICE_WOULD_MOVE:
+        log_move(n);
+        return;
+    case NOTICE_STALLED:
+        log_stalled(n);
+        return;
+    case NOTICE_DISTRESS:
+        log_distress(n);
+        return;
+    case NOTICE_HURTING:
+        log_hurting(n);
+        return;
+    case NOTICE_GRANT:
+        log_grant(n);
+        return;
+    case NOTICE_UNUSED_GRANT:
+        log_unused_grant(n);
+        return;
+    case NOTICE_AGENT_DROPPED:
+        log_dropped(n);
+        return;
+    case NOTICE_KSM:
+        log_ksm(n);
+        return;
+    /* Logged where they happen: they need no MESSAGE_ID. */
+    case NOTICE_MODE:
+    case NOTICE_GUEST_ADDED:
+    case NOTICE_GUEST_REMOVED:
+    case NOTICE_ENTITLED:
+    case NOTICE_LIBVIRT_LOST:
+    case NOTICE_KIND_MAX:
+    case NOTICE_KIND_INVALID:
         return;
     }
 }

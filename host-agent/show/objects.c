@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The objects on the bus: their methods and properties. */
+
 #include <string.h>
 
 #include "base/units.h"
@@ -50,13 +52,26 @@ static int begin_change(sd_bus_message *message, sd_bus_error *error, const char
     return r < 0 ? r : sd_bus_message_read(message, "s", ret);
 }
 
-char *bus_guest_path(char *buf, const Guest *g)
+char *bus_guest_path(char *buf, const char *uuid)
 {
-    snprintf(buf, BUS_PATH_MAX, "%s/%s", BUS_GUEST_PATH, g->info.uuid);
+    snprintf(buf, BUS_PATH_MAX, "%s/%s", BUS_GUEST_PATH, uuid);
     for (char *p = buf; *p; p++)
         if (*p == '-')
             *p = '_';
     return buf;
+}
+
+/* The guest whose object that is; NULL: there is none. */
+static GuestEntry *guest_at(Manager *m, const char *path)
+{
+    const char *rest = path + strlen(BUS_GUEST_PATH);
+    char uuid[sizeof(((DomainInfo *) NULL)->uuid)];
+
+    if (rest[0] != '/' || strlen(rest + 1) != sizeof(uuid) - 1)
+        return NULL;
+    for (size_t i = 0; i < sizeof(uuid); i++)
+        uuid[i] = rest[i + 1] == '_' ? '-' : rest[i + 1];
+    return guests_by_uuid(&m->guests, uuid);
 }
 
 /* Answering with dictionaries */
@@ -99,26 +114,31 @@ static void policy_into(Dict *d, const void *what, usec_t now)
     describe_policy_files(d, what, now);
 }
 
+static Manager *manager_of(void *userdata)
+{
+    return ((BusObjects *) userdata)->manager;
+}
+
 static int on_get_policy(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    return reply_dict(message, policy_into, userdata);
+    return reply_dict(message, policy_into, manager_of(userdata));
 }
 
 static int on_get_status(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    return reply_dict(message, status_into, userdata);
+    return reply_dict(message, status_into, manager_of(userdata));
 }
 
 static int on_dump(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    return reply_dict(message, dump_into, userdata);
+    return reply_dict(message, dump_into, manager_of(userdata));
 }
 
 static int on_list_guests(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    Manager *m = userdata;
+    Manager *m = manager_of(userdata);
     Dict d = {};
     int r;
 
@@ -128,9 +148,9 @@ static int on_list_guests(sd_bus_message *message, void *userdata, sd_bus_error 
     if (r < 0)
         return r;
     d.message = reply;
-    for (size_t i = 0; i < m->n_guests; i++) {
+    for (size_t i = 0; i < m->guests.n; i++) {
         dict_begin(&d);
-        describe_guest_row(&d, m->guests[i], now);
+        describe_guest_row(&d, &m->guests.entries[i], now);
         dict_end(&d);
     }
     if (d.error < 0)
@@ -149,8 +169,8 @@ static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
     char names[BUS_CANDIDATES_MAX * (DOMAIN_NAME_MAX + 3)] = "", clean[sizeof(names)];
     unsigned n = 0;
 
-    for (size_t i = 0; i < m->n_guests; i++) {
-        const DomainInfo *info = &m->guests[i]->info;
+    for (size_t i = 0; i < m->guests.n; i++) {
+        const DomainInfo *info = &m->guests.entries[i].guest->info;
 
         if (strncmp(info->name, pattern, length) != 0 && strncasecmp(info->uuid, pattern, length) != 0)
             continue;
@@ -162,7 +182,7 @@ static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
         pattern, n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
 }
 
-static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Guest **ret)
+static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, GuestEntry **ret)
 {
     int r;
 
@@ -170,7 +190,7 @@ static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Gues
         return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_GUEST,
                                  "A guest's name has 1 to %u bytes; this one has %zu", DOMAIN_NAME_MAX,
                                  strlen(pattern));
-    r = manager_find_guest(m, pattern, ret);
+    r = guests_find(&m->guests, pattern, ret);
     if (r == -ENOTUNIQ)
         return ambiguous(m, pattern, error);
     if (r < 0)
@@ -181,26 +201,41 @@ static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Gues
     return 0;
 }
 
-static int on_get_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+/* Whether a method was called on the manager's object, rather than on a guest's. */
+static bool is_of_manager(sd_bus_message *message)
+{
+    return strcmp(sd_bus_message_get_path(message), BUS_PATH) == 0;
+}
+
+/* The guest that a method is about: of the manager's methods by the pattern that is its next argument, of a guest's
+ * own methods by the object's path. It may be gone since the object was found. */
+static int read_guest(sd_bus_message *message, Manager *m, sd_bus_error *error, GuestEntry **ret)
 {
     const char *pattern;
-    Guest *g;
     int r;
 
+    if (!is_of_manager(message)) {
+        *ret = guest_at(m, sd_bus_message_get_path(message));
+        return *ret ? 0 : sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is gone");
+    }
     r = sd_bus_message_read(message, "s", &pattern);
-    if (r < 0)
-        return r;
-    r = find_guest(userdata, pattern, error, &g);
-    if (r < 0)
-        return r;
-    return reply_dict(message, guest_into, g);
+    return r < 0 ? r : find_guest(m, pattern, error, ret);
+}
+
+static int on_get_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    GuestEntry *e;
+    int r;
+
+    r = read_guest(message, manager_of(userdata), error, &e);
+    return r < 0 ? r : reply_dict(message, guest_into, e);
 }
 
 /* Changing something */
 
 static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    Manager *m = userdata;
+    Manager *m = manager_of(userdata);
     const char *text;
     GuestMode mode;
     int r;
@@ -277,8 +312,8 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
     const char *why = NULL;
     uint64_t sum = 0, room = manager_room(m);
 
-    for (size_t i = 0; i < m->n_guests; i++) {
-        Guest *g = m->guests[i];
+    for (size_t i = 0; i < m->guests.n; i++) {
+        Guest *g = m->guests.entries[i].guest;
         uint64_t bytes = 0;
         int r;
 
@@ -295,7 +330,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
                                  "None of %zu guests can be released; the first, %s: %s", refused, name, why);
     format_duration(grace, m->config->guard.grace_usec);
-    if (m->n_guests == 0)
+    if (m->guests.n == 0)
         snprintf(text, sizeof(text), "There is no guest to release");
     else if (sum == 0)
         snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
@@ -310,43 +345,47 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
     return sd_bus_reply_method_return(message, "s", text);
 }
 
+/* Whether a method of the manager names no guest, and so means all. */
+static bool means_all(sd_bus_message *message)
+{
+    const char *pattern;
+    bool all =
+        is_of_manager(message) && sd_bus_message_read(message, "s", &pattern) >= 0 && pattern[0] == '\0';
+
+    (void) sd_bus_message_rewind(message, true);
+    return all;
+}
+
 static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    Manager *m = userdata;
-    const char *pattern;
-    Guest *g;
+    Manager *m = manager_of(userdata);
+    GuestEntry *e;
     int r;
 
-    r = begin_change(message, error, &pattern);
+    r = check_caller(message, error);
     if (r < 0)
         return r;
-    if (pattern[0] == '\0')
+    if (means_all(message))
         return release_all(message, m, error);
-    r = find_guest(m, pattern, error, &g);
-    if (r < 0)
-        return r;
-    return release_one(message, m, g, error);
+    r = read_guest(message, m, error, &e);
+    return r < 0 ? r : release_one(message, m, e->guest, error);
 }
 
 static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    Manager *m = userdata;
-    const char *pattern;
-    Guest *g;
+    BusObjects *o = userdata;
+    GuestEntry *e;
     int r;
 
-    r = begin_change(message, error, &pattern);
-    if (r < 0)
-        return r;
-    r = find_guest(m, pattern, error, &g);
-    if (r < 0)
-        return r;
-    return entitle_begin(message, g, error);
+    r = check_caller(message, error);
+    if (r >= 0)
+        r = read_guest(message, o->manager, error, &e);
+    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, error);
 }
 
 static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    Manager *m = userdata;
+    Manager *m = manager_of(userdata);
     int r;
 
     r = check_caller(message, error);
@@ -410,7 +449,7 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
 {
     PolicySource sources[POLICY_FILES_MAX];
     PolicyDiagnostics diagnostics = {};
-    Manager *m = userdata;
+    Manager *m = manager_of(userdata);
     char by[64];
     size_t n = 0;
     uid_t uid = 0;
@@ -436,37 +475,14 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
         "Loaded, in place of what ran; it holds until ballastd is started again or reloaded (ballastctl reload goes back to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
 }
 
-static int on_guest_get_stats(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    return reply_dict(message, guest_into, userdata);
-}
-
-static int on_guest_release(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    Guest *g = userdata;
-    int r;
-
-    r = check_caller(message, error);
-    if (r < 0)
-        return r;
-    return release_one(message, g->manager, g, error);
-}
-
-static int on_guest_set(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-    int r;
-
-    r = check_caller(message, error);
-    return r < 0 ? r : entitle_begin(message, userdata, error);
-}
-
 /* Properties and objects */
 
 static int get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const char *value =
-        strcmp(property, "Mode") == 0 ? guest_mode_to_string(((Manager *) userdata)->mode) : BALLAST_VERSION;
+    const char *value = strcmp(property, "Mode") == 0
+                            ? guest_mode_to_string(manager_of(userdata)->guest_host.mode)
+                            : BALLAST_VERSION;
 
     return sd_bus_message_append(reply, "s", value);
 }
@@ -474,11 +490,15 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 static int get_guest_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                               sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const Guest *g = userdata;
+    const GuestEntry *e = guest_at(manager_of(userdata), path);
     char clean[DOMAIN_NAME_MAX + 1];
-    const char *value = strcmp(property, "Name") == 0   ? text_make_utf8(clean, sizeof(clean), g->info.name)
-                        : strcmp(property, "Uuid") == 0 ? g->info.uuid
-                                                        : guest_mode_to_string(guest_mode(g));
+    const char *value;
+
+    if (!e)
+        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is gone");
+    value = strcmp(property, "Name") == 0   ? text_make_utf8(clean, sizeof(clean), e->guest->info.name)
+            : strcmp(property, "Uuid") == 0 ? e->guest->info.uuid
+                                            : guest_mode_to_string(guest_mode(e->guest));
 
     return sd_bus_message_append(reply, "s", value);
 }
@@ -517,11 +537,11 @@ static const sd_bus_vtable guest_vtable[] = {
     SD_BUS_PROPERTY("Name", "s", get_guest_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Uuid", "s", get_guest_property, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Mode", "s", get_guest_property, 0, 0),
-    SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_guest_get_stats,
+    SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_get_guest,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_guest_release,
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_release,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_guest_set,
+    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_set_guest,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };
@@ -529,32 +549,21 @@ static const sd_bus_vtable guest_vtable[] = {
 static int find_guest_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
                              void **ret_found, sd_bus_error *error)
 {
-    const char *rest = path + strlen(BUS_GUEST_PATH);
-    char uuid[sizeof(((DomainInfo *) NULL)->uuid)];
-    Guest *g;
-
-    if (rest[0] != '/' || strlen(rest + 1) != sizeof(uuid) - 1)
-        return 0;
-    for (size_t i = 0; i < sizeof(uuid); i++)
-        uuid[i] = rest[i + 1] == '_' ? '-' : rest[i + 1];
-    g = manager_guest_by_uuid(userdata, uuid);
-    if (!g)
-        return 0;
-    *ret_found = g;
-    return 1;
+    *ret_found = userdata;
+    return guest_at(manager_of(userdata), path) != NULL;
 }
 
 static int list_guest_objects(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
                               sd_bus_error *error)
 {
-    Manager *m = userdata;
+    Manager *m = manager_of(userdata);
     char path[BUS_PATH_MAX], **nodes;
 
-    nodes = calloc(m->n_guests + 1, sizeof(char *));
+    nodes = calloc(m->guests.n + 1, sizeof(char *));
     if (!nodes)
         return -ENOMEM;
-    for (size_t i = 0; i < m->n_guests; i++) {
-        nodes[i] = strdup(bus_guest_path(path, m->guests[i]));
+    for (size_t i = 0; i < m->guests.n; i++) {
+        nodes[i] = strdup(bus_guest_path(path, m->guests.entries[i].guest->info.uuid));
         if (!nodes[i]) {
             while (i > 0)
                 free(nodes[--i]);
@@ -566,15 +575,15 @@ static int list_guest_objects(sd_bus *bus, const char *prefix, void *userdata, c
     return 0;
 }
 
-int bus_export(Manager *m, sd_bus *bus)
+int bus_export(BusObjects *o, sd_bus *bus)
 {
     int r;
 
-    r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_MANAGER_IFC, manager_vtable, m);
+    r = sd_bus_add_object_vtable(bus, NULL, BUS_PATH, BUS_MANAGER_IFC, manager_vtable, o);
     if (r >= 0)
         r = sd_bus_add_fallback_vtable(bus, NULL, BUS_GUEST_PATH, BUS_GUEST_IFC, guest_vtable,
-                                       find_guest_object, m);
+                                       find_guest_object, o);
     if (r >= 0)
-        r = sd_bus_add_node_enumerator(bus, NULL, BUS_GUEST_PATH, list_guest_objects, m);
+        r = sd_bus_add_node_enumerator(bus, NULL, BUS_GUEST_PATH, list_guest_objects, o);
     return r;
 }

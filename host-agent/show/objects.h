@@ -3,12 +3,18 @@
 
 /* The objects of api.h: what their methods and properties do. For bus.c. */
 
-#include "host-agent/daemon/manager.h"
 #include "host-agent/show/api.h"
+#include "host-agent/show/entitle.h"
 
 #define BUS_PATH_MAX 64U
 
-/* Puts the manager and the guests on a connection. */
-int bus_export(Manager *m, sd_bus *bus);
+/* What they work on. */
+typedef struct BusObjects {
+    Manager *manager;
+    Entitlings *entitlings;
+} BusObjects;
+
+/* Puts the manager and the guests on a connection. o must outlive it. 0 or -errno. */
+int bus_export(BusObjects *o, sd_bus *bus);
 /* The path of a guest's object, in buf (BUS_PATH_MAX). Returns buf. */
-char *bus_guest_path(char *buf, const Guest *g);
+char *bus_guest_path(char *buf, const char *uuid);

@@ -49,13 +49,14 @@ static void check_config(const Config *c)
     assert(c->on_stop >= 0 && c->on_stop < ON_STOP_MAX);
     assert(c->reserve.ratio >= 0 && c->reserve.ratio <= 1);
     assert(c->reserve.ratio == 0 || c->reserve.bytes == 0);
-    assert(config_reserve(c, UINT64_C(1) << 40) <= MAX(c->reserve.bytes, UINT64_C(1) << 40));
+    assert(bytes_of_total(c->reserve, UINT64_C(1) << 40) <= MAX(c->reserve.bytes, UINT64_C(1) << 40));
     assert(c->policy_files[strspn(c->policy_files, " \t")]);
     assert(c->connect);
     assert(c->scope[0] && !strstr(c->scope, "/../"));
     assert(c->stats_period_usec >= USEC_PER_SEC && c->stats_period_usec % USEC_PER_SEC == 0);
-    assert(c->floor_ratio >= 0 && c->floor_ratio <= 1);
-    assert(c->distress_hold_usec >= USEC_PER_SEC && c->distress_hold_usec <= 3600 * USEC_PER_SEC);
+    assert(c->guest_rules.floor_ratio >= 0 && c->guest_rules.floor_ratio <= 1);
+    assert(c->guest_rules.distress_hold_usec >= USEC_PER_SEC &&
+           c->guest_rules.distress_hold_usec <= 3600 * USEC_PER_SEC);
     assert(c->guard.stale_usec >= USEC_PER_SEC && c->guard.stale_usec <= 600 * USEC_PER_SEC);
     assert(c->guard.grace_usec >= USEC_PER_SEC && c->guard.grace_usec <= 3600 * USEC_PER_SEC);
     assert(c->guard.step_usec >= 100 * USEC_PER_MSEC && c->guard.step_usec <= 60 * USEC_PER_SEC);
@@ -64,11 +65,11 @@ static void check_config(const Config *c)
     assert(c->guard.keep_ratio >= 0.05 && c->guard.keep_ratio <= 1);
     assert(c->guard.donor_cache_ratio >= 0 && c->guard.donor_cache_ratio <= 1);
     assert(c->guard.agentless_ratio >= 0 && c->guard.agentless_ratio <= 1);
-    assert(c->strain.stall_ratio >= 0 && c->strain.stall_ratio <= 1);
-    assert(c->strain.swap_in_rate >= 0 && c->strain.swap_in_rate <= (double) TIB);
-    assert(c->strain.refault_rate >= 0 && c->strain.refault_rate <= (double) TIB);
-    assert(c->strain.alloc_stall_rate >= 0 && c->strain.alloc_stall_rate <= 1e6);
-    assert(c->strain.hurt_ratio >= 0.01 && c->strain.hurt_ratio <= 1);
+    assert(c->guest_rules.strain.stall_ratio >= 0 && c->guest_rules.strain.stall_ratio <= 1);
+    assert(c->guest_rules.strain.swap_in_rate >= 0 && c->guest_rules.strain.swap_in_rate <= (double) TIB);
+    assert(c->guest_rules.strain.refault_rate >= 0 && c->guest_rules.strain.refault_rate <= (double) TIB);
+    assert(c->guest_rules.strain.alloc_stall_rate >= 0 && c->guest_rules.strain.alloc_stall_rate <= 1e6);
+    assert(c->guest_rules.strain.hurt_ratio >= 0.01 && c->guest_rules.strain.hurt_ratio <= 1);
     check_guests(c);
 }
 

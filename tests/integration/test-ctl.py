@@ -645,7 +645,7 @@ class Entitlements(World):
         self.assertEqual(stats["definition"]["full_why"], "its entitlement")
         self.assertEqual(stats["entitlement"], {k: v for k, v in e.items() if v is not None and k != "name"})
 
-        self.assertEqual(self.set("--min", "1024MiB"), "test: as before, written anew; in the running domain and in "
+        self.assertEqual(self.set("--min", "1024MiB"), "test: as before, written again; in the running domain and in "
                                                           "its definition\n")
         self.assertRegex(self.set("--shares", ""), "^test: shares 2000 → default; ")
         self.assertRegex(self.set("--mode=default", "--full", "2GiB"), "^test: full 3.00 GiB → 2.00 GiB, mode observe → default; ")
@@ -759,7 +759,7 @@ class ModeOfTheCommandLine(World):
     def test_a_reload_doesnt_change_it(self):
         self.write_config("[Daemon]\nMode=observe\n")
         daemon = self.start_daemon("mode-daemon", "--session", "--mode", "observe")
-        wait_for("guests", lambda: "is there" in daemon.log())
+        wait_for("guests", lambda: ": found" in daemon.log())
         self.write_config("[Daemon]\nMode=auto\n")
         self.ctl("--session", "reload")
         self.assertEqual(self.json("--session", "status")["mode"], "observe")
@@ -835,7 +835,7 @@ class Neighbours(World):
         return daemon
 
     def wait_connected(self, daemon):
-        wait_for("guests", lambda: daemon.log().count("is there, full size") == len(UUIDS))
+        wait_for("guests", lambda: daemon.log().count(": found, full size") == len(UUIDS))
 
     def add_process(self, pid, comm, *argv, uid=0):
         os.mkdir(f"{self.proc}/{pid}")
@@ -868,7 +868,7 @@ class Neighbours(World):
 
         # Noticed at once; and the lock that it leaves is taken.
         self.assertEqual(first.stop(), 0, first.log())
-        wait_for("gone", lambda: f"{known} has gone" in second.log())
+        wait_for("gone", lambda: f"{known} is gone" in second.log())
         self.assertEqual(self.status()["neighbours"], "")
         self.assertEqual(self.status()["mode"], "auto")
         third = self.start("third", env={**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address})
@@ -896,9 +896,9 @@ class Neighbours(World):
         # It goes, which a reload looks for: told, and the mode stays until it is said.
         shutil.rmtree(f"{self.proc}/77")
         self.ctl("--session", "reload")
-        self.assertIn("momd (process 77) has gone", daemon.log())
+        self.assertIn("momd (process 77) is gone", daemon.log())
         self.assertEqual(self.status()["mode"], "observe")
-        self.assertIn("has gone", self.status()["why"])
+        self.assertIn("is gone", self.status()["why"])
         self.ctl("--session", "mode", "auto")
         self.assertEqual(self.status()["mode"], "auto")
         self.assertNotIn("gone", self.status()["why"])
@@ -1035,7 +1035,7 @@ class Ksm(World):
 
     def test_set_told_and_put_back(self):
         daemon = self.start("ksm")
-        wait_for("guests", lambda: "is there" in daemon.log())
+        wait_for("guests", lambda: ": found" in daemon.log())
         self.wait_set()
         self.assertIn("KSM: run false → true: it is a test (policy:1); host available 50.0%", daemon.log())
         self.assertIn("KSM: pages_to_scan 100 → 10000: set by the policy (policy:2), clipped to 10000 (bounds); ",
@@ -1091,7 +1091,7 @@ class Ksm(World):
         daemon.process.wait()
         self.wait_set()
         daemon = self.start("after")
-        wait_for("guests", lambda: "is there" in daemon.log())
+        wait_for("guests", lambda: ": found" in daemon.log())
         self.wait_set()
         self.assertEqual(daemon.stop(), 0)
         self.wait_values()
@@ -1137,7 +1137,7 @@ class Ksm(World):
     def test_without_ksm(self):
         shutil.rmtree(self.ksm)
         daemon = self.start("without")
-        wait_for("guests", lambda: "is there" in daemon.log())
+        wait_for("guests", lambda: ": found" in daemon.log())
         wait_for("told by its decision", lambda: any(
             "run is left alone: this kernel has no KSM (policy:1)" in d["reason"]
             for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))

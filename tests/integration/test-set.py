@@ -120,7 +120,7 @@ def test_by_virsh(daemon):
     assert 'min=many' in e['problem'] and e['shares'] == 5 and e['min_set_bytes'] is None, e
     assert 'Problem: ' in set_(daemon, d)
     # Nothing of what counts changes, and the metadata is put right.
-    assert 'written anew' in set_(daemon, d, '--shares', '5')
+    assert 'written again' in set_(daemon, d, '--shares', '5')
     wait('it is put right', lambda: daemon.entitlement(d)['problem'] is None)
 
     # What was written a moment ago, and isn't read yet, isn't taken back by a change of something else.
@@ -144,7 +144,7 @@ def test_asked_at_once(daemon):
         assert (e['min_set_bytes'], e['min_bytes']) == (n * MIB, n * MIB), e
     # The definition lacks what the running domain has.
     d.session.virsh('metadata', d.name, '--uri', URI, '--remove', '--config')
-    assert 'as before, written anew; in the running domain and in its definition' in set_(daemon, d, '--min', '39MiB')
+    assert 'as before, written again; in the running domain and in its definition' in set_(daemon, d, '--min', '39MiB')
     assert 'min="39MiB"' in d.metadata('--config')
     d.destroy()
     d.session.virsh('undefine', d.name)

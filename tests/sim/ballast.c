@@ -8,6 +8,9 @@
 #include "base/units.h"
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/view.h"
+#include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-snapshot.h"
 
 /* As cycle.c has them. */
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
@@ -22,29 +25,20 @@
 #define TRIGGER_WINDOW_USEC USEC_PER_SEC
 #define TRIGGER_STALL_USEC  (75.0 * (double) USEC_PER_MSEC)
 
-/* ---- What guest.c asks of its manager ---- */
+/* ---- What the daemon does for a guest ---- */
 
-static Ballast *ballast_of(Manager *m)
+static void on_wake(void *userdata)
 {
-    return (Ballast *) m;
+    ((Ballast *) userdata)->next_usec = 0;
 }
 
-void manager_wake(Manager *m)
+static void move(Ballast *b, size_t i, uint64_t target_bytes)
 {
-    ballast_of(m)->next_usec = 0;
-}
-
-int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
-{
-    Ballast *b = ballast_of(m);
+    Guest *g = b->guests[i].guest;
     usec_t now = b->world->now_usec;
-    double from;
-    size_t i = 0;
+    double from = b->world->guests[i].target;
     int r;
 
-    while (b->guests[i].guest != g)
-        i++;
-    from = b->world->guests[i].target;
     guest_sent(g, target_bytes, now);
     r = sim_set_memory(b->world, i, (double) target_bytes);
     guest_set_done(g, r, now);
@@ -52,7 +46,6 @@ int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason
         b->moved += fabs((double) target_bytes - from);
         checks_sent(&b->checks, b->world, i, from, (double) target_bytes);
     }
-    return 0;
 }
 
 /* ---- Guests ---- */
@@ -76,7 +69,7 @@ static int appear(Ballast *b, size_t i)
     info.entitlement.shares = g->shares;
     info.entitlement.min_bytes = (uint64_t) g->floor;
     *k = (BallastGuest){.boot_usec = g->boot_usec};
-    return guest_new(&b->manager, &info, now, &k->guest);
+    return guest_new(&b->host, &info, &(Entitlement){.mode = GUEST_MODE_INVALID}, now, &k->guest);
 }
 
 static void disappear(Ballast *b, size_t i)
@@ -105,7 +98,7 @@ static void run_agent(Ballast *b, BallastGuest *k, const SimGuest *g)
 
     if (now >= k->report_usec) {
         send_message(k, w, g, 0);
-        k->report_usec = now + k->guest->report_interval_usec;
+        k->report_usec = now + k->guest->sources.interval_usec;
     }
     if (usec_since(k->told_usec, now) < TRIGGER_WINDOW_USEC)
         return;
@@ -119,12 +112,8 @@ static void receive(BallastGuest *k, usec_t now)
 {
     while (k->first != k->last && k->queue[k->first % BALLAST_QUEUE].due_usec <= now) {
         const BallastMessage *m = &k->queue[k->first++ % BALLAST_QUEUE];
-        bool waited =
-            k->guest->balloon.settled_usec > 0 && !k->guest->balloon.moving && guest_is_moving(k->guest, now);
 
         guest_report(k->guest, &m->report, now);
-        if (waited && !guest_is_moving(k->guest, now))
-            manager_wake(k->guest->manager);
         if (m->cause != 0)
             guest_distressed(k->guest, m->cause, true, now);
     }
@@ -137,25 +126,26 @@ static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
     const SimWorld *w = b->world;
     usec_t now = w->now_usec;
     Guest *guest = k->guest;
-    bool watched = guest->balloon.moving || guest->cancel || balloon_is_suspect(&guest->balloon) ||
+    bool watched = guest->balloon.moving || guest->sending.cancel || balloon_is_suspect(&guest->balloon) ||
                    !guest->balloon.known;
     usec_t every = watched                               ? STATS_MOVING_USEC
                    : g->kind->source == SIM_SOURCE_AGENT ? STATS_AGENT_USEC
                                                          : STATS_AGENTLESS_USEC;
+    Sources *sources = &guest->sources;
 
     if (k->stats_usec > 0 && usec_since(k->stats_usec, now) < every)
         return;
     k->stats_usec = now;
-    guest->stats.has_rss = true;
-    guest->stats.rss_bytes = (uint64_t) sim_rss(w, g);
-    guest->stats_usec = now;
+    sources->stats.has_rss = true;
+    sources->stats.rss_bytes = (uint64_t) sim_rss(w, g);
+    sources->stats_usec = now;
     guest_balloon_seen(guest, (uint64_t) g->current, now);
     guest_look_at_gain(guest, now);
     if (g->kind->source != SIM_SOURCE_LIBVIRT)
         return;
-    guest->newest[GUEST_SOURCE_LIBVIRT] = (Sample){.at_usec = now, .source = GUEST_SOURCE_LIBVIRT};
-    sim_report(w, g, &guest->newest[GUEST_SOURCE_LIBVIRT].report);
-    history_add(&guest->history, &guest->newest[GUEST_SOURCE_LIBVIRT]);
+    sources->newest[GUEST_SOURCE_LIBVIRT] = (Sample){.at_usec = now, .source = GUEST_SOURCE_LIBVIRT};
+    sim_report(w, g, &sources->newest[GUEST_SOURCE_LIBVIRT].report);
+    history_add(&sources->history, &sources->newest[GUEST_SOURCE_LIBVIRT]);
     guest_judge(guest, now);
 }
 
@@ -168,9 +158,9 @@ static void set_interval(const Ballast *b, BallastGuest *k, usec_t now)
         k->fast_usec = now + REPORT_FAST_USEC;
     if (now < k->fast_usec)
         interval = REPORT_MOVING_USEC;
-    else if (b->manager.plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
+    else if (b->plan.pressure == HOST_PRESSURE_NONE && guest_current(g) >= g->full.bytes)
         interval = REPORT_CALM_USEC;
-    g->report_interval_usec = interval;
+    guest_set_interval(g, interval);
 }
 
 static void tend_guest(Ballast *b, size_t i)
@@ -186,8 +176,11 @@ static void tend_guest(Ballast *b, size_t i)
         receive(k, now);
     }
     guest_settle(k->guest, now);
-    if (k->guest->cancel && sim_set_memory(b->world, i, (double) k->guest->balloon.actual_bytes) == 0)
-        k->guest->cancel = false;
+    if (k->guest->sending.cancel &&
+        sim_set_memory(b->world, i, (double) k->guest->balloon.actual_bytes) == 0) {
+        guest_canceled(k->guest);
+        guest_set_done(k->guest, 0, now);
+    }
 }
 
 /* ---- A cycle ---- */
@@ -195,7 +188,7 @@ static void tend_guest(Ballast *b, size_t i)
 static void sense_host(Ballast *b)
 {
     const SimWorld *w = b->world;
-    HostFields *h = &b->manager.host;
+    HostFields *h = &b->fields;
 
     *h = (HostFields){};
     host_fields_set(h, HOST_FIELD_TOTAL, w->total);
@@ -208,19 +201,17 @@ static void sense_host(Ballast *b)
 /* Returns whether memory is on its way to the host. */
 static bool apply(Ballast *b, const Snapshot *s, const size_t *index, bool lacked)
 {
-    Manager *m = &b->manager;
-    bool on_account = lacked || m->plan.pressure != HOST_PRESSURE_NONE, coming = false;
+    bool on_account = lacked || b->plan.pressure != HOST_PRESSURE_NONE, coming = false;
     double given = checks_given(b->world);
 
     for (size_t i = 0; i < s->n_guests; i++) {
-        const Decision *d = &m->plan.decisions[i];
+        const Decision *d = &b->plan.decisions[i];
         Guest *g = b->guests[index[i]].guest;
 
         coming = coming || (!s->guests[i].late && s->guests[i].current_bytes > s->guests[i].standing_bytes);
         if (!d->send)
             continue;
-        if (manager_move(m, g, d->target_bytes, d->reason) < 0)
-            continue;
+        move(b, index[i], d->target_bytes);
         coming = coming || d->target_bytes < s->guests[i].standing_bytes;
         if (on_account)
             guest_charge(g, &s->guests[i], d->target_bytes, s->now_usec);
@@ -231,36 +222,35 @@ static bool apply(Ballast *b, const Snapshot *s, const size_t *index, bool lacke
 
 static void cycle(Ballast *b)
 {
-    Manager *m = &b->manager;
     SnapshotGuest guests[SIM_GUESTS_MAX];
     size_t index[SIM_GUESTS_MAX];
     Snapshot s = {.now_usec = b->world->now_usec,
                   .guests = guests,
-                  .history = &m->keep.history,
-                  .state = m->keep.state};
+                  .history = &b->keep.history,
+                  .state = b->keep.state};
     HostFields host;
     bool lacked;
 
     sense_host(b);
-    s.host = m->host;
+    s.host = b->fields;
     for (size_t i = 0; i < b->world->n; i++)
         if (b->guests[i].guest) {
             index[s.n_guests] = i;
             guest_settle(b->guests[i].guest, s.now_usec);
             guest_snapshot(b->guests[i].guest, s.now_usec, &guests[s.n_guests++]);
         }
-    lacked = m->plan.shortfall_bytes > 0;
-    plan_done(&m->plan);
+    lacked = b->plan.shortfall_bytes > 0;
+    plan_done(&b->plan);
     b->next_usec = s.now_usec + USEC_PER_SEC;
-    if (plan_make(&s, m->policy, &m->config->guard, &m->plan) < 0)
+    if (plan_make(&s, b->policy, &b->config->guard, &b->plan) < 0)
         abort();
-    checks_plan(&b->checks, b->world, &m->config->guard, &s, &m->plan, index);
-    policy_keep_state(&m->keep, true, m->policy, m->plan.state);
+    checks_plan(&b->checks, b->world, &b->config->guard, &s, &b->plan, index);
+    policy_keep_state(&b->keep, true, b->policy, b->plan.state);
     view_host_fields(&s, &host);
-    series_set_add_host(&m->keep.history, s.now_usec, &host);
+    series_set_add_host(&b->keep.history, s.now_usec, &host);
     for (size_t i = 0; i < s.n_guests; i++)
-        guest_keep(b->guests[index[i]].guest, m->policy, &s, i, &m->plan);
-    if (apply(b, &s, index, lacked) && m->plan.shortfall_bytes > 0)
+        guest_keep(b->guests[index[i]].guest, b->policy, &s, i, &b->plan);
+    if (apply(b, &s, index, lacked) && b->plan.shortfall_bytes > 0)
         b->next_usec = s.now_usec + CYCLE_FEED_USEC;
 }
 
@@ -268,12 +258,22 @@ int ballast_init(Ballast *b, SimWorld *w, const char *policy)
 {
     int r;
 
-    *b = (Ballast){.world = w, .manager = {.mode = GUEST_MODE_AUTO}};
-    r = config_new(&b->manager.config);
+    *b = (Ballast){.world = w};
+    r = config_new(&b->config);
     if (r < 0)
         return r;
-    r = policy_load_files((const char *[]){policy}, 1, NULL, &b->manager.policy, NULL);
-    return r < 0 ? r : policy_keep_copy(&b->manager.keep, true, &(PolicyKeep){}, b->manager.policy, NULL);
+    r = policy_load_files((const char *[]){policy}, 1, NULL, &b->policy, NULL);
+    if (r < 0)
+        return r;
+    b->host = (GuestHost){.mode = GUEST_MODE_AUTO,
+                          .guard = &b->config->guard,
+                          .rules = &b->config->guest_rules,
+                          .policy = b->policy,
+                          .fields = &b->fields,
+                          .audience = &b->audience,
+                          .wake = on_wake,
+                          .userdata = b};
+    return policy_keep_copy(&b->keep, true, &(PolicyKeep){}, b->policy, NULL);
 }
 
 void ballast_done(Ballast *b)
@@ -281,10 +281,10 @@ void ballast_done(Ballast *b)
     for (size_t i = 0; i < SIM_GUESTS_MAX; i++)
         if (b->guests[i].guest)
             disappear(b, i);
-    plan_done(&b->manager.plan);
-    policy_keep_done(&b->manager.keep);
-    b->manager.config = config_free(b->manager.config);
-    b->manager.policy = policy_free(b->manager.policy);
+    plan_done(&b->plan);
+    policy_keep_done(&b->keep);
+    b->config = config_free(b->config);
+    b->policy = policy_free(b->policy);
 }
 
 void ballast_tick(Ballast *b)

@@ -5,7 +5,8 @@
  * policy, its guard and its plan are the daemon's own. What stands here is what the daemon's loop does around
  * them, on simulated time: reports and stats come, cycles run, targets go out. */
 
-#include "host-agent/daemon/manager.h"
+#include "host-agent/config/config.h"
+#include "host-agent/guest/guest.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/world.h"
 
@@ -28,7 +29,13 @@ typedef struct BallastGuest {
 } BallastGuest;
 
 typedef struct Ballast {
-    Manager manager; /* first: what guest.c calls comes back with it */
+    GuestHost host;
+    Audience audience; /* nobody */
+    HostFields fields;
+    Config *config;
+    Policy *policy;
+    PolicyKeep keep;
+    Plan plan;
     SimWorld *world;
     BallastGuest guests[SIM_GUESTS_MAX];
     usec_t next_usec; /* cycle */

@@ -82,13 +82,13 @@ static void assert_defaults(const Config *c)
     ck_assert_uint_eq(c->stats_period_usec, 2 * USEC_PER_SEC);
     for (size_t i = 0; i < c->n_guests; i++)
         ck_assert(entitlement_is_none(&c->guests[i].entitlement));
-    ck_assert_double_eq(c->floor_ratio, 0.25);
-    ck_assert_double_eq_tol(c->strain.stall_ratio, 0.075, 1e-12);
-    ck_assert_double_eq(c->strain.swap_in_rate, 1.0 * MIB);
-    ck_assert_double_eq(c->strain.refault_rate, 16.0 * MIB);
-    ck_assert_double_eq(c->strain.alloc_stall_rate, 10);
-    ck_assert_double_eq_tol(c->strain.hurt_ratio, 0.25, 1e-12);
-    ck_assert_uint_eq(c->distress_hold_usec, 10 * USEC_PER_SEC);
+    ck_assert_double_eq(c->guest_rules.floor_ratio, 0.25);
+    ck_assert_double_eq_tol(c->guest_rules.strain.stall_ratio, 0.075, 1e-12);
+    ck_assert_double_eq(c->guest_rules.strain.swap_in_rate, 1.0 * MIB);
+    ck_assert_double_eq(c->guest_rules.strain.refault_rate, 16.0 * MIB);
+    ck_assert_double_eq(c->guest_rules.strain.alloc_stall_rate, 10);
+    ck_assert_double_eq_tol(c->guest_rules.strain.hurt_ratio, 0.25, 1e-12);
+    ck_assert_uint_eq(c->guest_rules.distress_hold_usec, 10 * USEC_PER_SEC);
 
     /* The table's defaults are the guard's own. */
     ck_assert_uint_eq(c->guard.stale_usec, guard.stale_usec);
@@ -175,7 +175,7 @@ START_TEST(test_every_setting)
     ck_assert_str_eq(c->guests[0].pattern, "web-*");
     ck_assert(entitlement_equal(&c->guests[0].entitlement,
                                 &(Entitlement){512 * MIB, 2 * GIB, 4 * GIB, 2000, GUEST_MODE_OBSERVE}));
-    ck_assert_double_eq_tol(c->floor_ratio, 0.4, 1e-12);
+    ck_assert_double_eq_tol(c->guest_rules.floor_ratio, 0.4, 1e-12);
     ck_assert_uint_eq(c->guard.grace_usec, 120 * USEC_PER_SEC);
     ck_assert_uint_eq(c->guard.stale_usec, 20 * USEC_PER_SEC);
     ck_assert_uint_eq(c->guard.step_usec, 1500 * USEC_PER_MSEC);
@@ -184,12 +184,12 @@ START_TEST(test_every_setting)
     ck_assert_double_eq_tol(c->guard.keep_ratio, 0.3, 1e-12);
     ck_assert_double_eq_tol(c->guard.donor_cache_ratio, 0.05, 1e-12);
     ck_assert_double_eq(c->guard.agentless_ratio, 0);
-    ck_assert_double_eq_tol(c->strain.stall_ratio, 0.125, 1e-12);
-    ck_assert_double_eq(c->strain.swap_in_rate, 512.0 * KIB);
-    ck_assert_double_eq(c->strain.refault_rate, 0);
-    ck_assert_double_eq(c->strain.alloc_stall_rate, 20);
-    ck_assert_double_eq_tol(c->strain.hurt_ratio, 0.5, 1e-12);
-    ck_assert_uint_eq(c->distress_hold_usec, 60 * USEC_PER_SEC);
+    ck_assert_double_eq_tol(c->guest_rules.strain.stall_ratio, 0.125, 1e-12);
+    ck_assert_double_eq(c->guest_rules.strain.swap_in_rate, 512.0 * KIB);
+    ck_assert_double_eq(c->guest_rules.strain.refault_rate, 0);
+    ck_assert_double_eq(c->guest_rules.strain.alloc_stall_rate, 20);
+    ck_assert_double_eq_tol(c->guest_rules.strain.hurt_ratio, 0.5, 1e-12);
+    ck_assert_uint_eq(c->guest_rules.distress_hold_usec, 60 * USEC_PER_SEC);
     config_free(c);
 }
 END_TEST
@@ -214,7 +214,7 @@ START_TEST(test_reserve)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         Config *c = load_good(rows[i].text);
 
-        ck_assert_uint_eq(config_reserve(c, rows[i].total), rows[i].reserve);
+        ck_assert_uint_eq(bytes_of_total(c->reserve, rows[i].total), rows[i].reserve);
         config_free(c);
     }
 }

@@ -7,22 +7,16 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/daemon/manager.h"
+#include "host-agent/config/config.h"
 #include "host-agent/decide/view.h"
+#include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-snapshot.h"
+#include "host-agent/sense/host.h"
 #include "host-agent/sense/ksm.h"
 #include "tests/policy-load.h"
 #include "tests/unit/run.h"
 
 #define NOW (1000 * USEC_PER_SEC)
-
-void manager_wake(Manager *m)
-{
-}
-
-int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
-{
-    return 0;
-}
 
 static const char *fixture(char *buf, const char *name)
 {
@@ -30,10 +24,19 @@ static const char *fixture(char *buf, const char *name)
     return buf;
 }
 
+static void on_wake(void *userdata)
+{
+}
+
 /* A guest whose agent and whose libvirt tell all that they can, as a policy sees it. */
 START_TEST(test_every_guest_stat_has_a_source)
 {
-    static Manager m = {.mode = GUEST_MODE_AUTO};
+    const Entitlement nothing = ENTITLEMENT_NONE;
+    HostFields fields = {};
+    Audience audience = {};
+    Config *config;
+    GuestHost host = {
+        .mode = GUEST_MODE_AUTO, .fields = &fields, .audience = &audience, .wake = on_wake, .userdata = NULL};
     DomainInfo info = {.has_balloon = true,
                        .maximum_bytes = 4 * GIB,
                        .current_bytes = 4 * GIB,
@@ -46,8 +49,10 @@ START_TEST(test_every_guest_stat_has_a_source)
 
     strcpy(info.uuid, "00000000-0000-4000-8000-000000000000");
     strcpy(info.name, "guest");
-    ck_assert_int_eq(config_new(&m.config), 0);
-    ck_assert_int_eq(guest_new(&m, &info, NOW, &guest), 0);
+    ck_assert_int_eq(config_new(&config), 0);
+    host.guard = &config->guard;
+    host.rules = &config->guest_rules;
+    ck_assert_int_eq(guest_new(&host, &info, &nothing, NOW, &guest), 0);
     memset(&stats, 1, sizeof(stats)); /* has all */
     stats.actual_bytes = 4 * GIB;
     stats.last_update_sec = 1;
@@ -69,7 +74,7 @@ START_TEST(test_every_guest_stat_has_a_source)
     ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_MODE), "auto");
     ck_assert_str_eq(guest_fields_text(&g, GUEST_FIELD_SOURCE), "agent");
     guest_free(guest);
-    config_free(m.config);
+    config_free(config);
 }
 END_TEST
 

@@ -1,39 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What becomes of a guest as its balloon moves, it reports and it suffers: told as the sequence of what
- * comes, with a manager that only takes moves and counts how often it is woken. */
+ * comes, with a daemon that only counts how often it is woken and what is reported. */
 
 #include <check.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/daemon/manager.h"
+#include "host-agent/config/config.h"
+#include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-snapshot.h"
 #include "tests/unit/run.h"
 
 #define SEC  USEC_PER_SEC
 #define MSEC USEC_PER_MSEC
 
+static const Entitlement NOTHING_CONFIGURED = {.mode = GUEST_MODE_INVALID};
+
 typedef struct Stage {
-    Manager manager; /* first: what a guest calls comes back with it */
+    GuestHost host;
+    Audience audience;
+    HostFields fields;
+    Config *config;
     Guest *guest;
     usec_t now;
-    unsigned wakes;
+    unsigned wakes, notices[NOTICE_KIND_MAX];
     bool refaults;       /* its reports tell of refaults … */
     double refault_rate; /* … so many bytes per second */
     uint64_t left_bytes; /* available */
 } Stage;
 
-void manager_wake(Manager *m)
+static void on_wake(void *userdata)
 {
-    ((Stage *) m)->wakes++;
+    ((Stage *) userdata)->wakes++;
 }
 
-int manager_move(Manager *m, Guest *g, uint64_t target_bytes, const char *reason)
+static void hear(void *userdata, const Notice *n)
 {
-    guest_sent(g, target_bytes, ((Stage *) m)->now);
-    guest_set_done(g, 0, ((Stage *) m)->now);
-    return 0;
+    ((Stage *) userdata)->notices[n->kind]++;
+}
+
+/* A target goes out, and libvirt takes it. */
+static void send(Stage *t, uint64_t target_bytes)
+{
+    guest_sent(t->guest, target_bytes, t->now);
+    guest_set_done(t->guest, 0, t->now);
 }
 
 /* A guest of 4 GiB, of 8 that it could have, long there; the host is between its thresholds. */
@@ -50,14 +63,21 @@ static Stage *stage_new(uint64_t growth_bytes)
     ck_assert_ptr_nonnull(t);
     t->now = 1000 * SEC;
     t->left_bytes = GIB;
-    t->manager.mode = GUEST_MODE_AUTO;
-    ck_assert_int_eq(config_new(&t->manager.config), 0);
-    host_fields_set(&t->manager.host, HOST_FIELD_TOTAL, (double) (100 * GIB));
-    host_fields_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (22 * GIB));
+    ck_assert_int_eq(config_new(&t->config), 0);
+    audience_add(&t->audience, hear, t);
+    t->host = (GuestHost){.mode = GUEST_MODE_AUTO,
+                          .guard = &t->config->guard,
+                          .rules = &t->config->guest_rules,
+                          .fields = &t->fields,
+                          .audience = &t->audience,
+                          .wake = on_wake,
+                          .userdata = t};
+    host_fields_set(&t->fields, HOST_FIELD_TOTAL, (double) (100 * GIB));
+    host_fields_set(&t->fields, HOST_FIELD_AVAILABLE, (double) (22 * GIB));
     strcpy(info.uuid, "00000000-0000-4000-8000-000000000000");
     strcpy(info.name, "guest");
     info.entitlement.growth_bytes = growth_bytes;
-    ck_assert_int_eq(guest_new(&t->manager, &info, t->now, &t->guest), 0);
+    ck_assert_int_eq(guest_new(&t->host, &info, &NOTHING_CONFIGURED, t->now, &t->guest), 0);
     guest_balloon_seen(t->guest, 4 * GIB, t->now);
     t->now += 100 * SEC;
     return t;
@@ -66,14 +86,14 @@ static Stage *stage_new(uint64_t growth_bytes)
 static void stage_free(Stage *t)
 {
     guest_free(t->guest);
-    config_free(t->manager.config);
+    config_free(t->config);
     free(t);
 }
 
 /* Time passes, and a report comes: it stood still for this share of that time. */
 static void report(Stage *t, usec_t after, double stall)
 {
-    const Sample *last = history_get(&t->guest->history, 0);
+    const Sample *last = history_get(&t->guest->sources.history, 0);
     uint64_t total = last ? last->report.value[REPORT_PSI_MEMORY_SOME_TOTAL] : 0;
     Report r = {.at_usec = t->now + after};
 
@@ -99,15 +119,15 @@ static void reports(Stage *t, unsigned n, double stall)
 /* Its balloon goes there at once. */
 static void move(Stage *t, uint64_t target_bytes)
 {
-    manager_move(&t->manager, t->guest, target_bytes, "");
+    send(t, target_bytes);
     t->now += 200 * MSEC;
     guest_balloon_seen(t->guest, target_bytes, t->now);
 }
 
 static void rss(Stage *t, uint64_t bytes)
 {
-    t->guest->stats.has_rss = true;
-    t->guest->stats.rss_bytes = bytes;
+    t->guest->sources.stats.has_rss = true;
+    t->guest->sources.stats.rss_bytes = bytes;
 }
 
 static SnapshotGuest seen(const Stage *t)
@@ -137,12 +157,14 @@ START_TEST(test_rolled_back_once)
     ck_assert_uint_eq(seen(t).restore_bytes, 3584 * MIB);
     ck_assert_uint_eq(seen(t).needed_bytes, 3584 * MIB);
 
-    since = t->guest->hurting_usec;
+    since = t->guest->judgement.hurting_usec;
     move(t, 3584 * MIB);
+    report(t, 250 * MSEC, HURTS); /* the first after a move may let the next decision come at once */
     t->wakes = 0;
-    reports(t, 20, HURTS);
+    reports(t, 19, HURTS);
     ck_assert(!seen(t).hurting);
-    ck_assert_uint_eq(t->guest->hurting_usec, since);
+    ck_assert_uint_eq(t->notices[NOTICE_HURTING], 1);
+    ck_assert_uint_eq(t->guest->judgement.hurting_usec, since);
     ck_assert_uint_eq(t->wakes, 0);
     ck_assert(seen(t).protected);
     stage_free(t);
@@ -160,7 +182,7 @@ START_TEST(test_growth_is_no_shrink)
     move(t, 2304 * MIB);
     reports(t, 8, HURTS);
     ck_assert(!seen(t).hurting);
-    ck_assert_uint_eq(t->guest->need.times, 0);
+    ck_assert_uint_eq(t->guest->judgement.need.times, 0);
     stage_free(t);
 }
 END_TEST
@@ -170,7 +192,6 @@ START_TEST(test_policy_cannot_forbid_rolling_back)
 {
     Stage *t = stage_new(0);
 
-    t->manager.plan.pressure = HOST_PRESSURE_SEVERE;
     reports(t, 8, AT_EASE);
     move(t, 3 * GIB);
     reports(t, 6, HURTS);
@@ -178,7 +199,7 @@ START_TEST(test_policy_cannot_forbid_rolling_back)
     stage_free(t);
 
     t = stage_new(0);
-    host_fields_set(&t->manager.host, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
+    host_fields_set(&t->fields, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
     reports(t, 8, AT_EASE);
     move(t, 3 * GIB);
     reports(t, 6, HURTS);
@@ -236,11 +257,11 @@ START_TEST(test_distress_is_told_once_a_minute)
     for (unsigned i = 0; i < 4; i++) {
         t->now += 12 * SEC;
         guest_distressed(t->guest, DISTRESS_PSI, false, t->now);
-        ck_assert_uint_eq(t->guest->distress_told_usec, first);
+        ck_assert_uint_eq(t->guest->judgement.distress_logged_usec, first);
     }
     t->now += 12 * SEC;
     guest_distressed(t->guest, DISTRESS_PSI, false, t->now);
-    ck_assert_uint_eq(t->guest->distress_told_usec, t->now);
+    ck_assert_uint_eq(t->guest->judgement.distress_logged_usec, t->now);
     stage_free(t);
 }
 END_TEST
@@ -263,10 +284,10 @@ START_TEST(test_charged)
                            .current_bytes = rows[i].current * MIB,
                            .standing_bytes = rows[i].standing * MIB};
 
-        t->guest->distress_cause = DISTRESS_PSI;
+        t->guest->judgement.distress_cause = DISTRESS_PSI;
         guest_charge(t->guest, &s, rows[i].target * MIB, t->now);
-        ck_assert_msg(t->guest->grant.given_bytes == rows[i].given * MIB, "row %zu", i);
-        ck_assert_msg(t->guest->grant.open == (rows[i].given > 0), "row %zu", i);
+        ck_assert_msg(t->guest->judgement.grant.given_bytes == rows[i].given * MIB, "row %zu", i);
+        ck_assert_msg(t->guest->judgement.grant.open == (rows[i].given > 0), "row %zu", i);
         stage_free(t);
     }
 }
@@ -280,8 +301,8 @@ START_TEST(test_outstanding)
 
     move(t, 2 * GIB);
     for (unsigned i = 0; i < 10; i++) {
-        manager_move(&t->manager, t->guest, 4 * GIB, "");
-        ck_assert(t->guest->retried == (i > 0)); /* that it is stuck is told once */
+        send(t, 4 * GIB);
+        ck_assert(t->guest->sending.retried == (i > 0)); /* that it is stuck is told once */
         for (unsigned k = 0; k < 6; k++) {
             t->now += SEC;
             guest_balloon_seen(t->guest, 2 * GIB, t->now);
@@ -291,7 +312,7 @@ START_TEST(test_outstanding)
     }
     /* But once it is, for as long as it is stuck: QEMU may still come to give it. */
     rss(t, 2 * GIB);
-    t->now += 3 * GUEST_OUTSTANDING_USEC;
+    t->now += 3 * (30 * SEC);
     guest_settle(t->guest, t->now);
     ck_assert_uint_ge(seen(t).outstanding_bytes, 2 * GIB);
     ck_assert_uint_lt(seen(t).outstanding_bytes, 2 * GIB + 64 * MIB);
@@ -308,7 +329,7 @@ START_TEST(test_late)
 {
     Stage *t = stage_new(0);
 
-    manager_move(&t->manager, t->guest, 2 * GIB, "");
+    send(t, 2 * GIB);
     for (unsigned i = 1; i <= 5; i++) {
         t->now += SEC;
         guest_balloon_seen(t->guest, 4 * GIB - i * 2 * MIB, t->now);
@@ -317,7 +338,7 @@ START_TEST(test_late)
     t->now += SEC;
     guest_balloon_seen(t->guest, 4 * GIB - 12 * MIB, t->now);
     ck_assert(seen(t).moving && seen(t).late);
-    t->manager.config->guard.step_usec = 60 * SEC; /* the administrator is patient */
+    t->config->guard.step_usec = 60 * SEC; /* the administrator is patient */
     ck_assert(!seen(t).late);
     stage_free(t);
 }
@@ -329,7 +350,7 @@ START_TEST(test_put_off)
     Stage *t = stage_new(0);
 
     guest_sent(t->guest, 3 * GIB, t->now);
-    t->guest->put_off = true;
+    guest_put_off(t->guest, true);
     guest_set_done(t->guest, 0, t->now);
     ck_assert_uint_eq(t->wakes, 1);
     move(t, 3 * GIB);
@@ -343,15 +364,15 @@ START_TEST(test_ineffective)
 {
     Stage *t = stage_new(0);
     GuestBounds b;
-    Snapshot s = {.host = t->manager.host, .n_guests = 1};
+    Snapshot s = {.host = t->fields, .n_guests = 1};
     SnapshotGuest g;
 
     move(t, 3 * GIB);
     reports(t, 8, AT_EASE);
-    t->guest->ineffective_usec = t->now;
+    t->guest->judgement.ineffective_usec = t->now;
     g = seen(t);
     s.guests = &g;
-    guard_bounds(&s, &t->manager.config->guard, &b);
+    guard_bounds(&s, &t->config->guard, &b);
     ck_assert_int_eq(b.hold, GUARD_RULE_NONE);
     ck_assert_int_eq(b.least_rule, GUARD_RULE_UNMOVABLE);
     ck_assert_uint_eq(b.least_bytes, 3 * GIB);
@@ -368,7 +389,7 @@ START_TEST(test_goodbye)
     report(t, SEC, AT_EASE);
     ck_assert_ptr_null(seen(t).busy);
     for (unsigned minute = 0; minute < 30; minute++) {
-        t->guest->leaving = false; /* it says Hello */
+        t->guest->sources.leaving = false; /* it says Hello */
         guest_leaves(t->guest, t->now);
         ck_assert_int_eq(seen(t).source, GUEST_SOURCE_NONE);
         ck_assert(!!seen(t).busy == (minute % 10 == 0));
@@ -388,7 +409,7 @@ START_TEST(test_balloons_own_stalls)
 
     t->refaults = true;
     reports(t, 8, AT_EASE);
-    manager_move(&t->manager, t->guest, 3 * GIB, "");
+    send(t, 3 * GIB);
     for (unsigned i = 1; i <= 10; i++) {
         report(t, 250 * MSEC, SUFFERS);
         guest_balloon_seen(t->guest, 4 * GIB - i * 100 * MIB, t->now);
@@ -435,7 +456,7 @@ START_TEST(test_suffers_while_it_shrinks)
     t->refault_rate = rows[_i].refault_rate;
     t->left_bytes = rows[_i].left_bytes;
     reports(t, 8, 0);
-    manager_move(&t->manager, t->guest, 3 * GIB, "");
+    send(t, 3 * GIB);
     reports(t, 2, 0);
     guest_told_distress(t->guest, rows[_i].cause, t->now);
     ck_assert(seen(t).distress == rows[_i].distress);
@@ -453,14 +474,14 @@ START_TEST(test_own_back_is_no_claim)
     guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
     s = seen(t);
     guest_charge(t->guest, &s, 4 * GIB, t->now);
-    ck_assert(!t->guest->grant.open);
+    ck_assert(!t->guest->judgement.grant.open);
     /* Long after it is. */
-    t->now += 2 * GUEST_BLAME_USEC;
+    t->now += 2 * (60 * SEC);
     guest_distressed(t->guest, DISTRESS_PSI, true, t->now);
     s = seen(t);
     guest_charge(t->guest, &s, 4 * GIB, t->now);
-    ck_assert(t->guest->grant.open);
-    ck_assert_uint_eq(t->guest->grant.given_bytes, GIB);
+    ck_assert(t->guest->judgement.grant.open);
+    ck_assert_uint_eq(t->guest->judgement.grant.given_bytes, GIB);
     stage_free(t);
 }
 END_TEST
@@ -475,7 +496,7 @@ START_TEST(test_set_done)
     } rows[] = {{0, false, true}, {-EBUSY, false, false}, {-ENOTCONN, false, false}, {-EIO, true, false}};
     Stage *t = stage_new(0);
 
-    t->guest->setting = true;
+    t->guest->sending.setting = true;
     balloon_sent(&t->guest->balloon, 3 * GIB, t->now);
     guest_set_done(t->guest, rows[_i].error, t->now);
     ck_assert(balloon_is_stalled(&t->guest->balloon, t->now) == rows[_i].stalled);
@@ -560,7 +581,7 @@ START_TEST(test_boots_slowly)
 {
     Stage *t = stage_new(0);
 
-    t->guest->boot_usec = t->now;
+    guest_set_boot(t->guest, t->now);
     t->guest->balloon = (Balloon){};
     rest(t, 8 * GIB, 6);
     rest(t, 5 * GIB, 6);
@@ -586,7 +607,7 @@ START_TEST(test_foreign_size_rests)
 {
     Stage *t = stage_new(0);
 
-    t->guest->boot_usec = t->now;
+    guest_set_boot(t->guest, t->now);
     rest(t, 3 * GIB, 44);
     ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
     rest(t, 3 * GIB, 5);
@@ -594,9 +615,9 @@ START_TEST(test_foreign_size_rests)
 
     rest(t, 2500 * MIB, 3);
     rest(t, 2400 * MIB, 3);
-    strcpy(t->guest->busy, "paused");
+    guest_set_busy(t->guest, "paused");
     rest(t, 2300 * MIB, 60);
-    t->guest->busy[0] = '\0';
+    guest_set_busy(t->guest, NULL);
     rest(t, 2300 * MIB, 3);
     ck_assert_uint_eq(t->guest->full.bytes, 3 * GIB);
     rest(t, 2 * GIB, 6);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt as the hypervisor. */
+
+#include "host-agent/act/hypervisor.h"
+
+static int set_memory(void *userdata, const char *uuid, const DomainState *state)
+{
+    return virt_set_memory(userdata, uuid, state);
+}
+
+static int request_stats(void *userdata, const char *uuid, unsigned period_sec)
+{
+    return virt_request_stats(userdata, uuid, period_sec);
+}
+
+Hypervisor hypervisor_of_virt(Virt *v)
+{
+    return (Hypervisor){.set_memory = set_memory, .request_stats = request_stats, .userdata = v};
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Balloons are moved here, and nowhere else. */
+
+#include "host-agent/act/move.h"
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-judge.h"
+
+static DomainState remember(const Guest *g, uint64_t target_bytes)
+{
+    return (DomainState){.full_bytes = g->full.bytes,
+                         .defined_bytes = g->full.defined_bytes,
+                         .from_bytes = guest_current(g),
+                         .sent_bytes = target_bytes};
+}
+
+static void tell(const Guest *g, NoticeKind kind, uint64_t from_bytes, uint64_t to_bytes, const char *reason,
+                 bool further)
+{
+    Notice n = guest_notice(g, kind);
+
+    n.from_bytes = from_bytes;
+    n.to_bytes = to_bytes;
+    n.further = further;
+    notice_set_text(&n, reason);
+    guest_tell(g, &n);
+}
+
+int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *reason)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    const Balloon *b = &g->balloon;
+    uint64_t from = guest_current(g);
+    DomainState state = remember(g, target_bytes);
+    /* What donors release is passed on ten times a second. */
+    bool further = g->judgement.grant.open && b->moving && target_bytes > b->target_bytes &&
+                   b->target_bytes > b->from_bytes;
+    /* And a guest in distress is asked again and again, though its balloon is stuck. */
+    bool again = balloon_is_stalled_growing(b, now) && target_bytes > from;
+    int r;
+
+    r = h->set_memory(h->userdata, g->info.uuid, &state);
+    if (r < 0)
+        return r;
+    guest_sent(g, target_bytes, now);
+    tell(g, NOTICE_MOVE, from, target_bytes, reason, further || again);
+    return 0;
+}
+
+/* In mode observe a decision is reported once, and again when it is another: for another reason, or the other
+ * way. */
+static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
+{
+    uint64_t key;
+
+    if (d->rule != GUARD_RULE_OBSERVE || d->target_bytes == s->standing_bytes)
+        key = 0;
+    else
+        key = (uint64_t) d->line << 2 | (d->target_bytes > s->standing_bytes ? 2 : 1);
+    if (key != g->verdict.observed && key != 0)
+        tell(g, NOTICE_WOULD_MOVE, s->current_bytes, d->target_bytes, d->reason, false);
+    guest_set_observed(g, key);
+}
+
+bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account)
+{
+    bool coming = !s->late && s->current_bytes > s->standing_bytes;
+    int r;
+
+    guest_decide(g, d);
+    tell_observed(g, s, d);
+    if (!d->send)
+        return coming;
+    r = move_send(h, g, d->target_bytes, d->reason);
+    guest_put_off(g, r == -EBUSY);
+    if (r < 0 && r != -EBUSY)
+        log_warning_errno(-r, "%s: cannot hand a target to libvirt: %m", g->info.name);
+    if (r < 0)
+        return coming;
+    if (on_account)
+        guest_charge(g, s, d->target_bytes, now_usec(CLOCK_MONOTONIC));
+    return coming || d->target_bytes < s->standing_bytes;
+}
+
+static void tend_cancel(const Hypervisor *h, Guest *g)
+{
+    DomainState state = remember(g, g->balloon.actual_bytes / KIB * KIB);
+
+    if (!g->sending.cancel || g->sending.setting || g->busy[0])
+        return;
+    if (h->set_memory(h->userdata, g->info.uuid, &state) >= 0)
+        guest_canceled(g);
+}
+
+void move_tend(const Hypervisor *h, Guest *g, usec_t now_usec)
+{
+    uint64_t target_bytes;
+    const char *reason;
+
+    tend_cancel(h, g);
+    if (guest_reboot_due(g, now_usec, &target_bytes, &reason) && move_send(h, g, target_bytes, reason) >= 0)
+        guest_reboot_sent(g);
+}
+
+int move_release(const Hypervisor *h, Guest *g, uint64_t *room)
+{
+    uint64_t standing = balloon_standing(&g->balloon), base = MAX(guest_current(g), standing), target;
+    bool whole;
+    int r;
+
+    guest_set_released(g, now_usec(CLOCK_MONOTONIC));
+    if (standing >= g->full.bytes && g->balloon.known)
+        return 0;
+    if (g->lost || g->busy[0] || !g->balloon.known)
+        return -EAGAIN;
+    /* A shrink that is on its way is taken back in any case: that costs nothing. */
+    whole = *room >= LESS_BY(g->full.bytes, base);
+    target = whole ? g->full.bytes : (base + *room) / KIB * KIB;
+    if (target <= standing)
+        return -ENOSPC;
+    r = move_send(h, g, target, whole ? "released" : "released, as far as the host has room");
+    if (r < 0)
+        return r;
+    *room -= LESS_BY(target, base);
+    return 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon's side of libvirt: each event finds its guest and its channel. */
+
+#include "host-agent/daemon/virt-link.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "host-agent/guest/guest-events.h"
+
+static void wake(const VirtLink *l)
+{
+    guest_host_wake(l->guest_host);
+}
+
+static void on_connected(VirtLink *l, const char *uri)
+{
+    if (!uri)
+        uri = l->uri;
+    l->connected = true;
+    free(l->lost_why);
+    l->lost_why = NULL;
+    log_info("Connected to libvirt (%s)", uri);
+    neighbours_connected(l->neighbours, uri);
+}
+
+static void on_disconnected(VirtLink *l, const char *why)
+{
+    Notice n = notice_of_host(NOTICE_LIBVIRT_LOST, l->guest_host->fields);
+
+    if (!why)
+        why = "unknown";
+    l->connected = false;
+    free(l->lost_why);
+    l->lost_why = strdup(why);
+    log_warning("libvirt (%s) can't be reached: %s; trying again", l->uri, why);
+    for (size_t i = 0; i < l->guests->n; i++) {
+        GuestEntry *e = &l->guests->entries[i];
+
+        guest_set_lost(e->guest, true);
+        guest_set_done(e->guest, -ENOTCONN, now_usec(CLOCK_MONOTONIC));
+        guest_channel_lost(e->channel);
+    }
+    notice_set_text(&n, why);
+    audience_tell(l->guest_host->audience, &n);
+}
+
+static void update(GuestEntry *e, const DomainInfo *info)
+{
+    guest_update_info(e->guest, info);
+    guest_channel_update(e->channel);
+}
+
+static void on_added(VirtLink *l, GuestEntry *e, const DomainInfo *info)
+{
+    if (!e) {
+        Entitlement configured = config_entitlement(l->config, info->name);
+
+        guests_add(l->guests, info, &configured);
+    } else {
+        guest_set_lost(e->guest, false);
+        guest_busy(e->guest, NULL, now_usec(CLOCK_MONOTONIC));
+        update(e, info);
+    }
+    wake(l);
+}
+
+static void on_gone(VirtLink *l, const Guest *g, const char *why)
+{
+    log_info("%s: gone%s%s", g->info.name, why ? ": " : "", why ? why : "");
+    guests_remove(l->guests, g->info.uuid);
+}
+
+static void on_set_done(Guest *g, const VirtEvent *e)
+{
+    guest_set_done(g, e->error, now_usec(CLOCK_MONOTONIC));
+    if (e->error < 0)
+        log_warning("%s: libvirt didn't set its memory: %s", g->info.name,
+                    e->text ? e->text : strerror(-e->error));
+}
+
+static void on_stats(Guest *g, const VirtEvent *e)
+{
+    if (e->error == 0)
+        guest_stats(g, e->stats, now_usec(CLOCK_MONOTONIC));
+    else
+        log_debug_errno(-e->error, "%s: no stats from libvirt: %s", g->info.name, e->text ? e->text : "");
+}
+
+/* Its definition is read again a little later; whoever asks before that is to hear the truth, too. */
+static void on_entitled(const VirtLink *l, Guest *g, const VirtEvent *e)
+{
+    Notice n;
+
+    if (e->error == 0) {
+        guest_entitled(g);
+        wake(l);
+    }
+    n = guest_notice(g, NOTICE_ENTITLED);
+    n.error = e->error;
+    notice_set_text(&n, e->text);
+    guest_tell(g, &n);
+}
+
+static void on_guest_event(VirtLink *l, GuestEntry *entry, const VirtEvent *e)
+{
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    Guest *g = entry->guest;
+
+    switch (e->type) {
+    case VIRT_DOMAIN_CHANGED:
+        update(entry, e->info);
+        wake(l);
+        break;
+    case VIRT_DOMAIN_GONE:
+        on_gone(l, g, e->text);
+        break;
+    case VIRT_DOMAIN_REBOOTED:
+        guest_rebooted(g, now);
+        break;
+    case VIRT_DOMAIN_BUSY:
+        guest_busy(g, e->text, now);
+        break;
+    case VIRT_BALLOON:
+        guest_balloon_seen(g, e->bytes, now);
+        break;
+    case VIRT_STATS:
+        on_stats(g, e);
+        break;
+    case VIRT_SET_DONE:
+        on_set_done(g, e);
+        break;
+    case VIRT_CHANNEL_OPENED:
+        guest_channel_opened(entry->channel, now);
+        break;
+    case VIRT_CHANNEL_DATA:
+        guest_channel_data(entry->channel, e->data, e->length, now);
+        break;
+    case VIRT_CHANNEL_CLOSED:
+        guest_channel_closed(entry->channel, e->text);
+        break;
+    case VIRT_ENTITLE_DONE:
+        on_entitled(l, g, e);
+        break;
+    case VIRT_CONNECTED:
+    case VIRT_DISCONNECTED:
+    case VIRT_DOMAIN_ADDED:
+    case VIRT_EVENT_TYPE_MAX:
+        break;
+    }
+}
+
+static void on_virt(void *userdata, const VirtEvent *e)
+{
+    VirtLink *l = userdata;
+    GuestEntry *entry = e->uuid ? guests_by_uuid(l->guests, e->uuid) : NULL;
+
+    switch (e->type) {
+    case VIRT_CONNECTED:
+        on_connected(l, e->text);
+        break;
+    case VIRT_DISCONNECTED:
+        on_disconnected(l, e->text);
+        break;
+    case VIRT_DOMAIN_ADDED:
+        on_added(l, entry, e->info);
+        break;
+    default:
+        /* An event about a domain that went meanwhile says nothing any more. */
+        if (entry)
+            on_guest_event(l, entry, e);
+        break;
+    }
+}
+
+int virt_link_init(VirtLink *l, const char *uri, Guests *guests, const GuestHost *guest_host,
+                   const Config *config, Neighbours *neighbours)
+{
+    *l = (VirtLink){.uri = strdup(uri),
+                    .lost_why = strdup("not connected yet"),
+                    .guests = guests,
+                    .guest_host = guest_host,
+                    .config = config,
+                    .neighbours = neighbours};
+    return l->uri && l->lost_why ? 0 : -ENOMEM;
+}
+
+int virt_link_start(VirtLink *l, sd_event *event)
+{
+    return virt_new(event, l->uri, on_virt, l, &l->virt);
+}
+
+void virt_link_done(VirtLink *l)
+{
+    l->virt = virt_free(l->virt);
+    free(l->uri);
+    free(l->lost_why);
+    l->uri = l->lost_why = NULL;
+}
+
+int virt_link_entitle(VirtLink *l, Guest *g, const EntitlementChange *change, const Entitlement *e)
+{
+    int r;
+
+    r = virt_entitle(l->virt, g->info.uuid, change);
+    if (r >= 0)
+        guest_entitling(g, e);
+    return r;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What happens to a guest: its agent and libvirt are heard, targets are sent, and it boots. */
+
+#include "host-agent/guest/guest-events.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/guest/guest-judge.h"
+
+/* Memory given and not seen to be used counts against the host's room for this long. */
+#define GIVEN_USEC        (30 * USEC_PER_SEC)
+/* A guest that rebooted into a shrunken size, and wasn't given its full size by then (the host had no room),
+ * is one like any other. */
+#define REBOOT_USEC       (60 * USEC_PER_SEC)
+/* Enough for the driver to have something to do. */
+#define REBOOT_LESS_BYTES (64 * KIB)
+/* A report that comes this long after a move may still be of the size before it, where the guest is slow. */
+#define LATE_REPORT_USEC  (2 * USEC_PER_SEC)
+
+/* The newest sample in use has come. */
+static void on_sample(Guest *g, usec_t now_usec)
+{
+    /* A report that is late tells of the size before the last move. */
+    if (!guest_is_moving(g, now_usec) && usec_since(g->balloon.settled_usec, now_usec) >= LATE_REPORT_USEC)
+        guest_set_balloon_in_total(g, sample_balloon_in_total(guest_sample(g, now_usec), guest_current(g),
+                                                              g->info.maximum_bytes, g->info.autodeflate));
+    guest_judge(g, now_usec);
+}
+
+void guest_hello(Guest *g, usec_t boot_usec, bool restarted)
+{
+    sources_hello(&g->sources, restarted);
+    guest_set_boot(g, MIN(g->boot_usec, boot_usec));
+}
+
+static void take_report(Guest *g, const Report *r, usec_t now_usec)
+{
+    sources_report(&g->sources, r, now_usec);
+    on_sample(g, now_usec);
+}
+
+void guest_report(Guest *g, const Report *r, usec_t now_usec)
+{
+    bool waited = g->balloon.settled_usec > 0 && !g->balloon.moving && guest_is_moving(g, now_usec);
+
+    take_report(g, r, now_usec);
+    /* The first stats after a move: whatever comes next needn't wait for the timer. */
+    if (waited && !guest_is_moving(g, now_usec))
+        guest_host_wake(g->host);
+}
+
+void guest_cries(Guest *g, DistressCause cause, const Report *r, usec_t now_usec)
+{
+    if (r->present)
+        take_report(g, r, now_usec);
+    guest_told_distress(g, cause, now_usec);
+}
+
+bool guest_leaves(Guest *g, usec_t now_usec)
+{
+    return sources_goodbye(&g->sources, now_usec);
+}
+
+void guest_set_interval(Guest *g, usec_t interval_usec)
+{
+    sources_set_interval(&g->sources, interval_usec);
+}
+
+void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
+{
+    bool answered = sources_stats(&g->sources, stats, now_usec);
+
+    if (stats->has_actual)
+        guest_balloon_seen(g, stats->actual_bytes, now_usec);
+    guest_look_at_gain(g, now_usec);
+    if (answered && sources_use_stats(&g->sources, now_usec))
+        on_sample(g, now_usec);
+}
+
+/* It rebooted, and nothing was heard of it since: its driver isn't up yet. */
+static bool is_booting(const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    return g->reboot.pending && (!s || s->at_usec <= g->boot_usec);
+}
+
+static void tell_stalled(const Guest *g)
+{
+    Notice n = guest_notice(g, NOTICE_STALLED);
+
+    n.from_bytes = g->balloon.from_bytes;
+    n.to_bytes = g->balloon.target_bytes;
+    n.wait_usec = g->balloon.backoff_usec;
+    guest_tell(g, &n);
+}
+
+/* A size that nothing of ours explains. */
+static void on_foreign(Guest *g, usec_t now_usec)
+{
+    char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
+    uint64_t actual = g->balloon.actual_bytes;
+
+    /* A driver that comes up fills its balloon again, from nothing. */
+    if (g->reboot.pending)
+        return;
+    if (g->info.autodeflate && actual > g->balloon.from_bytes) {
+        log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
+                   format_size(to, actual - g->balloon.from_bytes));
+        guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
+        return;
+    }
+    if (actual == g->full.bytes)
+        return;
+    log_notice(
+        "%s: somebody else set its memory to %s (full was %s): that is its full size until it stops or is released",
+        g->info.name, format_size(to, actual), format_size(from, g->full.bytes));
+    full_size_set_foreign(&g->full, actual);
+}
+
+/* What a balloon that is looked at for the first time may have been on its way to. Returns whether a move of the
+ * daemon before this one is still on its way. */
+static bool look_first(Guest *g, uint64_t actual_bytes)
+{
+    uint64_t low, high;
+    bool ours =
+        full_size_expect(&g->full, &g->info.remembered, actual_bytes, BALLOON_TOLERANCE_BYTES, &low, &high);
+
+    balloon_expect(&g->balloon, low, high);
+    return ours;
+}
+
+void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
+{
+    bool adopt = !g->balloon.known && !g->reboot.pending && look_first(g, actual_bytes);
+
+    balloon_set_autodeflate(&g->balloon, g->info.autodeflate);
+    /* A guest that stands still for another reason isn't stalling. */
+    if (g->busy[0] || is_booting(g, now_usec))
+        balloon_excused(&g->balloon, now_usec);
+    /* Nor does such a guest, or one that boots, have a balloon at rest. */
+    if (g->busy[0] || usec_since(g->boot_usec, now_usec) < g->host->guard->grace_usec)
+        balloon_disturbed(&g->balloon, now_usec);
+    if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
+        guest_reclaims(g, now_usec);
+
+    switch (balloon_seen(&g->balloon, actual_bytes, now_usec)) {
+    case BALLOON_EVENT_NONE:
+    case BALLOON_EVENT_PROGRESS:
+        break;
+    case BALLOON_EVENT_SETTLED:
+        if (guest_source(g, now_usec) != GUEST_SOURCE_AGENT)
+            guest_host_wake(g->host);
+        break;
+    case BALLOON_EVENT_STALLED:
+        if (!g->sending.retried)
+            tell_stalled(g);
+        g->sending.cancel = g->balloon.target_bytes < actual_bytes;
+        break;
+    case BALLOON_EVENT_FOREIGN:
+        on_foreign(g, now_usec);
+        break;
+    }
+    if (adopt)
+        balloon_adopt(&g->balloon, g->info.remembered.sent_bytes);
+    g->reboot.look = g->reboot.pending;
+}
+
+void guest_busy(Guest *g, const char *why, usec_t now_usec)
+{
+    char missing[UNITS_FORMAT_MAX];
+    uint64_t held = LESS_BY(g->full.bytes, guest_current(g));
+    bool leaves = why && (strcmp(why, "saving") == 0 || strcmp(why, "migrating") == 0);
+
+    /* While it couldn't be moved its balloon wasn't stalling. */
+    if (!why)
+        balloon_excused(&g->balloon, now_usec);
+    if (why && strcmp(g->busy, why) != 0) {
+        if (leaves && held > 0)
+            log_info("%s: %s: left alone; its balloon holds %s of its full size, and goes along",
+                     g->info.name, why, format_size(missing, held));
+        else
+            log_info("%s: %s: left alone", g->info.name, why);
+    }
+    guest_set_busy(g, why);
+    guest_host_wake(g->host);
+}
+
+void guest_rebooted(Guest *g, usec_t now_usec)
+{
+    /* One reset may be told several times. */
+    if (g->reboot.pending && usec_since(g->boot_usec, now_usec) < USEC_PER_SEC)
+        return;
+    log_info("%s: rebooted", g->info.name);
+    guest_set_boot(g, now_usec);
+    g->reboot = (Reboot){.pending = true};
+    g->sending.took_cache = g->sending.cancel = false;
+    guest_judge_reboot(g);
+    sources_reboot(&g->sources);
+    balloon_reset(&g->balloon);
+    guest_reset_keep(g);
+    guest_host_wake(g->host);
+}
+
+bool guest_reboot_due(Guest *g, usec_t now_usec, uint64_t *ret_target_bytes, const char **ret_reason)
+{
+    const Balloon *b = &g->balloon;
+
+    if (!g->reboot.look)
+        return false;
+    g->reboot.look = false;
+    if (b->actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !b->moving) {
+        if (!g->reboot.asked || b->actual_bytes >= g->full.bytes) {
+            g->reboot.pending = false;
+            return false;
+        }
+        *ret_target_bytes = g->full.bytes;
+        *ret_reason = "rebooted: its full size again";
+        return true;
+    }
+    if (usec_since(g->boot_usec, now_usec) > MAX(REBOOT_USEC, g->host->guard->grace_usec)) {
+        g->reboot.pending = false;
+        return false;
+    }
+    if (g->reboot.asked || g->sending.setting || g->busy[0] || is_booting(g, now_usec) ||
+        guest_mode(g) != GUEST_MODE_AUTO || b->target_bytes < g->full.bytes)
+        return false;
+    *ret_target_bytes = (g->full.bytes - REBOOT_LESS_BYTES) / KIB * KIB;
+    *ret_reason = "rebooted with all its memory: its driver is made to say so";
+    return true;
+}
+
+void guest_reboot_sent(Guest *g)
+{
+    if (g->reboot.asked)
+        g->reboot.pending = false;
+    g->reboot.asked = true;
+}
+
+/* Whether shrinking to target takes more than what is free in the guest. */
+static bool takes_cache(const Guest *g, uint64_t target_bytes, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    uint64_t free_bytes = s ? report_get(&s->report, REPORT_MEM_FREE) : 0;
+    uint64_t low = s ? report_get(&s->report, REPORT_LOW_WATERMARK) : 0;
+
+    return LESS_BY(guest_current(g), target_bytes) > LESS_BY(free_bytes, low);
+}
+
+void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
+{
+    uint64_t standing = balloon_standing(&g->balloon);
+    Sending *s = &g->sending;
+
+    s->grows_bytes = LESS_BY(target_bytes, standing);
+    if (s->grows_bytes > 0) {
+        s->given_bytes += s->grows_bytes;
+        s->given_usec = now_usec;
+    } else
+        s->given_bytes = LESS_BY(s->given_bytes, standing - target_bytes);
+    if (target_bytes != standing)
+        guest_watch(g, target_bytes < standing, now_usec);
+    s->retried = s->grows_bytes > 0 && balloon_is_stalled_growing(&g->balloon, now_usec);
+    s->took_cache = target_bytes < standing && takes_cache(g, target_bytes, now_usec);
+    s->grown = target_bytes > g->full.bytes;
+    balloon_sent(&g->balloon, target_bytes, now_usec);
+    s->setting = true;
+    s->cancel = false;
+}
+
+void guest_set_done(Guest *g, int error, usec_t now_usec)
+{
+    Sending *s = &g->sending;
+    bool asked = s->setting;
+
+    s->setting = false;
+    if (error == -EBUSY || (error == -ENOTCONN && asked))
+        balloon_withdrawn(&g->balloon);
+    else if (error < 0 && error != -ENOTCONN)
+        balloon_refused(&g->balloon, now_usec);
+    if (error < 0 && error != -ENOTCONN)
+        s->given_bytes = LESS_BY(s->given_bytes, s->grows_bytes);
+    s->grows_bytes = 0;
+    if (s->put_off)
+        guest_host_wake(g->host);
+    s->put_off = false;
+}
+
+void guest_put_off(Guest *g, bool put_off)
+{
+    g->sending.put_off = put_off;
+}
+
+void guest_canceled(Guest *g)
+{
+    g->sending.setting = true;
+    g->sending.cancel = false;
+}
+
+void guest_settle(Guest *g, usec_t now_usec)
+{
+    const VirtStats *stats = &g->sources.stats;
+    uint64_t used = stats->has_rss ? LESS_BY(stats->rss_bytes, gain_overhead(&g->judgement.gain)) : 0;
+    uint64_t reach = balloon_standing(&g->balloon);
+    Sending *s = &g->sending;
+
+    /* A growth that is stuck may still come: QEMU goes on pursuing it. */
+    if (g->balloon.stalled && g->balloon.stalled_growing) {
+        reach = MAX(reach, g->balloon.target_bytes);
+        s->given_usec = now_usec;
+    }
+    if (usec_since(s->given_usec, now_usec) > GIVEN_USEC)
+        s->given_bytes = 0;
+    else
+        s->given_bytes = MIN(s->given_bytes, LESS_BY(reach, used));
+    guest_judge_grant(g, now_usec);
+}

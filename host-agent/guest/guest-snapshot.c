@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How a decision sees a guest. */
+
+#include "host-agent/guest/guest-snapshot.h"
+
+#include <math.h>
+
+#include "host-agent/guest/guest-judge.h"
+
+/* A balloon that is seen for the first time may be on its way to what somebody else set: it is looked at for
+ * this long before it is moved. */
+#define FIRST_LOOK_USEC (2 * USEC_PER_SEC)
+
+static const char *why_busy(const Guest *g, usec_t now_usec)
+{
+    if (g->lost)
+        return "libvirt is away";
+    if (g->busy[0])
+        return g->busy;
+    if (!g->balloon.known || usec_since(g->seen_usec, now_usec) < FIRST_LOOK_USEC)
+        return "just found";
+    if (g->sources.leaving && usec_since(g->sources.goodbye_usec, now_usec) < g->host->guard->grace_usec)
+        return "its agent said goodbye: it may be shutting down";
+    /* One that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
+    if (balloon_is_suspect(&g->balloon) && !guest_in_distress(g, now_usec))
+        return "somebody else moves its balloon";
+    return NULL;
+}
+
+/* A step takes half of this, where its balloon is as fast as it was before. */
+static bool is_late(const Guest *g, usec_t now_usec)
+{
+    usec_t most = MAX(2 * g->host->guard->step_usec, BALLOON_STALL_USEC);
+
+    return g->balloon.moving && usec_since(g->balloon.sent_usec, now_usec) > most;
+}
+
+void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
+{
+    uint64_t current = guest_current(g),
+             standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
+    /* One that was grown above its full size comes down to it again, also when what allowed that is gone. */
+    bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 || g->sending.grown;
+    const Sample *s = guest_sample(g, now_usec);
+    const VirtStats *stats = &g->sources.stats;
+    const Judgement *j = &g->judgement;
+
+    *ret = (SnapshotGuest){
+        .uuid = g->info.uuid,
+        .name = g->info.name,
+        .mode = guest_mode(g),
+        .source = s ? s->source : GUEST_SOURCE_NONE,
+        .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
+        .uptime_usec = usec_since(g->boot_usec, now_usec),
+        .busy = why_busy(g, now_usec),
+        .unmovable = g->info.unmovable,
+        .ineffective =
+            guest_is_ineffective(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk" : NULL,
+        .distress = guest_in_distress(g, now_usec),
+        .released =
+            g->released_usec > 0 && usec_since(g->released_usec, now_usec) < g->host->guard->grace_usec,
+        .reboot = g->reboot.pending,
+        .stalled = balloon_is_stalled(&g->balloon, now_usec),
+        .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
+        .moving = guest_is_moving(g, now_usec),
+        .late = is_late(g, now_usec),
+        .maximum_bytes = g->info.maximum_bytes,
+        /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
+           alone, unless its entitlement says so. */
+        .full_bytes = entitled ? g->full.bytes : MAX(g->full.bytes, current),
+        .entitled_full = entitled,
+        .growth_bytes = g->entitlement.growth_bytes,
+        .shares = g->entitlement.shares,
+        .floor_bytes = guest_floor(g),
+        .current_bytes = current,
+        .standing_bytes = standing,
+        .outstanding_bytes = g->sending.given_bytes,
+        .shrink_rate = g->balloon.shrink_rate,
+        .hurting = guest_is_hurting(g, now_usec),
+        .restore_bytes = j->restore_bytes,
+        .protected = need_protects(&j->need, now_usec),
+        .needed_bytes = need_bytes(&j->need, now_usec),
+        .grant_refused = guest_in_distress(g, now_usec) ? guest_grant_refused(g, now_usec) : NULL,
+        .history = &g->keep.history,
+        .state = g->keep.state,
+    };
+    sample_fields(s,
+                  &(SampleHost){
+                      .current_bytes = current,
+                      .maximum_bytes = g->info.maximum_bytes,
+                      .rss_bytes = sources_rss(&g->sources),
+                      .overhead_bytes = gain_overhead(&j->gain),
+                      .balloon_in_total = g->balloon_in_total,
+                  },
+                  &ret->fields);
+    if (!isnan(j->strain.stall))
+        guest_fields_set(&ret->fields, GUEST_FIELD_STALL, j->strain.stall);
+    if (stats->has_hugetlb_allocs)
+        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_ALLOCS, (double) stats->hugetlb_allocs);
+    if (stats->has_hugetlb_failures)
+        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_FAILURES, (double) stats->hugetlb_failures);
+}

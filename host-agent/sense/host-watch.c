@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's memory as it is watched, and the trigger on its pressure. */
+
+#include "host-agent/sense/host-watch.h"
+
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/vfs.h>
+
+#include "base/log.h"
+#include "base/psi-trigger.h"
+#include "host-agent/sense/ksm.h"
+
+/* The trigger fires when tasks stalled for 5 % of a second. */
+#define PSI_STALL_USEC  (50 * USEC_PER_MSEC)
+#define PSI_WINDOW_USEC (USEC_PER_SEC)
+
+static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+    HostWatch *w = userdata;
+
+    if (revents & EPOLLERR) {
+        log_warning(
+            "The kernel took back the trigger on memory pressure; pressure is noticed once a cycle from now on");
+        w->psi_source = sd_event_source_disable_unref(w->psi_source);
+        return 0;
+    }
+    w->pressure(w->userdata);
+    return 0;
+}
+
+static int open_psi(const char *folder, const char *name)
+{
+    _cleanup_free_ char *path = NULL;
+    struct statfs fs;
+    usec_t window;
+
+    if (asprintf(&path, "%s/%s", folder, name) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    /* A trigger is asked for by writing to a file, which only the kernel's own may be put to. */
+    if (statfs(path, &fs) < 0)
+        return -errno;
+    if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC)
+        return -EOPNOTSUPP;
+    return psi_trigger_open(path, "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
+}
+
+/* The scope's own trigger; else the host's: a cgroup under pressure shows there, too, and a cycle that was
+ * woken for others does no harm. */
+static void watch_psi(HostWatch *w)
+{
+    int r;
+
+    w->psi_source = sd_event_source_disable_unref(w->psi_source);
+    closep(&w->psi_fd);
+    if (!w->pressure)
+        return;
+    w->psi_fd = w->scope && w->scope->v2 ? open_psi(w->scope->path, "memory.pressure") : -ENOENT;
+    if (w->psi_fd < 0)
+        w->psi_fd = open_psi(w->proc_root, "pressure/memory");
+    if (w->psi_fd < 0) {
+        log_info("No trigger on the host's memory pressure (%s); pressure is noticed once a cycle",
+                 strerror(-w->psi_fd));
+        return;
+    }
+    r = sd_event_add_io(w->event, &w->psi_source, w->psi_fd, EPOLLPRI, on_psi, w);
+    if (r < 0)
+        log_warning_errno(-r, "Cannot watch the host's memory pressure: %m");
+}
+
+void host_watch_init(HostWatch *w, sd_event *event, const char *proc_root, const char *sys_root,
+                     void (*pressure)(void *userdata), void *userdata)
+{
+    *w = (HostWatch){.event = event,
+                     .proc_root = proc_root,
+                     .sys_root = sys_root,
+                     .pressure = pressure,
+                     .userdata = userdata,
+                     .psi_fd = -EBADF};
+}
+
+void host_watch_done(HostWatch *w)
+{
+    sd_event_source_disable_unref(w->psi_source);
+    closep(&w->psi_fd);
+    cgroup_free(w->scope);
+}
+
+int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret)
+{
+    int r;
+
+    *ret = NULL;
+    if (strcmp(name, "system") == 0)
+        return 0;
+    r = cgroup_find(proc_root, name, ret);
+    if (r == -ENOENT)
+        log_error(
+            "[Host] Scope=%s: there is no such cgroup; start what makes it (systemctl start machine.slice, for that one), or set Scope=system",
+            name);
+    else if (r == -ENODATA)
+        log_error(
+            "[Host] Scope=%s: this cgroup's memory can't be limited, as it is the root or the memory controller is off for it; take another, or set Scope=system",
+            name);
+    else if (r < 0)
+        log_error_errno(
+            -r, "[Host] Scope=%s: cannot find this cgroup (%m); take another, or set Scope=system", name);
+    return r;
+}
+
+void host_watch_set_scope(HostWatch *w, Cgroup *scope)
+{
+    cgroup_free(w->scope);
+    w->scope = scope;
+    watch_psi(w);
+}
+
+/* KSM is the whole host's, also where the scope is a cgroup. */
+static void read_ksm(HostWatch *w)
+{
+    KsmState s;
+    int r = ksm_read(w->sys_root, &s);
+
+    if (r >= 0)
+        ksm_fields(&s, &w->fields);
+    if (r < 0 && r != -ENOENT && w->ksm_error != r)
+        log_warning_errno(-r, "Cannot read KSM's state below %s: %m; continuing as on a kernel without KSM",
+                          w->sys_root);
+    w->ksm_error = r;
+}
+
+int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
+{
+    double swap_free = host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE);
+    int r, arc_error = w->sample.arc_error;
+
+    r = host_sample_read(w->proc_root, w->scope, now_usec, &w->sample);
+    if (r < 0) {
+        if (!w->failed)
+            log_error_errno(-r, "Cannot read the host's memory from %s: %m; nothing is moved",
+                            host_watch_source(w));
+        w->failed = true;
+        w->valid = false;
+        return r;
+    }
+    if (w->sample.arc_error < 0 && arc_error >= 0)
+        log_warning_errno(-w->sample.arc_error,
+                          "Cannot read how large ZFS's cache is: %m; none of it counts as available");
+    w->reserve_bytes = bytes_of_total(reserve, host_sample_total(&w->sample));
+    host_sample_fields(&w->sample, w->reserve_bytes, &w->fields);
+    read_ksm(w);
+    if (w->valid && host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE) < swap_free)
+        w->swapped_usec = now_usec;
+    w->valid = true;
+    w->failed = false;
+    return 0;
+}
+
+const char *host_watch_source(const HostWatch *w)
+{
+    return w->scope ? w->scope->path : w->proc_root;
+}
