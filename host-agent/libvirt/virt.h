@@ -3,7 +3,7 @@
 
 /* The only place that calls libvirt. Its event loop runs in a thread of its own, calls that can block run in
  * workers, and all that comes of them reaches the daemon as VirtEvents in its own sd-event loop, through a
- * queue with an eventfd. Why: see HACKING, "Libvirt without being held up by it".
+ * queue with an eventfd. Why: see virt.c.
  *
  * Connections: one for events, one for channels, three for stats and definitions, two for setting memory;
  * each has one call at a time, and a domain at most one over all of them. A domain that hasn't answered for 2
