@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One balloon as it is moved: where it is, whether it gets there, and whose move it is. */
+
 #include "host-agent/guest/balloon.h"
 
 #include "base/macro.h"
-
-#define RATE_WEIGHT 0.3 /* of a new measurement */
 
 static uint64_t distance(uint64_t a, uint64_t b)
 {
@@ -48,17 +48,18 @@ static void begin_at(Balloon *b, uint64_t from_bytes)
 
 static void turn(Balloon *b, usec_t now_usec)
 {
-    bool open = now_usec < b->turn_usec;
+    bool open = now_usec < b->former.until_usec;
     uint64_t low = MIN(b->actual_bytes, b->target_bytes), high = MAX(b->actual_bytes, b->target_bytes);
 
-    b->turn_low_bytes = open ? MIN(low, b->turn_low_bytes) : low;
-    b->turn_high_bytes = open ? MAX(high, b->turn_high_bytes) : high;
-    b->turn_usec = now_usec + BALLOON_TURN_USEC;
+    b->former.low_bytes = open ? MIN(low, b->former.low_bytes) : low;
+    b->former.high_bytes = open ? MAX(high, b->former.high_bytes) : high;
+    b->former.until_usec = now_usec + BALLOON_TURN_USEC;
 }
 
 static bool is_turning(const Balloon *b, usec_t now_usec)
 {
-    return now_usec < b->turn_usec && is_between(b->actual_bytes, b->turn_low_bytes, b->turn_high_bytes);
+    return now_usec < b->former.until_usec &&
+           is_between(b->actual_bytes, b->former.low_bytes, b->former.high_bytes);
 }
 
 void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes)
@@ -69,7 +70,7 @@ void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes)
 static void look(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
 {
     if (b->known && b->actual_bytes == actual_bytes) {
-        b->still_looks++;
+        b->still.looks++;
         return;
     }
     b->actual_bytes = actual_bytes;
@@ -88,13 +89,13 @@ void balloon_excused(Balloon *b, usec_t now_usec)
 
 void balloon_disturbed(Balloon *b, usec_t now_usec)
 {
-    b->still_usec = now_usec;
-    b->still_looks = 0;
+    b->still.usec = now_usec;
+    b->still.looks = 0;
 }
 
 static bool is_at_rest(const Balloon *b, usec_t now_usec)
 {
-    return b->still_looks >= BALLOON_REST_LOOKS && usec_since(b->still_usec, now_usec) >= BALLOON_REST_USEC;
+    return b->still.looks >= BALLOON_REST_LOOKS && usec_since(b->still.usec, now_usec) >= BALLOON_REST_USEC;
 }
 
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
@@ -109,12 +110,12 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
         b->previous_bytes = b->target_bytes;
         begin_at(b, b->actual_bytes);
         b->sent_usec = b->progress_usec = now_usec;
-        b->rate_usec = 0;
+        move_rate_begin(&b->rate);
     }
     b->target_bytes = target_bytes;
     b->moving = true;
     b->moves++;
-    b->foreign_bytes = 0;
+    b->foreign.bytes = 0;
     /* What stalled is being tried again. A move the other way leaves the wait as it is. */
     if (b->stalled && b->stalled_growing == is_growing(b))
         b->stalled = false;
@@ -168,46 +169,24 @@ void balloon_reset(Balloon *b)
 
     b->moving = false;
     forget_stall(b);
-    b->shrink_rate = b->grow_rate = 0;
-    b->foreign_bytes = b->previous_bytes = 0;
+    move_rate_reset(&b->rate);
+    b->foreign.bytes = b->previous_bytes = 0;
     if (b->known) {
         begin_at(b, held);
         rest_at(b, held, UINT64_MAX);
     }
 }
 
-static void smooth(double *rate, double measured)
-{
-    *rate = *rate > 0 ? *rate + RATE_WEIGHT * (measured - *rate) : measured;
-}
-
-/* The rate between the first progress seen and the arrival. A move that was over when it was first looked at
- * says only how fast it was at the least, so it counts where that is faster than what was known. */
-static void measure(Balloon *b, usec_t now_usec)
-{
-    double *rate = is_growing(b) ? &b->grow_rate : &b->shrink_rate;
-    bool whole = b->rate_usec == 0;
-    uint64_t way = distance(b->actual_bytes, whole ? b->from_bytes : b->rate_bytes);
-    usec_t took = usec_since(whole ? b->sent_usec : b->rate_usec, now_usec);
-    double measured;
-
-    if (way < BALLOON_RATE_MIN_BYTES || took == 0)
-        return;
-    measured = (double) way * (double) USEC_PER_SEC / (double) took;
-    if (!whole || measured > *rate)
-        smooth(rate, measured);
-}
-
 static BalloonEvent settle(Balloon *b, usec_t now_usec)
 {
     if (b->moving)
-        measure(b, now_usec);
+        move_rate_arrive(&b->rate, b->from_bytes, b->sent_usec, b->actual_bytes, is_growing(b), now_usec);
     /* Growing again is enough for one that stalled growing; shrinking proves both. */
     if (b->stalled_growing || !is_growing(b))
         forget_stall(b);
     b->moving = false;
     b->settled_usec = now_usec;
-    b->foreign_bytes = b->previous_bytes = 0;
+    b->foreign.bytes = b->previous_bytes = 0;
     rest_at(b, b->target_bytes, b->target_bytes);
     return BALLOON_EVENT_SETTLED;
 }
@@ -220,18 +199,18 @@ static BalloonEvent suspect(Balloon *b, usec_t now_usec)
                                                       : b->low_bytes;
     bool deflated = b->autodeflate && b->actual_bytes > from;
 
-    if (b->foreign_bytes == 0 || !is_near(b->foreign_bytes, b->actual_bytes)) {
-        b->foreign_bytes = b->actual_bytes;
-        b->foreign_usec = now_usec;
+    if (b->foreign.bytes == 0 || !is_near(b->foreign.bytes, b->actual_bytes)) {
+        b->foreign.bytes = b->actual_bytes;
+        b->foreign.usec = now_usec;
         return BALLOON_EVENT_NONE;
     }
-    if (deflated ? usec_since(b->foreign_usec, now_usec) < BALLOON_FOREIGN_USEC : !is_at_rest(b, now_usec))
+    if (deflated ? usec_since(b->foreign.usec, now_usec) < BALLOON_FOREIGN_USEC : !is_at_rest(b, now_usec))
         return BALLOON_EVENT_NONE;
 
     b->from_bytes = from;
     b->moving = false;
     forget_stall(b);
-    b->target_bytes = b->foreign_bytes = b->previous_bytes = 0;
+    b->target_bytes = b->foreign.bytes = b->previous_bytes = 0;
     rest_at(b, b->actual_bytes, b->actual_bytes);
     return BALLOON_EVENT_FOREIGN;
 }
@@ -251,24 +230,21 @@ static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
         return settle(b, now_usec);
 
     if (is_progress(b)) {
-        if (b->rate_usec == 0) {
-            b->rate_bytes = b->actual_bytes;
-            b->rate_usec = now_usec;
-        }
+        move_rate_progress(&b->rate, b->actual_bytes, now_usec);
         b->progress_bytes = b->actual_bytes;
         b->progress_usec = now_usec;
-        b->previous_bytes = b->foreign_bytes = 0;
+        b->previous_bytes = b->foreign.bytes = 0;
         return BALLOON_EVENT_PROGRESS;
     }
 
     /* Before the balloon has turned round it may still be seen on the way to the former target. */
     if (b->previous_bytes > 0 && is_between(b->actual_bytes, b->from_bytes, b->previous_bytes)) {
         begin_at(b, b->actual_bytes);
-        b->foreign_bytes = 0;
+        b->foreign.bytes = 0;
     } else if (!is_near(b->actual_bytes, b->progress_bytes) && !is_turning(b, now_usec))
         return suspect(b, now_usec);
     else
-        b->foreign_bytes = 0;
+        b->foreign.bytes = 0;
 
     if (usec_since(b->progress_usec, now_usec) < BALLOON_STALL_USEC)
         return BALLOON_EVENT_NONE;
@@ -282,7 +258,7 @@ static BalloonEvent seen_resting(Balloon *b, usec_t now_usec)
     if (!is_between(b->actual_bytes, b->low_bytes, b->high_bytes) && !is_turning(b, now_usec))
         return suspect(b, now_usec);
 
-    b->foreign_bytes = 0;
+    b->foreign.bytes = 0;
     if (b->low_bytes == b->high_bytes)
         return BALLOON_EVENT_NONE;
     /* A stalled move, or a balloon that is being filled again after a reset. */
@@ -318,7 +294,7 @@ uint64_t balloon_standing(const Balloon *b)
 
 bool balloon_is_suspect(const Balloon *b)
 {
-    return b->foreign_bytes > 0;
+    return b->foreign.bytes > 0;
 }
 
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec)

@@ -22,11 +22,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/time-util.h"
+#include "host-agent/guest/move-rate.h"
 
 #define BALLOON_TOLERANCE_BYTES    (UINT64_C(1) << 20)
 #define BALLOON_PROGRESS_MIN_BYTES (UINT64_C(1) << 20) /* less than this isn't progress */
-#define BALLOON_RATE_MIN_BYTES     (UINT64_C(8) << 20) /* a shorter way says nothing about the rate */
 #define BALLOON_STALL_USEC         (5 * USEC_PER_SEC)
 #define BALLOON_FOREIGN_USEC       (1 * USEC_PER_SEC)
 /* As long as our own moves may stand still. The looks are in case QEMU doesn't answer meanwhile. */
@@ -46,6 +45,24 @@ typedef enum BalloonEvent {
     BALLOON_EVENT_FOREIGN,  /* somebody else set it, from from_bytes: what was seen is their decision */
 } BalloonEvent;
 
+/* A size that isn't ours, and doesn't count yet. */
+typedef struct BalloonForeign {
+    uint64_t bytes; /* 0: none */
+    usec_t usec;    /* since when it was seen */
+} BalloonForeign;
+
+/* Since when the size is the same, and how often it was seen since. */
+typedef struct BalloonStill {
+    usec_t usec;
+    unsigned looks;
+} BalloonStill;
+
+/* The way of a move that was turned round, and until when it counts; 0: there is none. */
+typedef struct BalloonFormer {
+    uint64_t low_bytes, high_bytes;
+    usec_t until_usec;
+} BalloonFormer;
+
 typedef struct Balloon {
     bool known;  /* a size was seen */
     bool moving; /* ours is on its way */
@@ -57,22 +74,17 @@ typedef struct Balloon {
     usec_t sent_usec, progress_usec, settled_usec; /* 0: never */
     usec_t retry_usec;                             /* while stalled: when it may be tried again */
     usec_t backoff_usec;                           /* the last wait */
-    double shrink_rate, grow_rate;                 /* bytes per second, smoothed; 0: not measured */
-    uint64_t foreign_bytes;                        /* a size that isn't ours and doesn't count yet; 0: none */
     unsigned stalls, moves;                        /* cumulative */
+    MoveRate rate;
 
     /* Of balloon.c alone. */
-    usec_t foreign_usec;            /* since when foreign_bytes was seen */
-    usec_t still_usec;              /* since when the size is the same … */
-    unsigned still_looks;           /* … and how often it was seen since */
+    BalloonForeign foreign;
+    BalloonStill still;
+    BalloonFormer former;
     bool stalled_growing;           /* the move that stalled was to grow */
     uint64_t low_bytes, high_bytes; /* the sizes that are ours while nothing is on its way */
     uint64_t progress_bytes;        /* the size at the last progress */
     uint64_t previous_bytes;        /* the target before this one, until this one shows progress; or 0 */
-    uint64_t turn_low_bytes, turn_high_bytes; /* the former way of one that was turned round … */
-    usec_t turn_usec;                         /* … and until when it counts; 0: wasn't */
-    uint64_t rate_bytes;                      /* where the rate is measured from … */
-    usec_t rate_usec;                         /* … since when; 0: no progress was seen yet */
 } Balloon;
 
 /* Before the first look: the sizes between which the balloon may be although nobody set it. A balloon above

@@ -75,7 +75,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .current_bytes = current,
         .standing_bytes = standing,
         .outstanding_bytes = g->sending.given_bytes,
-        .shrink_rate = g->balloon.shrink_rate,
+        .shrink_rate = g->balloon.rate.shrink,
         .hurting = guest_is_hurting(g, now_usec),
         .restore_bytes = j->restore_bytes,
         .protected = need_protects(&j->need, now_usec),

@@ -204,10 +204,10 @@ static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)
     }
     dict_count(d, "moves", b->moves);
     dict_count(d, "stalls", b->stalls);
-    if (b->shrink_rate > 0)
-        dict_bytes(d, "shrink_bytes_per_sec", b->shrink_rate);
-    if (b->grow_rate > 0)
-        dict_bytes(d, "grow_bytes_per_sec", b->grow_rate);
+    if (b->rate.shrink > 0)
+        dict_bytes(d, "shrink_bytes_per_sec", b->rate.shrink);
+    if (b->rate.grow > 0)
+        dict_bytes(d, "grow_bytes_per_sec", b->rate.grow);
     dict_age(d, "sent_age_usec", b->sent_usec, now_usec);
     dict_age(d, "progress_age_usec", b->progress_usec, now_usec);
     dict_age(d, "settled_age_usec", b->settled_usec, now_usec);

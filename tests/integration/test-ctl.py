@@ -1109,7 +1109,7 @@ class Ksm(World):
     def test_beside_another_that_has_it(self):
         """As when somebody starts one by hand, to look."""
         first = self.start("has-it")
-        wait_for("guests", lambda: "is there" in first.log())
+        wait_for("guests", lambda: ": found" in first.log())
         self.wait_set()
         other_bus = Bus(self.folder, "other-ksm", OPEN)
         self.addCleanup(other_bus.stop)

@@ -407,38 +407,38 @@ START_TEST(test_rates)
     Balloon b = {};
 
     balloon_seen(&b, 2048 * MIB, 1000000);
-    ck_assert(b.shrink_rate == 0 && b.grow_rate == 0);
+    ck_assert(b.rate.shrink == 0 && b.rate.grow == 0);
 
     /* From the first progress to the end: 600 MiB in 1 s. The 3 s before it began don't count. */
     balloon_sent(&b, 1024 * MIB, 1000000);
     balloon_seen(&b, 1624 * MIB, 4000000);
     balloon_seen(&b, 1324 * MIB, 4500000);
     balloon_seen(&b, 1024 * MIB, 5000000);
-    ck_assert_double_eq_tol(b.shrink_rate, 600.0 * MIB, 1);
-    ck_assert(b.grow_rate == 0);
+    ck_assert_double_eq_tol(b.rate.shrink, 600.0 * MIB, 1);
+    ck_assert(b.rate.grow == 0);
 
     /* Smoothed: a slow one moves it some of the way. */
     balloon_sent(&b, 512 * MIB, 10000000);
     balloon_seen(&b, 912 * MIB, 11000000);
     balloon_seen(&b, 512 * MIB, 13000000);
-    ck_assert(b.shrink_rate < 600.0 * MIB && b.shrink_rate > 200.0 * MIB);
+    ck_assert(b.rate.shrink < 600.0 * MIB && b.rate.shrink > 200.0 * MIB);
 
     /* Over when first looked at: at least 1,000 MiB/s, which says more than nothing … */
     balloon_sent(&b, 1512 * MIB, 20000000);
     balloon_seen(&b, 1512 * MIB, 21000000);
-    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+    ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
     /* … and nothing where it is slower than what is known. */
     balloon_sent(&b, 1612 * MIB, 22000000);
     balloon_seen(&b, 1612 * MIB, 25000000);
-    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+    ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
 
     /* A short way says nothing. */
     balloon_sent(&b, 1616 * MIB, 30000000);
     balloon_seen(&b, 1616 * MIB, 30000001);
-    ck_assert_double_eq_tol(b.grow_rate, 1000.0 * MIB, 1);
+    ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
 
     balloon_reset(&b);
-    ck_assert(b.shrink_rate == 0 && b.grow_rate == 0);
+    ck_assert(b.rate.shrink == 0 && b.rate.grow == 0);
 }
 END_TEST
 
