@@ -11,21 +11,8 @@
 #include <sys/un.h>
 
 #include "base/log.h"
+#include "tests/unit/caught-log.h"
 #include "tests/unit/run.h"
-
-/* stderr goes into this pipe; each test is a process of its own. */
-static int stderr_pipe(void)
-{
-    int fds[2];
-
-    ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-    ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
-    ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
-    close(fds[1]);
-    unsetenv("JOURNAL_STREAM");
-    unsetenv("SYSTEMD_EXEC_PID");
-    return fds[0];
-}
 
 static void expect_text(int fd, const char *expected)
 {
