@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a shrink of a guest brought the host. */
-
 #include "host-agent/guest/gain.h"
 
 #include "base/macro.h"
@@ -55,9 +53,6 @@ void gain_end(Gain *y, const GainLook *after)
     GainLook a = bounded(&y->before), b = bounded(after);
     uint64_t overhead = gain_overhead(y), resident = gain_resident_free(&a, overhead);
     uint64_t taken = LESS_BY(a.current_bytes, b.current_bytes), expected = MIN(taken, resident), brought;
-    /* What QEMU still holds beyond all that the guest can have now: only memory that the balloon was given. How much
-     * of a guest's free memory is resident is an estimate, so that nothing came of it isn't proof enough. */
-    uint64_t kept = LESS_BY(LESS_BY(b.rss_bytes, overhead), b.current_bytes);
 
     if (!y->open)
         return;
@@ -82,7 +77,7 @@ void gain_end(Gain *y, const GainLook *after)
 
     if (brought >= GAIN_LOOK_BYTES / INEFFECTIVE_PART && brought >= expected / INEFFECTIVE_PART)
         y->ineffective = 0;
-    else if (expected >= GAIN_LOOK_BYTES && kept > 0)
+    else if (expected >= GAIN_LOOK_BYTES)
         y->ineffective += y->ineffective < INEFFECTIVE_AFTER;
 }
 
