@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a shrink of a guest brought the host. */
+
 #include "host-agent/guest/gain.h"
 
 #include "base/macro.h"

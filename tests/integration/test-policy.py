@@ -420,7 +420,7 @@ let x = 1 / (3 - n)
         self.assertIn("nowhere.policy: cannot be read: No such file", self.err)
         for name, text in (("nul.policy", b"# \0\n"), ("latin.policy", "# ä\n".encode("latin-1"))):
             self.ctl("--session", "policy", "load", self.write(name, text), want=1)
-            self.assertIn(f"{name}: isn't UTF-8 text", self.err)
+            self.assertIn(f"{name}: cannot be sent to ballastd: its name and its content must be UTF-8 text", self.err)
         self.assertEqual({**self.show("--text"), "age_usec": 0}, {**before, "age_usec": 0})
 
     def call(self, method, *arguments, want=0):

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ballast on the simulated host. */
+
 #include "tests/sim/ballast.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What must hold on the simulated host, whatever happens there. */
+
 #include "tests/sim/checks.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Figures of a simulated run: what was moved, and what the guests suffered. */
+
 #include "tests/sim/figures.h"
 
 #include <math.h>

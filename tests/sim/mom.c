@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* MOM's rule on the same simulated host, to compare with. */
+
 #include "tests/sim/mom.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The simulated host: guests, their memory, and time. */
+
 #include "tests/sim/world.h"
 
 #include <math.h>

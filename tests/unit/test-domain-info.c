@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is read from a domain's XML. */
 
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest's full size: what defines it, and who may change it. */
 
 #include "base/units.h"
 #include "host-agent/guest/full-size.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The queue from libvirt's threads into the loop. */
 
 #include <poll.h>
 #include <pthread.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The workers that call libvirt: one call at a time, and none that holds up others. */
 
 #include <pthread.h>
 #include <string.h>
