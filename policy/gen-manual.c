@@ -9,13 +9,33 @@
 #include "policy/fields.h"
 #include "policy/program.h"
 
-/* A help text as mdoc: no line of it begins with a macro, and a name written g.x stays one word. */
+#define COLUMNS 76
+
+/* A text in lines of at most COLUMNS, broken between words. No help text has a word that begins with a dot, so no line
+ * of it is a macro. */
+static void print_text(const char *text)
+{
+    size_t column = 0;
+
+    while (*text) {
+        size_t word = strcspn(text, " ");
+        bool breaks = column > 0 && column + 1 + word > COLUMNS;
+
+        printf("%s%.*s", breaks ? "\n" : column > 0 ? " " : "", (int) word, text);
+        column = word + (breaks || column == 0 ? 0 : column + 1);
+        text += word;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
 static void print_field(const FieldInfo *f)
 {
     static const char *const kinds[] = {
         [FIELD_KIND_GAUGE] = "", [FIELD_KIND_COUNTER] = ", counter", [FIELD_KIND_CONTROL] = ", control"};
 
-    printf(".It Li %s\n(%s%s) %s\n", f->name, field_unit_to_string(f->unit), kinds[f->kind], f->help);
+    printf(".It Li %s\n(%s%s)\n", f->name, field_unit_to_string(f->unit), kinds[f->kind]);
+    print_text(f->help);
 }
 
 static bool print_table(const char *line)
