@@ -1,26 +1,109 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The manual pages format without a warning. Usage: test-manuals.py PAGE-OR-FOLDER…"""
+"""The manual pages format without a warning and are mdoc, ballast(7) explains the words of the output, and the documents
+are in plain English.
+
+Usage: test-manuals.py SOURCE BUILD"""
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
 
-if not shutil.which("man"):
-    print("skipped: there is no man")
-    sys.exit(77)
-pages = [p for a in sys.argv[1:] for p in (sorted(glob.glob(f"{a}/*.[0-9]")) if os.path.isdir(a) else [a])]
-if not pages:
-    sys.exit("no page was given")
+# Habits that make a sentence hard to read, and what to write instead.
+HABITS = [
+    (r"\b(?:is|are|was|were|be|been) told\b", "logged, reported, shown"),
+    (r"\banew\b", "again"),
+    (r"\bserves?\b", "is used"),
+    (r"\bit is looked\b|\bis looked whether\b", "ballastd checks whether"),
+    (r"\bone's own\b", "your own"),
+]
+# They depend on which manuals are installed here.
+LINT_IGNORED = re.compile(r"referenced manual not found|outdated mandoc\.db")
+
+source, build = sys.argv[1:]
 failed = 0
-for page in pages:
-    # At a width of its own, as a terminal's would decide whether a line can be adjusted.
+
+
+def fail(text):
+    global failed
+    failed += 1
+    print(text)
+
+
+def read(path):
+    with open(os.path.join(source, path)) as f:
+        return f.read()
+
+
+def check_format(page):
+    # At a fixed width: a terminal's decides whether a line can be adjusted.
     r = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"})
     if r.returncode != 0 or r.stderr or len(r.stdout) < 1000:
-        failed += 1
-        print(f"{page}: exit {r.returncode}, {len(r.stdout)} bytes\n{r.stderr}")
-print(f"{len(pages)} pages, {failed} with faults")
+        fail(f"{page}: man: exit {r.returncode}, {len(r.stdout)} bytes\n{r.stderr}")
+    if not shutil.which("mandoc"):
+        return
+    r = subprocess.run(["mandoc", "-T", "lint", page], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in r.stdout.splitlines():
+        if not LINT_IGNORED.search(line):
+            fail(line)
+
+
+def check_mdoc(path):
+    text = read(path)
+    for macro in (".Dd ", ".Dt ", ".Os", ".Sh NAME", ".Nm ", ".Nd ", ".Sh DESCRIPTION", ".Sh SEE ALSO"):
+        if not re.search("^" + re.escape(macro), text, re.M):
+            fail(f"{path}: has no '{macro.strip()}': the pages are mdoc(7)")
+    if re.search(r"^\.(TH|SH|SS|TP|PP|B|I|BR|IR) ", text, re.M):
+        fail(f"{path}: has macros of man(7): the pages are mdoc(7)")
+
+
+def check_glossary():
+    glossary = read("packaging/man/ballast.7").split(".Sh GLOSSARY\n")[1].split("\n.Sh ")[0]
+    words = {w for entry in re.findall(r"(?m)^\.It (.*)$", glossary) for w in entry.split(" , ")}
+    rules = re.findall(r'\[GUARD_RULE_\w+\] = \{"([a-z-]+)"', read("host-agent/decide/guard.c"))
+    listing = [f for f in glob.glob(f"{source}/host-agent/ctl/*.c") if "static void add_state(" in read(f)]
+    states = []
+    if len(listing) == 1:
+        function = read(listing[0]).split("static void add_state(")[1].split("\n}\n")[0]
+        states = re.findall(r'table_add\(t, STYLE_\w+, "([a-z ]+)"\)', function)
+    if len(rules) < 15 or len(states) < 5:
+        fail(f"found {len(rules)} rules in guard.c and {len(states)} states in {listing}: this test looks in a wrong place")
+    for what, names in (("rule", rules), ("state", states)):
+        for name in names:
+            if name != "none" and name not in words:
+                fail(f"packaging/man/ballast.7: the {what} '{name}' has no entry in GLOSSARY")
+    for a, b in zip(entries := re.findall(r"(?m)^\.It (.*)$", glossary), entries[1:]):
+        if a.lower() > b.lower():
+            fail(f"packaging/man/ballast.7: '{b}' comes after '{a}', and the glossary is in alphabetical order")
+
+
+def check_english(path):
+    text = read(path)
+    if "/man/" in path:
+        text = re.sub(r"(?m)^\.(?!It|Nd).*$", "", re.sub(r"(?ms)^\.Bd .*?^\.Ed$", "", text))
+    for habit, instead in HABITS:
+        for found in re.finditer(habit.replace(" ", r"\s+"), text, re.I):
+            around = " ".join(text[max(0, found.start() - 40):found.end() + 40].split())
+            fail(f"{path}: '{found[0]}' in \"…{around}…\": write {instead}")
+
+
+if not shutil.which("man"):
+    print("skipped: there is no man")
+    sys.exit(77)
+pages = [os.path.relpath(p, source) for p in sorted(glob.glob(f"{source}/packaging/man/*.[0-9]*"))]
+built = [f"{build}/policy/ballast-policy.7", f"{build}/host-agent/config/ballastd.conf.5"]
+if len(pages) < 8:
+    fail(f"only {len(pages)} pages in packaging/man")
+for page in [os.path.join(source, p) for p in pages if not p.endswith(".in")] + [p for p in built if os.path.exists(p)]:
+    check_format(page)
+for page in pages:
+    check_mdoc(page)
+check_glossary()
+for document in pages + ["README.md", "NEWS", "HACKING.md", "tests/lab/README.md"]:
+    check_english(document)
+print(f"{len(pages)} pages, {failed} faults")
 sys.exit(1 if failed else 0)
