@@ -6,11 +6,8 @@
 
 #include "base/units.h"
 #include "host-agent/sense/link.h"
-#include "proto/frame.h"
+#include "tests/unit/agent-messages.h"
 #include "tests/unit/run.h"
-
-#define BOOT_A "11111111-2222-4333-8444-555555555555"
-#define BOOT_B "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 
 /* A link with what it handed up and sent, and the guest's side of the conversation. */
 typedef struct Rig {
@@ -75,15 +72,8 @@ static void on_read(void *userdata)
 static void on_send(void *userdata, const uint8_t *data, size_t length)
 {
     Rig *r = userdata;
-    FrameReader reader;
-    const uint8_t *payload;
-    size_t taken, n;
-    Message m;
+    Message m = agent_read(data, length);
 
-    frame_reader_init(&reader);
-    ck_assert_int_eq(frame_reader_feed(&reader, data, length, &taken, &payload, &n), 1);
-    ck_assert_uint_eq(taken, length);
-    ck_assert_int_eq(message_unpack(payload, n, &m, NULL), 0);
     if (m.type == MESSAGE_WELCOME) {
         ck_assert(m.has_nonce);
         ck_assert_uint_eq(m.protocol, PROTOCOL_VERSION);
@@ -114,10 +104,8 @@ static int feed(Rig *r, const uint8_t *data, size_t length)
 static int send_message(Rig *r, const Message *m)
 {
     uint8_t buf[FRAME_MAX];
-    ssize_t n = message_pack(m, buf);
 
-    ck_assert_int_gt(n, 0);
-    return feed(r, buf, (size_t) n);
+    return feed(r, buf, agent_pack(m, buf));
 }
 
 /* A payload as it is, in a frame that is in order. */
@@ -134,40 +122,24 @@ static int send_payload(Rig *r, const void *payload, size_t length)
 static int send_forged(Rig *r, const Message *m, const uint8_t *from, const uint8_t *to, size_t length)
 {
     uint8_t buf[FRAME_MAX], *at;
-    ssize_t n = message_pack(m, buf);
+    size_t n = agent_pack(m, buf) - FRAME_HEADER_SIZE;
 
-    ck_assert_int_gt(n, 0);
-    at = memmem(buf + FRAME_HEADER_SIZE, (size_t) n - FRAME_HEADER_SIZE, from, length);
+    at = memmem(buf + FRAME_HEADER_SIZE, n, from, length);
     ck_assert_ptr_nonnull(at);
     memcpy(at, to, length);
-    return feed(r, buf, (size_t) frame_finish(buf, (size_t) n - FRAME_HEADER_SIZE));
-}
-
-static Message hello(const char *boot_id)
-{
-    Message m = {.type = MESSAGE_HELLO, .protocol = PROTOCOL_VERSION, .boot_usec = USEC_PER_SEC};
-
-    strcpy(m.version, "0.1.0");
-    strcpy(m.boot_id, boot_id);
-    return m;
+    return feed(r, buf, (size_t) frame_finish(buf, n));
 }
 
 static int say_hello(Rig *r, const char *boot_id)
 {
-    Message m = hello(boot_id);
+    Message m = agent_hello(boot_id);
 
     return send_message(r, &m);
 }
 
 static Message report(const Rig *r)
 {
-    Message m = {.type = MESSAGE_REPORT, .has_nonce = true, .nonce = r->nonce};
-
-    m.report.at_usec = r->now;
-    report_set(&m.report, REPORT_MEM_TOTAL, GIB);
-    report_set(&m.report, REPORT_MEM_FREE, 300 * MIB);
-    report_set(&m.report, REPORT_SWAP_IN, 5 * MIB);
-    return m;
+    return agent_report(r->nonce, r->now);
 }
 
 static int send_report(Rig *r)

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One cycle, from a host and a policy to what is asked of the hypervisor, logged and remembered. */
+
+#include "base/log.h"
+#include "tests/unit/caught-log.h"
+#include "tests/unit/cycle-scene.h"
+#include "tests/unit/run.h"
+
+START_TEST(test_targets_are_asked_for)
+{
+    Scene x;
+
+    three_guests(&x);
+    run_policy(&x, GIVES);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.cycle.count, 1);
+    ck_assert_uint_eq(x.cycle.began_usec, clock_usec);
+    ck_assert(!x.guests.changed);
+    ck_assert_ptr_nonnull(x.cycle.tick); /* the balloons are watched on their way */
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_str_eq(x.asked.moves[i].uuid, guest(&x, i)->info.uuid);
+        ck_assert_uint_eq(x.asked.moves[i].state.sent_bytes, 3968 * MIB);
+        ck_assert_uint_eq(x.asked.moves[i].state.from_bytes, 4 * GIB);
+    }
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_MOVE), 3);
+    ck_assert_ptr_nonnull(strstr(stage_last(&x.stage, NOTICE_MOVE)->text, "it gives (my.policy:2)"));
+
+    /* Once: not while they are on their way, nor when they are there. */
+    next_cycle(&x);
+    arrive_all(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+
+    /* Another policy, and one guest went. */
+    guests_remove(&x.guests, guest(&x, 1)->info.uuid);
+    run_policy(&x, "for g in guests where g.name == \"guest2\" {\n  g.target = 3840MiB\n}\n");
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 4);
+    ck_assert_str_eq(x.asked.moves[3].uuid, guest(&x, 2)->info.uuid);
+    ck_assert_uint_eq(x.asked.moves[3].state.sent_bytes, 3840 * MIB);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_observe)
+{
+    Scene x;
+
+    three_guests(&x);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    run_policy(&x, GIVES);
+    cycle_run(&x.cycle);
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 0);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_MOVE), 0);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_WOULD_MOVE), 3);
+
+    /* It changes its mind: another line, and then another direction. */
+    run_policy(&x, "\n" GIVES);
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_WOULD_MOVE), 6);
+    run_policy(&x, "for g in guests {\n}\n");
+    next_cycle(&x);
+    run_policy(&x, "\n" GIVES);
+    next_cycle(&x);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_WOULD_MOVE), 9);
+
+    x.stage.host.mode = GUEST_MODE_AUTO;
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_host_cannot_be_read)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    run_policy(&x, GIVES);
+    log_open(LOG_INFO);
+    log = stderr_pipe();
+    temp_file(x.folder, "meminfo", NULL);
+    for (unsigned i = 0; i < 3; i++)
+        next_cycle(&x);
+    ck_assert_uint_eq(x.cycle.count, 3);
+    ck_assert_uint_eq(x.asked.n_moves, 0);
+    ck_assert_uint_eq(x.asked.n_stats, 0);
+    ck_assert_uint_eq(caught_lines(log, "Cannot read the host's memory from"), 1);
+    ck_assert_uint_eq(cycle_room(&x.cycle), 0);
+
+    host_has(&x, 22 * GIB);
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+    ck_assert_uint_eq(caught_lines(log, ""), 0);
+
+    temp_file(x.folder, "meminfo", NULL);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "Cannot read the host's memory from"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+/* The cycle tends the channels, and asks for reports less often where host and guest are at ease. */
+START_TEST(test_channels_are_tended)
+{
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    add_guest(&x, 0, 4 * GIB);
+    add_guest(&x, 1, 3 * GIB);
+    clock_usec += 5000 * SEC;
+    report_all(&x);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.transport.opened, 2);
+    next_cycle(&x);
+    ck_assert_uint_eq(guest(&x, 0)->sources.interval_usec, 2 * SEC);
+    ck_assert_uint_eq(guest(&x, 1)->sources.interval_usec, SEC); /* it misses some of its memory */
+    host_has(&x, 18 * GIB);
+    next_cycle(&x);
+    ck_assert_uint_eq(guest(&x, 0)->sources.interval_usec, SEC);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_notes_are_logged_once)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    log_open(LOG_INFO);
+    run_policy(&x,
+               "for g in guests where g.name != \"guest0\" {\n  g.target = 3GiB * g.psi_memory_some\n}\n");
+    log = stderr_pipe();
+    for (unsigned i = 0; i < 4; i++)
+        next_cycle(&x);
+    ck_assert_uint_eq(x.cycle.plan.notes_total, 2);
+    ck_assert_uint_eq(
+        caught_lines(log, "my.policy:2:23: guest1 left out in this cycle: g.psi_memory_some is missing"), 1);
+
+    /* One more, one fewer. */
+    add_guest(&x, 3, 4 * GIB);
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "guest3 left out in this cycle"), 1);
+    guests_remove(&x.guests, guest(&x, 1)->info.uuid);
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, " left out in this cycle"), 2);
+
+    /* Also of another policy that has as many. */
+    run_policy(&x,
+               "\nfor g in guests where g.name != \"guest0\" {\n  g.target = 3GiB * g.psi_memory_some\n}\n");
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "my.policy:3:23: "), 2);
+
+    /* What fails is all of the file. */
+    run_policy(&x, "let pressure_threshold = 1GiB * host.psi_memory_some\n");
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "my.policy:1:38: nothing in this file counts in this cycle: "), 1);
+    scene_done(&x);
+}
+END_TEST
+
+/* As many notes as before, but of another file. */
+START_TEST(test_notes_of_two_files)
+{
+    int log;
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    run_policies(
+        &x, "let critical_threshold = if host.available > 20GiB then 1GiB else 1GiB * host.psi_memory_some\n",
+        "let relax_threshold = if host.available < 20GiB then 30GiB else 1GiB * host.psi_memory_some\n");
+    log_open(LOG_INFO);
+    log = stderr_pipe();
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "other.policy:1:"), 1);
+    host_has(&x, 18 * GIB);
+    next_cycle(&x);
+    next_cycle(&x);
+    ck_assert_uint_eq(caught_lines(log, "my.policy:1:"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_logs_are_bounded)
+{
+    int log;
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    run_policy(&x, "log(\"again\")\n");
+    log_open(LOG_INFO);
+    log = stderr_pipe();
+    clock_usec += 10 * SEC;
+    for (unsigned i = 0; i < 20; i++, clock_usec += 50 * MSEC)
+        cycle_run(&x.cycle);
+    ck_assert_uint_eq(caught_lines(log, "my.policy:1: again"), POLICY_LOGS_MAX);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(caught_lines(log, "4 more lines of the policy's log() were left out"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+/* What the guests know of the host, and what they may all grow by. */
+START_TEST(test_host_is_learnt)
+{
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.stage.host.swapped_usec, 0);
+    ck_assert_double_eq(host_fields_get(x.stage.host.fields, HOST_FIELD_AVAILABLE), (double) (22 * GIB));
+    /* Without the 5 GiB below the critical threshold, and an eighth of that. */
+    ck_assert_uint_eq(cycle_room(&x.cycle), 22 * GIB - 5 * GIB - 640 * MIB);
+
+    clock_usec += SEC;
+    temp_meminfo(x.folder, 100 * GIB, 22 * GIB, 8 * GIB, 7 * GIB);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.stage.host.swapped_usec, clock_usec);
+    scene_done(&x);
+}
+END_TEST
+
+/* What a policy remembers, it knows in the next cycle. */
+START_TEST(test_policy_remembers)
+{
+    Scene x;
+
+    three_guests(&x);
+    run_policy(&x, "state cycles = 0\nstate guest.turns = 0\n"
+                   "cycles = cycles + 1\n"
+                   "let pressure_threshold = cycles * 1GiB\n"
+                   "let relax_threshold = avg(host.available, 30s)\n"
+                   "for g in guests {\n"
+                   "  g.turns = g.turns + 1\n"
+                   "  g.target = if g.turns == 3 then 3968MiB else g.target\n"
+                   "}\n");
+    cycle_run(&x.cycle);
+    next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_moves, 0);
+    host_has(&x, 25 * GIB);
+    next_cycle(&x);
+    ck_assert_double_eq(x.cycle.plan.pressure_threshold_bytes, 3.0 * GIB);
+    ck_assert_double_lt(x.cycle.plan.relax_threshold_bytes, 24.0 * GIB);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+    scene_done(&x);
+}
+END_TEST
+
+static void ksm_is(const Scene *x, const char *run)
+{
+    char path[128], text[8] = "";
+    FILE *f;
+
+    (void) snprintf(path, sizeof(path), "%s/kernel/mm/ksm/run", x->folder);
+    f = fopen(path, "re");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
+    ck_assert_int_eq(fclose(f), 0);
+    text[strcspn(text, "\n")] = '\0';
+    ck_assert_str_eq(text, run);
+}
+
+/* Set in mode auto while libvirt is there, and put back when the mode or the policy is another. */
+START_TEST(test_ksm)
+{
+    int log;
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    temp_file(x.folder, "kernel/mm/ksm/run", "0\n");
+    run_policy(&x, "host.ksm_run = true\n");
+    next_cycle(&x);
+    ksm_is(&x, "0"); /* libvirt wasn't there: others on it aren't known */
+    neighbours_connected(&x.neighbours, x.folder);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    log_open(LOG_INFO);
+    log = stderr_pipe();
+    next_cycle(&x);
+    next_cycle(&x);
+    ksm_is(&x, "0");
+    ck_assert_uint_eq(caught_lines(log, "KSM: would set"), 1);
+    x.stage.host.mode = GUEST_MODE_AUTO;
+    x.connected = false;
+    next_cycle(&x);
+    ksm_is(&x, "0");
+    x.connected = true;
+    next_cycle(&x);
+    ksm_is(&x, "1");
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_KSM), 1);
+    ck_assert_int_eq(stage_last(&x.stage, NOTICE_KSM)->ksm.outcome, KSM_CHANGED);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    next_cycle(&x);
+    ksm_is(&x, "0");
+    x.stage.host.mode = GUEST_MODE_AUTO;
+    next_cycle(&x);
+    ksm_is(&x, "1");
+    run_policy(&x, GIVES);
+    next_cycle(&x);
+    ksm_is(&x, "0");
+    ck_assert_int_eq(stage_last(&x.stage, NOTICE_KSM)->ksm.outcome, KSM_RESTORED);
+    scene_done(&x);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("cycle");
+
+    tcase_add_test(tc, test_targets_are_asked_for);
+    tcase_add_test(tc, test_observe);
+    tcase_add_test(tc, test_host_cannot_be_read);
+    tcase_add_test(tc, test_channels_are_tended);
+    tcase_add_test(tc, test_notes_are_logged_once);
+    tcase_add_test(tc, test_notes_of_two_files);
+    tcase_add_test(tc, test_logs_are_bounded);
+    tcase_add_test(tc, test_host_is_learnt);
+    tcase_add_test(tc, test_policy_remembers);
+    tcase_add_test(tc, test_ksm);
+    return run_tests(tc);
+}
