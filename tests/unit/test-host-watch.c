@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host as it is watched, over several readings of a /proc and a /sys that change meanwhile. */
+
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "host-agent/sense/host-watch.h"
+#include "tests/unit/caught-log.h"
+#include "tests/unit/run.h"
+#include "tests/unit/temp-folder.h"
+
+#define SEC USEC_PER_SEC
+
+static const SizeOrRatio nothing;
+
+typedef struct Scene {
+    char folder[TEMP_FOLDER_MAX];
+    sd_event *event;
+    HostWatch w;
+    int log;
+} Scene;
+
+static void on_pressure(void *userdata)
+{
+}
+
+/* A host of 64 GiB, 16 of them available, with 8 GiB of swap. */
+static void scene_init(Scene *x)
+{
+    *x = (Scene){.log = stderr_pipe()};
+    log_open(LOG_INFO);
+    temp_folder_init(x->folder);
+    temp_meminfo(x->folder, 64 * GIB, 16 * GIB, 8 * GIB, 6 * GIB);
+    ck_assert_int_ge(sd_event_new(&x->event), 0);
+    host_watch_init(&x->w, x->event, x->folder, x->folder, NULL, NULL);
+}
+
+static void scene_done(Scene *x)
+{
+    host_watch_done(&x->w);
+    sd_event_unref(x->event);
+    temp_folder_done(x->folder);
+}
+
+static void expect(const Scene *x, HostField field, double value)
+{
+    ck_assert(host_fields_has(&x->w.fields, field));
+    ck_assert_double_eq(host_fields_get(&x->w.fields, field), value);
+}
+
+START_TEST(test_read)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert(!x.w.valid);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 5 * SEC), 0);
+    ck_assert(x.w.valid);
+    ck_assert_uint_eq(x.w.sample.at_usec, 5 * SEC);
+    expect(&x, HOST_FIELD_TOTAL, 64.0 * GIB);
+    expect(&x, HOST_FIELD_AVAILABLE, 16.0 * GIB);
+    expect(&x, HOST_FIELD_FREE, 8.0 * GIB);
+    expect(&x, HOST_FIELD_SWAP_FREE, 6.0 * GIB);
+    expect(&x, HOST_FIELD_RESERVE, 0);
+    ck_assert_uint_eq(x.w.reserve_bytes, 0);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_KSM_RUN));
+    ck_assert_str_eq(host_watch_source(&x.w), x.folder);
+    ck_assert_uint_eq(caught_lines(x.log, ""), 0);
+    scene_done(&x);
+}
+END_TEST
+
+/* What is kept from guests, as a size or as a part of the total; and it may change with each reading. */
+START_TEST(test_reserve)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert_int_eq(host_watch_read(&x.w, (SizeOrRatio){.bytes = 3 * GIB}, SEC), 0);
+    ck_assert_uint_eq(x.w.reserve_bytes, 3 * GIB);
+    expect(&x, HOST_FIELD_AVAILABLE, 13.0 * GIB);
+    expect(&x, HOST_FIELD_RESERVE, 3.0 * GIB);
+    expect(&x, HOST_FIELD_TOTAL, 64.0 * GIB);
+    ck_assert_int_eq(host_watch_read(&x.w, (SizeOrRatio){.ratio = 0.125}, SEC), 0);
+    ck_assert_uint_eq(x.w.reserve_bytes, 8 * GIB);
+    expect(&x, HOST_FIELD_AVAILABLE, 8.0 * GIB);
+    ck_assert_int_eq(host_watch_read(&x.w, (SizeOrRatio){.bytes = 20 * GIB}, SEC), 0);
+    expect(&x, HOST_FIELD_AVAILABLE, 0);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_swapped)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 1 * SEC), 0);
+    ck_assert_uint_eq(x.w.swapped_usec, 0); /* what was used before says nothing */
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 2 * SEC), 0);
+    ck_assert_uint_eq(x.w.swapped_usec, 0);
+    temp_meminfo(x.folder, 64 * GIB, 16 * GIB, 8 * GIB, 6 * GIB - 64 * KIB);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 3 * SEC), 0);
+    ck_assert_uint_eq(x.w.swapped_usec, 3 * SEC);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 4 * SEC), 0);
+    ck_assert_uint_eq(x.w.swapped_usec, 3 * SEC);
+    /* It swaps in, or gets more of it. */
+    temp_meminfo(x.folder, 64 * GIB, 16 * GIB, 16 * GIB, 14 * GIB);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 5 * SEC), 0);
+    ck_assert_uint_eq(x.w.swapped_usec, 3 * SEC);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_cannot_be_read)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 1 * SEC), 0);
+    temp_file(x.folder, "meminfo", NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(host_watch_read(&x.w, nothing, 2 * SEC), -ENOENT);
+        ck_assert(!x.w.valid);
+    }
+    expect(&x, HOST_FIELD_AVAILABLE, 16.0 * GIB); /* as last read */
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read the host's memory from"), 1);
+
+    /* How much swap went meanwhile isn't known to be of now. */
+    temp_meminfo(x.folder, 64 * GIB, 15 * GIB, 8 * GIB, 5 * GIB);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, 3 * SEC), 0);
+    ck_assert(x.w.valid);
+    ck_assert_uint_eq(x.w.swapped_usec, 0);
+    expect(&x, HOST_FIELD_AVAILABLE, 15.0 * GIB);
+
+    temp_file(x.folder, "meminfo", "MemTotal: many kB\n");
+    ck_assert_int_lt(host_watch_read(&x.w, nothing, 4 * SEC), 0);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read the host's memory from"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_zfs)
+{
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "spl/kstat/zfs/arcstats", "nonsense\n");
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read how large ZFS's cache is"), 1);
+    expect(&x, HOST_FIELD_AVAILABLE, 16.0 * GIB);
+    scene_done(&x);
+}
+END_TEST
+
+static const char *fixture(const char *name)
+{
+    static char path[4096];
+
+    (void) snprintf(path, sizeof(path), "%s/tests/fixtures/%s", getenv("BALLAST_SOURCE"), name);
+    return path;
+}
+
+/* 8 GiB, of which 1 is free and 784 MiB more can be dropped. */
+START_TEST(test_scope)
+{
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope), 0);
+    ck_assert_ptr_nonnull(scope);
+    host_watch_set_scope(&x.w, scope);
+    ck_assert_str_eq(host_watch_source(&x.w), scope->path);
+    ck_assert_int_eq(host_watch_read(&x.w, (SizeOrRatio){.ratio = 0.0625}, SEC), 0);
+    expect(&x, HOST_FIELD_TOTAL, 8.0 * GIB);
+    ck_assert_uint_eq(x.w.reserve_bytes, 512 * MIB); /* of the scope's total */
+    expect(&x, HOST_FIELD_AVAILABLE, (double) (GIB + 784 * MIB - 512 * MIB));
+    expect(&x, HOST_FIELD_SWAP_TOTAL, 2.0 * GIB);
+    ck_assert(host_fields_has(&x.w.fields, HOST_FIELD_PSI_MEMORY_SOME));
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_CACHE)); /* of others */
+
+    ck_assert_int_eq(host_watch_find_scope(x.folder, "system", &scope), 0);
+    ck_assert_ptr_null(scope);
+    host_watch_set_scope(&x.w, NULL);
+    ck_assert_str_eq(host_watch_source(&x.w), x.folder);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    expect(&x, HOST_FIELD_TOTAL, 64.0 * GIB);
+    expect(&x, HOST_FIELD_CACHE, 0);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_PSI_MEMORY_SOME));
+    ck_assert_uint_eq(caught_lines(x.log, ""), 0);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_no_such_scope)
+{
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "mounts", "");
+    ck_assert_int_eq(host_watch_find_scope(x.folder, "no-such.slice", &scope), -ENOENT);
+    ck_assert_ptr_null(scope);
+    ck_assert_uint_eq(caught_lines(x.log, "[Host] Scope=no-such.slice: there is no such cgroup"), 1);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2"), &scope), -ENODATA);
+    ck_assert_ptr_null(scope);
+    ck_assert_uint_eq(caught_lines(x.log, "this cgroup's memory can't be limited"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+/* KSM is the whole host's, also where the scope is a cgroup. */
+START_TEST(test_ksm)
+{
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "kernel/mm/ksm/run", "1\n");
+    temp_file(x.folder, "kernel/mm/ksm/pages_sharing", "1000\n");
+    temp_file(x.folder, "kernel/mm/ksm/sleep_millisecs", "20\n");
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope), 0);
+    host_watch_set_scope(&x.w, scope);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    expect(&x, HOST_FIELD_KSM_RUN, 1);
+    expect(&x, HOST_FIELD_KSM_SHARING, 1000.0 * (double) sysconf(_SC_PAGESIZE));
+    expect(&x, HOST_FIELD_KSM_SLEEP, 20.0 * (double) USEC_PER_MSEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_KSM_PROFIT));
+
+    /* A number that can't be understood: as on a kernel without, logged once for each time that it begins. */
+    temp_file(x.folder, "kernel/mm/ksm/run", "on\n");
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert(x.w.valid);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_KSM_SHARING));
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read KSM's state below"), 1);
+    temp_file(x.folder, "kernel/mm/ksm/run", "0\n");
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    expect(&x, HOST_FIELD_KSM_RUN, 0);
+    temp_file(x.folder, "kernel/mm/ksm/run", "on\n");
+    ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read KSM's state below"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+static void expect_file(const Scene *x, const char *name, const char *expected)
+{
+    char path[96], text[64] = "";
+    int fd;
+
+    (void) snprintf(path, sizeof(path), "%s/%s", x->folder, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_gt(read(fd, text, sizeof(text) - 1), 0);
+    close(fd);
+    ck_assert_str_eq(text, expected);
+}
+
+/* A trigger is asked for by writing: never to a file that isn't the kernel's. */
+START_TEST(test_no_trigger_on_other_files)
+{
+    char path[96];
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "pressure/memory", "as it was\n");
+    temp_file(x.folder, "group/memory.current", "0\n");
+    temp_file(x.folder, "group/memory.pressure", "as it was\n");
+    host_watch_init(&x.w, x.event, x.folder, x.folder, on_pressure, NULL);
+    (void) snprintf(path, sizeof(path), "%s/group", x.folder);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    host_watch_set_scope(&x.w, scope);
+    ck_assert_uint_eq(caught_lines(x.log, "No trigger on the host's memory pressure"), 1);
+    ck_assert_ptr_null(x.w.psi_source);
+    expect_file(&x, "pressure/memory", "as it was\n");
+    expect_file(&x, "group/memory.pressure", "as it was\n");
+    scene_done(&x);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("host-watch");
+
+    tcase_add_test(tc, test_read);
+    tcase_add_test(tc, test_reserve);
+    tcase_add_test(tc, test_swapped);
+    tcase_add_test(tc, test_cannot_be_read);
+    tcase_add_test(tc, test_zfs);
+    tcase_add_test(tc, test_scope);
+    tcase_add_test(tc, test_no_such_scope);
+    tcase_add_test(tc, test_ksm);
+    tcase_add_test(tc, test_no_trigger_on_other_files);
+    return run_tests(tc);
+}

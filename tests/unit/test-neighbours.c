@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the daemon does about other memory managers, on a /proc of the test's own. */
+
+#include "base/log.h"
+#include "base/time-util.h"
+#include "host-agent/sense/neighbours.h"
+#include "tests/unit/caught-log.h"
+#include "tests/unit/run.h"
+#include "tests/unit/temp-folder.h"
+
+typedef struct Scene {
+    char folder[TEMP_FOLDER_MAX];
+    sd_event *event;
+    Neighbours n;
+    unsigned found;
+    int log;
+} Scene;
+
+static void on_found(void *userdata)
+{
+    ((Scene *) userdata)->found++;
+}
+
+static void scene_init(Scene *x)
+{
+    *x = (Scene){.log = stderr_pipe()};
+    log_open(LOG_INFO);
+    temp_folder_init(x->folder);
+    ck_assert_int_ge(sd_event_new(&x->event), 0);
+    neighbours_init(&x->n, x->event, x->folder, on_found, x);
+}
+
+static void scene_done(Scene *x)
+{
+    neighbours_done(&x->n);
+    sd_event_unref(x->event);
+    temp_folder_done(x->folder);
+}
+
+static void process_begins(const Scene *x, const char *pid, const char *name)
+{
+    char file[64], text[128];
+
+    (void) snprintf(file, sizeof(file), "%s/comm", pid);
+    (void) snprintf(text, sizeof(text), "%s\n", name);
+    temp_file(x->folder, file, text);
+    (void) snprintf(file, sizeof(file), "%s/cmdline", pid);
+    temp_file(x->folder, file, name);
+    (void) snprintf(file, sizeof(file), "%s/status", pid);
+    (void) snprintf(text, sizeof(text), "Name:\t%s\nUid:\t%u\t%u\t%u\t%u\n", name, geteuid(), geteuid(),
+                    geteuid(), geteuid());
+    temp_file(x->folder, file, text);
+}
+
+static void process_ends(const Scene *x, const char *pid)
+{
+    char path[64];
+
+    (void) snprintf(path, sizeof(path), "%s/%s", x->folder, pid);
+    temp_folder_done(path);
+}
+
+static void expect_text(const Scene *x, const char *expected)
+{
+    char text[NEIGHBOURS_TEXT_MAX];
+
+    neighbours_text(&x->n, text, sizeof(text));
+    ck_assert_str_eq(text, expected);
+}
+
+/* NULL: the mode isn't held. */
+static void expect_why(const Scene *x, const char *expected)
+{
+    char why[NEIGHBOURS_TEXT_MAX];
+
+    ck_assert_int_eq(neighbours_why(&x->n, why, sizeof(why)), expected != NULL);
+    ck_assert_int_eq(x->n.held, expected != NULL);
+    if (expected)
+        ck_assert_str_eq(why, expected);
+}
+
+START_TEST(test_alone)
+{
+    Scene x;
+
+    scene_init(&x);
+    process_begins(&x, "12", "sshd");
+    neighbours_look(&x.n);
+    expect_text(&x, "");
+    expect_why(&x, NULL);
+    ck_assert_uint_eq(x.found, 0);
+    ck_assert(!neighbours_known(&x.n));
+    ck_assert(!neighbours_has_ballastd(&x.n));
+    ck_assert_uint_eq(caught_lines(x.log, ""), 0);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_found)
+{
+    Scene x;
+
+    scene_init(&x);
+    process_begins(&x, "345", "momd");
+    for (unsigned i = 0; i < 3; i++)
+        neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+    expect_text(&x, "momd (process 345)");
+    expect_why(
+        &x, "momd (process 345) manages memory here, too, so nothing is moved; end it, then say 'ballastctl "
+            "mode auto'");
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) manages memory here, too"), 1);
+
+    process_begins(&x, "12", "ksmtuned");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 2);
+    expect_text(&x, "momd (process 345), ksmtuned (process 12)");
+
+    /* Both go: that changes nothing, for they may come back. */
+    process_ends(&x, "345");
+    process_ends(&x, "12");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(caught_lines(x.log, "is gone; nothing is moved until 'ballastctl mode auto'"), 2);
+    expect_text(&x, "");
+    expect_why(
+        &x, "another memory manager was found earlier and is gone; nothing is moved until 'ballastctl mode "
+            "auto'");
+    neighbours_accept(&x.n);
+    expect_why(&x, NULL);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_accepted)
+{
+    Scene x;
+
+    scene_init(&x);
+    process_begins(&x, "345", "momd");
+    neighbours_look(&x.n);
+    neighbours_accept(&x.n);
+    expect_why(&x, NULL);
+    expect_text(&x, "momd (process 345)");
+    neighbours_look(&x.n);
+    expect_why(&x, NULL);
+
+    /* Gone and back: it was accepted once. */
+    (void) caught_lines(x.log, "");
+    process_ends(&x, "345");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) is gone"), 1);
+    process_begins(&x, "346", "momd");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+    expect_why(&x, NULL);
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 346) runs again"), 1);
+
+    /* Another kind wasn't. */
+    process_begins(&x, "400", "ksmtuned");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 2);
+    ck_assert(x.n.held);
+    scene_done(&x);
+}
+END_TEST
+
+/* One that came while it was gone, before anybody said auto, holds the mode again. */
+START_TEST(test_back_before_accepted)
+{
+    Scene x;
+
+    scene_init(&x);
+    process_begins(&x, "345", "momd");
+    neighbours_look(&x.n);
+    process_ends(&x, "345");
+    neighbours_look(&x.n);
+    neighbours_accept(&x.n); /* of nothing: it isn't there */
+    process_begins(&x, "346", "momd");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 2);
+    ck_assert(x.n.held);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_proc_cannot_be_read)
+{
+    Scene x;
+
+    scene_init(&x);
+    x.n.proc_root = "/nowhere";
+    for (unsigned i = 0; i < 3; i++)
+        neighbours_look(&x.n);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot look for momd and ksmtuned in /nowhere"), 1);
+    x.n.proc_root = x.folder;
+    process_begins(&x, "345", "momd");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+
+    /* What isn't seen isn't gone. */
+    x.n.proc_root = "/nowhere";
+    neighbours_look(&x.n);
+    expect_text(&x, "momd (process 345)");
+    scene_done(&x);
+}
+END_TEST
+
+/* The first look is at once, and one each minute. */
+START_TEST(test_started)
+{
+    uint64_t due;
+    Scene x;
+
+    scene_init(&x);
+    process_begins(&x, "345", "momd");
+    ck_assert_int_ge(neighbours_start(&x.n), 0);
+    ck_assert_uint_eq(x.found, 1);
+    process_begins(&x, "346", "ksmtuned");
+    ck_assert_int_ge(sd_event_source_set_time_accuracy(x.n.timer, 1), 0);
+    ck_assert_int_ge(sd_event_source_set_time_relative(x.n.timer, 0), 0);
+    ck_assert_int_gt(sd_event_run(x.event, 3 * USEC_PER_SEC), 0);
+    ck_assert_uint_eq(x.found, 2);
+    ck_assert_int_ge(sd_event_source_get_time(x.n.timer, &due), 0);
+    ck_assert_uint_gt(due, now_usec(CLOCK_MONOTONIC) + 50 * USEC_PER_SEC);
+    ck_assert_uint_le(due, now_usec(CLOCK_MONOTONIC) + 60 * USEC_PER_SEC);
+    scene_done(&x);
+}
+END_TEST
+
+/* Two daemons on one libvirt: the second holds; when the first ends the second knows it at once, and the next one
+ * meets it. */
+START_TEST(test_two_ballastds)
+{
+    char expected[64];
+    usec_t end;
+    Scene x;
+    Neighbours first, third;
+
+    scene_init(&x);
+    neighbours_init(&first, x.event, x.folder, on_found, &x);
+    neighbours_connected(&first, x.folder);
+    ck_assert(neighbours_known(&first));
+    ck_assert(!neighbours_has_ballastd(&first));
+    ck_assert(first.lock.ours);
+    ck_assert_uint_eq(x.found, 0);
+
+    neighbours_connected(&x.n, x.folder);
+    ck_assert(neighbours_known(&x.n));
+    ck_assert(neighbours_has_ballastd(&x.n));
+    ck_assert_uint_eq(x.found, 1);
+    ck_assert(x.n.held);
+    (void) snprintf(expected, sizeof(expected), "another ballastd (process %d)", (int) getpid());
+    expect_text(&x, expected);
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+
+    neighbours_done(&first);
+    end = now_usec(CLOCK_MONOTONIC) + 3 * USEC_PER_SEC;
+    while (neighbours_has_ballastd(&x.n) && now_usec(CLOCK_MONOTONIC) < end)
+        ck_assert_int_ge(sd_event_run(x.event, 100 * USEC_PER_MSEC), 0);
+    ck_assert(!neighbours_has_ballastd(&x.n));
+    ck_assert(x.n.held); /* until an administrator says auto */
+    ck_assert(x.n.lock.ours);
+
+    neighbours_init(&third, x.event, x.folder, on_found, &x);
+    neighbours_connected(&third, x.folder);
+    ck_assert(neighbours_has_ballastd(&third));
+    neighbours_accept(&third);
+    ck_assert(!neighbours_has_ballastd(&third));
+    neighbours_done(&third);
+    scene_done(&x);
+}
+END_TEST
+
+/* On another libvirt there are other guests. */
+START_TEST(test_another_libvirt)
+{
+    Neighbours other;
+    Scene x;
+
+    scene_init(&x);
+    neighbours_init(&other, x.event, x.folder, on_found, &x);
+    neighbours_connected(&other, x.folder);
+    neighbours_connected(&x.n, x.folder);
+    ck_assert(neighbours_has_ballastd(&x.n));
+    neighbours_connected(&x.n, x.folder + 1);
+    ck_assert(!neighbours_has_ballastd(&x.n));
+    ck_assert(x.n.lock.ours);
+    neighbours_done(&other);
+    scene_done(&x);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("neighbours");
+
+    tcase_add_test(tc, test_alone);
+    tcase_add_test(tc, test_found);
+    tcase_add_test(tc, test_accepted);
+    tcase_add_test(tc, test_back_before_accepted);
+    tcase_add_test(tc, test_proc_cannot_be_read);
+    tcase_add_test(tc, test_started);
+    tcase_add_test(tc, test_two_ballastds);
+    tcase_add_test(tc, test_another_libvirt);
+    return run_tests(tc);
+}
