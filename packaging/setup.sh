@@ -14,7 +14,7 @@ case "${1:-}" in
 build) want="$build" ;;
 demo) want="$build $lab" ;;
 deb) want="$build check python3 $deb" ;;
-check) want="$build check $lab $deb clang clang-format libclang-rt-14-dev man-db systemd zsh" ;;
+check) want="$build check $lab $deb clang clang-format libclang-rt-14-dev man-db mandoc systemd zsh" ;;
 *)
     echo "Usage: packaging/setup.sh build|check|demo|deb" >&2
     exit 2
