@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Memory for what lives only while a policy is loaded: handed out in pieces, freed at once. */
+/* Memory that is needed only while a policy is loaded: allocated in pieces, freed at once. */
 
 #include <stddef.h>
 
@@ -11,6 +11,6 @@ typedef struct Arena {
     ArenaChunk *chunks; /* the newest first */
 } Arena;
 
-/* Zeroed memory, aligned for any type here; NULL where there is none. */
+/* Zeroed memory, aligned for any type used here; NULL without memory. */
 void *arena_alloc(Arena *a, size_t size);
 void arena_done(Arena *a);

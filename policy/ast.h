@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A policy as a tree: made by the parser, given meaning (symbols, kinds) by the checker, turned into code by
- * the compiler. All of it lives in one arena and is gone once the policy is loaded. */
+/* A policy as a tree: the parser makes it, the checker resolves its symbols and kinds, the compiler turns it
+ * into code. It is allocated in one arena, which is freed once the policy is loaded. */
 
 #include "policy/arena.h"
 #include "policy/diagnostics.h"
 #include "policy/fields.h"
 
-/* What a value is. Numbers are ratios and counts; the next three carry their unit. A rate is bytes per µs
- * inside, as a duration is µs: so arithmetic needs no factor, whatever the kinds, and one code of a function
- * does for all the kinds that it is called with. Only what makes a rate (rate()), shows or keeps one has to
- * multiply or divide by 10^6. */
+/* The kinds of values. Numbers are ratios and counts; the next three have a unit. Inside, a rate is bytes per
+ * µs, as a duration is µs: so arithmetic on any kinds needs no factor, and the same code of a function works
+ * for all kinds that it is called with. Only code that makes a rate (rate()), shows one or stores one
+ * multiplies or divides by 10^6. */
 typedef enum Kind {
-    KIND_ANY, /* not known: an error was told, or a function is looked at without a call. Fits everything */
+    KIND_ANY, /* not known: after an error, or in a function checked without a call. Fits everything */
     KIND_NUMBER,
     KIND_BYTES,
     KIND_DURATION,
     KIND_RATE, /* "bytes per second" */
     KIND_BOOLEAN,
     KIND_TEXT,
-    KIND_GUEST, /* a loop's guest, only to be handed to a function */
+    KIND_GUEST, /* the guest of a loop; can only be passed to a function */
 } Kind;
 
 typedef struct Name Name;
@@ -30,14 +30,14 @@ typedef struct Expr Expr;
 typedef struct Statement Statement;
 typedef struct GuestState GuestState;
 
-/* A word of the text. Each different word is one object, so what it means is found without a search. */
+/* A word of the text. Each different word is one object, so its meaning is found without a search. */
 struct Name {
     Name *next; /* in the table of names */
     uint32_t hash;
     uint32_t length;
     const char *text;
-    Symbol *symbol; /* what it means here; NULL: nothing */
-    bool told;      /* that it isn't known */
+    Symbol *symbol; /* its meaning here; NULL: none */
+    bool told;      /* an error said that it is unknown */
 };
 
 typedef enum SymbolType {
@@ -46,7 +46,7 @@ typedef enum SymbolType {
     SYMBOL_PARAMETER,
     SYMBOL_GUEST,
     SYMBOL_FUNCTION,
-    SYMBOL_STATE, /* of the host: a variable that is kept from cycle to cycle */
+    SYMBOL_STATE, /* of the host: a variable kept from cycle to cycle */
 } SymbolType;
 
 struct Symbol {
@@ -72,7 +72,7 @@ struct GuestState {
     uint32_t index; /* 0, 1, … among those of this file */
 };
 
-/* The kinds that a function was checked with, and what it returns then. */
+/* Kinds of arguments that a function was checked with, and the kind that it then returns. */
 typedef struct Instance Instance;
 struct Instance {
     Instance *next;
@@ -88,14 +88,14 @@ struct Function {
     Expr *body;
     Instance *instances;
     unsigned n_instances;
-    bool guests[FUNCTION_PARAMETERS_MAX]; /* which of the parameters are guests: there is but one at a time,
-                                             so nothing is handed over */
-    unsigned n_values;                    /* the others */
-    unsigned depth;                       /* of calls below it, itself included */
-    uint32_t entry;                       /* its first instruction */
-    uint32_t n_stack;                     /* values that it puts on the stack at once */
-    uint64_t cost;                        /* operations of a call, at most */
-    bool aggregates;                      /* it goes over all guests itself, so it isn't called in a loop */
+    /* Which of the parameters are guests. Only one guest has its turn at a time, so none is passed. */
+    bool guests[FUNCTION_PARAMETERS_MAX];
+    unsigned n_values; /* the others */
+    unsigned depth;    /* of calls below it, itself included */
+    uint32_t entry;    /* its first instruction */
+    uint32_t n_stack;  /* values that it puts on the stack at most */
+    uint64_t cost;     /* operations of a call, at most */
+    bool aggregates;   /* it goes over all guests itself, so it can't be called in a loop */
 };
 
 typedef enum Builtin {
@@ -115,7 +115,7 @@ typedef enum Builtin {
 } Builtin;
 
 typedef enum ExprType {
-    EXPR_ERROR, /* stands where something couldn't be read: the error has been told */
+    EXPR_ERROR, /* replaces text that could not be parsed; the error was reported */
     EXPR_LITERAL,
     EXPR_NAME,
     EXPR_FIELD,
@@ -172,16 +172,16 @@ struct Expr {
     int index;            /* FIELD: HostField or GuestField once looked up; -1 before */
     bool host;            /* FIELD: of the host */
     double value;         /* LITERAL */
-    Kind kind;     /* what it was found to be; in a function's body: in the last call that was checked */
+    Kind kind;            /* its kind; in a function's body: in the last call that was checked */
     Kind compares; /* BINARY EQ, NE: KIND_TEXT between texts, another kind between others; KIND_ANY in a
                       function that is never called. One of a function doesn't compare texts in one call
                       and numbers in another: that is an error */
 };
 
-/* One of the values that a loop's guests are ordered by. */
+/* A value that the guests of a loop are ordered by. */
 typedef struct Key Key;
 struct Key {
-    Key *next; /* decides between equals */
+    Key *next; /* compared when this is equal */
     Expr *expr;
     bool descending;
 };
@@ -223,7 +223,7 @@ struct Statement {
     unsigned n_parameters;
 };
 
-/* Everything that loading a policy works on. */
+/* Everything that is needed while a policy is loaded. */
 typedef struct Unit {
     const Source *source;
     Diagnostics *diagnostics;
@@ -236,6 +236,6 @@ typedef struct Unit {
     uint32_t n_slots; /* variables, constants, state variables of the host */
 } Unit;
 
-/* The one object of that word. NULL: out of memory. */
+/* The object of this word. NULL: out of memory. */
 Name *unit_name(Unit *u, const char *text, size_t length);
 void unit_done(Unit *u);

@@ -23,7 +23,7 @@ void policy_check_window(Diagnostics *d, Position at, double usec)
                         (unsigned) (POLICY_WINDOW_MAX / (60 * USEC_PER_SEC)));
 }
 
-/* The stat that is looked back at. */
+/* The stat of a window. */
 static void check_windowed(Checker *c, const Expr *call, const Expr *e)
 {
     const FieldInfo *info;
@@ -98,7 +98,7 @@ static Kind check_matches(Checker *c, const Expr *e)
     return KIND_BOOLEAN;
 }
 
-/* Arguments of one kind, which is that of the result, too. */
+/* Arguments of one kind, which is also the kind of the result. */
 static Kind check_uniform(Checker *c, const Expr *e)
 {
     Kind kind = KIND_ANY;
@@ -125,7 +125,7 @@ static Kind check_uniform(Checker *c, const Expr *e)
     return kind == KIND_INVALID ? KIND_ANY : kind;
 }
 
-/* avg and rate always look back; min and max where a duration stands behind a bare stat that is none. */
+/* avg and rate always have a window; min and max if a duration follows a bare stat that is not a duration. */
 static bool is_window(const Expr *e)
 {
     const Expr *a = e->a, *b = a->next;
@@ -161,7 +161,7 @@ static Kind check_builtin(Checker *c, Expr *e)
 
 /* ---- aggregates: sum(g.free for g in guests) ---- */
 
-/* Whether all guests can be gone over here. */
+/* Whether an aggregate over all guests is allowed here. */
 static bool check_apart(Checker *c, Position at, const char *name)
 {
     if (c->constant) {
@@ -211,7 +211,7 @@ Kind check_aggregate(Checker *c, Expr *e)
     if (!check_apart(c, e->at, builtin_to_string(e->builtin)))
         return KIND_ANY;
     c->aggregates = true;
-    if (!e->symbol) { /* else this is a function that was looked at before, and its names are known */
+    if (!e->symbol) { /* else this function was checked before, and its names are resolved */
         e->symbol = check_declare(c, SYMBOL_GUEST, e->name, e->name_at);
         if (!e->symbol)
             return KIND_ANY;
@@ -227,7 +227,7 @@ Kind check_aggregate(Checker *c, Expr *e)
 
 /* ---- functions of the policy ---- */
 
-/* Checks the body of the function for these kinds of arguments, unless that was done. */
+/* Checks the body of the function for these kinds of arguments, unless that was done before. */
 static Kind check_instance(Checker *c, const Expr *call, Function *f, const Kind *kinds)
 {
     Kind saved[FUNCTION_PARAMETERS_MAX], result;
@@ -270,7 +270,7 @@ static Kind check_instance(Checker *c, const Expr *call, Function *f, const Kind
     return result;
 }
 
-/* What is called. NULL where that is no function of the policy; told. */
+/* The function called. NULL, with an error, if that is not a function of the policy. */
 static Function *check_callee(Checker *c, Expr *e)
 {
     Function *f;

@@ -37,7 +37,7 @@ static Kind check_name(Checker *c, Expr *e)
     return e->symbol->kind;
 }
 
-/* What is behind "g.", once it is known that g is a guest; "host." likewise. */
+/* Checks the name after "g." where g is a guest, or after "host.". */
 static Kind check_member(Checker *c, Expr *e)
 {
     const FieldInfo *info;
@@ -75,7 +75,7 @@ static Kind check_field(Checker *c, Expr *e)
             return KIND_ANY;
         }
         if (e->symbol->type != SYMBOL_GUEST && e->symbol->type != SYMBOL_PARAMETER)
-            return KIND_ANY; /* its declaration was in error */
+            return KIND_ANY; /* its declaration had an error */
     }
     if (c->constant) {
         check_not_constant(c, e->at, "a stat");
@@ -101,7 +101,7 @@ static Kind check_unary(Checker *c, Expr *e)
     return k;
 }
 
-/* g.mode == auto: a word beside text was meant as text. */
+/* g.mode == auto: a word compared with text was meant as text. */
 static void check_bare_word(Checker *c, const Expr *text, Expr *word)
 {
     char hint[128];
@@ -114,7 +114,7 @@ static void check_bare_word(Checker *c, const Expr *text, Expr *word)
     word->name->told = true;
 }
 
-/* Text is compared by other code than the rest, and a function has but one code for all its calls. */
+/* Text is compared by different code, and a function has the same code for all its calls. */
 static void check_comparison(Checker *c, Expr *e, Kind k)
 {
     if (k == KIND_ANY)
@@ -149,7 +149,7 @@ static Kind check_binary(Checker *c, Expr *e)
     return kind_of_operation(e->op, KIND_ANY, KIND_ANY);
 }
 
-/* Two values of which one is taken: they are of one kind. */
+/* Two values of which one is used: they must be of one kind. */
 static Kind check_either(Checker *c, const Expr *e, Kind a, Kind b, const char *what)
 {
     if (a == KIND_GUEST || b == KIND_GUEST || (a != b && a != KIND_ANY && b != KIND_ANY)) {
@@ -160,7 +160,7 @@ static Kind check_either(Checker *c, const Expr *e, Kind a, Kind b, const char *
     return a == KIND_ANY ? b : a;
 }
 
-/* A default behind what is never missing does nothing: whoever wrote it means something else. */
+/* A default for a value that is never missing does nothing: the author meant something else. */
 static void check_may_be_missing(Checker *c, const Expr *e)
 {
     const Expr *a = e->a;

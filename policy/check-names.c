@@ -20,8 +20,7 @@ void check_error(Checker *c, Position at, const char *hint, const char *format, 
         diagnostics_add(c->unit->diagnostics, at, hint, "%s", message);
 }
 
-/* Where in the statements the name is declared: to say that it stands too low, or in a block that has
- * ended. */
+/* Finds the name's declaration, to report that it comes too late, or is in a block that has ended. */
 static const Statement *find_declaration(const Statement *s, const Name *name)
 {
     for (; s; s = s->next) {
@@ -77,7 +76,7 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
     return suggestion(&n, buf, size);
 }
 
-/* Words of the language where they mean nothing. */
+/* Words of the language in places where they have no meaning. */
 static bool word_out_of_place(Checker *c, const Name *name, Position at)
 {
     if (name_is(name, "host"))
@@ -134,7 +133,7 @@ static bool is_control(bool host, int f)
            FIELD_KIND_CONTROL;
 }
 
-/* A state variable of guests that is declared too low. */
+/* A state variable of guests that is declared too late. */
 static const Statement *find_later_state(const Checker *c, const Name *field)
 {
     for (const Statement *s = c->unit->statements; s; s = s->next)

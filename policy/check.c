@@ -138,10 +138,10 @@ static void check_function(Checker *c, Statement *s, bool top)
     s->symbol = check_declare(c, SYMBOL_FUNCTION, s->name, s->name_at);
     s->function = f;
     if (s->symbol && good && f->depth <= POLICY_DEPTH_MAX)
-        s->symbol->function = f; /* else calls of it are not looked into */
+        s->symbol->function = f; /* else its calls are not checked */
 }
 
-/* What is assigned is of the kind that it is assigned to. */
+/* The value must be of the kind of the variable or control. */
 static void check_assigned(Checker *c, const Statement *s, const Name *name, Kind to, Kind kind)
 {
     if (kind != KIND_ANY && to != KIND_ANY && kind != to)
@@ -174,7 +174,7 @@ static void assign_variable(Checker *c, Statement *s, Kind kind)
     check_assigned(c, s, s->name, y->kind, kind);
 }
 
-/* To what follows "g." or "host.". */
+/* Checks an assignment to a name after "g." or "host.". */
 static void assign_member(Checker *c, Statement *s, Kind kind)
 {
     bool host = name_is(s->name, "host");

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The code that is being made: instructions, jumps, and how many operations they take. */
+/* Adds instructions and jumps to code under construction, and counts their operations. */
 #include "policy/code.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* An array is full where it has 16, 32, 64, ... elements. */
+/* An array is full with 16, 32, 64, … elements. */
 bool code_reserve(Code *c, void **array, size_t n, size_t size)
 {
     void *p;
@@ -24,7 +24,7 @@ bool code_reserve(Code *c, void **array, size_t n, size_t size)
     return true;
 }
 
-/* How many values the operation leaves on the stack more than it finds. */
+/* By how many values the operation grows the stack. */
 static int stack_effect(Operation op, uint8_t field)
 {
     switch (op) {

@@ -17,7 +17,7 @@ static void compile_name(Code *c, const Expr *e)
 {
     const Symbol *y = e->symbol;
 
-    if (e->kind == KIND_GUEST) /* handed to a function that does nothing with it */
+    if (e->kind == KIND_GUEST) /* passed to a function that does not use it */
         compile_constant(c, 0, e->at);
     else if (y->type == SYMBOL_PARAMETER)
         code_emit(c, OP_PARAMETER, 0, y->slot, e->at);
@@ -44,8 +44,8 @@ static void compile_field(Code *c, const Expr *e)
     code_emit(c, op, (uint8_t) e->index, 0, e->field_at);
 }
 
-/* The code of the default goes behind a jump; who misses a stat within the value finds it by the
- * instruction's site. */
+/* The code of the default follows a jump. A missing stat within the value finds it by the instruction's
+ * site. */
 static void compile_default(Code *c, const Expr *e)
 {
     Program *p = c->program;
@@ -55,7 +55,7 @@ static void compile_default(Code *c, const Expr *e)
     compile_expr(c, e->a);
     c->fallback = outer;
     jump = code_emit(c, OP_JUMP, 0, 0, e->at);
-    c->depth--; /* only one of the two values is there */
+    c->depth--; /* only one of the two values is on the stack */
     if (c->error < 0)
         return;
     p->fallbacks.list[number].target = p->n_code;
@@ -141,7 +141,8 @@ static void compile_call(Code *c, const Expr *e)
     code_check_cost(c, e->at);
 }
 
-/* A segment of code for each guest, whose stack is above what is there now. NO_CODE for no expression. */
+/* A segment of code for each guest, whose stack begins above the current one. NO_CODE without an
+ * expression. */
 static uint32_t compile_segment(Code *c, const Expr *e)
 {
     uint32_t begin = c->program->n_code;
@@ -169,7 +170,7 @@ static void compile_aggregate(Code *c, const Expr *e)
     deepest = c->deepest;
 
     c->depth = c->deepest = 0;
-    c->fallback = NO_FALLBACK; /* a guest that misses a stat is left out, whatever is around */
+    c->fallback = NO_FALLBACK; /* a guest that lacks a stat is left out, whatever encloses this */
     a.where = compile_segment(c, e->b);
     a.value = compile_segment(c, e->counted ? NULL : e->a);
     a.next = p->n_code;
@@ -214,7 +215,7 @@ static void compile_if_expr(Code *c, const Expr *e)
     compile_expr(c, e->b);
     end = code_emit(c, OP_JUMP, 0, 0, e->at);
     code_land(c, otherwise);
-    c->depth--; /* only one of the two values is there */
+    c->depth--; /* only one of the two values is on the stack */
     compile_expr(c, e->c);
     code_land(c, end);
 }

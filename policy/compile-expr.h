@@ -5,7 +5,7 @@
 
 #include "policy/code.h"
 
-/* Code that leaves the expression's value on the stack. */
+/* Adds code that leaves the expression's value on the stack. */
 void compile_expr(Code *c, const Expr *e);
-/* Whether the expression, of a function's body, takes the parameter for a guest. */
+/* Whether the expression, in a function's body, uses the parameter as a guest. */
 bool compile_takes_guest(const Expr *e, const Symbol *parameter);

@@ -11,7 +11,7 @@
 
 static void compile_statements(Code *c, const Statement *s);
 
-/* A function's code goes where it is defined, out of the way. */
+/* A function's code is where it is defined, with a jump over it. */
 static void compile_function(Code *c, const Statement *s)
 {
     Function *f = s->function;
@@ -39,7 +39,7 @@ static void compile_function(Code *c, const Statement *s)
     c->cost = cost;
 }
 
-/* A turn that fails gives back what it took: a variable of outside that it assigns to has to be saved. */
+/* A turn that fails is undone, so an outer variable that it assigns to must be saved. */
 static void save_slot(Code *c, Symbol *y)
 {
     Program *p = c->program;
@@ -69,7 +69,7 @@ static void add_variable(Code *c, Assign *a, bool guest, uint32_t number, const 
     a->n_variables++;
 }
 
-/* Those of an aggregate's guests have no one value. */
+/* Variables of an aggregate's guests have no single value. */
 static void find_variables(Code *c, Assign *a, const Expr *e)
 {
     if (!e || c->error < 0 || (e->type == EXPR_CALL && e->window))
@@ -148,7 +148,8 @@ static void compile_if(Code *c, const Statement *s)
     code_land(c, end);
 }
 
-/* The loop's segments that select and order guests; what they leave on the stack is taken by the loop. */
+/* The loop's segments that select and order guests; the loop takes the values that they leave on the
+ * stack. */
 static void compile_selection(Code *c, const Statement *s, Loop *loop)
 {
     Program *p = c->program;
@@ -241,7 +242,7 @@ static void find_thresholds(const Unit *u, Program *p)
     }
 }
 
-/* What is worked out once, at load: constants and what states begin with. */
+/* Code that runs once, at load: constants and initial values of states. */
 static void compile_initial(Code *c, const Statement *s)
 {
     Program *p = c->program;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where the parser is in the text, and what it says where something else was expected. */
+/* The parser's position in the text, and its errors about unexpected tokens. */
 #include "policy/cursor.h"
 
 void cursor_advance(Cursor *p)

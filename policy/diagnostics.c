@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_SHOWN_MAX 110U /* of a line that holds an error; a longer one is shown around the error */
+#define LINE_SHOWN_MAX 110U /* bytes shown of a line with an error: the part around it */
 
 bool diagnostics_full(const Diagnostics *d)
 {
@@ -43,7 +43,8 @@ static int diagnostic_compare(const void *a, const void *b)
     return x->at.column < y->at.column ? -1 : x->at.column > y->at.column;
 }
 
-/* Prints the line that holds the error, and a caret below it. What a terminal could misread is replaced. */
+/* Prints the line with the error, and a caret below it. Characters that a terminal could misread are
+ * replaced. */
 static void render_line(FILE *f, const Source *source, Position at)
 {
     const char *line = source->text, *end = source->text + source->length, *eol;
@@ -95,7 +96,7 @@ int diagnostics_render(Diagnostics *d, PolicyDiagnostics *ret)
     if (diagnostics_full(d))
         fprintf(f, "%s: stopped after %u errors\n", d->source->origin, d->n);
     failed = ferror(f);
-    failed = fclose(f) != 0 || failed; /* text is final only now */
+    failed = fclose(f) != 0 || failed; /* text is complete only now */
     if (failed) {
         free(text);
         return -ENOMEM;

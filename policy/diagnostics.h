@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What is found wrong with a policy, collected while it is read and checked, and printed at the end in the
- * order of the text. */
+/* The mistakes in a policy: collected while it is parsed and checked, printed at the end in the order of the
+ * text. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,9 +33,9 @@ typedef struct Diagnostics {
     unsigned n;
 } Diagnostics;
 
-/* Adds an error. hint may be NULL. A second error at the same place says nothing new and is dropped, and so
- * is what comes after POLICY_DIAGNOSTICS_MAX. */
+/* Adds an error. hint may be NULL. A second error at the same place is dropped, and so are errors beyond
+ * POLICY_DIAGNOSTICS_MAX. */
 void diagnostics_add(Diagnostics *d, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
 bool diagnostics_full(const Diagnostics *d);
-/* Adds all errors to ret as text. 0 or -ENOMEM. */
+/* Adds all errors to ret as text. Returns 0 or -ENOMEM. */
 int diagnostics_render(Diagnostics *d, PolicyDiagnostics *ret);

@@ -12,7 +12,7 @@
 
 #include "policy/machine.h"
 
-/* Values of controls above this aren't exact any more; no guest is so large. */
+/* Larger values of controls are not exact; no guest is that large. */
 #define CONTROL_MAX 0x1p53
 
 typedef struct Frame {
@@ -28,13 +28,13 @@ static bool same_text(const Machine *m, double a, double b)
 
 /* ---- stats, controls, what is kept ---- */
 
-/* A stat that isn't finite is as good as missing. */
+/* A stat that is not finite counts as missing. */
 static bool missing(double v)
 {
     return !isfinite(v);
 }
 
-/* A stat or control; NAN where it isn't there. */
+/* A stat or control; NAN if it is missing. */
 static double read_host(Machine *m, uint8_t field)
 {
     const HostFields *h = m->input->host;
@@ -51,7 +51,7 @@ static double read_guest(Machine *m, uint8_t field)
     return guest_fields_has(g, (GuestField) field) ? g->value[field] : NAN;
 }
 
-/* What this cycle assigned, else what stands. */
+/* The value assigned in this cycle, else the current one. */
 static double read_host_control(Machine *m, uint8_t field)
 {
     const PolicyAssignment *a = &m->output->host[field];
@@ -124,8 +124,8 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
 
 /* ---- instructions ---- */
 
-/* A stat was missing: where is the ?? that provides for it? Looks in this function, then in those that called
- * it. Returns the top of the stack to go on with, and sets *at to what comes next; NULL: nowhere. */
+/* Finds the ?? for a missing stat, in this function or in its callers. Returns the top of the stack to
+ * continue with, and sets *at to the next instruction; NULL: no ??. */
 static double *fall_back(const Program *p, double *stack, const Frame *frames, unsigned *depth,
                          const double **parameters, uint32_t *at)
 {
@@ -145,7 +145,7 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
     }
 }
 
-/* The result of an operation that can leave what a double holds. */
+/* The result of an operation that can leave the range of a double. */
 #define CHECKED(operation)           \
     ({                               \
         double _v = (operation);     \
@@ -154,7 +154,7 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
         _v;                          \
     })
 
-/* Pushes what may be missing. */
+/* Pushes a value that may be missing. */
 #define PUSH_STAT(operation)           \
     ({                                 \
         *++top = (operation);          \
@@ -162,8 +162,8 @@ static double *fall_back(const Program *p, double *stack, const Frame *frames, u
             failure = FAILURE_MISSING; \
     })
 
-/* One long switch: it is a table of what each operation does. What can fail breaks out of it, the rest goes
- * on at once. */
+/* One long switch, which is a table of all operations. Operations that can fail break out of it; the others
+ * continue at once. */
 bool eval_segment(Machine *m, uint32_t at, double *stack, const double *parameters)
 {
     const Program *p = m->program;
@@ -289,7 +289,7 @@ bool eval_segment(Machine *m, uint32_t at, double *stack, const double *paramete
         case OP_ABS:
             *top = fabs(*top);
             continue;
-        case OP_CLAMP: /* where the bounds cross, the low one holds */
+        case OP_CLAMP: /* if the bounds cross, the low one counts */
             top -= 2;
             *top = MAX(top[1], MIN(top[0], top[2]));
             continue;

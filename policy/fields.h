@@ -42,7 +42,7 @@ typedef enum GuestField {
     GUEST_FIELD_INVALID = -EINVAL,
 } GuestField;
 
-/* Fields that are texts; fields.def has them first. */
+/* Text fields; they come first in fields.def. */
 enum {
 #define HOST(ID, name, unit, kind, help)
 #define GUEST(ID, name, unit, kind, help) _GUEST_TEXTS_##ID = FIELD_UNIT_##unit == FIELD_UNIT_TEXT,
@@ -66,7 +66,7 @@ typedef struct HostFields {
 typedef struct GuestFields {
     uint64_t present;
     double value[GUEST_FIELD_MAX];
-    const char *text[GUEST_TEXTS_MAX]; /* of the first fields, which are texts and have no value */
+    const char *text[GUEST_TEXTS_MAX]; /* of the text fields, which come first and have no value */
 } GuestFields;
 
 _Static_assert((int) HOST_FIELD_MAX <= 64 && (int) GUEST_FIELD_MAX <= 64, "present has 64 bits");
@@ -93,7 +93,7 @@ static inline void host_fields_set(HostFields *h, HostField f, double value)
     h->value[f] = value;
 }
 
-/* The value, or 0 where it isn't there. */
+/* The value, or 0 if it is missing. */
 static inline double host_fields_get(const HostFields *h, HostField f)
 {
     return host_fields_has(h, f) ? h->value[f] : 0;
@@ -115,7 +115,7 @@ static inline double guest_fields_get(const GuestFields *g, GuestField f)
     return guest_fields_has(g, f) ? g->value[f] : 0;
 }
 
-/* text is borrowed; NULL: it isn't there. */
+/* text is borrowed; NULL: it is missing. */
 static inline void guest_fields_set_text(GuestFields *g, GuestField f, const char *text)
 {
     if (!text || (int) f >= (int) GUEST_TEXTS_MAX)

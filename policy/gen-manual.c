@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Fills ballast-policy(7) in with the tables and limits that the language itself works with.
- * Usage: gen-manual TEMPLATE POLICYDIR, to stdout. */
+/* Fills in the tables and limits of the language in ballast-policy(7). Usage: gen-manual TEMPLATE POLICYDIR;
+ * writes to stdout. */
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What is kept for a policy from one evaluation to the next, of the host or of one guest: the values of its
- * state variables, and the history of the stats that it looks back at. */
+/* Kept for a policy from one evaluation to the next, for the host or for one guest: the values of its state
+ * variables, and the history of the stats that its windows need. */
 
 #include "policy/policy.h"
 
@@ -12,11 +12,11 @@ typedef struct PolicyKeep {
 } PolicyKeep;
 
 void policy_keep_done(PolicyKeep *k);
-/* What is to be kept for a policy that takes the place of old (NULL: there was none): what both know goes on
- * from now. *ret is set on success only. 0 or -ENOMEM. */
+/* Makes the kept values of a policy that replaces old (NULL: none). State and history that both have go on.
+ * *ret is set on success only. Returns 0 or -ENOMEM. */
 int policy_keep_copy(PolicyKeep *ret, bool host, const PolicyKeep *now, const Policy *policy,
                      const Policy *old);
-/* The guest booted: all begins anew. */
+/* The guest booted: everything starts again. */
 void policy_keep_reset(PolicyKeep *k, bool host, const Policy *policy);
-/* state: the values after an evaluation; NULL: there are none. */
+/* state: the values after an evaluation; NULL: none. */
 void policy_keep_state(PolicyKeep *k, bool host, const Policy *policy, const double *state);

@@ -156,7 +156,7 @@ const char *operator_to_string(Operator op)
 
 static const struct {
     const char *name;
-    unsigned least, most; /* arguments of a call; none where it only goes over guests */
+    unsigned least, most; /* arguments of a call; 0 if the function only goes over guests */
     bool aggregates;
     const char *usage;
 } builtins[] = {

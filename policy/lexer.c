@@ -29,7 +29,7 @@ static const struct {
     {")", TOKEN_RIGHT_PAREN}, {"{", TOKEN_LEFT_BRACE}, {"}", TOKEN_RIGHT_BRACE},
 };
 
-/* What people write who come from other languages. */
+/* Tokens of other languages, and what to write instead. */
 static const struct {
     const char text[3];
     const char *hint;
@@ -68,7 +68,7 @@ static bool same(const char *text, size_t length, const char *word)
     return strlen(word) == length && memcmp(text, word, length) == 0;
 }
 
-/* The character at the offset, 0 behind the end. */
+/* The character at the offset; 0 after the end. */
 static char peek(const Lexer *l, size_t ahead)
 {
     const Source *s = l->unit->source;
@@ -81,7 +81,7 @@ static bool at_end(const Lexer *l)
     return l->offset >= l->unit->source->length;
 }
 
-/* Skips blanks and comments. Returns whether a line began, or the text. */
+/* Skips blanks and comments. Returns whether a line or the text began. */
 static bool skip_blank(Lexer *l)
 {
     bool newline = l->offset == 0;
@@ -134,7 +134,7 @@ static int read_word(Lexer *l, Token *t)
     return t->name ? 0 : -ENOMEM;
 }
 
-/* Its place among the units; their number where it is none. */
+/* Its index in the units; their number if it is not a unit. */
 static size_t find_unit(const char *text, size_t length)
 {
     size_t i = 0;
@@ -167,8 +167,8 @@ static void read_unit(Lexer *l, Token *t)
         bad(l, t, "use a unit of B KiB MiB GiB TiB kB MB GB TB, us ms s min h d, and %", "unknown unit");
 }
 
-/* The digits are gathered as one whole number and divided once, so that 0.05 and 5% are the double nearest to
- * 0.05, whatever the locale. */
+/* Collects the digits as one whole number and divides once, so that 0.05 and 5% are the double nearest to
+ * 0.05, in any locale. */
 static void read_number(Lexer *l, Token *t)
 {
     double whole = 0, scale = 1;
@@ -222,7 +222,7 @@ static void read_text(Lexer *l, Token *t)
 
 _Static_assert(POLICY_TEXT_MAX == 255, "as the message says");
 
-/* Anything else: a mark, or what doesn't belong here. */
+/* Reads an operator or punctuation, or reports a character that does not belong here. */
 static void read_mark(Lexer *l, Token *t)
 {
     char c = peek(l, 0);

@@ -10,7 +10,7 @@
 
 typedef enum TokenType {
     TOKEN_END,
-    TOKEN_BAD, /* told already */
+    TOKEN_BAD, /* reported already */
     TOKEN_NAME,
     TOKEN_LITERAL,
     TOKEN_TEXT,
@@ -75,7 +75,7 @@ typedef struct Lexer {
 
 #define LEXER_INIT(u) ((Lexer){.unit = (u), .line = 1})
 
-/* Whether the word is a unit, which stands right behind its number. */
+/* Whether the word is a unit. A unit follows right after its number. */
 bool lexer_is_unit(const char *text, size_t length);
-/* The next token; TOKEN_END at the end, again and again. 0 or -ENOMEM. */
+/* Reads the next token; at the end always TOKEN_END. Returns 0 or -ENOMEM. */
 int lexer_next(Lexer *l, Token *ret);

@@ -16,14 +16,14 @@ typedef enum Failure {
     FAILURE_LARGE, /* above what a control can be */
 } Failure;
 
-/* One guest's place in a loop: by its keys, then by UUID. */
+/* A guest's place in a loop: ordered by its keys, then by UUID. */
 typedef struct Place {
     double key;    /* the first; the others are in Machine.keys */
     uint32_t rank; /* in the order of UUIDs */
     uint32_t guest;
 } Place;
 
-/* What has to be put back where a turn fails, besides its variables and states. */
+/* What is restored if a turn fails, other than its variables and states. */
 typedef struct Turn {
     PolicyAssignment target;
     PolicyAssignment host[HOST_FIELD_MAX];
@@ -39,14 +39,14 @@ typedef struct Machine {
     double *guest_state; /* of all guests, of all files: n_guest_states for each */
     size_t n_guest_states;
     uint64_t host_read, guest_read; /* stats, in this turn or file so far */
-    uint32_t guest;                 /* whose turn it is, or who is looked at */
+    uint32_t guest;                 /* the guest whose turn it is, or that is looked at */
     bool in_turn;                   /* in a loop's body */
-    unsigned order;                 /* given out so far */
+    unsigned order;                 /* assigned so far */
     Failure failure;
     uint32_t failed; /* the instruction */
 
     double *saved, *saved_state; /* the variables and the guest's states before this turn */
-    Turn turn;                   /* the rest of what was before it */
+    Turn turn;                   /* the rest of the values before the turn */
     double *keys;                /* the n_more further keys of each guest, by rank */
     uint32_t n_more;
     Place *places;
@@ -63,12 +63,12 @@ void turn_loop(Machine *m, const Loop *l);
  * value from, or the host misses a stat that it needs; or FAILURE_RANGE. m->failed says where. */
 Failure turn_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret);
 
-/* The text that a value stands for. */
+/* The text of a value that is a text's number. */
 const char *tell_text(const Machine *m, double value);
 
-/* Tells why m->failed did. guest: whose turn it was, or SIZE_MAX. */
+/* Writes a note why m->failed failed. guest: whose turn it was, or SIZE_MAX. */
 void tell_describe(const Machine *m, size_t guest, PolicyNote *ret);
-/* Adds that to the output's notes. */
+/* Adds such a note to the output. */
 void tell_note(Machine *m, size_t guest);
 /* Adds a line of log() to the output, with its n values. */
 void tell_log(Machine *m, const LogLine *l, unsigned line, const double *values, unsigned n);

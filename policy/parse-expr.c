@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads expressions. Their grammar is in parser.c. Each function returns NULL where it can't go on; it has said
- * why then. */
+/* Reads expressions. Their grammar is in parser.c. Each function returns NULL after an error that it
+ * reported. */
 #include "policy/parse-expr.h"
 
 #include <string.h>
@@ -63,7 +63,7 @@ bool parse_in_guests(Cursor *p)
     return false;
 }
 
-/* Behind "function(value": "for g in guests where …)". */
+/* Reads "for g in guests where …)" after "function(value". */
 static Expr *parse_aggregate(Cursor *p, Expr *e, Name *function)
 {
     Expr *where = NULL;
@@ -131,7 +131,7 @@ static Expr *parse_field(Cursor *p, Name *object, Position at)
     return cursor_expect(p, TOKEN_NAME, "the name of a stat") ? e : NULL;
 }
 
-/* What to write in place of something that can't begin a value. */
+/* A hint for a token that can't begin a value. */
 static const char *value_hint(TokenType found)
 {
     switch (found) {
@@ -194,7 +194,7 @@ static Expr *parse_value(Cursor *p)
 
 static Expr *parse_prefix(Cursor *p);
 
-/* A value, and what it is where a stat is missing. */
+/* A value, and its default if a stat is missing. */
 static Expr *parse_operand(Cursor *p)
 {
     Expr *e = parse_value(p), *fallback;

@@ -7,7 +7,7 @@
 
 /* NULL: out of memory, and p->error is set. */
 Expr *parse_new_expr(Cursor *p, ExprType type, Position at);
-/* "in" "guests", behind the name of the guest. */
+/* Reads "in" "guests", after the name of the guest. */
 bool parse_in_guests(Cursor *p);
-/* NULL where it can't go on and has told why; p->depth is to be restored then. */
+/* Returns NULL after an error was reported; the caller then restores p->depth. */
 Expr *parse_expr(Cursor *p);

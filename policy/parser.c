@@ -7,8 +7,8 @@
 #include "policy/kinds.h"
 #include "policy/parse-expr.h"
 
-/* A statement ends with its line, unless what follows can't begin one (an operator, 'else', 'by', '{' …):
- * then it goes on. So the parser takes whatever fits, and asks for a new line only between statements.
+/* A statement ends with its line, unless the next token can't begin one (an operator, 'else', 'by', '{' …):
+ * then it goes on. So the parser takes every token that fits, and requires a new line only between statements.
  *
  *   statement = "const" name "=" expr | "let" name "=" expr
  *             | "state" ["guest" "."] name "=" expr
@@ -45,8 +45,8 @@ static bool begins_statement(const Token *t)
     }
 }
 
-/* After an error: goes on to where a statement can begin or its block ends, or (block) to the '{' of the
- * statement that is being read. Blocks on the way are skipped whole. */
+/* After an error: skips to where a statement can begin or its block ends, or (block) to the '{' of the
+ * current statement. Blocks on the way are skipped whole. */
 static void recover(Cursor *p, bool block)
 {
     unsigned braces = 0;
@@ -75,7 +75,7 @@ static Expr *statement_expr(Cursor *p, bool block)
     unsigned depth = p->depth;
     Expr *e;
 
-    /* a value that was forgotten: the line that follows is left alone */
+    /* a missing value: the next line is not skipped */
     if (p->token.newline && begins_statement(&p->token) && p->token.type != TOKEN_NAME &&
         p->token.type != TOKEN_IF) {
         cursor_expected(p, "a value", NULL);
@@ -89,7 +89,7 @@ static Expr *statement_expr(Cursor *p, bool block)
     return parse_new_expr(p, EXPR_ERROR, at);
 }
 
-/* "name = expr" behind const and let. */
+/* "name = expr" after const and let. */
 static void parse_declaration(Cursor *p, Statement *s)
 {
     cursor_advance(p);
@@ -103,7 +103,7 @@ static void parse_declaration(Cursor *p, Statement *s)
     s->expr = statement_expr(p, false);
 }
 
-/* "name = expr" or "guest.name = expr" behind state. */
+/* "name = expr" or "guest.name = expr" after state. */
 static void parse_state(Cursor *p, Statement *s)
 {
     cursor_advance(p);
@@ -244,7 +244,7 @@ static void parse_assignment(Cursor *p, Statement *s)
         parse_because(p, s);
     return;
 bad:
-    s->name = NULL; /* what it was meant to be isn't known */
+    s->name = NULL; /* what was meant is not known */
     recover(p, false);
     s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
@@ -281,7 +281,7 @@ static void parse_if(Cursor *p, Statement *s)
     p->depth--;
 }
 
-/* The values behind "by". Returns whether they could be read. */
+/* The values after "by". Returns whether they could be parsed. */
 static bool parse_keys(Cursor *p, Key **tail)
 {
     unsigned n = 0;
@@ -315,7 +315,7 @@ static bool parse_keys(Cursor *p, Key **tail)
     return true;
 }
 
-/* "where" and "by" of a loop. Returns whether they could be read. */
+/* "where" and "by" of a loop. Returns whether they could be parsed. */
 static bool parse_selection(Cursor *p, Statement *s)
 {
     if (cursor_accept(p, TOKEN_WHERE)) {
@@ -407,7 +407,7 @@ static Statement *parse_statements(Cursor *p, bool block)
     return first;
 }
 
-/* told: the statement's head couldn't be read, so no more is said where there is no '{'. */
+/* told: the statement's head had an error, so a missing '{' is not reported. */
 static Statement *parse_block(Cursor *p, bool told)
 {
     Position at = p->token.at;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Reads a policy's text into u->statements; what is wrong goes to u->diagnostics. Where something can't be
- * read, reading goes on at the next statement, and EXPR_ERROR stands in its place. 0 or -ENOMEM. */
+/* Reads a policy's text into u->statements. Mistakes go to u->diagnostics: EXPR_ERROR then replaces the
+ * expression, and reading goes on at the next statement. Returns 0 or -ENOMEM. */
 
 #include "policy/ast.h"
 

@@ -109,7 +109,7 @@ void policy_states_carry(const Policy *p, bool host, const Policy *old, const do
     }
 }
 
-/* Reads, checks and compiles. -EINVAL where there are diagnostics. */
+/* Parses, checks and compiles. -EINVAL with diagnostics. */
 static int build(Unit *u, Program *p)
 {
     PolicyNote failed;
@@ -130,7 +130,7 @@ static int build(Unit *u, Program *p)
         diagnostics_add(u->diagnostics, (Position){failed.line, failed.column}, NULL, "%s", failed.text);
     if (r < 0)
         return r;
-    /* What a const says is known only now. */
+    /* The values of consts are known only now. */
     for (uint32_t i = 0; i < p->windows.n; i++)
         policy_check_window(u->diagnostics, p->windows.list[i].at, p->windows.list[i].usec);
     return u->diagnostics->n > 0 ? -EINVAL : 0;
@@ -144,7 +144,7 @@ static Position find_assignment(const Program *p, Operation op, int field)
     return (Position){1, 1};
 }
 
-/* A control has one file that assigns to it: else which of them counts would be a matter of their order. */
+/* Only one file may assign to a control: otherwise their order would decide which one counts. */
 static void check_control(const Program *other, const Program *new, Operation op, int field, const char *name,
                           Diagnostics *d)
 {
@@ -172,7 +172,7 @@ static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
     }
 }
 
-/* All of it, also what lies behind a NUL. */
+/* All of it, also text after a NUL. */
 static char *copy_text(const PolicySource *source)
 {
     char *copy = malloc(source->length + 1);
@@ -304,7 +304,7 @@ int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics
     p->programs = calloc(n, sizeof(*p->programs));
     if (!p->programs)
         return -ENOMEM;
-    /* All are read, so that all their mistakes are told in one go. */
+    /* All files are read, so that all mistakes are reported at once. */
     for (size_t i = 0; i < n; i++) {
         r = add_program(p, &sources[i], diagnostics);
         if (r < 0 && r != -EINVAL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A policy: one or several files that run together, loaded from text, checked whole before they may run, then
+/* A policy: one or several files that run together. They are loaded from text, checked as a whole, and then
  * evaluated as a pure function of their input. */
 
 #include "policy/run.h"
@@ -15,22 +15,22 @@ typedef struct PolicySource {
     const char *origin; /* the file's name, for messages */
 } PolicySource;
 
-/* Loads and checks n files (1 … POLICY_FILES_MAX) that run together, in this order; all is copied. Refused
- * whole where one is bad: -EINVAL with diagnostics (each file has up to POLICY_DIAGNOSTICS_MAX), also where
- * two assign to one control, or have one origin; -EFBIG; -ENOMEM. diagnostics may be NULL; a caller gives one
- * that is {} or adds to. */
+/* Loads and checks n files (1 … POLICY_FILES_MAX) that run together, in this order; everything is copied. If
+ * one has a mistake, all are refused: -EINVAL with diagnostics (up to POLICY_DIAGNOSTICS_MAX of each file),
+ * also if two assign to the same control or have the same origin; -EFBIG; -ENOMEM. diagnostics may be NULL;
+ * else it is {} or has text to add to. */
 int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret);
-/* Reads the files and loads them. Also -errno of reading, as fileio_read_regular() returns it; then *ret_failed
- * (may be NULL) is the file's path. */
+/* Reads the files and loads them. Also -errno of reading, as fileio_read_regular() returns it; then
+ * *ret_failed (may be NULL) is the file's path. */
 int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *diagnostics, Policy **ret,
                       const char **ret_failed);
 Policy *policy_free(Policy *p);
 DEFINE_CLEANUP_FUNC(Policy, policy_free);
 
-/* What was loaded; texts are owned by the policy. */
+/* A loaded file; texts are owned by the policy. */
 typedef struct PolicyFile {
-    const char *origin; /* as it was given; of a file, its path */
-    const char *name;   /* that without its folders */
+    const char *origin; /* as given; for a file, its path */
+    const char *name;   /* the origin without folders */
     const char *text;   /* NUL-terminated */
     size_t length;
     uint64_t host_controls, guest_controls; /* bits (1 << field) of those that it assigns to */
@@ -43,12 +43,12 @@ const char *policy_name(const Policy *p);
 
 /* ---- What a policy needs to be kept for it from one evaluation to the next ---- */
 
-/* The stats whose history it looks at; owned by the policy. */
+/* The stats of which the policy needs history; owned by the policy. */
 const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n);
 
-/* All of them, those of the host or those that each guest has; owned by the policy. */
+/* All state variables of the host, or of each guest; owned by the policy. */
 const PolicyState *policy_states(const Policy *p, bool host, size_t *ret_n);
-/* Fills values with the initial ones, and where old isn't NULL with those of variables that have the same
- * file, name and unit there: so a policy that is loaded again goes on where it was. */
+/* Fills values with the initial ones, or with those of variables of the same file, name and unit in old
+ * (unless it is NULL), so that a policy that is loaded again goes on where it was. */
 void policy_states_carry(const Policy *p, bool host, const Policy *old, const double *old_values,
                          double *values);

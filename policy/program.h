@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A checked policy as code for a small stack machine. All values are doubles; what kind each is was settled
- * by the checker. Constants, variables and the guest's fields are found by number, so a turn allocates
- * nothing and searches nothing, and the deepest stack that can be needed is known before it runs.
+/* A checked policy as code for a small stack machine. All values are doubles; the checker has made
+ * sure of their kinds. Constants, variables and the guest's fields are found by number, so a turn neither
+ * allocates nor searches, and the depth of the stack is known before it runs.
  *
- * Durations are µs, and bytes per second are bytes per µs in here: so arithmetic needs no factor, whatever
- * kinds it is done with, and one code of a function does for all of them. A text is its number: first those
- * of the program, then the fields of each guest. */
+ * Inside, durations are µs and rates are bytes per µs: so arithmetic on any kinds needs no factor, and the
+ * same code of a function works for all of them. A text is its number: first those of the program, then the
+ * fields of each guest. */
 
 #include "policy/diagnostics.h"
 #include "policy/values.h"
 
-/* Operations that a policy does for one guest (and once for the host), at most, whatever its conditions say:
- * functions that call each other twice over could otherwise take for ever without recursion. */
+/* The most operations that a policy may take for one guest (and once for the host), whatever its conditions:
+ * functions that call each other twice could otherwise run practically for ever, even without recursion. */
 #define POLICY_COST_MAX    100000U
-/* A window looks at up to SERIES_POINTS_MAX values. */
+/* A window reads up to SERIES_POINTS_MAX values. */
 #define POLICY_WINDOW_COST 64U
 
 typedef enum Operation {
@@ -77,13 +77,13 @@ typedef struct Instruction {
     uint32_t arg;
 } Instruction;
 
-/* Where an instruction comes from, and what to do where it finds a stat missing. */
+/* Where an instruction comes from, and what to do if it finds a stat missing. */
 typedef struct Site {
     Position at;
     uint32_t fallback; /* the innermost ?? around it, in the same function or segment; or NO_FALLBACK */
 } Site;
 
-/* x ?? d. Costs nothing but a jump where x is there: only who fails looks for it. */
+/* x ?? d. If x is not missing it costs only a jump: only a failure searches for it. */
 typedef struct Fallback {
     uint32_t target; /* the code of d */
     uint32_t depth;  /* of the stack there, above the function's parameters */
@@ -95,7 +95,7 @@ typedef struct Loop {
     uint32_t where, by, body;
     uint32_t next; /* the code behind the loop */
     uint32_t n_keys;
-    /* What a turn may change: */
+    /* Changed by a turn: */
     uint32_t saved, n_saved; /* in saved_slots: variables of outside */
     uint64_t host_controls;
     bool guest_states;
@@ -147,21 +147,21 @@ typedef struct LogLine {
     FieldUnit units[POLICY_VALUES_MAX]; /* of the values behind it */
 } LogLine;
 
-/* A variable that is kept from cycle to cycle. */
+/* A variable kept from cycle to cycle. */
 typedef struct State {
     uint32_t name; /* in texts */
     FieldUnit unit;
     uint32_t slot; /* its own (of the host); that of its initial value (of guests) */
 } State;
 
-/* Elements, and how many they are. */
+/* A list of elements and their number. */
 #define LIST_OF(type) \
     struct {          \
         type *list;   \
         uint32_t n;   \
     }
 
-/* One file. */
+/* The code of one file. */
 typedef struct Program {
     char *origin, *text;
     size_t length;
@@ -171,7 +171,7 @@ typedef struct Program {
     Instruction *code;
     Site *sites; /* one for each instruction */
     uint32_t n_code;
-    uint32_t main; /* where the policy begins; from 0 to there the constants are worked out */
+    uint32_t main; /* start of the policy; the code before it calculates the constants */
 
     LIST_OF(double) constants;
     LIST_OF(char *) texts;
@@ -192,7 +192,7 @@ typedef struct Program {
         uint32_t n;
         uint32_t first; /* its number among the policy's */
     } host_states, guest_states;
-    LIST_OF(double) slots; /* as they are when it begins: constants worked out, variables 0 */
+    LIST_OF(double) slots; /* their values at the start: constants calculated, variables 0 */
     uint32_t n_stack;
     uint32_t thresholds[POLICY_THRESHOLD_MAX]; /* slot, or NO_SLOT */
 } Program;
@@ -209,10 +209,11 @@ struct Policy {
     } host_states, guest_states; /* of all programs */
 };
 
-/* Works out the constants into p->slots. Where that fails, says why and where. 0, -EINVAL or -ENOMEM. */
+/* Calculates the constants into p->slots. On failure it reports why and where. Returns 0, -EINVAL or
+ * -ENOMEM. */
 int program_init_constants(Program *p, PolicyNote *ret);
 
-/* A value as the world outside knows it, and back. */
+/* Converts a value to its outside unit, and back. */
 static inline double value_to_unit(double value, FieldUnit unit)
 {
     return unit == FIELD_UNIT_RATE ? value * USEC_PER_SEC : value;

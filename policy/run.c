@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An evaluation: file by file, each undone whole where its part outside of loops fails. */
+/* Evaluates a policy file by file. A file whose part outside of loops fails is undone as a whole. */
 
 #include <assert.h>
 #include <locale.h>
@@ -27,9 +27,9 @@ static bool sorted_by_uuid(const PolicyInput *input)
     return true;
 }
 
-/* What one evaluation needs, in three pieces. The stack is one of them, so that AddressSanitizer sees whether
- * its bound is right. And the locale that it works in, so that text fits a pattern, and numbers look, the
- * same in the daemon and in ballastctl. */
+/* The memory for one evaluation, in three pieces. The stack is a piece of its own, so that AddressSanitizer
+ * checks its bound. Also the locale, so that patterns and numbers work the same in the daemon and in
+ * ballastctl. */
 typedef struct Memory {
     double *values, *stack;
     void *guests;
@@ -47,7 +47,7 @@ static void memory_done(Memory *m)
     free(m->guests);
 }
 
-/* Enough for each of the programs. */
+/* Large enough for each of the programs. */
 static int machine_init(Machine *m, const Program *programs, size_t n_programs, Memory *ret)
 {
     size_t n = m->input->n_guests, n_slots = 0, n_stack = 0, n_saved = 0, n_keys = 0, n_state = 0;
@@ -91,7 +91,7 @@ static int machine_init(Machine *m, const Program *programs, size_t n_programs, 
 
 /* ---- what is kept ---- */
 
-/* The value of the i-th state as it came in; where none did, its initial one. */
+/* The value of the i-th state at the start, or its initial value. */
 static double state_before(const Program *p, const State *s, const double *values, size_t i)
 {
     return values && isfinite(values[i]) ? value_from_unit(values[i], s->unit) : p->slots.list[s->slot];
@@ -133,7 +133,7 @@ static void write_states(Machine *m)
 
 /* ---- files ---- */
 
-/* Nothing that this program did stands, as it failed outside of its loops. */
+/* Undoes everything that this program did, as it failed outside of its loops. */
 static void undo_program(Machine *m)
 {
     PolicyOutput *o = m->output;

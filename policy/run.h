@@ -7,10 +7,10 @@
 
 typedef struct Policy Policy;
 
-/* Evaluates p on input, file by file; what one assigned another reads. Pure: no I/O, no clock, the same
- * output for the same input. Where the part of a file outside of loops fails, nothing that this file assigned
- * stands, its state is as before, and the others run. Returns 0, also where turns were undone (see notes);
- * -ENOMEM; -ECANCELED where each file failed. */
+/* Evaluates p on input, file by file; a file reads what earlier ones assigned. Pure: no I/O, no clock, the
+ * same output for the same input. If the part of a file outside of loops fails, all its assignments are
+ * undone, its state is as before, and the other files run. Returns 0, also if turns were undone (see notes);
+ * -ENOMEM; -ECANCELED if all files failed. */
 int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output);
 
 /* The values that an assignment read: the variables of its own expression, then the stats that the turn (or,

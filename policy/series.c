@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Two values nearer to each other than this say nothing of a rate. */
+/* Two values closer together than this give no rate. */
 #define RATE_MIN_USEC (100 * USEC_PER_MSEC)
 
 /* Of the values, the last RECENT are kept as they come, unless they come so fast that this would be less than
@@ -62,7 +62,7 @@ void series_set_clear(SeriesSet *s)
         s->series[i].n = 0;
 }
 
-/* Forgets what is older than any window, and thins the rest out, but for the last ones. */
+/* Drops values older than any window, and thins out the rest except for the last ones. */
 static void make_room(Series *s, usec_t now, usec_t step)
 {
     unsigned n = 0;
@@ -116,7 +116,7 @@ void series_set_add_guest(SeriesSet *s, usec_t now_usec, const GuestFields *g)
     }
 }
 
-/* How many of the values are older than at, or as old. */
+/* How many values are as old as at, or older. */
 static unsigned count_until(const Series *s, usec_t at, bool or_as_old)
 {
     unsigned low = 0, high = s ? s->n : 0;

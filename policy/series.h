@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The history of a few stats, as a policy looks at it: avg(g.free, 30s). Kept only of the stats that the
- * policy in force needs. Pure: time is an argument. */
+/* The history of stats for a policy's windows, such as avg(g.free, 30s). It is kept only for stats that the
+ * current policy needs. Pure: time is an argument. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,16 +12,16 @@
 #include "base/time-util.h"
 #include "policy/fields.h"
 
-/* A stat of which a policy needs history, and how much. */
+/* A stat of which a policy needs history, and for how long. */
 typedef struct SeriesNeed {
     bool host;   /* else of each guest */
     int field;   /* HostField or GuestField */
     usec_t usec; /* the longest window */
 } SeriesNeed;
 
-/* Values kept of one stat: the last ones as they come, and of older ones about one for each 64th of the
- * longest window. Of 10 min that is the last half minute at one value a second, and one each 10 s before it;
- * of 30 s all. So a window of 2 s works beside one of 10 min. */
+/* The values kept of one stat: all recent ones, and of older ones about one for each 64th of the longest
+ * window. With 10 min that is the last half minute at one value a second, and one every 10 s before it; with
+ * 30 s all values. So a window of 2 s and one of 10 min both work. */
 #define SERIES_POINTS_MAX 128U
 
 typedef struct Point {
@@ -35,19 +35,19 @@ typedef struct Series {
     Point points[SERIES_POINTS_MAX]; /* the oldest first */
 } Series;
 
-/* Those of one guest, or of the host. */
+/* The series of one guest, or of the host. */
 typedef struct SeriesSet {
     Series *series;
     size_t n;
 } SeriesSet;
 
 void series_set_done(SeriesSet *s);
-/* The series that are needed, with what is known of them in from. needs: of any kind, those of host (or not)
- * count. *ret is set on success only. 0 or -ENOMEM. */
+/* Makes the series that are needed, with the values that from has of them. Of needs only those of the host
+ * count (or not). *ret is set on success only. Returns 0 or -ENOMEM. */
 int series_set_copy(SeriesSet *ret, const SeriesSet *from, const SeriesNeed *needs, size_t n, bool host);
-/* The guest booted: counters begin anew. */
+/* The guest booted: counters start again. */
 void series_set_clear(SeriesSet *s);
-/* Adds the present values: a stat that is missing adds nothing. A clock that goes back begins anew. */
+/* Adds the current values; a missing stat adds nothing. If the clock goes back, all series start again. */
 void series_set_add_host(SeriesSet *s, usec_t now_usec, const HostFields *h);
 void series_set_add_guest(SeriesSet *s, usec_t now_usec, const GuestFields *g);
 /* The series of a stat; NULL: none is kept. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What an evaluation says in words: why a turn was undone, what log() writes, what an assignment read. */
+/* The texts of an evaluation: why a turn was undone, the lines of log(), the values that an assignment
+ * read. */
 
 #include <assert.h>
 #include <math.h>
@@ -12,7 +13,7 @@
 
 /* ---- notes ---- */
 
-/* A text is a number: first those of the program's own, then those of the guests. */
+/* A text is a number: first the program's own texts, then those of the guests. */
 const char *tell_text(const Machine *m, double value)
 {
     uint64_t number = (uint64_t) value;
@@ -97,8 +98,8 @@ void tell_describe(const Machine *m, size_t guest, PolicyNote *ret)
     assert(false);
 }
 
-/* A file that failed is told in any case, in place of a guest's turn where there is no more room: there are
- * no more files than notes. */
+/* A failed file always gets a note, in place of one about a guest's turn if the notes are full: there are no
+ * more files than notes. */
 void tell_note(Machine *m, size_t guest)
 {
     PolicyOutput *o = m->output;
@@ -119,7 +120,7 @@ _Static_assert(POLICY_FILES_MAX <= POLICY_NOTES_MAX, "each file that fails is to
 
 /* ---- logs ---- */
 
-/* Bytes of the printable character that s begins with; 0: it doesn't. */
+/* Bytes of the printable character at the start of s; 0: none. */
 static size_t printable(const char *s)
 {
     unsigned char c = (unsigned char) s[0], next = c ? (unsigned char) s[1] : 0;
@@ -127,7 +128,7 @@ static size_t printable(const char *s)
     return c < 0x20 || c == 0x7f || (c == 0xc2 && next < 0xa0) ? 0 : utf8_length(s);
 }
 
-/* A line being written; what doesn't fit is cut off between two characters. */
+/* A line under construction; text that does not fit is cut off between two characters. */
 typedef struct Line {
     char *text;
     size_t length;

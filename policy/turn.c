@@ -36,8 +36,8 @@ static int place_compare(const void *a, const void *b, void *machine)
     return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Fills m->places with the loop's guests in the order of their turns. Filter and keys of all are worked out
- * before the first turn; a guest for which that fails is left out. */
+/* Fills m->places with the loop's guests in the order of their turns. Filter and keys of all guests are
+ * evaluated before the first turn; a guest for which that fails is left out. */
 static size_t select_guests(Machine *m, const Loop *l)
 {
     double *result = m->stack;
@@ -137,7 +137,7 @@ void turn_loop(Machine *m, const Loop *l)
 
 /* ---- aggregates ---- */
 
-/* What has been gathered so far. */
+/* The aggregate so far. */
 typedef struct Gathered {
     size_t n; /* guests; of COUNT and ANY those for which it is true, of ALL those for which it isn't */
     double sum, least, most;
@@ -195,7 +195,8 @@ static Failure gathered(const Gathered *g, AggregateFunction function, double *r
     return FAILURE_NONE;
 }
 
-/* What the host lacks, it lacks for each guest: to leave out all of them would say that there are none. */
+/* A missing stat of the host is missing for every guest. To leave all of them out would look as if there were
+ * none. */
 static bool host_misses(const Machine *m)
 {
     const Instruction *i = &m->program->code[m->failed];
@@ -204,8 +205,8 @@ static bool host_misses(const Machine *m)
                                              (i->op == OP_WINDOW && m->program->windows.list[i->arg].host));
 }
 
-/* Whether a value was left in *stack for the guest whose turn it is. One without a stat that it needs is left
- * out, which is what an aggregate is for; what else goes wrong is told. */
+/* Whether *stack has a value for the guest whose turn it is. An aggregate leaves out a guest that lacks a
+ * stat it needs; other failures are reported. */
 static bool look(Machine *m, const Aggregate *a, double *stack, const double *parameters, bool *ret_failed)
 {
     bool known = a->where == NO_CODE || eval_segment(m, a->where, stack, parameters);
@@ -224,7 +225,7 @@ static bool look(Machine *m, const Aggregate *a, double *stack, const double *pa
     return false;
 }
 
-/* In the order of UUIDs, so that a sum is the same in whichever order guests are handed over. */
+/* In the order of UUIDs, so that a sum does not depend on the order of the guests. */
 Failure turn_aggregate(Machine *m, uint32_t at, double *stack, const double *parameters, double *ret)
 {
     const Aggregate *a = &m->program->aggregates.list[m->program->code[at].arg];

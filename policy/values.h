@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What goes into a policy and comes out of it, as plain values, and how much of each there may be. */
+/* The input and output of a policy as plain values, and their limits. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,24 +10,24 @@
 #include "policy/fields.h"
 #include "policy/series.h"
 
-/* Limits on a policy, so that loading and running one is bounded too. */
+/* Limits on a policy, so that loading and running it is bounded. */
 #define POLICY_FILES_MAX       16U
 #define POLICY_SIZE_MAX        (256U * 1024U) /* bytes of text of one file */
 #define POLICY_DEPTH_MAX       64U            /* nesting of expressions and blocks, depth of calls */
-#define POLICY_TEXT_MAX        255U           /* letters of a text: one operation looks at it all */
+#define POLICY_TEXT_MAX        255U           /* letters of a text: one operation reads all of it */
 #define POLICY_KEYS_MAX        8U             /* values that a loop's guests are ordered by */
 #define POLICY_STATE_MAX       64U /* state variables of one file, of the host and of a guest each */
 #define POLICY_WINDOW_MIN      (USEC_PER_SEC) /* of history: avg(g.free, 30s) */
 #define POLICY_WINDOW_MAX      (600 * USEC_PER_SEC)
-#define POLICY_VALUES_MAX      8U  /* of one log(); and variables that an assignment is told with */
-#define POLICY_DIAGNOSTICS_MAX 20U /* errors told in one run */
-#define POLICY_NOTES_MAX       16U /* undone turns told in one evaluation; the rest is counted */
+#define POLICY_VALUES_MAX      8U  /* of one log(); also variables that are recorded with an assignment */
+#define POLICY_DIAGNOSTICS_MAX 20U /* errors reported in one run */
+#define POLICY_NOTES_MAX       16U /* undone turns noted in one evaluation; the rest is counted */
 #define POLICY_NOTE_MAX        160U
 #define POLICY_LOGS_MAX        16U /* lines of log() in one evaluation; the rest is counted */
 #define POLICY_LOG_MAX         200U
 
-/* What is wrong with files, as lines of text: "file:line:column: error: …", the line, a caret below it, and
- * where one is near enough "did you mean 'available'?". */
+/* The mistakes in files as lines of text: "file:line:column: error: …", the line, a caret below it, and a
+ * hint such as "did you mean 'available'?". */
 typedef struct PolicyDiagnostics {
     char *text;    /* NUL-terminated, owned; NULL while there are none */
     size_t length; /* of text */
@@ -44,11 +44,11 @@ typedef struct PolicyState {
     double initial;
 } PolicyState;
 
-/* A guest as the evaluation sees it. */
+/* A guest as input of the evaluation. */
 typedef struct PolicyGuest {
-    const char *uuid; /* decides the order among equals */
+    const char *uuid; /* orders guests that are otherwise equal */
     const GuestFields *fields;
-    const SeriesSet *history; /* NULL: none; then a window holds the present value only */
+    const SeriesSet *history; /* NULL: none; then a window has only the current value */
     const double *state;      /* NULL: initial */
 } PolicyGuest;
 
@@ -61,11 +61,11 @@ typedef struct PolicyInput {
     size_t n_guests;
 } PolicyInput;
 
-/* What was assigned to a control. line is 0 where nothing was. */
+/* An assignment to a control. line is 0 if nothing was assigned. */
 typedef struct PolicyAssignment {
     double value;        /* in the control's unit: bytes, count, µs, 0 or 1 */
-    unsigned file, line; /* of the assignment that stands last; file as in policy_file() */
-    unsigned order;      /* 1, 2, …: in which order guests were first assigned to; 0: not at all */
+    unsigned file, line; /* of the last assignment; file as in policy_file() */
+    unsigned order;      /* 1, 2, …: the order in which guests were first assigned to; 0: not at all */
     const char *because; /* the text of the assignment's because "…" clause, owned by the policy; or NULL */
     /* What it read, for policy_reads(). */
     uint32_t at;
@@ -75,10 +75,10 @@ typedef struct PolicyAssignment {
 
 /* A guest's turn, or the host's part of a policy file, that was undone. */
 typedef struct PolicyNote {
-    size_t guest; /* index, or SIZE_MAX: outside of a loop; what this file assigned is void then */
+    size_t guest; /* index, or SIZE_MAX: outside of a loop; then all that this file assigned is undone */
     unsigned file;
     unsigned line,
-        column; /* of what couldn't be worked out; in a loop's where or by: the guest was left out */
+        column; /* of the expression that failed; in a loop's where or by: the guest was left out */
     char text[POLICY_NOTE_MAX]; /* "g.psi_memory_some is missing", "division by zero" */
 } PolicyNote;
 
@@ -86,12 +86,12 @@ typedef struct PolicyNote {
 typedef struct PolicyLog {
     size_t guest; /* in whose turn; SIZE_MAX: outside of a loop */
     unsigned file, line;
-    char text[POLICY_LOG_MAX]; /* values with their units, one blank between two; cut where it is longer */
+    char text[POLICY_LOG_MAX]; /* values with their units, separated by one blank; cut if too long */
 } PolicyLog;
 
-/* A policy that works with thresholds says where they are by top-level lets (or consts) of these names, in bytes
- * of host.available: pressure_threshold, critical_threshold, relax_threshold. They are for showing; NAN where no file has
- * one of that name; of several files the first that has it counts. */
+/* A policy's thresholds: top-level lets (or consts) of the names pressure_threshold, critical_threshold and
+ * relax_threshold, in bytes of host.available. They are only shown. NAN if no file has one of that name; of
+ * several files the first counts. */
 typedef enum PolicyThreshold {
     POLICY_THRESHOLD_PRESSURE,
     POLICY_THRESHOLD_CRITICAL,
@@ -115,7 +115,7 @@ typedef struct PolicyOutput {
     double thresholds[POLICY_THRESHOLD_MAX];
 } PolicyOutput;
 
-/* One value that an assignment was made from. */
+/* A value that led to an assignment. */
 typedef struct PolicyRead {
     const char *object; /* "g", "host"; NULL: a variable of the policy */
     const char *name;

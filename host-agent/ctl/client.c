@@ -31,7 +31,8 @@ void client_error(const char *format, ...)
     fprintf(stderr, "ballastctl: %s\n", clean ? clean : "out of memory");
 }
 
-/* Whether a daemon answers on the session bus: a user who asked for the system bus may have meant that one. */
+/* Whether a daemon answers on the session bus: a user who asked for the system bus may have meant that
+ * one. */
 static bool session_has_daemon(void)
 {
     _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which command is meant, and the help. */
+/* Finds the command that is meant, and prints the help. */
 
 #include <string.h>
 
 #include "base/nearest.h"
 #include "host-agent/ctl/ctl.h"
 
-/* The longest command with its arguments that stands in one line of the help with what it does. */
+/* The longest command with arguments that fits on a line of the help with its summary. */
 #define USAGE_WIDTH 24
 
 static const Verb *find_verb(const Verb *verbs, size_t n, const char *parent, const char *name)
@@ -88,8 +88,9 @@ static void verb_help(const char *parent, const Verb *v)
     fputs(v->help, stdout);
 }
 
-/* The command that the first of n words name; *ret_parent is "" or the one that it belongs to, *ret_words how
- * many words that took. NULL: there is none, and it was told. One that only chooses is found by itself. */
+/* The command named by the first of n words; *ret_parent is "" or its parent command, *ret_words the number
+ * of its words. NULL: unknown command, with an error. A command that only has subcommands is found by
+ * itself. */
 static const Verb *find_command(const Ctl *c, int n, char **words, const char **ret_parent, int *ret_words)
 {
     const Verb *v = find_verb(c->verbs, c->n_verbs, "", words[0]);

@@ -6,7 +6,7 @@
 #include "host-agent/ctl/client.h"
 #include "host-agent/ctl/table.h"
 
-/* What `set` takes: keys of the entitlement, each an option of that name. */
+/* The values of `set`: keys of the entitlement, each an option of that name. */
 enum { CTL_VALUES_MAX = 5 };
 extern const char *const ctl_set_keys[CTL_VALUES_MAX]; /* min full max shares mode */
 
@@ -31,7 +31,7 @@ typedef struct Ctl {
     const char *snapshot;
 } Ctl;
 
-/* A command. One that has commands of its own only chooses between them. */
+/* A command. One with subcommands only chooses between them. */
 typedef struct Verb {
     const char *name, *arguments, *summary;
     int min, max; /* arguments */
@@ -54,7 +54,7 @@ CtlExit ctl_help(Ctl *c, int n, char **arguments);
 
 CtlExit ctl_out_of_memory(void);
 CtlExit ctl_print_json(json_object *o);
-/* As JSON where that was asked for, else by view. */
+/* Prints JSON with --json, else calls view. */
 CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object *));
-/* A text that the daemon, or we, have for the user. With --json: {"key": value, …}, NULL-terminated. */
+/* Prints a text for the user. With --json: {"key": value, …}; the list ends with NULL. */
 CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ...) _sentinel_;

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define SHOWN_MAX 48 /* bytes of a value or key that isn't taken */
+#define SHOWN_MAX 48 /* bytes shown of a refused value or key */
 
 static void print_path(FILE *f, const JsonPath *path)
 {
@@ -36,7 +36,7 @@ int json_refuse(char *error, const JsonPath *path, const char *format, ...)
     va_start(ap, format);
     vfprintf(f, format, ap);
     va_end(ap);
-    (void) fclose(f); /* what doesn't fit is cut */
+    (void) fclose(f); /* text that does not fit is cut */
     error[JSON_ERROR_MAX - 1] = '\0';
     return -EINVAL;
 }
@@ -130,7 +130,7 @@ int json_parse(char *error, const char *text, size_t length, json_object **ret)
     *ret = NULL;
     if (!t)
         return -ENOMEM;
-    /* Trailing blanks are trailing characters to it. */
+    /* json-c takes trailing blanks for trailing characters. */
     json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
                                   JSON_TOKENER_VALIDATE_UTF8);
     *ret = json_tokener_parse_ex(t, text, (int) length);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Values of a JSON text that people may have written: each is taken in its type and range, or refused with
+/* Reads values of a JSON text that may be written by hand. A value of the wrong type or range is refused with
  * its path and what it should be. */
 
 #include "host-agent/ctl/json.h"
 
 #define JSON_ERROR_MAX  512U
 #define JSON_TEXT_MAX   1024U  /* bytes of a text */
-#define JSON_NUMBER_MAX 0x1p53 /* larger ones aren't exact */
+#define JSON_NUMBER_MAX 0x1p53 /* larger numbers are not exact */
 
-/* Where a value is: "guests[2].free_bytes". up is NULL for a part of the whole. */
+/* The path of a value: "guests[2].free_bytes". up is NULL at the top level. */
 typedef struct JsonPath {
     const struct JsonPath *up;
     const char *key; /* NULL: an element of a list */
@@ -22,7 +22,7 @@ int json_refuse(char *error, const JsonPath *path, const char *format, ...) _pri
 /* "… must be a text, not 5" */
 int json_mismatch(char *error, const JsonPath *path, const char *wanted, json_object *value);
 
-/* wanted: what is told where it is another type or out of low … high. */
+/* wanted: the text of the error for another type or a number outside of low … high. */
 int json_read_number(char *error, const JsonPath *path, json_object *value, double low, double high,
                      const char *wanted, double *ret);
 /* A whole number from 0 to JSON_NUMBER_MAX. */

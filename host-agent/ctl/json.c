@@ -22,7 +22,7 @@ static const char *const guest_keys[] = {
 #define SUFFIX_NUMBER   ""
 #define SUFFIX_BOOLEAN  ""
 
-/* What a policy sees of the host, and what was made of that. */
+/* The host as a policy sees it, and values calculated from that. */
 static const char *const host_keys[] = {
 #define HOST(ID, name, unit, kind, help) #name SUFFIX_##unit,
 #define GUEST(ID, name, unit, kind, help)
@@ -109,7 +109,7 @@ json_object *json_new_real(double value)
 {
     char text[32];
 
-    /* As many digits as it takes to read the same number again: 0.1, not 0.10000000000000001. */
+    /* Just enough digits to read the same number back: 0.1, not 0.10000000000000001. */
     snprintf(text, sizeof(text), "%.15g", value);
     if (strtod(text, NULL) != value)
         snprintf(text, sizeof(text), "%.17g", value);

@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the daemon answers, as json-c objects. Tables are printed from these too, so that people and programs
- * are told the same. */
+/* The daemon's answers as json-c objects. Tables are printed from these too, so that people and programs see
+ * the same. */
 
 #include <json-c/json.h>
 #include <systemd/sd-bus.h>
 
 #include "base/macro.h"
 
-/* Reads the one value that a message holds: a{sv} becomes an object, every other array an array. 0, -ENODATA
- * where there is none, or -errno. The caller puts *ret. */
+/* Reads the one value of a message: a{sv} becomes an object, every other array an array. Returns 0, -ENODATA
+ * without a value, or -errno. The caller puts *ret. */
 int json_from_message(sd_bus_message *m, json_object **ret);
 
-/* The daemon leaves out what isn't known: here each known key gets null, so that programs find it; known keys
- * come first, in their order. */
+/* The daemon leaves out unknown values. Here each known key without a value gets null, so that programs find
+ * it; known keys come first, in their order. */
 int json_complete_guest(json_object **guest);
 int json_complete_status(json_object *status);
-/* A guest's name and its entitlement, complete, of what GetGuest says. The caller puts *ret. */
+/* A guest's name and its complete entitlement, from GetGuest's answer. The caller puts *ret. */
 int json_entitlement(json_object *guest, json_object **ret);
 
-/* A number as it is, in no more digits than that takes. */
+/* A number in just enough digits to be exact. */
 json_object *json_new_real(double value);
 /* Adds a value, whose reference is taken in any case. 0 or -ENOMEM. */
 int json_add(json_object *dict, const char *key, json_object *value);
 
-/* Looking things up: a dot leads into an object. A missing key and null give NULL, 0, false. */
+/* Look up a key; a dot leads into an object. A missing key and null give NULL, 0 or false. */
 json_object *json_find(json_object *o, const char *path);
 const char *json_text(json_object *o, const char *path);
 uint64_t json_count(json_object *o, const char *path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ballastctl: asks ballastd over D-Bus, and prints for people and programs; and tries policies without one.
- * Here: its options. */
+/* ballastctl: asks ballastd over D-Bus and prints its answers; it also checks and runs policies without a
+ * daemon. This file parses its options. */
 
 #include <getopt.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static void init_screen(Screen *screen, FILE *file, Colour colour)
 /* Returns false with the exit status if nothing is left to do. */
 static bool parse_options(Ctl *c, int argc, char **argv, bool *ret_help, CtlExit *ret_exit)
 {
-    /* Those of set follow in the order of ctl_set_keys. */
+    /* The options of set follow in the order of ctl_set_keys. */
     enum {
         OPT_SESSION = 256,
         OPT_ALL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How commands answer. */
+/* Prints the answers of commands. */
 
 #include <stdarg.h>
 

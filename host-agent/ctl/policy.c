@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ballastctl policy …: all but `show` and `load` work without a daemon. */
+/* ballastctl policy …: all commands but `show` and `load` work without a daemon. */
 
 #include <fcntl.h>
 #include <limits.h>
@@ -16,11 +16,11 @@
 
 /* ---- Reading policies ---- */
 
-/* What came of reading files. */
+/* The result of reading files. */
 typedef struct Reading {
-    Policy *policy; /* NULL: they are bad */
+    Policy *policy; /* NULL: they have mistakes */
     PolicyDiagnostics diagnostics;
-    char problem[PATH_MAX + 128]; /* where it isn't what they say; else empty */
+    char problem[PATH_MAX + 128]; /* a problem other than the files' content; else empty */
 } Reading;
 
 static void reading_done(Reading *r)
@@ -51,7 +51,7 @@ static int read_policy(char **paths, size_t n, Reading *ret)
     return 0;
 }
 
-/* Tells what is wrong, if anything is; returns whether nothing was. */
+/* Prints mistakes, if any; returns whether there were none. */
 static bool tell_reading(const Ctl *c, const Reading *r)
 {
     if (r->problem[0])
@@ -137,8 +137,8 @@ static CtlExit verb_check(Ctl *c, int n, char **arguments)
 
 /* ---- fields ---- */
 
-/* Whether a field is asked for: "free", "guest.free", "g.free", "host.ksm", "swap": a name or the beginning
- * of one. */
+/* Whether a pattern asks for a field: "free", "guest.free", "g.free", "host.ksm", "swap": a name or the
+ * beginning of one. */
 static bool is_asked(bool host, const char *name, const char *pattern)
 {
     static const char *const objects[2][3] = {{"guest.", "g."}, {"host."}};
@@ -190,7 +190,7 @@ static int add_field(json_object *array, bool host, const FieldInfo *info)
     return -ENOMEM;
 }
 
-/* Adds those that one pattern, or each without any, asks for; one that is there already isn't added again. */
+/* Adds the fields of a pattern, or all without one; a field is added only once. */
 static int add_fields(json_object *array, const char *pattern, uint64_t added[static 2])
 {
     for (int host = 1; host >= 0; host--)
@@ -264,7 +264,7 @@ static CtlExit verb_fields(Ctl *c, int n, char **arguments)
     if (r < 0)
         return ctl_out_of_memory();
     if (n > 0)
-        c->screen.width = 0; /* who asks for one wants to read all of its help */
+        c->screen.width = 0; /* a request for one field shows its whole help */
     return ctl_show(c, array, print_fields);
 }
 
@@ -285,7 +285,7 @@ static CtlExit verb_show(Ctl *c, int n, char **arguments)
     return ctl_show(c, policy, print_policy);
 }
 
-/* D-Bus carries nothing else. */
+/* D-Bus can't carry anything else. */
 static bool can_be_sent(const Policy *p)
 {
     for (size_t i = 0; i < policy_n_files(p); i++) {
@@ -310,7 +310,7 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
 
     if (too_many(n))
         return CTL_EXIT_USAGE;
-    /* Whole paths: the daemon shows them, and whoever asks it is elsewhere. */
+    /* Absolute paths: the daemon shows them to users in other folders. */
     for (int i = 0; i < n; i++)
         paths[i] = realpath(arguments[i], NULL) ?: strdup(arguments[i]);
     error = read_policy(paths, (size_t) n, &r);

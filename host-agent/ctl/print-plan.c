@@ -47,7 +47,7 @@ static void put_signed(Object *o, const char *key, double value)
         put(o, key, json_object_new_int64(llround(CLAMP(value, -0x1p62, 0x1p62))));
 }
 
-/* A value in its unit, which stands behind the key. */
+/* A value in its unit, which ends the key. */
 static void put_value(Object *o, const char *name, FieldUnit unit, double value)
 {
     char key[SNAPSHOT_KEY_MAX];
@@ -109,7 +109,7 @@ static void put_reads(Object *o, const PolicyRead *reads, size_t n)
     put_object(o, "reads", &part);
 }
 
-/* Which line of the policy said so, and from what. */
+/* The line of the policy that decided, and what it read. */
 static void put_line_of(Object *o, const char *file, unsigned line, const char *because,
                         const PolicyRead *reads, size_t n_reads)
 {
@@ -250,7 +250,7 @@ int plan_to_json(const Plan *p, const Snapshot *s, const Policy *policy, json_ob
 
 /* ---- For people ---- */
 
-/* "-512 MiB"; NULL where nothing changes. */
+/* "-512 MiB"; NULL without a change. */
 static const char *change_cell(char *buf, json_object *guest)
 {
     uint64_t standing = json_count(guest, "standing_bytes"), target = json_count(guest, "target_bytes");
@@ -337,7 +337,7 @@ static int print_controls(const Screen *screen, json_object *controls)
     return table_print(t, screen);
 }
 
-/* How many of a list there were besides those n. */
+/* Says how many entries of a list beyond n were left out. */
 static int print_more(const Screen *screen, json_object *told, const char *key, size_t n, const char *label,
                       Style style)
 {
@@ -423,7 +423,7 @@ static int print_text(const Screen *screen, const char *text)
     return 0;
 }
 
-/* Nothing but the policy, so that it can be kept in a file. */
+/* Only the policy's text, so that it can be saved to a file. */
 static int print_files(const Screen *screen, json_object *files)
 {
     size_t n = json_object_array_length(files);

@@ -161,7 +161,7 @@ static int put_mode(const Screen *screen, json_object *status)
     return print_line(screen, "Mode", moves ? STYLE_GREEN : STYLE_YELLOW, text);
 }
 
-/* Which memory, where it isn't the whole host's. */
+/* The scope, if it is not the whole host's memory. */
 static int put_scope(const Screen *screen, json_object *status)
 {
     const char *scope = json_text(status, "host.scope");
@@ -405,7 +405,7 @@ typedef enum Kind {
     KIND_SHARE
 } Kind;
 
-/* Makes a label of a key: "sent_age_usec" → "sent", and what that suffix says of its value. */
+/* Turns a key into a label, "sent_age_usec" → "sent", and its suffix into the kind of its value. */
 static Kind label_of(const char *key, char *label)
 {
     static const struct {
@@ -433,7 +433,7 @@ static Kind label_of(const char *key, char *label)
     return kind;
 }
 
-/* A value as people read it. */
+/* A value for people. */
 static void text_of(Kind kind, json_object *value, char *text)
 {
     char buf[UNITS_FORMAT_MAX + 1];
@@ -503,7 +503,7 @@ static bool has_parts(json_object *value)
     return json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array);
 }
 
-/* The plain entries first, then each part under its heading. The depth is that of what was read from the
+/* Prints plain entries first, then each part under its heading. The recursion is as deep as the data from the
  * bus. */
 static int put_object(const Screen *screen, unsigned depth, json_object *object);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the daemon answered, for people. Each returns 0 or -ENOMEM. */
+/* Prints the daemon's answers for people. Each function returns 0 or -ENOMEM. */
 
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/table.h"
@@ -14,5 +14,5 @@ int print_entitlement(const Screen *screen, json_object *entitlement);
 int print_status(const Screen *screen, json_object *status);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */
 int print_tree(const Screen *screen, json_object *object);
-/* "     Label: text", the text made harmless. */
+/* Prints "     Label: text", with the text made harmless. */
 int print_line(const Screen *screen, const char *label, Style style, const char *text);

@@ -143,7 +143,7 @@ int reader_history(Reader *r, const JsonPath *parent, json_object *object, bool 
     return 0;
 }
 
-/* Whether the file that a state's key names is one of the policy. */
+/* Whether a state's key names a file of the policy. */
 static bool names_file(const Policy *policy, const char *key)
 {
     for (size_t i = 0; i < policy_n_files(policy); i++) {
@@ -155,8 +155,8 @@ static bool names_file(const Policy *policy, const char *key)
     return false;
 }
 
-/* A dump of one policy may be given to another, or to a later version of it. Of another's variables nothing
- * is said. */
+/* A dump may be used with another policy, or a later version. Variables of other files are ignored
+ * silently. */
 static int warn_state(Reader *r, const char *key, const PolicyState *states, size_t n)
 {
     _cleanup_free_ char(*keys)[SNAPSHOT_STATE_KEY_MAX] = NULL;

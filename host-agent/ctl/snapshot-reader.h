@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the parts that read a snapshot: snapshot.c, and snapshot-keep.c for what a policy looks back at and
- * keeps. All return 0, -EINVAL with error, or -ENOMEM. */
+/* Shared by the readers of a snapshot: snapshot.c, and snapshot-keep.c for a policy's history and state. All
+ * functions return 0, -EINVAL with error, or -ENOMEM. */
 
 #include "host-agent/ctl/json-value.h"
 #include "policy/keep.h"
@@ -16,13 +16,13 @@ typedef struct Reader {
     FILE *warnings;
 } Reader;
 
-/* The stat of this key; -1: there is none. Texts have no key. */
+/* The stat of this key; -1: none. Texts have no key. */
 int reader_find_field(bool host, const char *key);
 FieldUnit reader_field_unit(bool host, int f);
 /* A value in the unit of a stat or of a state variable, from low (0 or -2^53) to 2^53. */
 int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
                    double *ret);
-/* There is no such key; the nearest of n keys and of the stats whose bits are in fields is told. */
+/* Refuses an unknown key; the error names the nearest of n keys and of the stats whose bits are in fields. */
 int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, uint64_t fields,
                       const char *const *keys, size_t n);
 

@@ -9,7 +9,7 @@
 #include "host-agent/ctl/snapshot.h"
 #include "host-agent/decide/view.h"
 
-/* Where nothing is said, both have been up for long. */
+/* Default uptimes: host and guests have been up for long. */
 #define UPTIME_DEFAULT_USEC (24 * 3600 * USEC_PER_SEC)
 #define FLOOR_DEFAULT_RATIO 0.25 /* as [Guard] Floor= */
 
@@ -164,7 +164,7 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     return e;
 }
 
-/* What follows from the rest. A snapshot of the daemon's says all of it, so this adds nothing to one. */
+/* Fills in values that follow from the others. A snapshot by the daemon has all of them already. */
 static void complete_host(HostFields *h)
 {
     if (!host_fields_has(h, HOST_FIELD_SWAP_USED) && host_fields_has(h, HOST_FIELD_SWAP_TOTAL) &&
@@ -184,7 +184,7 @@ static int read_host(Reader *r, json_object *host)
     if (!host)
         return json_refuse(r->error, &host_path, "is missing; it needs total_bytes and available_bytes");
     e = json_read_object(r->error, &host_path, host);
-    /* Before its history, which is told by age. */
+    /* Must come before the history, whose entries are given by age. */
     if (e >= 0 && json_object_object_get_ex(host, "uptime_usec", &uptime))
         e = json_read_count(r->error, &uptime_path, uptime, usec_wanted, &s->now_usec);
     if (e < 0)
@@ -308,7 +308,7 @@ static int read_guest(Reader *r, const JsonPath *path, json_object *object, size
 
 /* ---- The whole ---- */
 
-/* Room for n guests and what the policy keeps. */
+/* Allocates n guests and what the policy keeps. */
 static int make_room(Reader *r, size_t n)
 {
     SnapshotFile *f = r->file;
@@ -365,7 +365,7 @@ static int read_guard(Reader *r, json_object *guard)
     return 0;
 }
 
-/* What the daemon couldn't tell. */
+/* Warns about what the daemon left out. */
 static int read_left_out(Reader *r, const JsonPath *path, json_object *value)
 {
     uint64_t count = 0;
@@ -391,7 +391,7 @@ static int read_top_key(Reader *r, const char *key, json_object *value)
     const JsonPath path = {.key = key};
 
     if (strcmp(key, "host") == 0 || strcmp(key, "guests") == 0)
-        return 0; /* in their order, after all else */
+        return 0; /* read in their order, after everything else */
     if (strcmp(key, "mode") == 0)
         return read_mode(r, &path, value, &r->file->snapshot.mode);
     if (strcmp(key, "guard") == 0)

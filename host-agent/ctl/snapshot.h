@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Reads a snapshot from JSON, as `ballastctl dump` prints it or as written by hand: ballast-snapshot(5). */
+/* Reads a snapshot from JSON: the output of `ballastctl dump`, or written by hand: ballast-snapshot(5). */
 
 #include "host-agent/ctl/json-value.h"
 #include "host-agent/decide/guard.h"
@@ -9,22 +9,22 @@
 
 #define SNAPSHOT_FILE_MAX (64U * 1024U * 1024U)
 
-/* What a name would be where none is said. */
+/* Used as the name if none is given. */
 #define SNAPSHOT_UUID_MAX 40U
 
 typedef struct SnapshotFile {
     Snapshot snapshot;
     GuardConfig guard;
-    /* What is odd about it but no mistake, a line each, each with its newline; NULL: nothing. */
+    /* Warnings that are not errors, one line each, with a newline; NULL: none. */
     char *warnings;
 
-    /* Behind the snapshot. */
-    json_object *root;                /* has the texts */
-    char (*uuids)[SNAPSHOT_UUID_MAX]; /* made up where none is said */
-    PolicyKeep *host_keep, *keeps;    /* of each guest; of the host one */
+    /* Memory that the snapshot borrows. */
+    json_object *root;                /* owns the texts */
+    char (*uuids)[SNAPSHOT_UUID_MAX]; /* made up if none is given */
+    PolicyKeep *host_keep, *keeps;    /* one for each guest; one for the host */
 } SnapshotFile;
 
 void snapshot_file_done(SnapshotFile *f);
-/* Takes a snapshot or a whole dump, and of its history and state what the policy has use for. -EINVAL with
- * error (JSON_ERROR_MAX bytes): what is wrong and where, as "guests[2].free_bytes: …"; -EFBIG; -ENOMEM. */
+/* Reads a snapshot or a whole dump, with the history and state that the policy uses. -EINVAL with error
+ * (JSON_ERROR_MAX bytes), which says what is wrong and where: "guests[2].free_bytes: …"; -EFBIG; -ENOMEM. */
 int snapshot_parse(const char *text, size_t length, const Policy *policy, SnapshotFile *ret, char *error);

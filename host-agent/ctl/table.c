@@ -8,7 +8,7 @@
 
 #include "host-agent/ctl/table.h"
 
-#define GAP      2U /* columns between two columns */
+#define GAP      2U /* blanks between two columns */
 #define ELLIPSIS "…"
 
 typedef struct Cell {
@@ -32,7 +32,7 @@ void text_set_locale(void)
         (void) setlocale(LC_CTYPE, "");
 }
 
-/* Marks and overrides of direction can make a line read as another. */
+/* Characters that change the direction of text can make a line look like another. */
 static bool is_direction(wchar_t c)
 {
     return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
@@ -52,7 +52,7 @@ char *text_clean(const char *s)
         wchar_t c;
         size_t n = mbrtowc(&c, s, left, &state);
 
-        if (n == 0 || n > left) { /* broken: on to the next byte */
+        if (n == 0 || n > left) { /* broken: skip a byte */
             memset(&state, 0, sizeof(state));
             n = 1;
             clean[fill++] = '?';
@@ -148,7 +148,7 @@ void screen_put(const Screen *screen, Style style, const char *text)
         fputs(text, screen->file);
 }
 
-/* What is wrong begins a line; the line of the policy and the caret below it are set in from the margin. */
+/* A mistake starts at the margin; the policy's line and the caret below it are indented. */
 int screen_diagnostics(const Screen *screen, const char *text)
 {
     while (*text) {
@@ -234,7 +234,7 @@ static void put_cell(const Table *t, const Screen *screen, size_t column, const 
         put_spaces(screen, gap);
 }
 
-/* Cuts the last column to what the others leave of the screen. */
+/* Cuts the last column to the space that the others leave on the screen. */
 static int fit(Table *t, const Screen *screen, const size_t *widths)
 {
     size_t used = 0, room;

@@ -25,21 +25,21 @@ typedef enum Style {
 typedef struct Screen {
     FILE *file;
     bool colour;
-    unsigned width; /* columns; 0: as wide as it gets */
+    unsigned width; /* columns; 0: unlimited */
 } Screen;
 
 void text_set_locale(void);
-/* A copy in which nothing is left that a terminal would obey: control characters, changes of direction and
- * broken UTF-8 become '?'. NULL on no memory. */
+/* A copy without anything that a terminal would obey: control characters, changes of direction and broken
+ * UTF-8 become '?'. NULL without memory. */
 char *text_clean(const char *s);
-/* Whether so many bytes are UTF-8 without NUL. */
+/* Whether these bytes are UTF-8 without NUL. */
 bool text_is_utf8(const char *s, size_t length);
 /* Columns that a clean text takes. */
 size_t text_width(const char *s);
-/* Cuts a clean text, in place where it can, to so many columns (at least 1), "…" at its end. Returns the text
- * to use, which replaces s; NULL on no memory (s is freed). */
+/* Cuts a clean text to a number of columns (at least 1), with "…" at its end; in place if possible. Returns
+ * the text, which replaces s; NULL without memory (s is freed). */
 char *text_cut(char *s, size_t columns);
-/* Prints text in that style, where the screen has colours. */
+/* Prints text in this style, if the screen has colours. */
 void screen_put(const Screen *screen, Style style, const char *text);
 
 /* A policy's diagnostics, line by line. 0 or -ENOMEM. */
