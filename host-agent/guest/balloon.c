@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One balloon as it is moved: where it is, whether it gets there, and whose move it is. */
+/* One balloon as it moves: where it is, whether it gets there, and who moved it. */
 
 #include "host-agent/guest/balloon.h"
 
@@ -100,7 +100,8 @@ static bool is_at_rest(const Balloon *b, usec_t now_usec)
 
 void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
 {
-    /* As far or further the same way: the move goes on, and so does the time that it has to show progress. */
+    /* The same direction and at least as far: the move goes on, and the time for showing progress isn't
+     * extended. */
     bool further =
         b->moving && (is_growing(b) ? target_bytes >= b->target_bytes : target_bytes <= b->target_bytes);
 
@@ -116,7 +117,7 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
     b->moving = true;
     b->moves++;
     b->foreign.bytes = 0;
-    /* What stalled is being tried again. A move the other way leaves the wait as it is. */
+    /* The stalled move is tried again. A move in the other direction leaves the wait as it is. */
     if (b->stalled && b->stalled_growing == is_growing(b))
         b->stalled = false;
 }
@@ -139,7 +140,7 @@ static void back_off(Balloon *b, bool growing, usec_t now_usec)
     b->retry_usec = now_usec + b->backoff_usec;
 }
 
-/* The move that was on its way is given up: what lies between its ends remains ours. */
+/* Gives up the move on its way: the sizes between its ends are still ours. */
 static void give_up(Balloon *b)
 {
     rest_at(b, MIN(MIN(b->from_bytes, b->target_bytes), b->actual_bytes),
@@ -164,7 +165,7 @@ void balloon_withdrawn(Balloon *b)
 
 void balloon_reset(Balloon *b)
 {
-    /* What QEMU holds the balloon to: our last target, else the size at which it rested. */
+    /* The size to which QEMU holds the balloon: our last target, else the size at which it rested. */
     uint64_t held = b->target_bytes > 0 ? b->target_bytes : b->low_bytes;
 
     b->moving = false;
@@ -181,7 +182,7 @@ static BalloonEvent settle(Balloon *b, usec_t now_usec)
 {
     if (b->moving)
         move_rate_arrive(&b->rate, b->from_bytes, b->sent_usec, b->actual_bytes, is_growing(b), now_usec);
-    /* Growing again is enough for one that stalled growing; shrinking proves both. */
+    /* A growth clears only a stalled growth; a shrink clears either. */
     if (b->stalled_growing || !is_growing(b))
         forget_stall(b);
     b->moving = false;
@@ -191,7 +192,7 @@ static BalloonEvent settle(Balloon *b, usec_t now_usec)
     return BALLOON_EVENT_SETTLED;
 }
 
-/* A size that isn't ours. */
+/* A size was seen that isn't ours. */
 static BalloonEvent suspect(Balloon *b, usec_t now_usec)
 {
     uint64_t from = b->moving                         ? b->progress_bytes
@@ -219,7 +220,7 @@ static bool is_progress(const Balloon *b)
 {
     uint64_t actual = b->actual_bytes, target = b->target_bytes, last = b->progress_bytes;
 
-    /* Between the last progress and the target, and far enough from the former. */
+    /* Between the last progress and the target, and far enough from the last progress. */
     return distance(actual, last) >= BALLOON_PROGRESS_MIN_BYTES &&
            (last <= target ? actual > last && actual <= target : actual < last && actual >= target);
 }
@@ -237,7 +238,7 @@ static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
         return BALLOON_EVENT_PROGRESS;
     }
 
-    /* Before the balloon has turned round it may still be seen on the way to the former target. */
+    /* A balloon that hasn't turned round yet may still be seen on the way to its former target. */
     if (b->previous_bytes > 0 && is_between(b->actual_bytes, b->from_bytes, b->previous_bytes)) {
         begin_at(b, b->actual_bytes);
         b->foreign.bytes = 0;
@@ -261,7 +262,7 @@ static BalloonEvent seen_resting(Balloon *b, usec_t now_usec)
     b->foreign.bytes = 0;
     if (b->low_bytes == b->high_bytes)
         return BALLOON_EVENT_NONE;
-    /* A stalled move, or a balloon that is being filled again after a reset. */
+    /* After a stall, or while the guest's driver inflates the balloon again after a reset. */
     if (b->target_bytes == 0) {
         if (is_near(b->actual_bytes, b->low_bytes))
             rest_at(b, b->low_bytes, b->low_bytes);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Works out a guest's full size. */
+
 #include "host-agent/guest/full-size.h"
 
 void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes)

@@ -3,10 +3,18 @@
 
 /* A guest's full size: what it has when nothing is taken from it.
  *
- * Where its entitlement says one, that is it. Else a currentMemory below the maximum is an administrator's
- * decision: the full size is the persistent definition's currentMemory, and for a transient domain what it
- * had when first seen. A live size that isn't ours ("foreign") wins until the domain stops, the definition or
- * the entitlement changes, or the guest is released. */
+ * The first of these that is known is the full size:
+ *
+ *   1. a live size that somebody else set ("foreign"), until the domain stops, the definition or the
+ *      entitlement changes, or the guest is released
+ *   2. the entitlement's "full"
+ *   3. the persistent definition's currentMemory: where it is below the maximum, an administrator chose it
+ *   4. for a transient domain, the size that it had when it was first seen
+ *
+ * Our own targets must never be taken for a foreign size. So before each move ballastd writes into the
+ * domain's live metadata (urn:ballast:state:1, DomainState) where the move begins, which target it sends, and
+ * the full size in force. A daemon that starts later reads this: it then knows its target, and every size on
+ * the way to it, as its own. The state ends with the domain. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,22 +23,23 @@
 
 typedef struct FullSize {
     uint64_t bytes;
-    uint64_t defined_bytes; /* what it is again when the foreign size is cleared */
-    uint64_t own_bytes;     /* what it is without an entitlement */
+    uint64_t defined_bytes; /* the full size without a foreign one */
+    uint64_t own_bytes;     /* the full size without an entitlement or a foreign one */
     bool foreign;
 } FullSize;
 
-/* From the definition and the entitlement (0: it says none), first or changed; and first also from what the
- * last daemon remembered with the domain, unless they say another size than they did then. */
+/* Works out the full size from the definition and the entitlement (0: it has none); to be called first, and
+ * after each change of either. The first call also uses what an earlier daemon stored with the domain, unless
+ * definition and entitlement have changed since. */
 void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes);
 
-/* The first look at the balloon: between which sizes it may be although nobody set it. With nothing of ours
- * remembered, that is the full size, and what is above it where the guest's driver hasn't inflated the balloon yet.
- * With a move of ours remembered, what lies between its ends and full is ours. A size below that is an
- * administrator's decision if the balloon rests there. Returns whether our move is still on its way. */
+/* The first look at the balloon: the range of sizes that nobody else need have set. Without a stored move
+ * that is the full size, and anything above it, because the guest's driver may not have inflated the balloon
+ * yet. With a stored move it also covers everything between the ends of that move. A balloon that rests below
+ * the range was set by an administrator. Returns whether the stored move is still on its way. */
 bool full_size_expect(const FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
                       uint64_t tolerance_bytes, uint64_t *ret_low, uint64_t *ret_high);
 
-/* Somebody else set the balloon. */
+/* Somebody else set the balloon to this size. */
 void full_size_set_foreign(FullSize *f, uint64_t bytes);
 void full_size_clear_foreign(FullSize *f);

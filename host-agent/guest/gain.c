@@ -11,25 +11,25 @@
 #define INEFFECTIVE_AFTER  3U  /* shrinks in a row */
 #define INEFFECTIVE_PART   10U /* less than a tenth is next to nothing */
 
-void gain_reset(Gain *y)
+void gain_reset(Gain *g)
 {
-    y->open = false;
+    g->open = false;
 }
 
-void gain_begin(Gain *y, const GainLook *before)
+void gain_begin(Gain *g, const GainLook *before)
 {
-    if (y->open || before->rss_bytes == 0)
+    if (g->open || before->rss_bytes == 0)
         return;
-    y->open = true;
-    y->before = *before;
+    g->open = true;
+    g->before = *before;
 }
 
-uint64_t gain_overhead(const Gain *y)
+uint64_t gain_overhead(const Gain *g)
 {
-    return y->overhead_bytes ?: GAIN_OVERHEAD_BYTES;
+    return g->overhead_bytes ?: GAIN_OVERHEAD_BYTES;
 }
 
-/* What a guest says is bounded, so that sums can't overflow. */
+/* Limits what a guest reports, so that sums can't overflow. */
 static GainLook bounded(const GainLook *l)
 {
     GainLook b;
@@ -50,40 +50,40 @@ uint64_t gain_resident_free(const GainLook *l, uint64_t overhead_bytes)
     return MIN(LESS_BY(LESS_BY(l->rss_bytes, overhead_bytes), in_use(l)), l->free_bytes);
 }
 
-void gain_end(Gain *y, const GainLook *after)
+void gain_end(Gain *g, const GainLook *after)
 {
-    GainLook a = bounded(&y->before), b = bounded(after);
-    uint64_t overhead = gain_overhead(y), resident = gain_resident_free(&a, overhead);
+    GainLook a = bounded(&g->before), b = bounded(after);
+    uint64_t overhead = gain_overhead(g), resident = gain_resident_free(&a, overhead);
     uint64_t taken = LESS_BY(a.current_bytes, b.current_bytes), expected = MIN(taken, resident), brought;
 
-    if (!y->open)
+    if (!g->open)
         return;
-    y->open = false;
+    g->open = false;
     if (b.rss_bytes == 0 || taken < GAIN_LOOK_BYTES)
         return;
 
-    /* RSS is as much larger as the guest began to use meanwhile. */
+    /* What the guest began to use meanwhile raised RSS by as much. */
     brought = LESS_BY(a.rss_bytes + LESS_BY(in_use(&b), in_use(&a)), b.rss_bytes);
     if (brought < expected)
         overhead += expected - brought;
     else {
-        /* More came than was thought to be there, besides what the guest used before and no longer does (page
-         * cache goes to the balloon, too): less is QEMU's own. */
+        /* The shrink brought more than was thought to be resident, even with what the guest has stopped using
+         * (page cache goes to the balloon, too): so QEMU's own part is smaller. */
         uint64_t known = resident + LESS_BY(in_use(&a), in_use(&b));
 
         overhead = LESS_BY(overhead, LESS_BY(brought, known));
     }
-    if (overhead != gain_overhead(y))
-        y->overhead_bytes = CLAMP(overhead, OVERHEAD_MIN_BYTES,
+    if (overhead != gain_overhead(g))
+        g->overhead_bytes = CLAMP(overhead, OVERHEAD_MIN_BYTES,
                                   MIN(OVERHEAD_MAX_BYTES, MAX(b.rss_bytes, OVERHEAD_MIN_BYTES)));
 
     if (brought >= GAIN_LOOK_BYTES / INEFFECTIVE_PART && brought >= expected / INEFFECTIVE_PART)
-        y->ineffective = 0;
+        g->ineffective = 0;
     else if (expected >= GAIN_LOOK_BYTES)
-        y->ineffective += y->ineffective < INEFFECTIVE_AFTER;
+        g->ineffective += g->ineffective < INEFFECTIVE_AFTER;
 }
 
-bool gain_is_ineffective(const Gain *y)
+bool gain_is_ineffective(const Gain *g)
 {
-    return y->ineffective >= INEFFECTIVE_AFTER;
+    return g->ineffective >= INEFFECTIVE_AFTER;
 }

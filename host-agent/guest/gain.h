@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a guest's balloon really brings the host. RSS counts QEMU's own memory, too, and how much that is
- * isn't known: so it is learnt. A shrink should bring what it takes, as far as the guest's free memory was
- * resident beyond QEMU's own; of page cache nothing is expected here, since the guest may have read more of
- * it meanwhile. RSS before less RSS after, and what the guest itself began to use meanwhile (it lets RSS
- * grow), is what it brought. Where that is less, the rest is taken for QEMU's own; where more came than was
- * thought to be there, less is. A guest whose RSS doesn't fall at all is recognised as one for which a
- * balloon frees nothing.
+/* What a shrink of a guest brings the host, measured by the RSS of its QEMU.
  *
- * While the host swaps, RSS says nothing: the caller looks at no shrink then, and gives up one that it is
- * looking at (gain_reset()). A guest that lies about its free memory ends as one that gives nothing, as does
- * one whose balloon doesn't move: either is shown. */
+ * RSS includes QEMU's own memory (the overhead), and the kernel doesn't say how much that is. So it is learnt
+ * from shrinks. A shrink is expected to bring what it takes, as far as the guest's free memory was resident
+ * beyond the overhead. Page cache isn't expected to bring anything, because the guest may have read more of
+ * it meanwhile. What the shrink brought is the fall of RSS plus what the guest itself began to use meanwhile.
+ * If it brought less than expected, the difference is added to the overhead; if it brought more than was
+ * thought to be resident, the overhead was too large and is lowered. If RSS doesn't fall at all, the balloon
+ * is ineffective: it frees nothing.
+ *
+ * While the host swaps, RSS proves nothing: the caller measures no shrink then, and drops the one that it is
+ * measuring (gain_reset()). A guest that lies about its free memory is found ineffective in the end, as is
+ * one whose balloon doesn't move; both are shown. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,31 +21,33 @@
 #define GAIN_OVERHEAD_BYTES (UINT64_C(48) << 20) /* QEMU's own, until something was learnt */
 #define GAIN_LOOK_BYTES     (UINT64_C(16) << 20) /* a smaller shrink says nothing */
 
-/* A guest beside its QEMU, at one moment. */
+/* A guest and its QEMU at one moment. */
 typedef struct GainLook {
     uint64_t current_bytes; /* the balloon's size */
     uint64_t free_bytes;    /* free in the guest */
     uint64_t rss_bytes;     /* of its QEMU */
 } GainLook;
 
-/* Free memory is resident on the host where the guest once touched it and hasn't given it back: of what is
- * free, what QEMU holds beyond what the guest uses and beyond its own. */
+/* How much of the guest's free memory is resident on the host: memory that the guest touched once and hasn't
+ * given back. It is what QEMU holds beyond the memory that the guest uses and beyond its own overhead. */
 uint64_t gain_resident_free(const GainLook *l, uint64_t overhead_bytes);
 
 typedef struct Gain {
     uint64_t overhead_bytes; /* at most 1 GiB; 0: nothing learnt, then GAIN_OVERHEAD_BYTES */
-    bool open;               /* a shrink is being looked at, which began at before */
+    bool open;               /* a shrink is being measured; it began at before */
     GainLook before;
-    unsigned
-        ineffective; /* shrinks in a row that should have brought something and brought next to nothing */
+    unsigned ineffective; /* shrinks in a row that should have brought memory and brought almost none */
 } Gain;
 
-/* The look is given up (the guest rebooted, the host swaps). Its QEMU remains, so what was learnt is kept. */
-void gain_reset(Gain *y);
-/* A shrink begins. Ignored while one is being looked at. */
-void gain_begin(Gain *y, const GainLook *before);
-/* It is over, and stats that were collected after that have come. */
-void gain_end(Gain *y, const GainLook *after);
-uint64_t gain_overhead(const Gain *y);
-/* A balloon frees nothing here: three such shrinks in a row. The next one that brings something ends that. */
-bool gain_is_ineffective(const Gain *y);
+/* Drops the measurement (the guest rebooted, the host swaps). The QEMU is still the same, so the overhead is
+ * kept. */
+void gain_reset(Gain *g);
+/* A shrink begins. Ignored while another one is being measured. */
+void gain_begin(Gain *g, const GainLook *before);
+/* The shrink is over, and stats that were collected after its end have come. */
+void gain_end(Gain *g, const GainLook *after);
+/* QEMU's own memory: as learnt, else GAIN_OVERHEAD_BYTES. */
+uint64_t gain_overhead(const Gain *g);
+/* Whether the balloon frees nothing: three such shrinks in a row. The next one that brings memory ends
+ * that. */
+bool gain_is_ineffective(const Gain *g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What happens to a guest: its agent and libvirt are heard, targets are sent, and it boots. */
+/* What happens to a guest: its agent or libvirt reports something, a target is sent, it reboots. */
 
 #include "host-agent/guest/guest-events.h"
 
@@ -9,20 +9,19 @@
 #include "base/units.h"
 #include "host-agent/guest/guest-judge.h"
 
-/* Memory given and not seen to be used counts against the host's room for this long. */
+/* Outstanding memory (given and not used yet) counts against the host's room for this long. */
 #define GIVEN_USEC        (30 * USEC_PER_SEC)
-/* A guest that rebooted into a shrunken size, and wasn't given its full size by then (the host had no room),
- * is one like any other. */
+/* A rebooted guest that didn't get its full size within this time, because the host had no room, is treated
+ * like any other guest. */
 #define REBOOT_USEC       (60 * USEC_PER_SEC)
 /* Enough for the driver to have something to do. */
 #define REBOOT_LESS_BYTES (64 * KIB)
-/* A report that comes this long after a move may still be of the size before it, where the guest is slow. */
+/* A slow guest's report may still describe the size before a move if it comes within this time after it. */
 #define LATE_REPORT_USEC  (2 * USEC_PER_SEC)
 
-/* The newest sample in use has come. */
+/* A new sample came, from the source in use. */
 static void on_sample(Guest *g, usec_t now_usec)
 {
-    /* A report that is late tells of the size before the last move. */
     if (!guest_is_moving(g, now_usec) && usec_since(g->balloon.settled_usec, now_usec) >= LATE_REPORT_USEC)
         guest_set_balloon_in_total(g, sample_balloon_in_total(guest_sample(g, now_usec), guest_current(g),
                                                               g->info.maximum_bytes, g->info.autodeflate));
@@ -46,19 +45,19 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
     bool waited = g->balloon.settled_usec > 0 && !g->balloon.moving && guest_is_moving(g, now_usec);
 
     take_report(g, r, now_usec);
-    /* The first stats after a move: whatever comes next needn't wait for the timer. */
+    /* The first stats after a move: the next decision needn't wait for the timer. */
     if (waited && !guest_is_moving(g, now_usec))
         guest_host_wake(g->host);
 }
 
-void guest_cries(Guest *g, DistressCause cause, const Report *r, usec_t now_usec)
+void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_usec)
 {
     if (r->present)
         take_report(g, r, now_usec);
-    guest_told_distress(g, cause, now_usec);
+    guest_judge_distress(g, cause, now_usec);
 }
 
-bool guest_leaves(Guest *g, usec_t now_usec)
+bool guest_goodbye(Guest *g, usec_t now_usec)
 {
     return sources_goodbye(&g->sources, now_usec);
 }
@@ -79,7 +78,7 @@ void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
         on_sample(g, now_usec);
 }
 
-/* It rebooted, and nothing was heard of it since: its driver isn't up yet. */
+/* Whether the guest rebooted and no sample came since: its driver isn't up yet. */
 static bool is_booting(const Guest *g, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);
@@ -97,17 +96,17 @@ static void tell_stalled(const Guest *g)
     guest_tell(g, &n);
 }
 
-/* A size that nothing of ours explains. */
+/* The balloon rests at a size that our own moves don't explain. */
 static void on_foreign(Guest *g, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
     uint64_t actual = g->balloon.actual_bytes;
 
-    /* A driver that comes up fills its balloon again, from nothing. */
+    /* A driver that comes up inflates its balloon again, from nothing. */
     if (g->reboot.pending)
         return;
     if (g->info.autodeflate && actual > g->balloon.from_bytes) {
-        log_notice("%s: took %s back by itself (deflate-on-oom)", g->info.name,
+        log_notice("%s: ran out of memory and took %s back from its balloon (deflate-on-oom)", g->info.name,
                    format_size(to, actual - g->balloon.from_bytes));
         guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
         return;
@@ -115,13 +114,13 @@ static void on_foreign(Guest *g, usec_t now_usec)
     if (actual == g->full.bytes)
         return;
     log_notice(
-        "%s: somebody else set its memory to %s (full was %s): that is its full size until it stops or is released",
+        "%s: somebody else set its memory to %s; this replaces its full size of %s until the guest stops or is released (ballastctl release)",
         g->info.name, format_size(to, actual), format_size(from, g->full.bytes));
     full_size_set_foreign(&g->full, actual);
 }
 
-/* What a balloon that is looked at for the first time may have been on its way to. Returns whether a move of the
- * daemon before this one is still on its way. */
+/* Prepares for the first look at a balloon, which may be on its way. Returns whether a move of an earlier
+ * daemon is on its way. */
 static bool look_first(Guest *g, uint64_t actual_bytes)
 {
     uint64_t low, high;
@@ -137,10 +136,10 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
     bool adopt = !g->balloon.known && !g->reboot.pending && look_first(g, actual_bytes);
 
     balloon_set_autodeflate(&g->balloon, g->info.autodeflate);
-    /* A guest that stands still for another reason isn't stalling. */
+    /* A balloon that stands still for another reason isn't stalled. */
     if (g->busy[0] || is_booting(g, now_usec))
         balloon_excused(&g->balloon, now_usec);
-    /* Nor does such a guest, or one that boots, have a balloon at rest. */
+    /* Nor is it at rest, and neither is the balloon of a guest that booted lately. */
     if (g->busy[0] || usec_since(g->boot_usec, now_usec) < g->host->guard->grace_usec)
         balloon_disturbed(&g->balloon, now_usec);
     if (g->balloon.moving && g->balloon.target_bytes < g->balloon.from_bytes)
@@ -174,15 +173,16 @@ void guest_busy(Guest *g, const char *why, usec_t now_usec)
     uint64_t held = LESS_BY(g->full.bytes, guest_current(g));
     bool leaves = why && (strcmp(why, "saving") == 0 || strcmp(why, "migrating") == 0);
 
-    /* While it couldn't be moved its balloon wasn't stalling. */
+    /* A balloon that couldn't be moved wasn't stalled. */
     if (!why)
         balloon_excused(&g->balloon, now_usec);
     if (why && strcmp(g->busy, why) != 0) {
         if (leaves && held > 0)
-            log_info("%s: %s: left alone; its balloon holds %s of its full size, and goes along",
-                     g->info.name, why, format_size(missing, held));
+            log_info(
+                "%s: %s: its balloon isn't moved meanwhile, and keeps the %s of the full size that it holds",
+                g->info.name, why, format_size(missing, held));
         else
-            log_info("%s: %s: left alone", g->info.name, why);
+            log_info("%s: %s: its balloon isn't moved meanwhile", g->info.name, why);
     }
     guest_set_busy(g, why);
     guest_host_wake(g->host);
@@ -190,7 +190,7 @@ void guest_busy(Guest *g, const char *why, usec_t now_usec)
 
 void guest_rebooted(Guest *g, usec_t now_usec)
 {
-    /* One reset may be told several times. */
+    /* libvirt may report one reset several times. */
     if (g->reboot.pending && usec_since(g->boot_usec, now_usec) < USEC_PER_SEC)
         return;
     log_info("%s: rebooted", g->info.name);
@@ -217,7 +217,7 @@ bool guest_reboot_due(Guest *g, usec_t now_usec, uint64_t *ret_target_bytes, con
             return false;
         }
         *ret_target_bytes = g->full.bytes;
-        *ret_reason = "rebooted: its full size again";
+        *ret_reason = "rebooted: gets its full size back";
         return true;
     }
     if (usec_since(g->boot_usec, now_usec) > MAX(REBOOT_USEC, g->host->guard->grace_usec)) {
@@ -228,7 +228,7 @@ bool guest_reboot_due(Guest *g, usec_t now_usec, uint64_t *ret_target_bytes, con
         guest_mode(g) != GUEST_MODE_AUTO || b->target_bytes < g->full.bytes)
         return false;
     *ret_target_bytes = (g->full.bytes - REBOOT_LESS_BYTES) / KIB * KIB;
-    *ret_reason = "rebooted with all its memory: its driver is made to say so";
+    *ret_reason = "rebooted with all its memory: a small move makes its driver report that";
     return true;
 }
 
@@ -239,7 +239,7 @@ void guest_reboot_sent(Guest *g)
     g->reboot.asked = true;
 }
 
-/* Whether shrinking to target takes more than what is free in the guest. */
+/* Whether shrinking to target takes more than the guest's free memory. */
 static bool takes_cache(const Guest *g, uint64_t target_bytes, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);
@@ -306,7 +306,7 @@ void guest_settle(Guest *g, usec_t now_usec)
     uint64_t reach = balloon_standing(&g->balloon);
     Sending *s = &g->sending;
 
-    /* A growth that is stuck may still come: QEMU goes on pursuing it. */
+    /* A stalled growth may still come: QEMU goes on pursuing its target. */
     if (g->balloon.stalled && g->balloon.stalled_growing) {
         reach = MAX(reach, g->balloon.target_bytes);
         s->given_usec = now_usec;

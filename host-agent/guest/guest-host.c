@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest knows of the daemon that it belongs to. */
+/* What a guest knows of its daemon. */
 
 #include "host-agent/guest/guest-host.h"
 
-/* After the host swapped out, the resident memory of a QEMU proves nothing for this long. */
+/* After the host swapped out, QEMU's resident memory proves nothing for this long. */
 #define SWAPPED_USEC (30 * USEC_PER_SEC)
 
 bool guest_host_is_critical(const GuestHost *h)

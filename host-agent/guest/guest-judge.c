@@ -1,49 +1,51 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a shrink does to a guest, and what it brought the host.
  *
- * Each sample is judged: rates of the last 2 s above the thresholds of [Distress] are distress, as is what the
- * guest's agent says. Stalls count only from when the balloon rests: to take page cache it has the guest's kernel
- * reclaim, which looks like any other wait for memory. What is read back or swapped in counts at any time.
+ * Each sample is judged: rates of the last 2 s (strain.h) above the thresholds of [Distress] are distress, as
+ * is what the guest's agent says. Stalls count only from when the balloon rests: to take page cache the
+ * balloon has the guest's kernel reclaim it, which looks like any other wait for memory. Memory that is read
+ * back or swapped in counts at any time.
  *
- * For 15 s after a shrink the bar is lower: a rate that reaches a quarter of its threshold and has doubled since
- * before the shrink counts as hurting, and the guest gets its earlier size back. Either way that size is what the
- * guest needs (need.h): it isn't shrunk for 30 s, longer each time that it is found again, and then the need
- * fades. A critical host doesn't mind: better a guest swaps than the host.
+ * For 15 s after a shrink the bar is lower: a rate that reaches a quarter of its threshold, and has doubled
+ * since before the shrink, counts as hurting, and the guest gets its earlier size back. Either way that size
+ * is what the guest needs (need.h): it isn't shrunk for 30 s, longer each time that it is found again, and
+ * then the need fades. On a critical host none of this counts: it is better that a guest swaps than that the
+ * host does.
  *
- * What a guest in distress gets while the host is short is a grant (grant.h), at the cost of others: it must be
- * seen to use it. */
+ * Memory that a guest in distress gets while the host is short comes at the cost of other guests. It is a
+ * grant (grant.h): the guest must use it. */
 
 #include "host-agent/guest/guest-judge.h"
 
 #include "base/log.h"
 
-/* For this long after a shrink it is watched for whether it hurts: page cache that was taken is missed when it
- * is read again. */
+/* How long after a shrink it is watched whether the guest hurts: it misses page cache only when it reads
+ * again. */
 #define WATCH_USEC           (15 * USEC_PER_SEC)
-/* A shrink longer ago than this isn't what a guest is in distress for; then it is taken to need a tenth more
+/* A shrink longer ago than this isn't the reason for distress; then the guest is assumed to need a tenth more
  * than it has. */
 #define BLAME_USEC           (60 * USEC_PER_SEC)
-/* What a guest's agent says of the last second includes what its balloon did then. */
-#define TOLD_LATE_USEC       (1200 * USEC_PER_MSEC)
+/* An agent reports on the last second, so on what its balloon did in that second, too. */
+#define LAST_SECOND_USEC     (1200 * USEC_PER_MSEC)
 /* A guest with less than this share of its size available has nothing more to give. */
 #define LEFT_RATIO           0.05
-/* A guest that began to hurt is given this long to get back what was taken. */
+/* A guest that began to hurt has this long to get its memory back. */
 #define HURTING_USEC         (10 * USEC_PER_SEC)
-/* A guest that is in distress time and again is logged this often at the most. */
+/* Repeated distress of a guest is logged at most once in this time. */
 #define DISTRESS_LOGGED_USEC (60 * USEC_PER_SEC)
-/* One whose balloon frees nothing is tried again after this long. */
+/* A guest whose balloon frees nothing is shrunk again after this long. */
 #define INEFFECTIVE_USEC     (3600 * USEC_PER_SEC)
-/* The host sees it use less than this share of its size: then it isn't short of memory, whatever it says. */
+/* A guest whose QEMU holds less than this share of the guest's size isn't short of memory, whatever the guest
+ * says. */
 #define USED_RATIO           0.75
 
-/* The most that it may have, in distress. */
+/* The largest size that the guest may have in distress. */
 static uint64_t entitled(const Guest *g)
 {
     return MAX(g->full.bytes, MIN(g->entitlement.growth_bytes, g->info.maximum_bytes));
 }
 
-/* What it should have at the least, as far as can be said now that it hurts: what it had before the shrink
- * that may be to blame. */
+/* The size that a guest should have back when it hurts: the one before the shrink that may be the reason. */
 static uint64_t restore_size(const Guest *g, usec_t now_usec)
 {
     const Judgement *j = &g->judgement;
@@ -71,14 +73,14 @@ static void tell_distress(const Guest *g)
     guest_tell(g, &n);
 }
 
-void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
+void guest_distressed(Guest *g, DistressCause cause, bool reported, usec_t now_usec)
 {
     Judgement *j = &g->judgement;
     bool was = guest_in_distress(g, now_usec);
-    bool again = told && usec_since(j->distress_usec, now_usec) >= DISTRESS_INTERVAL_USEC;
+    bool again = reported && usec_since(j->distress_usec, now_usec) >= DISTRESS_INTERVAL_USEC;
 
     j->distress_usec = now_usec;
-    if (!was || told)
+    if (!was || reported)
         j->distress_cause = cause;
     if (is_shrunk(g))
         need_found(&j->need, restore_size(g, now_usec), now_usec);
@@ -87,12 +89,12 @@ void guest_distressed(Guest *g, DistressCause cause, bool told, usec_t now_usec)
         j->distress_logged_usec = now_usec;
         tell_distress(g);
     }
-    /* One that says so more often than it may has the next cycle to wait for. */
+    /* A guest that reports distress more often than allowed waits for the next regular cycle. */
     if (!was || again)
         guest_host_wake(g->host);
 }
 
-/* Shrunk lately, so that what it suffers may come from that. */
+/* Whether the guest was shrunk lately, so that the shrink may be what hurts it. */
 static bool is_watched(const Guest *g, usec_t now_usec)
 {
     const Balloon *b = &g->balloon;
@@ -125,11 +127,11 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
     uint64_t restore = restore_size(g, now_usec);
 
     need_found(&j->need, restore, now_usec);
-    /* A critical host can't mind: better its guests swap than it. */
+    /* On a critical host it is better that a guest swaps than that the host does. */
     if (guest_is_hurting(g, now_usec) || guest_host_is_critical(g->host))
         return;
-    /* It has that already, or is on its way to it: its rates still say how it was before. And above its full
-     * size it grows only in distress. */
+    /* Above its full size a guest grows only in distress. And if it has that size already, or is on its way
+     * to it, its rates are still those of before. */
     restore = MIN(restore, MAX(g->full.bytes, guest_current(g)));
     if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= restore)
         return;
@@ -139,7 +141,7 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
     guest_host_wake(g->host);
 }
 
-/* For how long its balloon has taken no memory. */
+/* How long ago the balloon last took memory. */
 static usec_t reclaim_age(const Guest *g, usec_t now_usec)
 {
     usec_t reclaimed_usec = g->judgement.reclaimed_usec;
@@ -149,8 +151,8 @@ static usec_t reclaim_age(const Guest *g, usec_t now_usec)
     return reclaimed_usec > 0 ? usec_since(reclaimed_usec, now_usec) : USEC_INFINITY;
 }
 
-/* A guest's agent reported stalls while its balloon was taking memory, and the guest shows no other sign of
- * want: nothing comes back that was taken, and it has memory left. */
+/* Whether the agent reports stalls that only the balloon causes: it was taking memory just then, and the
+ * guest shows no other sign of lack: little is read back or swapped in, and it has memory left. */
 static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_usec)
 {
     const StrainConfig *c = &g->host->rules->strain;
@@ -158,16 +160,18 @@ static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_us
     const Sample *s = guest_sample(g, now_usec);
     double left = s ? (double) report_get(&s->report, REPORT_MEM_AVAILABLE) : 0;
 
-    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) && reclaim_age(g, now_usec) < TOLD_LATE_USEC &&
+    return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) &&
+           reclaim_age(g, now_usec) < LAST_SECOND_USEC &&
            strain->refault <= c->hurt_ratio * c->refault_rate &&
            !(strain->swap_in > c->hurt_ratio * c->swap_in_rate) &&
            left >= LEFT_RATIO * (double) guest_current(g);
 }
 
-void guest_told_distress(Guest *g, DistressCause cause, usec_t now_usec)
+void guest_judge_distress(Guest *g, DistressCause cause, usec_t now_usec)
 {
     if (is_of_the_balloon(g, cause, now_usec))
-        log_debug("%s: it waits for its own balloon; it doesn't lack memory", g->info.name);
+        log_debug("%s: its distress is ignored: it waits for its own balloon, and doesn't lack memory",
+                  g->info.name);
     else
         guest_distressed(g, cause, true, now_usec);
 }
@@ -176,7 +180,8 @@ void guest_judge(Guest *g, usec_t now_usec)
 {
     const StrainConfig *c = &g->host->rules->strain;
     Judgement *j = &g->judgement;
-    usec_t own = LESS_BY(reclaim_age(g, now_usec), GUEST_SETTLE_USEC); /* since then its stalls are its own */
+    /* Stalls count only since the balloon stopped taking memory. */
+    usec_t own = LESS_BY(reclaim_age(g, now_usec), GUEST_SETTLE_USEC);
     DistressCause cause;
 
     strain_read(&g->sources.history, STRAIN_WINDOW_USEC, MIN(own, STRAIN_WINDOW_USEC), &j->strain);
@@ -222,8 +227,8 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         return;
     }
     if (j->ineffective_usec > 0 && !guest_is_ineffective(g, now_usec))
-        j->ineffective_usec = 0; /* it is tried again */
-    /* Of several shrinks in a row, how it was before the first. */
+        j->ineffective_usec = 0; /* the hour is over, and this shrink is the next try */
+    /* Of several shrinks in a row, the rates before the first count. */
     if (!is_watched(g, now_usec))
         j->strain_before = j->strain;
     if (!guest_host_swaps(g->host, now_usec) && gain_look(g, now_usec, &look))
@@ -252,7 +257,7 @@ void guest_look_at_gain(Guest *g, usec_t now_usec)
         j->ineffective_usec = 0;
     else if (j->ineffective_usec == 0) {
         log_notice(
-            "%s: its balloon frees nothing on the host: QEMU's resident memory doesn't fall when the guest is shrunk; it is left alone for an hour",
+            "%s: shrinking it frees no memory on the host: QEMU's resident memory doesn't fall; it isn't shrunk for an hour",
             g->info.name);
         j->ineffective_usec = now_usec;
     }
@@ -278,10 +283,10 @@ const char *guest_grant_refused(const Guest *g, usec_t now_usec)
     const Grant *grant = &g->judgement.grant;
 
     if (!grant_allowed(grant, now_usec))
-        return "it wasn't seen to use what it was given before";
+        return "it used little of what it was given before";
     if (!grant->open && g->sources.stats.has_rss && !guest_host_swaps(g->host, now_usec) &&
         (double) g->sources.stats.rss_bytes < USED_RATIO * (double) guest_current(g))
-        return "the host sees that it doesn't use what it has";
+        return "QEMU's resident memory shows that it doesn't use what it has";
     return NULL;
 }
 
@@ -308,11 +313,11 @@ static void tell_grant(const Guest *g, uint64_t from_bytes, uint64_t to_bytes)
     guest_tell(g, &n);
 }
 
-/* What it has while a shrink is on its way isn't given to it when that is taken back. */
+/* Counts what was given as part of a grant. A shrink that is on its way and taken back gives nothing. */
 void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_t now_usec)
 {
     Judgement *j = &g->judgement;
-    /* What was taken from it just now is given back at nobody's cost. */
+    /* Returning what was taken from the guest lately costs nobody anything. */
     uint64_t own = usec_since(j->shrunk_usec, now_usec) < BLAME_USEC ? j->shrunk_from_bytes : 0;
     uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->standing_bytes, s->current_bytes), own));
     bool was_open = j->grant.open;

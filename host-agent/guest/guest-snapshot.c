@@ -7,8 +7,8 @@
 
 #include "host-agent/guest/guest-judge.h"
 
-/* A balloon that is seen for the first time may be on its way to what somebody else set: it is looked at for
- * this long before it is moved. */
+/* A balloon that is seen for the first time may be on its way to a size that somebody else set. It is only
+ * watched for this long, and not moved. */
 #define FIRST_LOOK_USEC (2 * USEC_PER_SEC)
 
 static const char *why_busy(const Guest *g, usec_t now_usec)
@@ -21,13 +21,13 @@ static const char *why_busy(const Guest *g, usec_t now_usec)
         return "just found";
     if (g->sources.leaving && usec_since(g->sources.goodbye_usec, now_usec) < g->host->guard->grace_usec)
         return "its agent said goodbye: it may be shutting down";
-    /* One that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
+    /* A guest that takes memory back in distress (deflate-on-oom) needs help, whoever moves its balloon. */
     if (balloon_is_suspect(&g->balloon) && !guest_in_distress(g, now_usec))
-        return "somebody else moves its balloon";
+        return "somebody else is moving its balloon";
     return NULL;
 }
 
-/* A step takes half of this, where its balloon is as fast as it was before. */
+/* At the balloon's measured rate a step takes half of this. */
 static bool is_late(const Guest *g, usec_t now_usec)
 {
     usec_t most = MAX(2 * g->host->guard->step_usec, BALLOON_STALL_USEC);
@@ -39,7 +39,8 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
 {
     uint64_t current = guest_current(g),
              standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
-    /* One that was grown above its full size comes down to it again, also when what allowed that is gone. */
+    /* A guest that was grown above its full size returns to it, even if what allowed the growth no longer
+     * applies. */
     bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 || g->sending.grown;
     const Sample *s = guest_sample(g, now_usec);
     const VirtStats *stats = &g->sources.stats;
@@ -54,8 +55,9 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .busy = why_busy(g, now_usec),
         .unmovable = g->info.unmovable,
-        .ineffective =
-            guest_is_ineffective(g, now_usec) ? "QEMU's memory didn't fall when it was shrunk" : NULL,
+        .ineffective = guest_is_ineffective(g, now_usec)
+                           ? "QEMU's resident memory didn't fall when the guest was shrunk"
+                           : NULL,
         .distress = guest_in_distress(g, now_usec),
         .released =
             g->released_usec > 0 && usec_since(g->released_usec, now_usec) < g->host->guard->grace_usec,
@@ -65,8 +67,8 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .moving = guest_is_moving(g, now_usec),
         .late = is_late(g, now_usec),
         .maximum_bytes = g->info.maximum_bytes,
-        /* A guest that has more than its full size (its driver isn't up yet) isn't cut down to it for that
-           alone, unless its entitlement says so. */
+        /* A guest may have more than its full size, because its driver isn't up yet. Only an entitlement
+         * makes that a reason to shrink it. */
         .full_bytes = entitled ? g->full.bytes : MAX(g->full.bytes, current),
         .entitled_full = entitled,
         .growth_bytes = g->entitlement.growth_bytes,

@@ -5,5 +5,5 @@
 
 #include "host-agent/guest/guest.h"
 
-/* ret's texts and history are the guest's. */
+/* Fills ret with the guest as it is now. ret borrows its texts and history from the guest. */
 void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One running domain: the record, and what can be read off it. */
+/* One running domain: the record, and what follows from it. */
 
 #include "host-agent/guest/guest.h"
 
@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "host-agent/decide/view.h"
 
-/* After page cache was taken nothing more is for this long: the kernel works out PSI's averages every 2 s,
- * and refaults come when the guest reads again. */
+/* After a shrink that took page cache, no further shrink for this long: the kernel updates PSI's averages
+ * every 2 s, and refaults come only when the guest reads again. */
 #define CACHE_PAUSE_USEC (2500 * USEC_PER_MSEC)
 
 _Static_assert(NOTICE_NAME_MAX > DOMAIN_NAME_MAX, "a notice holds a guest's whole name");
@@ -50,7 +50,7 @@ Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX
     Entitlement configured = g->configured;
 
     why[0] = '\0';
-    /* What the configuration grants all guests of a name may be more than one of them can have. */
+    /* A pattern in the configuration may grant more than one of its guests can have. */
     configured.growth_bytes = MIN(configured.growth_bytes, g->info.maximum_bytes);
     if (entitlement_check(&configured, g->info.maximum_bytes, why) < 0)
         configured = (Entitlement){.shares = configured.shares, .mode = configured.mode};
@@ -69,7 +69,7 @@ static void update_entitlement(Guest *g)
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
     if (info->entitlement_problem[0] && strcmp(info->entitlement_problem, g->info.entitlement_problem) != 0)
-        log_warning("%s: its entitlement (metadata " ENTITLEMENT_URI "): %s", info->name,
+        log_warning("%s: its entitlement (metadata " ENTITLEMENT_URI ") has a mistake: %s", info->name,
                     info->entitlement_problem);
     g->info = *info;
     update_entitlement(g);

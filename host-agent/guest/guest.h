@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One running domain as the daemon knows it: the record, and what can be read off it. What happens to it is in
- * guest-events.h, what a shrink does to it in guest-judge.h, how a decision sees it in guest-snapshot.h.
- * Each of its parts is written by the file that is named beside it, and by no other. */
+/* One running domain as the daemon knows it: the record, and what follows from it. guest-events.h has what
+ * happens to a guest, guest-judge.h what a shrink does to it, guest-snapshot.h how a decision sees it. Each
+ * part of the record names the file that writes it; no other file does. */
 
 #include "host-agent/decide/decision.h"
 #include "host-agent/guest/balloon.h"
@@ -15,51 +15,51 @@
 #include "host-agent/guest/sources.h"
 #include "policy/keep.h"
 
-/* Stats that came less than this after a move ended may have been collected before. */
+/* Stats that came less than this after the end of a move may have been collected before it. */
 #define GUEST_SETTLE_USEC (50 * USEC_PER_MSEC)
 
-/* How it suffers, and what a shrink has to do with it. Written by guest-judge.c. */
+/* How the guest suffers, and whether a shrink is the reason. Written by guest-judge.c. */
 typedef struct Judgement {
-    usec_t distress_usec; /* when it was last seen in distress; 0: never */
+    usec_t distress_usec; /* when it was last in distress; 0: never */
     DistressCause distress_cause;
     usec_t distress_logged_usec;  /* 0: never */
     Strain strain, strain_before; /* now, and before it was shrunk */
     usec_t shrunk_usec;           /* when a shrink was last sent; 0: never … */
     uint64_t shrunk_from_bytes;   /* … and from what size */
     usec_t reclaimed_usec;        /* when its balloon was last seen to take memory; 0: never */
-    usec_t hurting_usec;          /* since when it suffers from a shrink; 0: it doesn't … */
-    uint64_t restore_bytes;       /* … and the size that it goes back to */
-    usec_t ineffective_usec;      /* since when its balloon is known to free nothing; 0: it isn't */
+    usec_t hurting_usec;          /* since when a shrink hurts it; 0: none does … */
+    uint64_t restore_bytes;       /* … and the size that it gets back */
+    usec_t ineffective_usec;      /* since when its balloon is ineffective; 0: it isn't */
     Need need;
     Grant grant;
     Gain gain;
 } Judgement;
 
-/* The last target: what is outstanding of it, and what it was for. Written by guest-events.c. */
+/* The last target that was sent, and what is still outstanding. Written by guest-events.c. */
 typedef struct Sending {
     bool setting;         /* libvirt hasn't answered yet … */
     uint64_t grows_bytes; /* … to a target that is this much above the one before */
-    bool put_off;         /* a move is wanted that had to wait for that answer */
-    bool cancel;          /* a stalled shrink is to be taken back to what was reached */
-    bool retried;         /* a growth that had stalled was tried again before its wait was over */
-    bool grown;           /* the target was above its full size */
+    bool put_off;         /* another move is wanted and waits for that answer */
+    bool cancel;          /* the target of a stalled shrink must be set to the size that was reached */
+    bool retried;         /* a stalled growth was tried again before its wait was over */
+    bool grown;           /* the target was above the full size */
     bool took_cache;      /* the shrink took more than free memory */
-    uint64_t given_bytes; /* given, and not yet seen to be used */
+    uint64_t given_bytes; /* outstanding: given to the guest and not used yet */
     usec_t given_usec;
 } Sending;
 
-/* A reboot on its way to the full size. Written by guest-events.c. */
+/* A guest that rebooted gets its full size first. Written by guest-events.c. */
 typedef struct Reboot {
-    bool pending; /* it gets its full size first */
-    bool asked;   /* its driver was made to say what it has */
-    bool look;    /* its balloon was seen since it was last looked whether that needs a move */
+    bool pending; /* it doesn't have its full size yet */
+    bool asked;   /* a small move was sent, which makes its driver report its size */
+    bool look;    /* its balloon was seen since guest_reboot_due() was last asked */
 } Reboot;
 
-/* What was decided of it in the last cycle. Written by guest.c. */
+/* The decision of the last cycle about the guest. Written by guest.c. */
 typedef struct Verdict {
     Decision decision;
     bool decided;
-    uint64_t observed; /* what mode observe last reported of it, as a key; 0: nothing */
+    uint64_t observed; /* the decision that mode observe reported last, as a key; 0: none */
 } Verdict;
 
 typedef struct Guest {
@@ -68,14 +68,14 @@ typedef struct Guest {
     /* Written by guest.c. */
     DomainInfo info;
     usec_t seen_usec; /* when this daemon first saw it */
-    usec_t boot_usec; /* CLOCK_MONOTONIC of the host when it booted, or seen_usec where that isn't known */
+    usec_t boot_usec; /* when it booted, by the host's CLOCK_MONOTONIC; seen_usec if that isn't known */
     usec_t stats_asked_usec; /* when libvirt was last asked for stats; 0: never */
-    usec_t released_usec;    /* when the administrator asked for its memory back; 0: never */
-    bool lost;               /* libvirt is away: what is known is kept and ages */
-    char busy[32];           /* why it must be left alone; empty: nothing */
-    Entitlement configured;  /* by the configuration */
-    Entitlement entitlement; /* in force: the domain's own, beneath it the configuration's */
-    Entitlement entitling;   /* the domain's own, once libvirt has written it */
+    usec_t released_usec;    /* when an administrator released it; 0: never */
+    bool lost;               /* libvirt is away: all that is known of the guest stays, and ages */
+    char busy[32];           /* why it must be left alone; empty: it needn't be */
+    Entitlement configured;  /* from the configuration */
+    Entitlement entitlement; /* in force: the domain's own values, and the configuration's for the rest */
+    Entitlement entitling;   /* what the domain's own will be once libvirt has written it */
     PolicyKeep keep;         /* for the policy */
     Verdict verdict;
 
@@ -83,63 +83,71 @@ typedef struct Guest {
     FullSize full;
     Sources sources;
     Balloon balloon;
-    bool balloon_in_total; /* its MemTotal counts what the balloon holds, as last seen at rest (guest.c) */
+    bool balloon_in_total; /* its MemTotal includes what the balloon holds, as last seen at rest (guest.c) */
 
     Judgement judgement;
     Sending sending;
     Reboot reboot;
 } Guest;
 
-/* configured: what the configuration grants guests of its name. host must outlive it. 0 or -ENOMEM. */
+/* configured: what the configuration grants guests of this name. host must outlive the guest. 0 or
+ * -ENOMEM. */
 int guest_new(const GuestHost *host, const DomainInfo *info, const Entitlement *configured, usec_t now_usec,
               Guest **ret);
 Guest *guest_free(Guest *g);
 DEFINE_CLEANUP_FUNC(Guest, guest_free);
 
-/* A definition that came first, or again: names, sizes, devices. */
+/* Takes over a new definition: names, sizes, devices. */
 void guest_update_info(Guest *g, const DomainInfo *info);
-/* The configuration is another: what it grants guests of that name may be, too. */
+/* Takes over what a new configuration grants guests of this name. */
 void guest_configure(Guest *g, const Entitlement *configured);
-/* What of that counts. why: the sizes of it don't count, and so are left out; "": they do. */
+/* What the configuration grants this guest. Sizes that don't fit the guest are left out; why then says so,
+ * and is "" otherwise. */
 Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX]);
-/* An entitlement was handed to libvirt; and libvirt wrote it: it is in force from now on. (The definition, which
- * says the same, is read again a little later.) */
+/* An entitlement was handed to libvirt; and libvirt wrote it, so it is in force from now on. (The definition,
+ * which says the same, is read again a little later.) */
 void guest_entitling(Guest *g, const Entitlement *e);
 void guest_entitled(Guest *g);
 /* libvirt is away, or back. */
 void guest_set_lost(Guest *g, bool lost);
-/* Why it must be left alone ("paused"); NULL: nothing any more. */
+/* why: why the guest must be left alone ("paused"); NULL: it needn't be any longer. */
 void guest_set_busy(Guest *g, const char *why);
-/* It booted at that time of the host's CLOCK_MONOTONIC. */
+/* boot_usec: when the guest booted, by the host's CLOCK_MONOTONIC. */
 void guest_set_boot(Guest *g, usec_t boot_usec);
 void guest_set_stats_asked(Guest *g, usec_t now_usec);
 void guest_set_released(Guest *g, usec_t now_usec);
 void guest_set_balloon_in_total(Guest *g, bool in_total);
-/* After a cycle: what was decided; and what mode observe reported of it. */
+/* After a cycle: stores the decision; and the key of the decision that mode observe reported. */
 void guest_decide(Guest *g, const Decision *d);
 void guest_set_observed(Guest *g, uint64_t key);
-/* The policy that made the last decision goes: what the decision borrowed from it is forgotten. */
+/* To be called before the policy of the last decision is freed: forgets the texts that the decision borrows
+ * from it. */
 void guest_forget_words(Guest *g);
-/* Takes over another keep, in place of its own. */
+/* Replaces what the guest keeps for the policy; takes over keep. */
 void guest_replace_keep(Guest *g, PolicyKeep *keep);
-/* What it remembers for the policy begins again: it rebooted. */
+/* The guest rebooted: what it keeps for the policy begins again. */
 void guest_reset_keep(Guest *g);
-/* After a cycle, in whose snapshot it was the i-th: keeps for the policy what that needs in the next. */
+/* After a cycle: keeps what the policy needs in the next one. i: the guest's place in the snapshot. */
 void guest_keep(Guest *g, const Policy *policy, const Snapshot *s, size_t i, const Plan *p);
 
-/* The sample in use: the agent's unless it is silent and libvirt's is newer; NULL: none. */
+/* The sample in use: the agent's, unless the agent is silent and libvirt's is newer; NULL: none. */
 const Sample *guest_sample(const Guest *g, usec_t now_usec);
-/* Where the stats in use come from, and their age (USEC_INFINITY: none). */
+/* The source of the sample in use, and its age (USEC_INFINITY: there is none). */
 GuestSource guest_source(const Guest *g, usec_t now_usec);
 usec_t guest_age(const Guest *g, usec_t now_usec);
-/* The balloon's size: as last seen, else as the definition says. */
+/* The balloon's size as last seen; if it wasn't seen yet, the size in the definition. */
 uint64_t guest_current(const Guest *g);
+/* The size below which the guest is never shrunk: its entitlement's minimum, else FloorRatio of its full
+ * size. */
 uint64_t guest_floor(const Guest *g);
+/* Whether it was in distress within the configured hold time. */
 bool guest_in_distress(const Guest *g, usec_t now_usec);
-/* Whether its balloon is on its way, or no stats came since it got there. */
+/* Whether its balloon is on its way, or has arrived and no stats came since. */
 bool guest_is_moving(const Guest *g, usec_t now_usec);
+/* The guest's own mode or the daemon's, whichever does less. */
 GuestMode guest_mode(const Guest *g);
 
-/* A notice about it, with what is known of it and of the host now. */
+/* A notice about the guest, with the guest's and the host's values of now; and hands a notice to the
+ * audience. */
 Notice guest_notice(const Guest *g, NoticeKind kind);
 void guest_tell(const Guest *g, const Notice *n);

@@ -8,21 +8,21 @@
 
 #include "base/time-util.h"
 
-#define MOVE_RATE_MIN_BYTES (UINT64_C(8) << 20) /* a shorter way says nothing about the rate */
+#define MOVE_RATE_MIN_BYTES (UINT64_C(8) << 20) /* a shorter move says nothing about the rate */
 
 typedef struct MoveRate {
     double shrink, grow; /* 0: not measured */
-    uint64_t from_bytes; /* the move on its way: where its first progress was seen … */
-    usec_t from_usec;    /* … and when; 0: none was seen yet */
+    uint64_t from_bytes; /* of the move on its way: the size at its first progress … */
+    usec_t from_usec;    /* … and when that was seen; 0: not yet */
 } MoveRate;
 
-/* The balloon was reset: what was measured says nothing any more. */
+/* The balloon was reset: earlier measurements are no longer valid. */
 void move_rate_reset(MoveRate *r);
-/* A move begins; and shows progress, at that size. */
+/* A move begins; and a move shows progress, at this size. */
 void move_rate_begin(MoveRate *r);
 void move_rate_progress(MoveRate *r, uint64_t at_bytes, usec_t now_usec);
-/* It got there, from where it was sent. The rate is that between the first progress seen and the arrival. A move
- * that was over when it was first looked at says only how fast it was at the least, so it counts where that is faster
- * than what was known. */
+/* A move arrived; it was sent from sent_from_bytes at sent_usec. The rate is measured between the first
+ * progress seen and the arrival. A move that was over at the first look gives only a lower limit, which
+ * counts if it is higher than the rate known so far. */
 void move_rate_arrive(MoveRate *r, uint64_t sent_from_bytes, usec_t sent_usec, uint64_t at_bytes, bool grew,
                       usec_t now_usec);

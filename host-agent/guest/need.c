@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a guest needs, learnt from shrinks that hurt it. */
+
 #include "host-agent/guest/need.h"
 
 #include <limits.h>

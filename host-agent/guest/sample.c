@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Samples of a guest's memory, and the stats that a policy sees in them. */
+
 #include "host-agent/guest/sample.h"
 
 #include "base/macro.h"
@@ -25,8 +27,8 @@ const Sample *history_get(const History *h, unsigned back)
     return &h->samples[(h->next + HISTORY_MAX - 1 - back) % HISTORY_MAX];
 }
 
-/* Seconds between two samples of one source: by the guest's clock where it has one, because what lies between
- * guest and host delays reports unevenly. */
+/* Seconds between two samples of one source: by the guest's clock if it sends one, because the way from guest
+ * to host delays reports unevenly. */
 static double seconds_between(const Sample *old, const Sample *new)
 {
     usec_t usec = old->report.at_usec && new->report.at_usec
@@ -72,7 +74,7 @@ bool history_rate(const History *h, ReportField f, usec_t window_usec, double *r
     return true;
 }
 
-/* Stats that are passed on as they are, those that are a share made a ratio. */
+/* Stats that are passed on as they are; percentages become ratios. */
 static const struct {
     ReportField from;
     GuestField to;
@@ -100,7 +102,7 @@ static const struct {
     {REPORT_PSI_IO_FULL_TOTAL, GUEST_FIELD_PSI_IO_FULL_TOTAL, 1},
 };
 
-/* Parts of the guest's memory, none of which can be larger than the whole. */
+/* Parts of the guest's memory; none can be larger than the whole. */
 static const struct {
     ReportField from;
     GuestField to;
@@ -116,8 +118,8 @@ static const struct {
     {REPORT_LOW_WATERMARK, GUEST_FIELD_LOW_WATERMARK},
 };
 
-/* What a kernel may keep for itself of a guest's memory at the most, before it is MemTotal: page tables,
- * firmware, its own text, a crash kernel. An eighth, and of small guests a little more. */
+/* The most memory that a guest's kernel may keep for itself and not count in MemTotal: page tables, firmware,
+ * its own text, a crash kernel. An eighth, and a little more in small guests. */
 static uint64_t kernel_most(uint64_t maximum_bytes)
 {
     return maximum_bytes / 8 + 32 * MIB;
@@ -145,8 +147,8 @@ static uint64_t total_of(const Report *r, const SampleHost *host)
     return host->balloon_in_total ? LESS_BY(total, LESS_BY(host->maximum_bytes, host->current_bytes)) : total;
 }
 
-/* The codec has validated what an agent says; the balloon driver's stats are as the guest made them. So each
- * value is held within total, and sums can't overflow. */
+/* The codec has validated the reports of an agent, but nobody has validated the balloon driver's stats. So
+ * each value is limited to the total, and sums can't overflow. */
 static uint64_t part(const Report *r, ReportField f, uint64_t total)
 {
     return MIN(report_get(r, f), total);
@@ -192,7 +194,7 @@ static void swap_fields(const Report *r, GuestFields *ret)
     guest_fields_set(ret, GUEST_FIELD_SWAP_USED, (double) (total - free));
 }
 
-/* Where RSS isn't known, all of it may be resident. */
+/* If RSS isn't known, all free memory may be resident. */
 static uint64_t resident_free(uint64_t free, const SampleHost *host)
 {
     const GainLook look = {host->current_bytes, free, host->rss_bytes};

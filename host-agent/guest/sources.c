@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What was heard of a guest, and which of it is in use. */
+/* Where a guest's samples come from, and which source is in use. */
 
 #include "host-agent/guest/sources.h"
 
 #include <string.h>
 
-/* An agent that hasn't reported for three of its intervals, and no less than this, is taken for silent: what
- * libvirt says is used then, if it is newer. */
+/* An agent is silent if it hasn't reported for three of its intervals, and at least for this long. Then
+ * libvirt's stats are used if they are newer. */
 #define AGENT_SILENT_USEC (3 * USEC_PER_SEC)
-/* A guest whose agent says goodbye again and again isn't left alone for that more often than this. */
+/* An agent's goodbye makes ballastd leave the guest alone at most once in this time, even if the agent
+ * repeats it. */
 #define GOODBYE_USEC      (600 * USEC_PER_SEC)
 
 static void forget(Sources *s)
@@ -62,7 +63,7 @@ void sources_report(Sources *s, const Report *r, usec_t now_usec)
     history_add(&s->history, newest);
 }
 
-/* libvirt's stats in the fields of a report. Its last_update is a second of the wall clock. */
+/* Puts libvirt's stats into the fields of a report. last_update is in seconds of the wall clock. */
 static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
 {
     usec_t wall = now_usec(CLOCK_REALTIME);
@@ -77,7 +78,7 @@ static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
     report_set(&ret->report, REPORT_MEM_FREE, s->unused_bytes);
     if (s->has_usable)
         report_set(&ret->report, REPORT_MEM_AVAILABLE, s->usable_bytes);
-    /* Buffers, Cached and SwapCached in one. */
+    /* Buffers, Cached and SwapCached together. */
     if (s->has_disk_caches)
         report_set(&ret->report, REPORT_CACHED, s->disk_caches_bytes);
     if (s->has_swap_in)
@@ -93,8 +94,8 @@ static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
 
 bool sources_stats(Sources *s, const VirtStats *stats, usec_t now_usec)
 {
-    /* That it answered is seen by the second that changed, not by how far it lies back: the wall clock may be
-     * set. */
+    /* The guest has answered if last_update has changed. Its age proves nothing, because the wall clock may
+     * be set. */
     bool answered = s->newest[GUEST_SOURCE_LIBVIRT].source == GUEST_SOURCE_NONE ||
                     stats->last_update_sec != s->stats.last_update_sec;
 

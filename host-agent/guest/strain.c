@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How much a guest suffers from lack of memory, as rates over its last reports. */
+
 #include "host-agent/guest/strain.h"
 
 #include <math.h>
@@ -7,8 +9,8 @@
 
 #define PAGE_BYTES 4096.0
 
-/* Over less than this a single stall would look like a trend: what grew in less is taken as if it had grown
- * in this. */
+/* Over a shorter time a single stall would look like a trend, so growth in less time counts as growth in this
+ * time. */
 #define SPAN_MIN_SEC 0.5
 
 static double rate(const History *h, ReportField f, usec_t window_usec)
@@ -21,13 +23,13 @@ static double rate(const History *h, ReportField f, usec_t window_usec)
     return MIN((double) growth / MAX(seconds, SPAN_MIN_SEC), (double) GUEST_MEMORY_MAX_BYTES);
 }
 
-/* Of the two rates what is known. */
+/* The sum of two rates, or the one that is known. */
 static double sum(double a, double b)
 {
     return isnan(a) ? b : isnan(b) ? a : a + b;
 }
 
-/* cut: a part of the usual window is left out, so the average of 10 s won't do. */
+/* cut: part of the usual window is left out, so the average over 10 s can't be used. */
 static double stall(const History *h, usec_t window_usec, bool cut)
 {
     const Report *r = &history_get(h, 0)->report;
@@ -78,7 +80,7 @@ void strain_read(const History *h, usec_t window_usec, usec_t stall_window_usec,
     };
 }
 
-/* Each measure and what it is a sign of, the worst first. */
+/* Each measure and the cause that it is a sign of, the worst first. */
 typedef struct Measure {
     DistressCause cause;
     double now, before, threshold;
@@ -100,7 +102,7 @@ static void measures(const Strain *now, const Strain *before, const StrainConfig
         ret[i] = all[i];
 }
 
-/* What isn't known (NAN) is above nothing. */
+/* A rate that isn't known (NAN) reaches nothing. */
 static bool reaches(const Measure *m, double ratio)
 {
     if (m->cause == DISTRESS_OOM)
@@ -108,8 +110,8 @@ static bool reaches(const Measure *m, double ratio)
     return m->threshold > 0 && m->now >= ratio * m->threshold;
 }
 
-/* Where tasks are seen to stand still or not, memory that comes back fast enough to hurt nobody (compressed
- * swap, files read once from end to end) isn't distress. */
+/* If PSI shows that tasks hardly wait, memory that is read back or swapped in isn't distress: it comes back
+ * fast enough (compressed swap), or belongs to files that are read once from end to end. */
 static bool is_at_ease(const Strain *s, const StrainConfig *c)
 {
     return c->stall_ratio > 0 && s->stall < c->hurt_ratio * c->stall_ratio;

@@ -47,7 +47,7 @@ static void on_distress(void *userdata, DistressCause cause, const Report *r)
 {
     GuestChannel *c = userdata;
 
-    guest_cries(c->guest, cause, r, now_usec(CLOCK_MONOTONIC));
+    guest_distress(c->guest, cause, r, now_usec(CLOCK_MONOTONIC));
 }
 
 static void on_goodbye(void *userdata, const char *reason)
@@ -55,7 +55,7 @@ static void on_goodbye(void *userdata, const char *reason)
     GuestChannel *c = userdata;
 
     /* This, too, it may say twenty times a second. */
-    log_full(guest_leaves(c->guest, now_usec(CLOCK_MONOTONIC)) ? LOG_INFO : LOG_DEBUG,
+    log_full(guest_goodbye(c->guest, now_usec(CLOCK_MONOTONIC)) ? LOG_INFO : LOG_DEBUG,
              "%s: agent says goodbye%s%s", name_of(c), reason[0] ? ": " : "", reason);
 }
 

@@ -41,7 +41,7 @@ static size_t cycles_for(Scene *x, usec_t usec)
         clock_usec += 100 * MSEC;
         report(guest(x, WITH_AGENT), 3 * GIB);
         report(guest(x, IN_DISTRESS), 3 * GIB);
-        guest_cries(guest(x, IN_DISTRESS), DISTRESS_OOM, &empty, clock_usec);
+        guest_distress(guest(x, IN_DISTRESS), DISTRESS_OOM, &empty, clock_usec);
         cycle_run(&x->cycle);
     }
     return before;
@@ -167,7 +167,7 @@ static void full_host(Scene *x, bool donor)
     host_has(x, 5 * GIB);
     report_all(x);
     report(guest(x, 0), 64 * MIB);
-    guest_cries(guest(x, 0), DISTRESS_OOM, &empty, clock_usec);
+    guest_distress(guest(x, 0), DISTRESS_OOM, &empty, clock_usec);
 }
 
 START_TEST(test_distress_is_fed)

@@ -390,7 +390,7 @@ START_TEST(test_goodbye)
     ck_assert_ptr_null(seen(t).busy);
     for (unsigned minute = 0; minute < 30; minute++) {
         t->guest->sources.leaving = false; /* it says Hello */
-        guest_leaves(t->guest, t->now);
+        guest_goodbye(t->guest, t->now);
         ck_assert_int_eq(seen(t).source, GUEST_SOURCE_NONE);
         ck_assert(!!seen(t).busy == (minute % 10 == 0));
         t->now += 60 * SEC;
@@ -413,7 +413,7 @@ START_TEST(test_balloons_own_stalls)
     for (unsigned i = 1; i <= 10; i++) {
         report(t, 250 * MSEC, SUFFERS);
         guest_balloon_seen(t->guest, 4 * GIB - i * 100 * MIB, t->now);
-        guest_told_distress(t->guest, DISTRESS_PSI, t->now);
+        guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
         ck_assert(!seen(t).hurting && !seen(t).distress);
         s = seen(t);
         ck_assert(!guest_fields_has(&s.fields, GUEST_FIELD_STALL));
@@ -429,7 +429,7 @@ START_TEST(test_balloons_own_stalls)
     /* But what it suffers at rest is its own. */
     reports(t, 8, HURTS);
     ck_assert(seen(t).hurting);
-    guest_told_distress(t->guest, DISTRESS_PSI, t->now);
+    guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
     ck_assert(seen(t).distress);
     stage_free(t);
 }
@@ -458,7 +458,7 @@ START_TEST(test_suffers_while_it_shrinks)
     reports(t, 8, 0);
     send(t, 3 * GIB);
     reports(t, 2, 0);
-    guest_told_distress(t->guest, rows[_i].cause, t->now);
+    guest_judge_distress(t->guest, rows[_i].cause, t->now);
     ck_assert(seen(t).distress == rows[_i].distress);
     stage_free(t);
 }

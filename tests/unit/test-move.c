@@ -161,7 +161,7 @@ static void in_distress(Scene *x)
 {
     Report r = {};
 
-    guest_cries(x->guest, DISTRESS_OOM, &r, clock_usec);
+    guest_distress(x->guest, DISTRESS_OOM, &r, clock_usec);
 }
 
 /* What donors release is passed on many times a second: only the first of it is news. */
@@ -371,7 +371,7 @@ START_TEST(test_rebooted_guest_is_made_to_speak)
     ck_assert_uint_eq(x.asked.n_moves, 3);
     ck_assert_uint_eq(last_move(&x)->sent_bytes, 4 * GIB - 64 * KIB);
     ck_assert_str_eq(stage_last(&x.stage, NOTICE_MOVE)->text,
-                     "rebooted with all its memory: its driver is made to say so");
+                     "rebooted with all its memory: a small move makes its driver report that");
     move_tend(&x.asked.h, x.guest, clock_usec);
     ck_assert_uint_eq(x.asked.n_moves, 3);
 
