@@ -239,7 +239,7 @@ static int put_pending(const Screen *screen, json_object *status)
     return print_line(screen, "Pending", STYLE_CYAN, text);
 }
 
-static int put_lacking(const Screen *screen, json_object *status)
+static int put_shortfall(const Screen *screen, json_object *status)
 {
     uint64_t bytes = json_count(status, "host.shortfall_bytes");
     char size[UNITS_FORMAT_MAX], text[TEXT_MAX];
@@ -364,8 +364,8 @@ static int put_neighbours(const Screen *screen, json_object *status)
 int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why,     put_neighbours, put_scope,  put_host,    put_thresholds, put_psi,
-        put_pending, put_lacking, put_ksm,        put_guests, put_libvirt, put_policy,     put_cycle,
+        put_mode,    put_why,       put_neighbours, put_scope,  put_host,    put_thresholds, put_psi,
+        put_pending, put_shortfall, put_ksm,        put_guests, put_libvirt, put_policy,     put_cycle,
     };
     int r = 0;
 

@@ -194,11 +194,11 @@ static void tell_logs(Cycle *c, const Snapshot *s)
     c->log.left_out += p->logs_total - i;
 }
 
-/* Hands the plan's targets to libvirt. lacked: others were asked for those in distress in the last cycle. Returns
+/* Hands the plan's targets to libvirt. was_short: others were asked for those in distress in the last cycle. Returns
  * whether memory is on its way to the host. */
-static bool apply(const Cycle *c, const Snapshot *s, bool lacked)
+static bool apply(const Cycle *c, const Snapshot *s, bool was_short)
 {
-    bool on_account = lacked || c->plan.pressure != HOST_PRESSURE_NONE, coming = false;
+    bool on_account = was_short || c->plan.pressure != HOST_PRESSURE_NONE, coming = false;
 
     for (size_t i = 0; i < s->n_guests; i++)
         coming |= move_apply(c->parts.hypervisor, c->parts.guests->entries[i].guest, &s->guests[i],
@@ -230,7 +230,7 @@ static void keep(const Cycle *c, const Snapshot *s)
 void cycle_run(Cycle *c)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
-    bool lacked = c->plan.shortfall_bytes > 0;
+    bool was_short = c->plan.shortfall_bytes > 0;
     Snapshot s;
     int r;
 
@@ -251,7 +251,7 @@ void cycle_run(Cycle *c)
         keep(c, &s);
         apply_ksm(c);
         /* What others release for a guest in distress is passed on as it comes. */
-        if (apply(c, &s, lacked) && c->plan.shortfall_bytes > 0)
+        if (apply(c, &s, was_short) && c->plan.shortfall_bytes > 0)
             cycle_wake_in(c, CYCLE_FEED_USEC);
         if (tend_guests(c, now))
             cycle_watch(c);

@@ -177,7 +177,7 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
 }
 
 /* "web1, which is in distress", "3 guests in distress" */
-static void add_claimants(Text *t, const Requests *c)
+static void add_requesters(Text *t, const Requests *c)
 {
     if (c->guests > 1)
         text_addf(t, "%zu guests in distress", c->guests);
@@ -188,7 +188,7 @@ static void add_claimants(Text *t, const Requests *c)
 }
 
 /* What others give to a guest that gets less than it wants, or why they give nothing. */
-static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
+static void add_request(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 {
     const Requests *c = &x->requests;
 
@@ -206,7 +206,7 @@ static void add_claim(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 }
 
 /* Whether a guest in distress gets less than it wants because the host lacks room. */
-static bool is_lacking(const SnapshotGuest *g, const Wish *w)
+static bool is_short(const SnapshotGuest *g, const Wish *w)
 {
     return w->asked == GUARD_RULE_DISTRESS && w->limited == GUARD_RULE_ROOM && g->mode == GUEST_MODE_AUTO;
 }
@@ -241,9 +241,9 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
             add_clipped(t, g, d, w->clipped);
     }
     add_clipped(t, g, d, w->limited);
-    if (is_lacking(g, w)) {
+    if (is_short(g, w)) {
         text_add(t, "; ");
-        add_claim(t, x, g);
+        add_request(t, x, g);
     }
 }
 
@@ -266,7 +266,7 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
                   w->gives_cache_bytes == 0  ? "free memory"
                   : w->gives_free_bytes == 0 ? "page cache"
                                              : "free memory and page cache");
-        add_claimants(t, &x->requests);
+        add_requesters(t, &x->requests);
         add_rule(t, GUARD_RULE_DONOR);
     }
 
@@ -278,9 +278,9 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
 static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
-    if (is_lacking(g, w) && (g->grant_refused || x->requests.coming_bytes > 0)) {
+    if (is_short(g, w) && (g->grant_refused || x->requests.coming_bytes > 0)) {
         text_add(t, g->grant_refused ? "in distress, but " : "in distress; ");
-        add_claim(t, x, g);
+        add_request(t, x, g);
         add_rule(t, GUARD_RULE_ROOM);
         return;
     }
@@ -290,9 +290,9 @@ static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g,
                 : w->asked == GUARD_RULE_FLOOR   ? "below its floor, but not grown: "
                                                  : "not grown: ");
     add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
-    if (is_lacking(g, w)) {
+    if (is_short(g, w)) {
         text_add(t, "; ");
-        add_claim(t, x, g);
+        add_request(t, x, g);
     }
 }
 
@@ -456,7 +456,7 @@ static void add_donors(Text *t, const Requests *c, bool part)
         text_add(t, " gives");
     }
     text_addf(t, " %s%s to ", SIZE(c->given_bytes), part ? " of that" : "");
-    add_claimants(t, c);
+    add_requesters(t, c);
 }
 
 static void add_host(Text *t, const ReasonContext *x, const Plan *p)
