@@ -70,7 +70,7 @@ static const char *job_name(int operation)
     }
 }
 
-/* Whether the domain is being migrated or saved. That one begins to be is told by no event, so this is asked
+/* Whether the domain is being migrated or saved. libvirt has no event for the beginning of either, so this is asked
  * before each call; QEMU needn't answer unless there is something. (virDomainGetControlInfo() is cheaper, and
  * doesn't see a job while it waits for QEMU.) */
 static void find_job(Call *call, virDomainPtr domain)
@@ -143,7 +143,7 @@ static void run_set(Domain *d, virDomainPtr domain)
 }
 
 /* What the running domain is granted now. Somebody may just have changed it by virsh: written from what was
- * told last, a change of one value would take that back. */
+ * reported last, a change of one value would take that back. */
 static int read_granted(Call *call, virDomainPtr domain, uint64_t maximum_bytes, Entitlement *ret)
 {
     _cleanup_free_ char *xml =
@@ -268,7 +268,7 @@ static void run_stats(Domain *d, virDomainPtr domain)
     int n;
 
     find_job(call, domain);
-    /* Without a period QEMU never asks the guest. Where it can't be set, what there is serves. */
+    /* Without a period QEMU never asks the guest. Where it can't be set, the stats that libvirt has are used. */
     if (call->period_sec > 0)
         (void) virDomainSetMemoryStatsPeriod(domain, (int) call->period_sec, VIR_DOMAIN_AFFECT_LIVE);
     n = virDomainMemoryStats(domain, stats, ELEMENTSOF(stats), 0);
@@ -341,7 +341,7 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
         domain_gone(d, "stopped");
     else {
         domain_tell_busy(d);
-        /* Its end may not be told. */
+        /* libvirt may have no event for its end. */
         if (d->busy.job && d->due_usec == 0)
             domain_read(d);
     }

@@ -53,7 +53,7 @@ int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Cha
     if (!ch)
         return -ENOMEM;
     ch->stream = virStreamNew(conn->ptr, VIR_STREAM_NONBLOCK);
-    /* Not by force: another daemon that serves this guest isn't thrown out. What a daemon before this one had
+    /* Not by force: another daemon that uses this channel isn't thrown out. What a daemon before this one had
      * open, libvirtd closed with its connection. */
     if (!ch->stream || virDomainOpenChannel(domain, CHANNEL_NAME, ch->stream, 0) < 0) {
         r = virt_last_error(ret_text);

@@ -304,7 +304,7 @@ static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
         text_addf(problem, "%s%s", before, why);
 }
 
-/* What is wrong with it is told, and what is right counts: a typing error in one value takes back no other.
+/* A value that is wrong is reported, and the others count: a typing error in one takes back no other.
  * Sizes that don't agree are all doubtful. */
 static void parse_granted(const xmlNode *guest, uint64_t maximum_bytes, Entitlement *e, Text *problem)
 {

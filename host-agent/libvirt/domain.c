@@ -94,7 +94,7 @@ void domain_gone(Domain *d, const char *why)
 
     for (VirtEventType type = 0; type < VIRT_EVENT_TYPE_MAX; type++)
         queue_drop(v->queue, &d->box, type);
-    if (d->told_session > 0)
+    if (d->reported_session > 0)
         virt_push(v, d, &(VirtEvent){.type = VIRT_DOMAIN_GONE, .text = why});
     (void) workers_cancel(v->workers, &d->caller, CALLS_ALL);
     if (d->channel.open)
@@ -204,9 +204,9 @@ void domain_tell_busy(Domain *d)
                        : d->busy.paused        ? "paused"
                                                : NULL;
 
-    if (d->told_session == 0 || d->gone || busy == d->busy.told)
+    if (d->reported_session == 0 || d->gone || busy == d->busy.reported)
         return;
-    d->busy.told = busy;
+    d->busy.reported = busy;
     virt_push(d->virt, d, &(VirtEvent){.type = VIRT_DOMAIN_BUSY, .text = busy});
 }
 
@@ -238,7 +238,7 @@ static void done_set(Domain *d)
     if (call->forgetful && !d->virt->forgetful) {
         d->virt->forgetful = true;
         log_warning(
-            "libvirt can't keep metadata with a domain: after a restart, balloons moved by Ballast will be taken for an administrator's decision");
+            "libvirt can't store metadata with a domain: after a restart of ballastd, sizes that it set itself will look like an administrator's decision");
     }
     virt_push(d->virt, d,
               &(VirtEvent){.type = VIRT_SET_DONE,
@@ -288,7 +288,7 @@ static void done_definition(Domain *d)
 {
     Call *call = &d->call;
     Virt *v = d->virt;
-    bool again = d->told_session == v->session.number;
+    bool again = d->reported_session == v->session.number;
 
     if (call->error < 0) {
         definition_failed(d);
@@ -305,11 +305,11 @@ static void done_definition(Domain *d)
         d->busy.shutting_down = call->shutting_down;
     } else
         domain_read(d);
-    d->told_session = v->session.number;
+    d->reported_session = v->session.number;
     virt_push(v, d,
               &(VirtEvent){.type = again ? VIRT_DOMAIN_CHANGED : VIRT_DOMAIN_ADDED, .info = call->info});
     if (!again)
-        d->busy.told = NULL;
+        d->busy.reported = NULL;
 }
 
 static void done_channel(Domain *d)

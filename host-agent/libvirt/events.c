@@ -124,7 +124,7 @@ static void on_reboot(virConnectPtr ptr, virDomainPtr domain, void *userdata)
 
     if (!d)
         return;
-    if (d->told_session > 0)
+    if (d->reported_session > 0)
         virt_push(c->virt, d, &(VirtEvent){.type = VIRT_DOMAIN_REBOOTED});
     event_end(c);
 }
@@ -136,7 +136,7 @@ static void on_balloon(virConnectPtr ptr, virDomainPtr domain, unsigned long lon
 
     if (!d)
         return;
-    if (d->told_session > 0)
+    if (d->reported_session > 0)
         virt_push(c->virt, d, &(VirtEvent){.type = VIRT_BALLOON, .bytes = (uint64_t) actual_kib * 1024});
     event_end(c);
 }
@@ -163,7 +163,7 @@ static void on_device(virConnectPtr ptr, virDomainPtr domain, const char *alias,
     read_again(userdata, domain);
 }
 
-/* A migration, save, dump or snapshot ended. That one began isn't told by an event. */
+/* A migration, save, dump or snapshot ended. libvirt has no event for the beginning of one. */
 static void on_job(virConnectPtr ptr, virDomainPtr domain, virTypedParameterPtr params, int n, void *userdata)
 {
     read_again(userdata, domain);

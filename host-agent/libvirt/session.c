@@ -75,7 +75,7 @@ static int opening_connect(Opening *o)
             return r;
     }
     o->uri = virConnectGetURI(o->events->ptr);
-    /* After the events: what changes from here on is told by one. */
+    /* After the events: from here on each change comes as one. */
     return list_domains(o);
 }
 

@@ -60,7 +60,7 @@ _Static_assert((unsigned) LANE_MAX <= LANES_MAX, "lanes for all");
 /* A connection carries one call at a time. libvirt's client would take more, but a thread that comes second
  * leaves it to the first to send its request, and with libvirt 9.0 it can happen that the first doesn't
  * notice until something arrives: seen as calls to domains in best health that hung for five seconds, until
- * the next keep-alive, beside a call to one that was stopped. */
+ * the next keep-alive, next to a call to one that was stopped. */
 #define SLOTS_MAX 6U
 
 typedef struct Slot {
@@ -131,9 +131,9 @@ typedef struct Call {
 /* What keeps a domain from being moved. */
 typedef struct DomainBusy {
     bool paused, shutting_down, stuck;
-    unsigned changes; /* of paused and shutting_down by events */
-    const char *job;  /* "migrating", "saving" or NULL */
-    const char *told; /* what was last reported of all this */
+    unsigned changes;     /* of paused and shutting_down by events */
+    const char *job;      /* "migrating", "saving" or NULL */
+    const char *reported; /* what was last reported of all this */
 } DomainBusy;
 
 /* What calls are to do. */
@@ -150,13 +150,13 @@ struct Domain {
     Virt *virt;
     char uuid[37];
     int id;
-    bool gone;              /* not in the table any more, but a call is under way */
-    unsigned generation;    /* the last attempt to connect in which it was seen */
-    unsigned told_session;  /* the session in which it was last reported as added; 0: never */
-    usec_t definition_usec; /* last read */
-    usec_t due_usec;        /* to be read again then; 0: no */
-    bool unreadable;        /* reported that it can't be read */
-    bool has_period;        /* of stats; or setting one failed */
+    bool gone;                 /* not in the table any more, but a call is under way */
+    unsigned generation;       /* the last attempt to connect in which it was seen */
+    unsigned reported_session; /* the session in which it was last reported as added; 0: never */
+    usec_t definition_usec;    /* last read */
+    usec_t due_usec;           /* to be read again then; 0: no */
+    bool unreadable;           /* reported that it can't be read */
+    bool has_period;           /* of stats; or setting one failed */
     DomainBusy busy;
     DomainAsked asked;
     DomainState remembered; /* as the metadata says */
@@ -292,8 +292,8 @@ void channel_adopt(Channel *ch, Domain *d, bool wanted);
 void channel_forget(Domain *d);
 int channel_send(Channel *ch, const uint8_t *data, size_t length);
 void channel_was_read(Channel *ch);
-/* Closes it; nothing more is told of it. */
+/* Closes it; nothing more is reported of it. */
 void channel_end(Channel *ch);
-/* Closes it and tells so. */
+/* Closes it and reports that. */
 void channel_fail(Channel *ch, int error, const char *text);
 void channels_woken(void *virt); /* in the loop's thread, without the lock */

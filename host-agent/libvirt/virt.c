@@ -50,8 +50,7 @@ static void tell_crowded(Virt *v)
 
     workers_counters(v->workers, &counters);
     if (counters.left_behind >= CALLS_LEFT_BEHIND_MAX && !v->crowded)
-        log_warning("%u domains don't answer: what others are to be asked may have to wait for them",
-                    counters.stuck);
+        log_warning("%u domains are not answering; calls to other domains may be delayed", counters.stuck);
     v->crowded = counters.left_behind >= CALLS_LEFT_BEHIND_MAX;
 }
 
@@ -187,7 +186,7 @@ static int find(Virt *v, const char *uuid, Domain **ret)
     if (v->session.state != SESSION_OPEN)
         return -ENOTCONN;
     d = domain_find(v, uuid);
-    if (!d || d->told_session == 0)
+    if (!d || d->reported_session == 0)
         return -ENOENT;
     *ret = d;
     return 0;

@@ -12,7 +12,7 @@
  * it returns.
  *
  * Lost connections are opened again with back-off (0.5 s, 1 s … 30 s). Domains are kept through that: after
- * reconnection each is told again by VIRT_DOMAIN_ADDED (as after start), and those that went meanwhile by
+ * reconnection each comes again as VIRT_DOMAIN_ADDED (as after start), and those that went meanwhile by
  * VIRT_DOMAIN_GONE. */
 
 #include <systemd/sd-event.h>
@@ -41,7 +41,7 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
  * VIRT_SET_DONE. */
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
 /* Changes the entitlement in the domain's metadata from what it is there and then, which may be newer than
- * what was told last. Writes it (ENTITLEMENT_NONE: removes it) live and, where the domain is persistent, in
+ * what was reported last. Writes it (ENTITLEMENT_NONE: removes it) live and, where the domain is persistent, in
  * its definition, too → VIRT_ENTITLE_DONE, -EINVAL where the outcome's sizes don't agree; then
  * VIRT_DOMAIN_CHANGED. */
 int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change);

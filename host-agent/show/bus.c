@@ -66,9 +66,9 @@ static int on_bus_lost(sd_bus_message *message, void *userdata, sd_bus_error *er
 
     if (is_stopping(w->bus))
         return 0;
-    if (w->wait_usec == BUS_RETRY_MIN_USEC) /* else that was told already */
+    if (w->wait_usec == BUS_RETRY_MIN_USEC) /* else it was logged already */
         log_warning(
-            "The %s bus went away; ballastctl can't reach this daemon until it is back. All else goes on",
+            "The %s bus went away; ballastctl can't reach ballastd until it is back. Guests are still managed",
             bus_label(w->bus));
     (void) try_again_later(w->bus, w->wait_usec);
     return 0;
@@ -204,9 +204,8 @@ static int open_bus(Bus *b)
             -r,
             "The %s bus doesn't let this user have the name %s: run as root or ballast, with org.ballast1.conf in dbus-1/system.d; or as an instance of your own, with --session",
             bus_label(b), BUS_NAME);
-    log_warning_errno(
-        -r, "Cannot connect to the %s bus: %m; ballastctl can't reach this daemon until it is there",
-        bus_label(b));
+    log_warning_errno(-r, "Cannot connect to the %s bus: %m; ballastctl can't reach ballastd until it can",
+                      bus_label(b));
     return try_again_later(b, BUS_RETRY_MIN_USEC);
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The settings in force, as a dictionary. */
+
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/show/describe.h"

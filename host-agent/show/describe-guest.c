@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All that is known of one guest, as dictionaries. */
+
 #include <string.h>
 
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-snapshot.h"
 #include "host-agent/show/describe.h"
 
-/* Rates are told over this time. */
+/* Rates are averages over this time. */
 #define RATE_WINDOW_USEC (10 * USEC_PER_SEC)
 
 /* The units of report.def, and what they put behind a key. */
@@ -232,7 +234,7 @@ static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* The sample as the source told it: bytes and times by their suffix, averages as ratios. */
+/* The sample as its source reported it: bytes and times by their suffix, averages as ratios. */
 static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What was decided of KSM's controls, and which are changed, as dictionaries. */
+
 #include "host-agent/show/describe.h"
 
 static void describe_decision(Dict *d, const HostDecision *decision)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The policy that runs, and what the last cycle reported of it, as dictionaries. */
+
 #include <string.h>
 
 #include "host-agent/show/describe.h"
 
 /* "balloon.policy:41:5: web1: …". The plan knows guests by their place: that of now, unless some came or went
  * since. */
-static void told(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
+static void put_message(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest,
+                        const char *text)
 {
     bool named = !m->guests.changed && guest < m->guests.n;
     char line[DICT_TEXT_MAX];
@@ -24,7 +27,7 @@ static void describe_notes(Dict *d, const Manager *m)
         const PolicyNote *n = &m->cycle.plan.notes[i];
 
         snprintf(place, sizeof(place), "%u:%u", n->line, n->column);
-        told(d, m, n->file, place, n->guest, n->text);
+        put_message(d, m, n->file, place, n->guest, n->text);
     }
     dict_list_close(d);
     dict_count(d, "notes_total", m->cycle.plan.notes_total);
@@ -39,7 +42,7 @@ static void describe_logs(Dict *d, const Manager *m)
         const PolicyLog *l = &m->cycle.plan.logs[i];
 
         snprintf(place, sizeof(place), "%u", l->line);
-        told(d, m, l->file, place, l->guest, l->text);
+        put_message(d, m, l->file, place, l->guest, l->text);
     }
     dict_list_close(d);
     dict_count(d, "logs_total", m->cycle.plan.logs_total);

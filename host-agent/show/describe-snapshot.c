@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A snapshot as a dictionary, as of ballast-snapshot(5). */
+
 #include "host-agent/show/describe-snapshot.h"
 
 #include <string.h>
@@ -25,7 +27,7 @@ void describe_field(Dict *d, const FieldInfo *info, double value)
     case FIELD_UNIT_RATE:
         dict_real(d, key, value);
         break;
-    case FIELD_UNIT_TEXT: /* told by other keys */
+    case FIELD_UNIT_TEXT: /* other keys have these */
     case FIELD_UNIT_MAX:
     case FIELD_UNIT_INVALID:
         break;
@@ -180,9 +182,9 @@ static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const 
 void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, const Policy *policy,
                        size_t guests_max)
 {
-    size_t told = MIN(s->n_guests, guests_max), points = count_points(s->history);
+    size_t shown = MIN(s->n_guests, guests_max), points = count_points(s->history);
 
-    for (size_t i = 0; i < told; i++)
+    for (size_t i = 0; i < shown; i++)
         points += count_points(s->guests[i].history);
 
     put_mode(d, "mode", &s->mode);
@@ -196,11 +198,11 @@ void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, con
 
     put_host(d, s, policy, points <= SNAPSHOT_HISTORY_MAX);
     dict_list_open(d, "guests", "aa{sv}");
-    for (size_t i = 0; i < told; i++)
+    for (size_t i = 0; i < shown; i++)
         put_guest(d, s, &s->guests[i], policy, points <= SNAPSHOT_HISTORY_MAX);
     dict_list_close(d);
-    if (told < s->n_guests)
-        dict_count(d, "guests_left_out", s->n_guests - told);
+    if (shown < s->n_guests)
+        dict_count(d, "guests_left_out", s->n_guests - shown);
     if (points > SNAPSHOT_HISTORY_MAX)
         dict_bool(d, "history_left_out", true);
 }

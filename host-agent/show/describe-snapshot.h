@@ -13,7 +13,7 @@
 
 /* A stat with its unit behind its name. */
 void describe_field(Dict *d, const FieldInfo *info, double value);
-/* policy: whose state the snapshot holds; may be NULL. Only the first guests_max guests are told, and history
+/* policy: whose state the snapshot holds; may be NULL. Only the first guests_max guests are written, and history
  * only where all of it fits. */
 void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, const Policy *policy,
                        size_t guests_max);

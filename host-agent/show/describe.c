@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The daemon as dictionaries: its status, and a dump of everything. */
+
 #include <string.h>
 
 #include "host-agent/guest/guest-judge.h"
@@ -118,7 +120,7 @@ static void put_snapshot(Dict *d, const Manager *m, usec_t now_usec)
 
 void describe_dump(Dict *d, const Manager *m, usec_t now_usec)
 {
-    size_t told = MIN(m->guests.n, (size_t) DUMP_GUESTS_MAX);
+    size_t shown = MIN(m->guests.n, (size_t) DUMP_GUESTS_MAX);
     VirtCounters virt = {};
 
     dict_open(d, "status");
@@ -140,14 +142,14 @@ void describe_dump(Dict *d, const Manager *m, usec_t now_usec)
     dict_close(d);
 
     dict_list_open(d, "guests", "aa{sv}");
-    for (size_t i = 0; i < told; i++) {
+    for (size_t i = 0; i < shown; i++) {
         dict_begin(d);
         describe_guest(d, &m->guests.entries[i], now_usec);
         dict_end(d);
     }
     dict_list_close(d);
-    if (told < m->guests.n)
-        dict_count(d, "guests_left_out", m->guests.n - told);
+    if (shown < m->guests.n)
+        dict_count(d, "guests_left_out", m->guests.n - shown);
 
     put_snapshot(d, m, now_usec);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Dictionaries on D-Bus, filled entry by entry. */
+
 #include <math.h>
 #include <string.h>
 

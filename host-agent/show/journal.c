@@ -172,12 +172,12 @@ static void log_ksm_failure(const Notice *n)
     if (k->outcome == KSM_UNREMEMBERED)
         log_warning_errno(
             k->error,
-            "Cannot write down what KSM's controls were before Ballast: %m; should ballastd be killed, they stay as it set them");
+            "Cannot save KSM's original settings: %m; if ballastd is killed, its own settings stay");
     else if (k->outcome == KSM_REFUSED)
-        log_warning_errno(k->error, "KSM: %s isn't set: %m%s%s (wanted: %s)", k->name, semicolon, k->hint,
+        log_warning_errno(k->error, "KSM: %s can't be set: %m%s%s (wanted: %s)", k->name, semicolon, k->hint,
                           n->text);
     else
-        log_warning_errno(k->error, "KSM: %s can't be put back to %" PRId64 ": %m%s%s", k->name, k->to,
+        log_warning_errno(k->error, "KSM: %s can't be restored to %" PRId64 ": %m%s%s", k->name, k->to,
                           semicolon, k->hint);
 }
 

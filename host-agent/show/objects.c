@@ -178,7 +178,7 @@ static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
             fill += snprintf(names + fill, sizeof(names) - fill, "%s%s", fill > 0 ? ", " : "", info->name);
     }
     return sd_bus_error_setf(
-        error, BUS_ERROR_AMBIGUOUS, "'%s' stands for %u guests (%s%s); give the whole name, or the UUID",
+        error, BUS_ERROR_AMBIGUOUS, "'%s' matches %u guests (%s%s); give the whole name, or the UUID",
         pattern, n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
 }
 
@@ -196,7 +196,7 @@ static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Gues
     if (r < 0)
         return sd_bus_error_setf(
             error, BUS_ERROR_NO_SUCH_GUEST,
-            "No running guest has the name, UUID or prefix '%s'; ListGuests (ballastctl list) tells all there are",
+            "No running guest has the name, UUID or prefix '%s'; ListGuests (ballastctl list) lists all",
             pattern);
     return 0;
 }
@@ -331,7 +331,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
                                  "None of %zu guests can be released; the first, %s: %s", refused, name, why);
     format_duration(grace, m->config->guard.grace_usec);
     if (m->guests.n == 0)
-        snprintf(text, sizeof(text), "There is no guest to release");
+        snprintf(text, sizeof(text), "No guest is running, so there is nothing to release");
     else if (sum == 0)
         snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
                  asked, grace);
@@ -395,7 +395,7 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
     if (r < 0)
         return sd_bus_error_setf(
             error, BUS_ERROR_REFUSED,
-            "The configuration or the policy was refused (%s), and the old ones run on; ballastd's log says what is wrong, with file and line",
+            "The configuration or the policy was refused (%s), and the current ones stay in force; ballastd's log says what is wrong, with file and line",
             strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
 }
@@ -472,7 +472,7 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
         return r;
     return sd_bus_reply_method_return(
         message, "s",
-        "Loaded, in place of what ran; it holds until ballastd is started again or reloaded (ballastctl reload goes back to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
+        "Loaded in place of the policy that ran, until ballastd is started again or reloaded (ballastctl reload goes back to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
 }
 
 /* Properties and objects */

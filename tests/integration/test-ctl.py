@@ -334,7 +334,7 @@ class Session(World):
                 self.ctl("--session", verb, pattern, want=3)
             self.assertIn("6695eb01-f6a4-8304-79aa-97f2502e193e", self.err)
             self.ctl("--session", verb, "web", want=3)
-            self.assertRegex(self.err, r"'web' stands for 2 guests \(web1, web2\)")
+            self.assertRegex(self.err, r"'web' matches 2 guests \(web1, web2\)")
             self.ctl("--session", verb, "6695", want=3)
             self.ctl("--session", verb, "no\033[2Jbody", want=3)
             self.assertIn("no?[2Jbody", self.err)
