@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ballastd: its arguments, its objects, and who listens to what happens. */
+/* ballastd: reads its arguments, makes its objects, and adds the listeners for notices. */
 
 #include <getopt.h>
 #include <signal.h>
@@ -31,13 +31,13 @@ static void help(FILE *f)
         "  -h, --help            this help\n"
         "  -V, --version         the version\n"
         "\n"
-        "Signals: SIGHUP reads configuration and policy again. SIGTERM stops ballastd; [Balloon] OnStop=\n"
-        "says whether balloons stay as they are or all memory is given back.\n"
+        "Signals: SIGHUP reads configuration and policy again. SIGTERM stops ballastd: balloons stay as\n"
+        "they are, or all guests get their memory back, as [Balloon] OnStop= says.\n"
         "\n"
         "Examples:\n"
-        "  ballastd                              try it, on your own guests unless root; nothing is moved\n"
-        "  ballastd --mode auto                  and let it move balloons\n"
-        "  ballastd --check --policy my.policy   is this policy good?\n"
+        "  ballastd                              try it, on your own guests unless root; it moves nothing\n"
+        "  ballastd --mode auto                  let it move balloons\n"
+        "  ballastd --check --policy my.policy   check a policy\n"
         "\n"
         "See ballastd(8), ballastd.conf(5), ballast-policy(7), ballastctl(1).\n");
 }
@@ -66,7 +66,7 @@ static int bad_usage(const char *what, const char *value, const char *takes)
     return -EINVAL;
 }
 
-/* Returns 1 to go on, 0 when all was said, -EINVAL for what can't be. */
+/* Returns 1 to go on, 0 when the program is done, -EINVAL for a bad argument. */
 static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
 {
     int c;
@@ -81,13 +81,13 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
             break;
         case ARG_POLICY:
             if (o->n_policy_paths == POLICY_FILES_MAX)
-                return bad_usage("--policy", optarg, "there are too many of them");
+                return bad_usage("--policy", optarg, "too many policies");
             o->policy_paths[o->n_policy_paths++] = optarg;
             break;
         case 'm':
             o->mode = guest_mode_from_string(optarg);
             if (o->mode != GUEST_MODE_AUTO && o->mode != GUEST_MODE_OBSERVE)
-                return bad_usage("--mode", optarg, "it is 'observe' or 'auto'");
+                return bad_usage("--mode", optarg, "must be 'observe' or 'auto'");
             break;
         case ARG_SESSION:
             o->session = true;
@@ -102,7 +102,7 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
             o->log_level = config_parse_log_level(optarg);
             if (o->log_level < 0)
                 return bad_usage("--log-level", optarg,
-                                 "it is 'error', 'warning', 'notice', 'info' or 'debug'");
+                                 "must be 'error', 'warning', 'notice', 'info' or 'debug'");
             break;
         case ARG_PROC:
             o->proc_root = optarg;
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     int r;
 
     log_open(LOG_INFO);
-    /* A log that nobody reads any more is no reason to die. */
+    /* Don't die when nobody reads the log any more. */
     (void) signal(SIGPIPE, SIG_IGN);
     r = parse_argv(argc, argv, &options, &check);
     if (r <= 0)
@@ -148,7 +148,7 @@ int main(int argc, char **argv)
     r = manager_new(&options, &m);
     if (r < 0)
         return EXIT_FAILURE;
-    /* Who hears of it first: a line in the journal stands before the signal on the bus. */
+    /* The journal listens first, so that its line comes before the signal on the bus. */
     audience_add(&m->audience, journal_hear, NULL);
     r = bus_new(m, &bus);
     if (r >= 0)

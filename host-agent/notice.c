@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What happened, and who listens. */
+/* Hands notices to the listeners. */
 
 #include "host-agent/notice.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What happened, as plain values: the rooms below show/ and keep/ report it, and don't know who listens.
+/* What happened, as plain values. The rooms below show/ report it, and don't know who listens.
  *
- * A notice is complete in itself: it points to nothing that may change or end, so a listener may copy and keep
- * it. Listeners are called at once, in the order in which main.c added them (the journal first, so that a log
- * line stands before the signal on the bus). They may ask for a cycle, and must not change what they hear of. */
+ * A notice is complete: it points to nothing that may change or end, so a listener may copy and keep it.
+ * Listeners are called at once, in the order in which main.c added them (the journal first, so that a log
+ * line comes before the signal on the bus). They may ask for a cycle, and must not change the objects that a
+ * notice is about. */
 
 #include "base/time-util.h"
 #include "host-agent/decide/guard.h"
@@ -15,65 +16,65 @@
 #define NOTICE_NAME_MAX 256U
 #define NOTICE_TEXT_MAX 512U
 
+/* What happened, and which members of Notice are set besides those of the guest and the host. */
 typedef enum NoticeKind {
-    NOTICE_MOVE,         /* a target was sent: from, to, text: the reason, rule, further */
-    NOTICE_WOULD_MOVE,   /* mode observe, once for each change of mind: as MOVE */
-    NOTICE_STALLED,      /* its balloon makes no progress: current, from, to, wait: until it is tried again */
-    NOTICE_DISTRESS,     /* it is in distress: current, full, cause */
-    NOTICE_HURTING,      /* it suffers from a shrink: current, to: its restore size, cause, wait: how long it
-                           * isn't shrunk */
-    NOTICE_GRANT,        /* in distress, it gets the first memory taken from others: from, to, cause */
-    NOTICE_UNUSED_GRANT, /* it didn't use that: current, wait: until it is granted more, count: so far */
-    NOTICE_AGENT_DROPPED, /* its agent broke the channel's rules: text: how, wait: until it is heard again */
-    NOTICE_KSM,           /* one of KSM's controls: ksm, text: the reason or the hint */
-    NOTICE_MODE,          /* the daemon's mode is another: mode */
+    NOTICE_MOVE,          /* a target was sent: from, to, rule, text (the reason), further */
+    NOTICE_WOULD_MOVE,    /* mode observe would have sent one; reported when the decision changes: as MOVE */
+    NOTICE_STALLED,       /* a balloon makes no progress: from, to, wait (until the next try) */
+    NOTICE_DISTRESS,      /* a guest is in distress: cause */
+    NOTICE_HURTING,       /* a shrink hurts a guest: to (its restore size), cause, wait (it isn't shrunk) */
+    NOTICE_GRANT,         /* a guest in distress gets memory from others: from, to (the first move), cause */
+    NOTICE_UNUSED_GRANT,  /* it didn't use that: wait (until the next grant), count (of unused grants) */
+    NOTICE_AGENT_DROPPED, /* an agent broke the channel's rules: text (which), wait (it isn't heard) */
+    NOTICE_KSM,           /* one of KSM's controls: ksm, text (the reason) */
+    NOTICE_MODE,          /* the daemon's mode changed: mode */
     NOTICE_GUEST_ADDED,
     NOTICE_GUEST_REMOVED,
-    NOTICE_ENTITLED,     /* libvirt wrote an entitlement (error 0), or didn't: error, text: why, or empty */
-    NOTICE_LIBVIRT_LOST, /* text: why */
+    NOTICE_ENTITLED,     /* libvirt wrote an entitlement, or failed to: error, text (why, or empty) */
+    NOTICE_LIBVIRT_LOST, /* text (why) */
     NOTICE_KIND_MAX,
     NOTICE_KIND_INVALID = -EINVAL,
 } NoticeKind;
 
-/* What became of one of KSM's controls. */
+/* What happened to one of KSM's controls. */
 typedef enum KsmOutcome {
     KSM_CHANGED,      /* from → to, as decided */
-    KSM_REFUSED,      /* the kernel doesn't take it: error; not tried again until something changes */
-    KSM_RESTORED,     /* from → to, which it was before */
-    KSM_FOREIGN,      /* not put back: it is from, which isn't what was written last; forgotten */
-    KSM_STUCK,        /* not put back, since the kernel doesn't take it: error; tried again as above */
-    KSM_UNREMEMBERED, /* the file can't be written: error; a daemon that is killed leaves the controls so */
+    KSM_REFUSED,      /* the kernel refuses the value: error; tried again when something changes */
+    KSM_RESTORED,     /* from → to, the original value */
+    KSM_FOREIGN,      /* not restored, because somebody else set it to from; it is theirs now */
+    KSM_STUCK,        /* not restored, because the kernel refuses the value: error; tried again as above */
+    KSM_UNREMEMBERED, /* the original values can't be saved: error; a killed daemon leaves KSM changed */
 } KsmOutcome;
 
 typedef struct NoticeKsm {
     KsmOutcome outcome;
     char name[32];              /* of its file in sysfs */
-    int64_t from, to;           /* as its file has them; to of FOREIGN: what it was before Ballast */
+    int64_t from, to;           /* in the file's unit; to of FOREIGN: the value before Ballast */
     int error;                  /* positive errno */
-    char hint[NOTICE_TEXT_MAX]; /* what to do about error; empty: nothing is known */
+    char hint[NOTICE_TEXT_MAX]; /* what to do about error; empty: no advice */
 } NoticeKsm;
 
-/* Sizes are bytes. What a kind doesn't name is 0 or empty. */
+/* Members that a kind doesn't use are 0 or empty. */
 typedef struct Notice {
     NoticeKind kind;
-    char uuid[NOTICE_UUID_MAX], name[NOTICE_NAME_MAX]; /* of the guest; empty: of the host */
-    uint64_t current_bytes, full_bytes;                /* of the guest, then */
+    char uuid[NOTICE_UUID_MAX], name[NOTICE_NAME_MAX]; /* of the guest; empty: about the host */
+    uint64_t current_bytes, full_bytes;                /* of the guest, at that time */
     uint64_t from_bytes, to_bytes;
     double host_available_bytes, host_total_bytes; /* 0: not known */
     usec_t wait_usec;
     unsigned count;
     int error;    /* 0 or -errno */
-    bool further; /* only more of what was reported just before */
+    bool further; /* continues the move that was reported just before */
     GuardRule rule;
     DistressCause cause;
     GuestMode mode;
     NoticeKsm ksm;
-    char text[NOTICE_TEXT_MAX]; /* cut off where longer */
+    char text[NOTICE_TEXT_MAX]; /* a longer text is cut off */
 } Notice;
 
 #define AUDIENCE_MAX 8U
 
-/* Who listens. */
+/* The listeners, in the order in which they are called. */
 typedef struct Audience {
     struct {
         void (*hear)(void *userdata, const Notice *n);
@@ -82,13 +83,14 @@ typedef struct Audience {
     size_t n;
 } Audience;
 
-/* A notice of the whole host. fields: the host's, as last read; NULL: not known. */
+/* A notice about the host. fields: the host's, as last read; NULL: not known. */
 Notice notice_of_host(NoticeKind kind, const HostFields *fields);
-/* text: NULL for none. */
+/* Copies text into the notice; NULL is an empty text. */
 void notice_set_text(Notice *n, const char *text);
 
 /* Adds a listener; its userdata must live until audience_remove(). */
 void audience_add(Audience *a, void (*hear)(void *userdata, const Notice *n), void *userdata);
-/* Takes away all listeners that have this userdata. */
+/* Removes all listeners with this userdata. */
 void audience_remove(Audience *a, const void *userdata);
+/* Hands a notice to all listeners. */
 void audience_tell(const Audience *a, const Notice *n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* KSM in the cycle. */
+/* KSM in the cycle: sets it as the plan says, and restores it. */
 
 #include "host-agent/act/host-ksm.h"
 
@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 
-/* Where KSM's earlier controls are remembered: a file that ends with the host's boot, as the controls' values do.
- * false: there is no place for it. */
+/* The file with KSM's original settings. It must not survive a reboot of the host, because the settings don't
+ * either. False: there is no folder for it. */
 static bool remembered_path(const HostKsm *k, char *buf, size_t size)
 {
     const char *folder = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
@@ -21,7 +21,7 @@ static bool remembered_path(const HostKsm *k, char *buf, size_t size)
     return user && (size_t) snprintf(buf, size, "%s/ballast/ksm", user) < size;
 }
 
-/* Reads what is remembered, in place of what was known. */
+/* Reads the file of original settings again, and forgets what was known. */
 static int start(HostKsm *k)
 {
     char path[PATH_MAX];
@@ -53,14 +53,14 @@ void host_ksm_done(HostKsm *k)
     ksm_free(k->ksm);
 }
 
-/* KSM and what is remembered of it are another ballastd's. What is remembered is read again once that one is gone:
- * it went on writing. */
-static bool is_anothers(HostKsm *k, bool now)
+/* Whether to leave KSM and the file to another ballastd. That daemon goes on writing the file, so it is read
+ * again after the daemon has ended. */
+static bool yields_to_other(HostKsm *k, bool yields)
 {
-    if (!now && k->anothers && start(k) < 0)
+    if (!yields && k->yielded && start(k) < 0)
         return true;
-    k->anothers = now;
-    return now;
+    k->yielded = yields;
+    return yields;
 }
 
 static void tell(const HostKsm *k, const KsmChange *changes, size_t n_changes)
@@ -77,7 +77,7 @@ static void tell(const HostKsm *k, const KsmChange *changes, size_t n_changes)
     }
 }
 
-/* As with guests: reported once, and again when it is another decision. */
+/* As with guests: reports a decision once, and again when it changes. */
 static void tell_observed(HostKsm *k, const Plan *plan)
 {
     for (size_t i = 0; i < plan->n_host; i++) {
@@ -96,17 +96,17 @@ void host_ksm_apply(HostKsm *k, const Plan *plan, uint64_t assigned, const HostK
     KsmChange changes[KSM_CHANGES_MAX];
 
     tell_observed(k, plan);
-    if (!state->known || is_anothers(k, state->anothers))
+    if (!state->known || yields_to_other(k, state->yields))
         return;
     tell(k, changes, ksm_restore(k->ksm, state->acts ? assigned : 0, changes));
     if (state->acts && state->connected)
         tell(k, changes, ksm_apply(k->ksm, plan->host, plan->n_host, changes));
 }
 
-void host_ksm_stop(HostKsm *k, bool anothers)
+void host_ksm_stop(HostKsm *k, bool yields)
 {
     KsmChange changes[KSM_CHANGES_MAX];
 
-    if (!is_anothers(k, anothers))
+    if (!yields_to_other(k, yields))
         tell(k, changes, ksm_restore(k->ksm, 0, changes));
 }

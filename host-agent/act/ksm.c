@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sets KSM's controls, and restores their original values. */
+
 #include "host-agent/act/ksm.h"
 
 #include <fcntl.h>
@@ -10,8 +12,8 @@
 #include "base/procfs.h"
 #include "base/time-util.h"
 
-/* In the order in which they are set: ksmd starts with its settings, and merge_across_nodes can only be
- * changed before anything is merged. */
+/* The order in which they are set: ksmd must start with its settings in place, and merge_across_nodes can be
+ * changed only before anything is merged. */
 enum { MERGE_ACROSS_NODES, PAGES_TO_SCAN, SLEEP, RUN, CONTROLS };
 
 static const struct {
@@ -24,22 +26,22 @@ static const struct {
     [RUN] = {"run", HOST_FIELD_KSM_RUN},
 };
 
-_Static_assert(KSM_CHANGES_MAX == 2 * CONTROLS, "what is told in one call fits");
+_Static_assert(KSM_CHANGES_MAX == 2 * CONTROLS, "the changes of one call fit");
 
-/* What the kernel's answer to a write depends on, besides what is written. */
+/* What the kernel's answer to a write depends on, besides the value. */
 typedef struct Circumstances {
     mode_t mode; /* of the control's file */
     uid_t uid;
     gid_t gid;
-    bool advised; /* the kernel's own advisor has pages_to_scan */
+    bool advised; /* the kernel's own advisor sets pages_to_scan */
     bool shared;  /* some pages are merged */
 } Circumstances;
 
 typedef struct Control {
     bool changed;
-    int64_t before; /* Ballast */
-    /* What was written last, and what is being written: who is killed between writing the file and the
-     * control can't tell which of them stands. */
+    int64_t before; /* the original value */
+    /* The value that was written last, and the one that is being written: if the daemon is killed between
+     * writing the file and the control, either may be in force. */
     int64_t last, next;
     int refused; /* positive errno; 0: not */
     Circumstances then;
@@ -49,7 +51,7 @@ struct Ksm {
     char *folder;
     char *path;
     Control controls[CONTROLS];
-    bool unremembered; /* told */
+    bool unremembered; /* the file can't be written, and that was reported */
 };
 
 static int read_control(const Ksm *k, int c, int64_t *ret)
@@ -76,7 +78,7 @@ static int write_control(const Ksm *k, int c, int64_t value)
     return write(fd, text, (size_t) n) < 0 ? -errno : 0;
 }
 
-/* ---- What is remembered ---- */
+/* ---- The file of original values ---- */
 
 /* "pages_to_scan BEFORE LAST NEXT" */
 static int parse_line(Ksm *k, const char *line)
@@ -162,25 +164,25 @@ static int remember(const Ksm *k)
     return r;
 }
 
-/* ---- What is said ---- */
+/* ---- What is reported ---- */
 
-typedef struct Told {
-    KsmChange *changes;
+typedef struct Changes {
+    KsmChange *all;
     size_t n;
-} Told;
+} Changes;
 
-static KsmChange *tell(Told *t, KsmOutcome outcome, int c, int64_t from, int64_t to)
+static KsmChange *report(Changes *t, KsmOutcome outcome, int c, int64_t from, int64_t to)
 {
-    t->changes[t->n] = (KsmChange){
+    t->all[t->n] = (KsmChange){
         .outcome = outcome, .control = controls[c].field, .name = controls[c].name, .from = from, .to = to};
-    return &t->changes[t->n++];
+    return &t->all[t->n++];
 }
 
-/* Once, until it could be written again. */
-static void tell_remembered(Ksm *k, Told *t, int r)
+/* Reports once that the file can't be written, until it could be written again. */
+static void report_remembered(Ksm *k, Changes *t, int r)
 {
     if (r < 0 && !k->unremembered)
-        t->changes[t->n++] = (KsmChange){.outcome = KSM_UNREMEMBERED, .error = -r};
+        t->all[t->n++] = (KsmChange){.outcome = KSM_UNREMEMBERED, .error = -r};
     k->unremembered = r < 0;
 }
 
@@ -189,16 +191,16 @@ static const char *hint(int c, int error)
     switch (error) {
     case EACCES:
     case EPERM:
-        return "ballastd's user may not write it: `systemd-tmpfiles --create ballast.conf` as root gives it to user ballast, which the service runs as";
+        return "ballastd's user may not write it; as root, `systemd-tmpfiles --create ballast.conf` lets user ballast, which the service runs as, write it";
     case EROFS:
         return "sysfs is read-only here: is this a container?";
     case EBUSY:
         return c == MERGE_ACROSS_NODES
-                   ? "pages are merged already: it can be changed once `echo 2 > /sys/kernel/mm/ksm/run` has taken them apart, which needs the memory that they saved"
+                   ? "pages are merged already; `echo 2 > /sys/kernel/mm/ksm/run` separates them first, which needs the memory that merging saved"
                    : NULL;
     case EINVAL:
         return c == PAGES_TO_SCAN
-                   ? "the kernel's own advisor sets it: `echo none > /sys/kernel/mm/ksm/advisor_mode`, or have the policy leave it alone"
+                   ? "the kernel's own advisor sets it; turn that off with `echo none > /sys/kernel/mm/ksm/advisor_mode`, or run a policy that doesn't set it"
                    : NULL;
     default:
         return NULL;
@@ -220,7 +222,7 @@ static void look_around(const Ksm *k, int c, Circumstances *ret)
         ret->shared = atoll(shared.buf) != 0;
 }
 
-/* What the kernel refused it would refuse again, as long as nothing has changed. */
+/* Whether the kernel would refuse the value again, because nothing has changed. */
 static bool is_in_vain(const Ksm *k, int c)
 {
     const Circumstances *then = &k->controls[c].then;
@@ -233,8 +235,8 @@ static bool is_in_vain(const Ksm *k, int c)
            now.advised == then->advised && now.shared == then->shared;
 }
 
-/* The same refusal isn't told twice. */
-static void refuse(Ksm *k, Told *t, KsmOutcome outcome, int c, int64_t from, int64_t to, int error,
+/* Reports a refusal, but not the same one twice. */
+static void refuse(Ksm *k, Changes *t, KsmOutcome outcome, int c, int64_t from, int64_t to, int error,
                    const HostDecision *d)
 {
     Control *x = &k->controls[c];
@@ -244,15 +246,15 @@ static void refuse(Ksm *k, Told *t, KsmOutcome outcome, int c, int64_t from, int
     if (x->refused == error)
         return;
     x->refused = error;
-    change = tell(t, outcome, c, from, to);
+    change = report(t, outcome, c, from, to);
     change->error = error;
     change->hint = hint(c, error);
     change->decision = d;
 }
 
-/* ---- What is done ---- */
+/* ---- What is written ---- */
 
-static void set(Ksm *k, Told *t, int c, int64_t to, const HostDecision *d)
+static void set(Ksm *k, Changes *t, int c, int64_t to, const HostDecision *d)
 {
     Control *x = &k->controls[c], old = *x;
     int64_t from;
@@ -270,7 +272,7 @@ static void set(Ksm *k, Told *t, int c, int64_t to, const HostDecision *d)
     if (!x->changed)
         *x = (Control){.changed = true, .before = from, .last = from, .refused = x->refused, .then = x->then};
     x->next = to;
-    tell_remembered(k, t, remember(k));
+    report_remembered(k, t, remember(k));
     r = write_control(k, c, to);
     if (r < 0) {
         *x = old;
@@ -280,10 +282,10 @@ static void set(Ksm *k, Told *t, int c, int64_t to, const HostDecision *d)
     }
     x->last = to;
     x->refused = 0;
-    tell(t, KSM_CHANGED, c, from, to)->decision = d;
+    report(t, KSM_CHANGED, c, from, to)->decision = d;
 }
 
-/* As its file has it. */
+/* The value in the unit of the control's file. */
 static int64_t raw(int c, double value)
 {
     return (int64_t) (c == SLEEP ? value / (double) USEC_PER_MSEC : value);
@@ -291,7 +293,7 @@ static int64_t raw(int c, double value)
 
 size_t ksm_apply(Ksm *k, const HostDecision *decisions, size_t n, KsmChange *ret)
 {
-    Told t = {.changes = ret};
+    Changes t = {.all = ret};
 
     for (int c = 0; c < CONTROLS; c++)
         for (size_t i = 0; i < n; i++)
@@ -300,7 +302,7 @@ size_t ksm_apply(Ksm *k, const HostDecision *decisions, size_t n, KsmChange *ret
     return t.n;
 }
 
-static void put_back(Ksm *k, Told *t, int c)
+static void put_back(Ksm *k, Changes *t, int c)
 {
     Control *x = &k->controls[c];
     int64_t now, to = c == RUN && x->before == 2 ? 0 : x->before;
@@ -310,9 +312,9 @@ static void put_back(Ksm *k, Told *t, int c)
         return;
     r = read_control(k, c, &now);
     if (r >= 0 && now != x->last && now != x->next) {
-        /* One that was put back by hand isn't worth a word. */
+        /* A control that somebody restored by hand needs no report. */
         if (now != x->before)
-            (void) tell(t, KSM_FOREIGN, c, now, x->before);
+            (void) report(t, KSM_FOREIGN, c, now, x->before);
         *x = (Control){};
         return;
     }
@@ -323,13 +325,13 @@ static void put_back(Ksm *k, Told *t, int c)
         return;
     }
     if (now != to)
-        (void) tell(t, KSM_RESTORED, c, now, to);
+        (void) report(t, KSM_RESTORED, c, now, to);
     *x = (Control){};
 }
 
 size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret)
 {
-    Told t = {.changes = ret};
+    Changes t = {.all = ret};
     bool any = false;
 
     for (int c = CONTROLS - 1; c >= 0; c--)
@@ -338,7 +340,7 @@ size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret)
             any = any || !k->controls[c].changed;
         }
     if (any)
-        tell_remembered(k, &t, remember(k));
+        report_remembered(k, &t, remember(k));
     return t.n;
 }
 

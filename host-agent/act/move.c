@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Balloons are moved here, and nowhere else. */
+/* Moves balloons; no other file does. */
 
 #include "host-agent/act/move.h"
 
@@ -34,10 +34,11 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
     const Balloon *b = &g->balloon;
     uint64_t from = guest_current(g);
     DomainState state = remember(g, target_bytes);
-    /* What donors release is passed on ten times a second. */
+    /* Memory that donors release is passed on in small moves, ten times a second: only the first is worth a
+     * log line. */
     bool further = g->judgement.grant.open && b->moving && target_bytes > b->target_bytes &&
                    b->target_bytes > b->from_bytes;
-    /* And a guest in distress is asked again and again, though its balloon is stuck. */
+    /* The same if a guest in distress is sent a target again and again while its balloon is stuck. */
     bool again = balloon_is_stalled_growing(b, now) && target_bytes > from;
     int r;
 
@@ -49,8 +50,7 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
     return 0;
 }
 
-/* In mode observe a decision is reported once, and again when it is another: for another reason, or the other
- * way. */
+/* In mode observe a decision is reported once, and again when its reason or its direction changes. */
 static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
 {
     uint64_t key;
@@ -76,7 +76,7 @@ bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Dec
     r = move_send(h, g, d->target_bytes, d->reason);
     guest_put_off(g, r == -EBUSY);
     if (r < 0 && r != -EBUSY)
-        log_warning_errno(-r, "%s: cannot hand a target to libvirt: %m", g->info.name);
+        log_warning_errno(-r, "%s: cannot ask libvirt to move its balloon: %m", g->info.name);
     if (r < 0)
         return coming;
     if (on_account)
@@ -115,7 +115,7 @@ int move_release(const Hypervisor *h, Guest *g, uint64_t *room)
         return 0;
     if (g->lost || g->busy[0] || !g->balloon.known)
         return -EAGAIN;
-    /* A shrink that is on its way is taken back in any case: that costs nothing. */
+    /* A shrink that is on its way can always be taken back: that costs no room. */
     whole = *room >= LESS_BY(g->full.bytes, base);
     target = whole ? g->full.bytes : (base + *room) / KIB * KIB;
     if (target <= standing)

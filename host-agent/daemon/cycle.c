@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One cycle: sense → decide → act. */
+/* One cycle: sense → decide → act.
+ *
+ * A guest in distress may need more memory than the host has. Then decide/donor.c shrinks other guests
+ * (donors) in the same cycle. What the donors really release appears as the host's room, bit by bit, and goes
+ * to the guests in distress. So while some of them wait (Plan.shortfall_bytes) and memory is on its way,
+ * cycles follow each other by 100 ms instead of the interval. */
 
 #include "host-agent/daemon/cycle.h"
 
@@ -10,21 +15,21 @@
 #include "host-agent/act/move.h"
 #include "host-agent/decide/evaluate.h"
 
-/* Cycles that are asked for are never nearer to each other than this. */
+/* Two cycles are never less than this apart. */
 #define CYCLE_MIN_USEC       (50 * USEC_PER_MSEC)
-/* While a guest in distress waits for what others release. */
+/* Between cycles while a guest in distress waits for memory that others release. */
 #define CYCLE_FEED_USEC      (100 * USEC_PER_MSEC)
-/* How often libvirt is asked about a guest: one with an agent, for its RSS and its balloon; one without, for
- * all. */
+/* How often libvirt is asked for stats: for a guest with an agent only RSS and balloon are of interest, for
+ * one without an agent all stats. */
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
 #define STATS_AGENTLESS_USEC (2 * USEC_PER_SEC)
-/* While its balloon moves, which takes 0.3 s for 200 MiB. */
+/* The same while the balloon moves, which takes 0.3 s for 200 MiB. */
 #define STATS_MOVING_USEC    (200 * USEC_PER_MSEC)
-/* How long a new guest's balloon is looked for at that pace. */
+/* How long a new guest's balloon is looked for at that pace, if it isn't seen. */
 #define KNOWN_WITHIN_USEC    (10 * USEC_PER_SEC)
 
-/* Whether its balloon is looked at closely: on its way, or not seen yet. One that can't be seen, because it
- * has none or its QEMU doesn't answer, isn't looked for without end. */
+/* Whether to look at the balloon often: it is on its way, or wasn't seen yet. A balloon that can't be seen,
+ * because the guest has none or QEMU doesn't answer, is looked for only for a while. */
 static bool is_watched(const Guest *g, usec_t now)
 {
     if (g->balloon.moving || g->sending.setting || g->sending.cancel || balloon_is_suspect(&g->balloon))
@@ -38,7 +43,7 @@ static void ask_stats(const CycleParts *p, Guest *g, usec_t now_usec)
     usec_t every = guest_source(g, now_usec) == GUEST_SOURCE_AGENT ? STATS_AGENT_USEC : STATS_AGENTLESS_USEC;
     usec_t asked_usec = g->stats_asked_usec;
 
-    /* Its RSS tells whether it uses what it has. */
+    /* RSS shows whether the guest uses what it gets. */
     if (guest_in_distress(g, now_usec))
         every = MIN(every, USEC_PER_SEC);
     if (is_watched(g, now_usec))
@@ -49,8 +54,8 @@ static void ask_stats(const CycleParts *p, Guest *g, usec_t now_usec)
         guest_set_stats_asked(g, now_usec);
 }
 
-/* What is to be done for each guest between the decisions: stats, channel, pace, balloons that are stuck. Returns
- * whether a balloon is on its way. */
+/* Does what each guest needs between decisions: asks for stats, opens the channel, sets the pace of reports,
+ * and tends stuck balloons. Returns whether a balloon is on its way. */
 static bool tend_guests(const Cycle *c, usec_t now_usec)
 {
     const CycleParts *p = &c->parts;
@@ -101,7 +106,7 @@ void cycle_watch(Cycle *c)
         log_error_errno(-r, "Cannot watch the balloons: %m");
 }
 
-/* Reads the host; the guests learn from it, too. */
+/* Reads the host, and passes on to the guests whether it swaps. */
 static int sense(Cycle *c, usec_t now_usec)
 {
     CycleParts *p = &c->parts;
@@ -112,7 +117,7 @@ static int sense(Cycle *c, usec_t now_usec)
     return r;
 }
 
-/* The caller frees ret->guests. */
+/* Takes a snapshot of all guests. The caller frees ret->guests. */
 static int take_snapshot(const Cycle *c, usec_t now_usec, Snapshot *ret)
 {
     const CycleParts *p = &c->parts;
@@ -143,8 +148,8 @@ uint64_t cycle_room(Cycle *c)
     return room;
 }
 
-/* Notes are logged where there are more or fewer than before, or another file fails. */
-static void tell_notes(Cycle *c, const Snapshot *s)
+/* Logs the policy's notes if there are more or fewer than before, or if another file fails. */
+static void log_notes(Cycle *c, const Snapshot *s)
 {
     const Plan *p = &c->plan;
     uint64_t now = p->notes_total;
@@ -159,21 +164,20 @@ static void tell_notes(Cycle *c, const Snapshot *s)
         const PolicyNote *n = &p->notes[i];
         bool named = n->guest < s->n_guests;
 
-        log_warning(
-            "%s:%u:%u: %s%s%s", policy_file(c->parts.policy->policy, n->file).origin, n->line, n->column,
-            named ? s->guests[n->guest].name : "",
-            named ? " left out in this cycle: " : "nothing in this file counts in this cycle: ", n->text);
+        log_warning("%s:%u:%u: %s%s%s", policy_file(c->parts.policy->policy, n->file).origin, n->line,
+                    n->column, named ? s->guests[n->guest].name : "",
+                    named ? " left out in this cycle: " : "this file has no effect in this cycle: ", n->text);
     }
     if (p->notes_total > p->n_notes)
         log_warning("%s: %zu more left out in this cycle", policy_name(c->parts.policy->policy),
                     p->notes_total - p->n_notes);
 }
 
-_Static_assert(POLICY_FILES_MAX <= 32, "a bit for each");
+_Static_assert(POLICY_FILES_MAX <= 32, "a bit for each file");
 
-/* The policy's log(). As many lines a second as a cycle may have: guests can have twenty cycles run in
- * one. */
-static void tell_logs(Cycle *c, const Snapshot *s)
+/* Logs the lines of the policy's log(): in a second at most as many as one cycle may have, because guests can
+ * cause twenty cycles a second. */
+static void log_lines(Cycle *c, const Snapshot *s)
 {
     const Plan *p = &c->plan;
     size_t i;
@@ -194,8 +198,8 @@ static void tell_logs(Cycle *c, const Snapshot *s)
     c->log.left_out += p->logs_total - i;
 }
 
-/* Hands the plan's targets to libvirt. was_short: others were asked for those in distress in the last cycle. Returns
- * whether memory is on its way to the host. */
+/* Sends the plan's targets. was_short: in the last cycle other guests had to give for those in distress.
+ * Returns whether memory is on its way to the host. */
 static bool apply(const Cycle *c, const Snapshot *s, bool was_short)
 {
     bool on_account = was_short || c->plan.pressure != HOST_PRESSURE_NONE, coming = false;
@@ -214,10 +218,10 @@ static void apply_ksm(const Cycle *c)
                    &(HostKsmState){.acts = p->guest_host->mode == GUEST_MODE_AUTO,
                                    .known = neighbours_known(p->neighbours),
                                    .connected = *p->connected,
-                                   .anothers = neighbours_has_ballastd(p->neighbours)});
+                                   .yields = neighbours_has_ballastd(p->neighbours)});
 }
 
-/* What the policy needs in the next cycle. */
+/* Keeps what the policy needs in the next cycle. */
 static void keep(const Cycle *c, const Snapshot *s)
 {
     const CycleParts *p = &c->parts;
@@ -246,11 +250,11 @@ void cycle_run(Cycle *c)
     guests_seen(c->parts.guests);
     c->took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     if (r >= 0) {
-        tell_notes(c, &s);
-        tell_logs(c, &s);
+        log_notes(c, &s);
+        log_lines(c, &s);
         keep(c, &s);
         apply_ksm(c);
-        /* What others release for a guest in distress is passed on as it comes. */
+        /* Memory that donors release goes to guests in distress as it comes. */
         if (apply(c, &s, was_short) && c->plan.shortfall_bytes > 0)
             cycle_wake_in(c, CYCLE_FEED_USEC);
         if (tend_guests(c, now))

@@ -30,7 +30,7 @@ void guests_done(Guests *guests)
     *guests = (Guests){};
 }
 
-/* The first whose UUID isn't below that one. */
+/* The place of the first guest whose UUID isn't below this one. */
 static size_t place_of(const Guests *guests, const char *uuid)
 {
     size_t low = 0, high = guests->n;
@@ -102,19 +102,19 @@ void guests_add(Guests *guests, const DomainInfo *info, const Entitlement *confi
 
     if (guests->n >= SNAPSHOT_GUESTS_MAX) {
         if (!guests->refused)
-            log_error("More than %u domains: %s and further ones are left alone", SNAPSHOT_GUESTS_MAX,
+            log_error("More than %u domains: not managing %s and further ones", SNAPSHOT_GUESTS_MAX,
                       info->name);
         guests->refused = true;
         return;
     }
     r = add(guests, info, configured);
     if (r < 0) {
-        log_error_errno(-r, "%s: cannot take care of it: %m", info->name);
+        log_error_errno(-r, "%s: cannot manage this guest: %m", info->name);
         return;
     }
     g = guests_by_uuid(guests, info->uuid)->guest;
     log_info("%s: found, full size %s%s%s%s", g->info.name, format_size(size, g->full.bytes),
-             g->info.unmovable ? "; its balloon is left alone: " : "",
+             g->info.unmovable ? "; balloon will not be moved: " : "",
              g->info.unmovable ? g->info.unmovable : "",
              g->info.has_channel ? "" : "; no agent channel, using libvirt's balloon stats");
     tell(g, NOTICE_GUEST_ADDED);
@@ -122,18 +122,18 @@ void guests_add(Guests *guests, const DomainInfo *info, const Entitlement *confi
 
 void guests_remove(Guests *guests, const char *uuid)
 {
-    GuestEntry *e = guests_by_uuid(guests, uuid), gone;
+    GuestEntry *e = guests_by_uuid(guests, uuid), removed;
     size_t after;
 
     if (!e)
         return;
-    gone = *e;
+    removed = *e;
     after = guests->n - (size_t) (e - guests->entries) - 1;
     memmove(e, e + 1, after * sizeof(GuestEntry));
     guests->n--;
     guests->changed = true;
-    tell(gone.guest, NOTICE_GUEST_REMOVED);
-    entry_done(&gone);
+    tell(removed.guest, NOTICE_GUEST_REMOVED);
+    entry_done(&removed);
 }
 
 int guests_find(const Guests *guests, const char *pattern, GuestEntry **ret)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon: its objects, wired to each other, and what an administrator asks of them. */
+/* The daemon: its objects, how they are connected, and an administrator's requests. */
 
 #include "host-agent/daemon/manager.h"
 
@@ -31,7 +31,7 @@ static int load_config(const ManagerOptions *o, Config **ret, char **ret_path)
         return config_new(ret);
     }
     if (r == -EINVAL)
-        return r; /* told by report_finding() */
+        return r; /* logged by report_finding() */
     if (r < 0)
         return log_error_errno(-r, "Cannot read the configuration %s: %m", path);
     copy = strdup(path);
@@ -80,7 +80,8 @@ static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void
     return 0;
 }
 
-/* The loop. Signals are blocked before any thread starts, so that all threads leave them to the loop. */
+/* Makes the loop. Signals are blocked before any thread starts, so that all threads leave them to the
+ * loop. */
 static int open_loop(Manager *m)
 {
     sigset_t mask;
@@ -116,7 +117,8 @@ static void change_mode(Manager *m, GuestMode mode)
         return;
     m->guest_host.mode = mode;
     log_notice("Mode %s from now on: %s", guest_mode_to_string(mode),
-               mode == GUEST_MODE_AUTO ? "balloons are moved" : "decisions are logged, nothing is moved");
+               mode == GUEST_MODE_AUTO ? "balloons are moved"
+                                       : "decisions are only logged, and nothing is moved");
     (void) sd_notifyf(0, "STATUS=mode %s", guest_mode_to_string(mode));
     n = notice_of_host(NOTICE_MODE, m->guest_host.fields);
     n.mode = mode;
@@ -124,7 +126,7 @@ static void change_mode(Manager *m, GuestMode mode)
     cycle_wake(&m->cycle);
 }
 
-/* Handlers of what is below. */
+/* Handlers that are passed to objects in the rooms below. */
 
 static void on_wake(void *userdata)
 {
@@ -150,7 +152,7 @@ static int replace_policy(Manager *m, Policy **policy, char **origin)
     return 0;
 }
 
-/* Makes the objects and wires them to each other. */
+/* Makes the objects, and connects them with each other. */
 static int wire(Manager *m)
 {
     const ManagerOptions *o = &m->options;
@@ -245,7 +247,7 @@ int manager_start(Manager *m)
 
     r = neighbours_start(&m->neighbours);
     if (r < 0)
-        return log_error_errno(-r, "Cannot look for neighbours: %m");
+        return log_error_errno(-r, "Cannot look for other memory managers: %m");
     r = virt_link_start(&m->libvirt, m->event);
     if (r < 0)
         return log_error_errno(-r, "Cannot start libvirt's threads: %m");
@@ -269,21 +271,21 @@ static void reload_mode(Manager *m, GuestMode mode)
     char why[NEIGHBOURS_TEXT_MAX];
 
     if (mode == GUEST_MODE_AUTO && neighbours_why(&m->neighbours, why, sizeof(why)))
-        log_warning("Mode=auto isn't taken: %s", why);
+        log_warning("Mode=auto is ignored: %s", why);
     else
         change_mode(m, mode);
 }
 
-/* Lets a configuration that was read again count. */
+/* Puts a configuration that was read again in force. */
 static void take_config(Manager *m, Config *c, Cgroup **scope)
 {
     const char *connect = c->connect ? c->connect : "",
                *before = m->config->connect ? m->config->connect : "";
 
     if (!m->options.connect && strcmp(connect, before) != 0)
-        log_warning("Connect= takes effect when ballastd is started again");
-    /* A mode set by hand stands until the file says another than it said before; one of the command line
-     * always does. */
+        log_warning("The new Connect= takes effect when ballastd is restarted");
+    /* A mode that an administrator set stays in force until Mode= in the file changes. The mode of the
+     * command line always does. */
     if (m->options.mode == GUEST_MODE_INVALID && c->mode != m->config->mode)
         reload_mode(m, c->mode);
     if (strcmp(c->scope, m->config->scope) != 0) {
@@ -359,7 +361,7 @@ int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const
     r = replace_policy(m, &p, &origin);
     if (r < 0)
         return r;
-    log_notice("Policy %s from now on, %s; the next reload goes back to the configured one",
+    log_notice("Policy %s from now on, %s; the next reload returns to the configured policy",
                policy_name(m->policy.policy), m->policy.origin);
     cycle_wake(&m->cycle);
     return 0;

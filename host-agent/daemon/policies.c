@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which policy runs: read from files, and let run in place of another. */
+/* The running policy: reads it from files, and puts it in place of another. */
 
 #include "host-agent/daemon/policies.h"
 
@@ -11,8 +11,8 @@
 
 #define BLANK " \t"
 
-/* The paths of "balloon.policy /etc/ballast/my.policy": a bare name is of the folder of those installed. All
- * of *ret are the caller's to free, also on failure. */
+/* Splits a text such as "balloon.policy /etc/ballast/my.policy" into paths; a name without a folder is one of
+ * the installed policies. The caller frees all of ret, also on failure. */
 static int split_files(const char *text, char *ret[static POLICY_FILES_MAX], size_t *ret_n)
 {
     size_t n = 0;
@@ -76,7 +76,7 @@ int policies_read(const char *const *named, size_t n_named, const Config *c, con
         where = config_path ? config_path : "the default configuration";
         r = split_files(c->policy_files, paths, &n);
         if (r == -E2BIG)
-            log_error("[Policy] Files= has more than %u files", POLICY_FILES_MAX);
+            log_error("[Policy] Files= names more than %u files", POLICY_FILES_MAX);
         else if (r < 0)
             log_oom();
         else
@@ -101,7 +101,8 @@ void running_policy_done(RunningPolicy *p)
     *p = (RunningPolicy){};
 }
 
-/* All are fitted as copies first, since it may fail half-way: of the guests in order, then of the host. */
+/* Makes copies that fit the new policy, for the guests in order and then for the host. The originals stay
+ * valid in case this fails half-way. */
 static int fit_keeps(const RunningPolicy *p, const Guests *guests, const Policy *policy, PolicyKeep **ret)
 {
     _cleanup_free_ PolicyKeep *keeps = calloc(guests->n + 1, sizeof(*keeps));

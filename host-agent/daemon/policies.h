@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Which policy runs: read from the configured files, or loaded over the bus. */
+/* The running policy: read from the configured files, or loaded over D-Bus. */
 
 #include "host-agent/config/config.h"
 #include "host-agent/daemon/guests.h"
 #include "policy/keep.h"
 
 typedef struct RunningPolicy {
-    Policy *policy;  /* NULL before the first */
-    char *origin;    /* for people: where it comes from */
+    Policy *policy;  /* NULL before the first one */
+    char *origin;    /* where it comes from, for people */
     usec_t usec;     /* since when it runs */
-    PolicyKeep keep; /* what it remembers of the host; of a guest, that is with the guest */
+    PolicyKeep keep; /* what it keeps about the host; the guests have what it keeps about them */
 } RunningPolicy;
 
 void running_policy_done(RunningPolicy *p);
-/* Loads the files whose paths are given, else those that the configuration names. What is wrong is logged.
- * *ret_origin: who named them, for people; the caller frees both. 0 or -errno. */
+/* Loads the files with the given paths; if n_paths is 0, those that the configuration names. Logs what is
+ * wrong. *ret_origin: who named the files, for people. The caller frees both results. 0 or -errno. */
 int policies_read(const char *const *paths, size_t n_paths, const Config *c, const char *config_path,
                   Policy **ret, char **ret_origin);
-/* Lets another policy run from now on, and takes it and its origin over. State variables and history that both
- * know are kept, of the host and of the guests. -ENOMEM: nothing changed. */
+/* Runs another policy from now on, and takes over it and its origin. State variables and history that both
+ * policies use are kept, for the host and for the guests. 0, or -ENOMEM: then nothing has changed. */
 int running_policy_replace(RunningPolicy *p, Guests *guests, Policy **policy, char **origin);
-/* The host's history says nothing any more: what it was of is another. */
+/* Forgets the host's history, because another scope is watched now. */
 void running_policy_forget_history(RunningPolicy *p);
-/* After a cycle: keeps for the policy what that needs of the host in the next. */
+/* After a cycle: keeps what the policy needs to know about the host in the next one. */
 void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan);
-/* The host's controls that its files may change (bits 1 << HostField). */
+/* The host's controls that the policy may change (bits 1 << HostField). */
 uint64_t running_policy_controls(const RunningPolicy *p);

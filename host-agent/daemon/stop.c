@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A clean stop. */
+/* A clean stop: ends the cycles, restores KSM, and releases the guests if configured. */
 
 #include "host-agent/daemon/stop.h"
 
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "host-agent/act/move.h"
 
-/* How long a stop waits for libvirt to take the targets of OnStop=release. */
+/* How long a stop with OnStop=release waits for the balloons, and how often it looks. */
 #define RELEASE_WAIT_USEC (5 * USEC_PER_SEC)
 #define RELEASE_LOOK_USEC (50 * USEC_PER_MSEC)
 
@@ -28,7 +28,7 @@ static void release_all(const Stop *s)
     cycle_watch(s->cycle);
 }
 
-/* Whether a guest is on its way to what it was given. */
+/* Whether a guest hasn't reached its released size yet. */
 static bool release_outstanding(const Guests *guests)
 {
     for (size_t i = 0; i < guests->n; i++) {
@@ -48,7 +48,8 @@ static int on_release_look(sd_event_source *source, uint64_t usec, void *userdat
     if (!release_outstanding(s->cycle->parts.guests))
         return sd_event_exit(event, 0);
     if (now_usec(CLOCK_MONOTONIC) >= s->until_usec) {
-        log_warning("Not every guest has its memory back yet; QEMU goes on giving it");
+        log_warning(
+            "Some guests don't have all their memory back yet; QEMU goes on deflating their balloons");
         return sd_event_exit(event, 0);
     }
     (void) sd_event_source_set_time_relative(source, RELEASE_LOOK_USEC);
@@ -71,7 +72,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
         log_info("Stopping; balloons stay as they are");
         return sd_event_exit(p->event, 0);
     }
-    log_info("Stopping; giving all memory back");
+    log_info("Stopping; giving all guests their memory back");
     release_all(s);
     s->until_usec = now_usec(CLOCK_MONOTONIC) + RELEASE_WAIT_USEC;
     return sd_event_add_time_relative(p->event, &s->timer, CLOCK_MONOTONIC, RELEASE_LOOK_USEC, 0,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon's side of libvirt: each event finds its guest and its channel. */
+/* The daemon's side of libvirt: hands each event to its guest or its channel. */
 
 #include "host-agent/daemon/virt-link.h"
 
@@ -33,7 +33,7 @@ static void on_disconnected(VirtLink *l, const char *why)
     l->connected = false;
     free(l->lost_why);
     l->lost_why = strdup(why);
-    log_warning("libvirt (%s) can't be reached: %s; trying again", l->uri, why);
+    log_warning("Cannot reach libvirt (%s): %s; trying again", l->uri, why);
     for (size_t i = 0; i < l->guests->n; i++) {
         GuestEntry *e = &l->guests->entries[i];
 
@@ -65,9 +65,9 @@ static void on_added(VirtLink *l, GuestEntry *e, const DomainInfo *info)
     wake(l);
 }
 
-static void on_gone(VirtLink *l, const Guest *g, const char *why)
+static void on_removed(VirtLink *l, const Guest *g, const char *why)
 {
-    log_info("%s: gone%s%s", g->info.name, why ? ": " : "", why ? why : "");
+    log_info("%s: no longer running%s%s", g->info.name, why ? ": " : "", why ? why : "");
     guests_remove(l->guests, g->info.uuid);
 }
 
@@ -75,7 +75,7 @@ static void on_set_done(Guest *g, const VirtEvent *e)
 {
     guest_set_done(g, e->error, now_usec(CLOCK_MONOTONIC));
     if (e->error < 0)
-        log_warning("%s: libvirt didn't set its memory: %s", g->info.name,
+        log_warning("%s: libvirt didn't move its balloon: %s", g->info.name,
                     e->text ? e->text : strerror(-e->error));
 }
 
@@ -87,7 +87,7 @@ static void on_stats(Guest *g, const VirtEvent *e)
         log_debug_errno(-e->error, "%s: no stats from libvirt: %s", g->info.name, e->text ? e->text : "");
 }
 
-/* Its definition is read again a little later; whoever asks before that is to hear the truth, too. */
+/* The definition is read again only a little later; until then the guest must already show the new values. */
 static void on_entitled(const VirtLink *l, Guest *g, const VirtEvent *e)
 {
     Notice n;
@@ -113,7 +113,7 @@ static void on_guest_event(VirtLink *l, GuestEntry *entry, const VirtEvent *e)
         wake(l);
         break;
     case VIRT_DOMAIN_GONE:
-        on_gone(l, g, e->text);
+        on_removed(l, g, e->text);
         break;
     case VIRT_DOMAIN_REBOOTED:
         guest_rebooted(g, now);
@@ -166,7 +166,7 @@ static void on_virt(void *userdata, const VirtEvent *e)
         on_added(l, entry, e->info);
         break;
     default:
-        /* An event about a domain that went meanwhile says nothing any more. */
+        /* An event about a domain that has been removed meanwhile is of no use. */
         if (entry)
             on_guest_event(l, entry, e);
         break;

@@ -172,7 +172,7 @@ static void run_entitle(Domain *d, virDomainPtr domain)
     maximum_bytes = virDomainGetMaxMemory(domain) * KIB;
     if (read_granted(call, domain, maximum_bytes, &e) < 0) {
         if (call->error == 0)
-            call_refuse(call, -EBADMSG, "what is there can't be understood");
+            call_refuse(call, -EBADMSG, "its present entitlement can't be parsed");
         return;
     }
     entitlement_change(&e, &call->entitling);
@@ -220,7 +220,7 @@ static void run_definition(Domain *d, virDomainPtr domain)
     r = call->info ? domain_info_parse(live, inactive, call->info) : -ENOMEM;
     if (r < 0) {
         free(TAKE_PTR(call->info));
-        call_refuse(call, r, "its definition can't be understood");
+        call_refuse(call, r, "its definition can't be parsed");
         return;
     }
     call->vanished = call->info->id < 0;

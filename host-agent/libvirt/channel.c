@@ -134,7 +134,7 @@ int channel_send(Channel *ch, const uint8_t *data, size_t length)
     if (length > CHANNEL_OUT_MAX - ch->out_length)
         return -ENOBUFS;
     if (ch->unread + message_cost(length) > UNREAD_MAX) {
-        channel_fail(ch, 0, "opened afresh, since it isn't known how much of what was sent was read");
+        channel_fail(ch, 0, "closed to open it again, because the guest may not have read what was sent");
         return -ENOBUFS;
     }
     if (!ch->out) {
@@ -192,7 +192,7 @@ static void read_channel(Channel *ch)
     if (!ch->dead) {
         r = queue_push_data(ch->virt->queue, &ch->domain->box, ch->uuid, buf, (size_t) n);
         if (r < 0)
-            channel_fail(ch, r, r == -ENOBUFS ? "it sends more than can be taken" : strerror(-r));
+            channel_fail(ch, r, r == -ENOBUFS ? "it sends more than ballastd can process" : strerror(-r));
     }
     pthread_mutex_unlock(&ch->virt->lock);
 }

@@ -315,7 +315,7 @@ static void parse_granted(const xmlNode *guest, uint64_t maximum_bytes, Entitlem
         if (!a->ns)
             parse_entitled(a, e, problem);
     if (entitlement_check(e, maximum_bytes, why) < 0) {
-        text_addf(problem, "%sits sizes don't count: %s", problem->length > 0 ? "; " : "", why);
+        text_addf(problem, "%sits sizes are ignored: %s", problem->length > 0 ? "; " : "", why);
         e->min_bytes = e->full_bytes = e->growth_bytes = 0;
     }
 }

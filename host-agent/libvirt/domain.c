@@ -35,7 +35,7 @@ Domain *domain_add(Virt *v, const char *uuid, int id)
 
     if (v->domains.n >= DOMAINS_MAX) {
         if (!v->domains.too_many)
-            log_error("More than %u domains: %s and further ones are left alone", DOMAINS_MAX, uuid);
+            log_error("More than %u domains: not managing %s and further ones", DOMAINS_MAX, uuid);
         v->domains.too_many = true;
         return NULL;
     }
@@ -238,7 +238,7 @@ static void done_set(Domain *d)
     if (call->forgetful && !d->virt->forgetful) {
         d->virt->forgetful = true;
         log_warning(
-            "libvirt can't store metadata with a domain: after a restart of ballastd, sizes that it set itself will look like an administrator's decision");
+            "libvirt can't store metadata with a domain; after a restart ballastd will take sizes that it set itself for an administrator's decision");
     }
     virt_push(d->virt, d,
               &(VirtEvent){.type = VIRT_SET_DONE,
@@ -276,7 +276,7 @@ static void definition_failed(Domain *d)
     if (d->virt->session.state != SESSION_OPEN || call->conn->lost)
         return; /* it is read after connecting again */
     if (!d->unreadable)
-        log_warning("Domain %s: %s; it is left alone", d->uuid,
+        log_warning("Domain %s: not managing it: %s", d->uuid,
                     call->text ? call->text : strerror(-call->error));
     d->unreadable = true;
     /* What can't be understood is looked at again when it changes. */

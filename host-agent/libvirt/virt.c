@@ -2,13 +2,13 @@
 /* The interface: requests in, events out, and the clock.
  *
  * Libvirt must never hold up the daemon. Seen on libvirt 9.0: a call to a domain whose QEMU is stopped blocks
- * until it goes on; five such calls on one connection (max_client_requests) block every other domain on it; and
- * a call from a thread fires event callbacks on that thread, so libvirt's loop can't be glued onto sd-event,
- * which belongs to one thread. So libvirt's loop runs in a thread of its own (loop.c), calls run in workers
- * (workers.c), one at a time on each connection and for each domain, and all that comes of either is posted to
- * the daemon's loop (queue.c). A domain that hasn't answered for 2 s gets no call until it does; the connection
- * that it holds is left to it and replaced for the others (session.c). What a guest doesn't read of its channel
- * would hold libvirtd's requests, too: see channel.c. */
+ * until it goes on; five such calls on one connection (max_client_requests) block every other domain on it;
+ * and a call from a thread fires event callbacks on that thread, so libvirt's loop can't be glued onto
+ * sd-event, which belongs to one thread. So libvirt's loop runs in a thread of its own (loop.c), calls run in
+ * workers (workers.c), one at a time on each connection and for each domain, and all that comes of either is
+ * posted to the daemon's loop (queue.c). A domain that hasn't answered for 2 s gets no call until it does;
+ * the connection that it holds is left to it and replaced for the others (session.c). What a guest doesn't
+ * read of its channel would hold libvirtd's requests, too: see channel.c. */
 #include "host-agent/libvirt/virt.h"
 
 #include <libxml/parser.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads a memory cgroup, v1 or v2, with the limits of its parents. */
+
 #include "host-agent/sense/cgroup.h"
 
 #include <string.h>
 
-/* What is there of every memory cgroup but v2's root, which has no limit. */
+/* The file that every memory cgroup has, except v2's root, which has no limit. */
 static const char *const usage_file[] = {"memory.usage_in_bytes", "memory.current"};
 
 static int look(const char *folder, bool v2)
@@ -17,7 +19,7 @@ static int look(const char *folder, bool v2)
     return access(path, F_OK) < 0 ? -errno : 0;
 }
 
-/* Looks for one of the two kinds, or of both, at <mount>/<name>. */
+/* Looks for a cgroup of v1 or v2, or of either, at <mount>/<name>. */
 static int find_at(const char *mount, const char *name, bool v1, bool v2, Cgroup **ret)
 {
     _cleanup_(cgroup_freep) Cgroup *c = NULL;
@@ -57,7 +59,7 @@ int cgroup_find(const char *proc_root, const char *name, Cgroup **ret)
     r = -ENOENT;
     if (mounts->v2[0])
         r = find_at(mounts->v2, name, false, true, ret);
-    /* Beside v1, v2 mostly has the same folders without the memory controller. */
+    /* On a hybrid system v2 mostly has the same folders as v1, but without the memory controller. */
     if ((r == -ENOENT || r == -ENODATA) && mounts->v1_memory[0]) {
         int r1 = find_at(mounts->v1_memory, name, true, false, ret);
 
@@ -75,7 +77,7 @@ Cgroup *cgroup_free(Cgroup *c)
     return NULL;
 }
 
-/* What one of the cgroups leaves, where it has a limit. */
+/* Applies the limit of one cgroup: what it leaves. */
 static int take_memory(const char *folder, bool v2, uint64_t limit, CgroupMemory *m)
 {
     uint64_t usage, reclaimable;
@@ -88,10 +90,10 @@ static int take_memory(const char *folder, bool v2, uint64_t limit, CgroupMemory
         r = cgroup_stat_read(folder, v2, &stat);
     if (r < 0)
         return r;
-    /* No sum of these wraps in a kernel that is right; one that isn't mustn't look like memory. */
+    /* These sums never overflow on a sane kernel; an overflow must not look like memory. */
     if (__builtin_add_overflow(stat.active_file, stat.inactive_file, &reclaimable))
         return -EBADMSG;
-    /* What must be written first isn't there at once. */
+    /* Pages that must be written first aren't available at once. */
     reclaimable = LESS_BY(LESS_BY(reclaimable, stat.dirty), stat.writeback);
     if (__builtin_add_overflow(reclaimable, stat.slab_reclaimable, &reclaimable))
         return -EBADMSG;
@@ -106,7 +108,7 @@ static void take_swap(CgroupMemory *m, uint64_t limit, uint64_t usage)
     m->swap_free_bytes = MIN(m->swap_free_bytes, LESS_BY(limit, usage));
 }
 
-/* Where the kernel was told not to account swap, or has none, the file isn't there. */
+/* The file is missing if the kernel doesn't account swap. */
 static int read_swap_number(const char *folder, const char *file, uint64_t *ret_bytes)
 {
     int r = cgroup_number_read(folder, file, ret_bytes);
@@ -168,7 +170,7 @@ int cgroup_read(const Cgroup *c, CgroupMemory *ret)
 
     if (!folder)
         return -ENOMEM;
-    /* Up to the first folder that isn't one. */
+    /* Go up to the first folder that isn't a cgroup with limits. */
     for (bool first = true; first || look(folder, c->v2) >= 0; first = false) {
         r = c->v2 ? read_v2(folder, &m) : read_v1(folder, &m);
         if (r < 0)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A memory cgroup, v1 or v2, as the host that guests share. What binds it are its own limit and those of all
- * that it is in: the smallest limit is its total, the least that one of them has left is what it has
- * available. */
+/* A memory cgroup, v1 or v2, in place of the host. Its own limit and those of all its parents apply: the
+ * smallest limit is its total, and the smallest remainder below a limit is what it has available. */
 
 #include "base/cgroupfs.h"
 #include "base/procfs.h"
@@ -13,21 +12,22 @@ typedef struct Cgroup {
     bool v2;
 } Cgroup;
 
-/* name: an absolute path, or a path such as "machine.slice" that is looked for in the v2 hierarchy, then in
- * v1's memory controller, where <proc_root>/mounts says they are. -ENOENT: there is no such folder; -ENODATA:
- * it is there, and no memory cgroup that can be limited (the controller is off for it, or it is the root). */
+/* name: an absolute path, or a relative one such as "machine.slice", which is searched in the v2 hierarchy
+ * and then in v1's memory controller, as mounted in <proc_root>/mounts. -ENOENT: there is no such folder.
+ * -ENODATA: the folder isn't a memory cgroup that can be limited (its controller is off, or it is the
+ * root). */
 int cgroup_find(const char *proc_root, const char *name, Cgroup **ret);
 Cgroup *cgroup_free(Cgroup *c);
 DEFINE_CLEANUP_FUNC(Cgroup, cgroup_free);
 
-/* Each CGROUP_NO_LIMIT where nothing limits it. */
+/* Each value is CGROUP_NO_LIMIT if nothing limits it. */
 typedef struct CgroupMemory {
     uint64_t limit_bytes;
     uint64_t free_bytes; /* limit − usage */
     uint64_t
-        available_bytes; /* limit − usage + page cache and slab that can be dropped without being written */
+        available_bytes; /* limit − usage + page cache and slab that can be dropped without writing them */
     uint64_t swap_limit_bytes, swap_free_bytes;
 } CgroupMemory;
 
-/* 0; -ENOENT where it went; or -errno. */
+/* 0; -ENOENT if the cgroup is gone; or another -errno. */
 int cgroup_read(const Cgroup *c, CgroupMemory *ret);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A guest's channel: opened, fed, and asked for its pace. */
+/* A guest's channel: opens it, feeds it, and asks the agent for a pace. */
 
 #include "host-agent/sense/guest-channel.h"
 
 #include "base/log.h"
 #include "host-agent/guest/guest-events.h"
 
-/* A guest's greetings are logged at most this often. */
+/* An agent's Hello is logged at most once in this time. */
 #define GREETING_USEC    (60 * USEC_PER_SEC)
-/* How long an agent may send what can't be heard before its channel is opened again. */
+/* How long an agent may send messages that are refused before its channel is closed and opened again. */
 #define UNWELCOME_USEC   (5 * USEC_PER_SEC)
-/* A channel that was closed is opened again after this, doubled up to the maximum. */
+/* A closed channel is opened again after this time, which doubles up to the maximum. */
 #define BACKOFF_MIN_USEC (USEC_PER_SEC)
 #define BACKOFF_MAX_USEC (30 * USEC_PER_SEC)
-/* Reports: while a balloon moves, for how long after that, and while all is calm. */
+/* Intervals of reports: while a balloon moves (and how long after that), and while all is calm. */
 #define PACE_MOVING_USEC (250 * USEC_PER_MSEC)
 #define PACE_FAST_USEC   (10 * USEC_PER_SEC)
 #define PACE_CALM_USEC   (2 * USEC_PER_SEC)
@@ -28,9 +28,9 @@ static void on_hello(void *userdata, const Message *m, bool restarted)
     GuestChannel *c = userdata;
     usec_t now = now_usec(CLOCK_MONOTONIC);
 
-    /* It may say so twenty times a second. */
+    /* An agent may say Hello twenty times a second. */
     log_full(c->greeted_usec == 0 || usec_since(c->greeted_usec, now) > GREETING_USEC ? LOG_INFO : LOG_DEBUG,
-             "%s: agent %s says hello (kernel %s)", name_of(c),
+             "%s: agent %s connected (kernel %s)", name_of(c),
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
     c->greeted_usec = now;
     guest_hello(c->guest, LESS_BY(now, m->boot_usec < now ? m->boot_usec : 0), restarted);
@@ -54,9 +54,9 @@ static void on_goodbye(void *userdata, const char *reason)
 {
     GuestChannel *c = userdata;
 
-    /* This, too, it may say twenty times a second. */
+    /* An agent may say Goodbye twenty times a second, too. */
     log_full(guest_goodbye(c->guest, now_usec(CLOCK_MONOTONIC)) ? LOG_INFO : LOG_DEBUG,
-             "%s: agent says goodbye%s%s", name_of(c), reason[0] ? ": " : "", reason);
+             "%s: agent disconnected%s%s", name_of(c), reason[0] ? ": " : "", reason);
 }
 
 static void on_read(void *userdata)
@@ -73,7 +73,7 @@ static void on_send(void *userdata, const uint8_t *data, size_t length)
 
     r = c->transport->send(c->transport->userdata, c->guest->info.uuid, data, length);
     if (r < 0)
-        log_debug_errno(-r, "%s: dropped %zu bytes for the agent: %m", name_of(c), length);
+        log_debug_errno(-r, "%s: dropped a message of %zu bytes to the agent: %m", name_of(c), length);
 }
 
 static const LinkHandlers link_handlers = {
@@ -123,15 +123,16 @@ static void close_channel(GuestChannel *c)
     c->open = false;
 }
 
-/* An agent that missed our coming and going (a guest's kernel may see neither, when they are near to each
- * other) goes on with a nonce that isn't known here, and would say Hello only after a minute and a half of
- * silence. It notices a channel that is closed for a moment. */
+/* When the channel is closed and opened again quickly, a guest's kernel may notice neither. Then its agent
+ * goes on with a nonce that this daemon doesn't know, and would say Hello only after a minute and a half of
+ * silence. It does notice a channel that is closed for a moment longer. */
 static void tend_unwelcome(GuestChannel *c, usec_t now_usec)
 {
     if (link_welcomed(c->link) || usec_since(c->opened_usec, now_usec) < UNWELCOME_USEC ||
         link_stats(c->link)->refused == c->refused)
         return;
-    log_debug("%s: its agent didn't notice that this daemon came; opening the channel again", name_of(c));
+    log_debug("%s: its agent hasn't noticed that ballastd started again; closing and opening the channel",
+              name_of(c));
     close_channel(c);
     c->retry_usec = now_usec + BACKOFF_MIN_USEC;
 }
@@ -153,7 +154,7 @@ void guest_channel_pace(GuestChannel *c, bool calm, usec_t stale_usec, usec_t no
 {
     usec_t interval = REPORT_INTERVAL_DEFAULT_USEC;
 
-    /* A move is rarely the last: asking for another pace twice with each would cost more than it saves. */
+    /* More moves mostly follow: changing the pace twice for each would cost more than it saves. */
     if (guest_is_moving(c->guest, now_usec))
         c->fast_usec = now_usec + PACE_FAST_USEC;
     if (now_usec < c->fast_usec)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A guest's channel: the only place that knows it. It opens the channel over a transport and opens it again with
- * back-off, feeds what comes to the link, hands what the link hears to the guest, and asks the agent for the pace
- * of its reports. */
+/* A guest's channel to its agent; no other file knows it. It opens the channel over a transport, and opens it
+ * again with growing waits; it feeds the bytes to the link and hands the link's messages to the guest; and it
+ * asks the agent for an interval of reports. */
 
 #include "host-agent/guest/guest.h"
 #include "host-agent/sense/link.h"
@@ -13,10 +13,10 @@ typedef struct GuestChannel {
     Guest *guest;
     const Transport *transport;
     Link *link;
-    bool open, wanted;
+    bool open, wanted; /* wanted: the transport was asked to open it */
     usec_t opened_usec, retry_usec, backoff_usec;
-    uint64_t refused;    /* messages that the link refused before the channel was opened */
-    usec_t fast_usec;    /* until when the agent reports fast */
+    uint64_t refused;    /* how many messages the link had refused when the channel was opened */
+    usec_t fast_usec;    /* until when the agent reports at the fast pace */
     usec_t greeted_usec; /* when a Hello was last logged; 0: never */
 } GuestChannel;
 
@@ -25,17 +25,18 @@ int guest_channel_new(Guest *guest, const Transport *transport, GuestChannel **r
 GuestChannel *guest_channel_free(GuestChannel *c);
 DEFINE_CLEANUP_FUNC(GuestChannel, guest_channel_free);
 
-/* The guest's definition came, first or again: what it can have at most. */
+/* The guest has a new definition: takes over its maximum. */
 void guest_channel_update(GuestChannel *c);
-/* Opens the channel where that is due. */
+/* Opens the channel if that is due. */
 void guest_channel_tend(GuestChannel *c, usec_t now_usec);
-/* Asks the agent for a pace: fast while its balloon moves and shortly after, slow where calm (the host is at ease
- * and the guest has its full size), never so slow that stats are stale (stale_usec) before the next come. */
+/* Asks the agent for a pace of reports: fast while the balloon moves and shortly after, slow if calm (no
+ * pressure on the host, and the guest has its full size), and never so slow that stats become stale
+ * (stale_usec) between two reports. */
 void guest_channel_pace(GuestChannel *c, bool calm, usec_t stale_usec, usec_t now_usec);
 
-/* What the transport says. text: why, or NULL. */
+/* To be called by the transport. text: why, or NULL. */
 void guest_channel_opened(GuestChannel *c, usec_t now_usec);
 void guest_channel_data(GuestChannel *c, const uint8_t *data, size_t length, usec_t now_usec);
 void guest_channel_closed(GuestChannel *c, const char *text);
-/* The transport is away, with all its channels. */
+/* The transport was lost, with all its channels. */
 void guest_channel_lost(GuestChannel *c);

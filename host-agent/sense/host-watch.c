@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's memory as it is watched, and the trigger on its pressure. */
+/* Watches the host's memory, and sets the trigger on its pressure. */
 
 #include "host-agent/sense/host-watch.h"
 
@@ -12,7 +12,7 @@
 #include "base/psi-trigger.h"
 #include "host-agent/sense/ksm.h"
 
-/* The trigger fires when tasks stalled for 5 % of a second. */
+/* The trigger fires when tasks waited for memory during 5 % of a second. */
 #define PSI_STALL_USEC  (50 * USEC_PER_MSEC)
 #define PSI_WINDOW_USEC (USEC_PER_SEC)
 
@@ -22,7 +22,7 @@ static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
     if (revents & EPOLLERR) {
         log_warning(
-            "The kernel took back the trigger on memory pressure; pressure is noticed once a cycle from now on");
+            "The kernel removed the trigger on memory pressure; from now on pressure is noticed only once a cycle");
         w->psi_source = sd_event_source_disable_unref(w->psi_source);
         return 0;
     }
@@ -40,7 +40,7 @@ static int open_psi(const char *folder, const char *name)
         path = NULL;
         return -ENOMEM;
     }
-    /* A trigger is asked for by writing to a file, which only the kernel's own may be put to. */
+    /* A trigger is set by writing to a file: don't do that to a file that isn't the kernel's. */
     if (statfs(path, &fs) < 0)
         return -errno;
     if (fs.f_type != PROC_SUPER_MAGIC && fs.f_type != CGROUP2_SUPER_MAGIC)
@@ -48,8 +48,8 @@ static int open_psi(const char *folder, const char *name)
     return psi_trigger_open(path, "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
 }
 
-/* The scope's own trigger; else the host's: a cgroup under pressure shows there, too, and a cycle that was
- * woken for others does no harm. */
+/* Sets the scope's own trigger if it has one, else the host's: a cgroup's pressure shows there, too, and a
+ * cycle more does no harm. */
 static void watch_psi(HostWatch *w)
 {
     int r;
@@ -62,8 +62,9 @@ static void watch_psi(HostWatch *w)
     if (w->psi_fd < 0)
         w->psi_fd = open_psi(w->proc_root, "pressure/memory");
     if (w->psi_fd < 0) {
-        log_info("No trigger on the host's memory pressure (%s); pressure is noticed once a cycle",
-                 strerror(-w->psi_fd));
+        log_info(
+            "Cannot set a trigger on the host's memory pressure (%s); pressure is noticed only once a cycle",
+            strerror(-w->psi_fd));
         return;
     }
     r = sd_event_add_io(w->event, &w->psi_source, w->psi_fd, EPOLLPRI, on_psi, w);
@@ -99,15 +100,15 @@ int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret)
     r = cgroup_find(proc_root, name, ret);
     if (r == -ENOENT)
         log_error(
-            "[Host] Scope=%s: there is no such cgroup; start what makes it (systemctl start machine.slice, for that one), or set Scope=system",
+            "[Host] Scope=%s: there is no such cgroup; start the unit that creates it (such as systemctl start machine.slice), or set Scope=system",
             name);
     else if (r == -ENODATA)
         log_error(
-            "[Host] Scope=%s: this cgroup's memory can't be limited, as it is the root or the memory controller is off for it; take another, or set Scope=system",
+            "[Host] Scope=%s: this cgroup's memory can't be limited, because it is the root or its memory controller is off; name another cgroup, or set Scope=system",
             name);
     else if (r < 0)
         log_error_errno(
-            -r, "[Host] Scope=%s: cannot find this cgroup (%m); take another, or set Scope=system", name);
+            -r, "[Host] Scope=%s: cannot find this cgroup (%m); name another one, or set Scope=system", name);
     return r;
 }
 
@@ -118,7 +119,7 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope)
     watch_psi(w);
 }
 
-/* KSM is the whole host's, also where the scope is a cgroup. */
+/* KSM belongs to the whole host, even if the scope is a cgroup. */
 static void read_ksm(HostWatch *w)
 {
     KsmState s;
@@ -140,7 +141,7 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     r = host_sample_read(w->proc_root, w->scope, now_usec, &w->sample);
     if (r < 0) {
         if (!w->failed)
-            log_error_errno(-r, "Cannot read the host's memory from %s: %m; nothing is moved",
+            log_error_errno(-r, "Cannot read the host's memory from %s: %m; no balloon is moved",
                             host_watch_source(w));
         w->failed = true;
         w->valid = false;
@@ -148,7 +149,7 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     }
     if (w->sample.arc_error < 0 && arc_error >= 0)
         log_warning_errno(-w->sample.arc_error,
-                          "Cannot read how large ZFS's cache is: %m; none of it counts as available");
+                          "Cannot read the size of ZFS's cache: %m; none of it counts as available");
     w->reserve_bytes = bytes_of_total(reserve, host_sample_total(&w->sample));
     host_sample_fields(&w->sample, w->reserve_bytes, &w->fields);
     read_ksm(w);

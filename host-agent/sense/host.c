@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the memory and the memory pressure of the host, or of one memory cgroup. */
+
 #include "host-agent/sense/host.h"
 
 #include <stdio.h>
@@ -20,7 +22,7 @@ static int read_psi(const char *root, const Cgroup *scope, const char *resource,
     return 0;
 }
 
-/* What is only known of the whole host. */
+/* Reads what exists only for the whole host. */
 static int read_whole(const char *root, HostSample *s)
 {
     int r = vmstat_read(root, &s->vmstat);
@@ -95,7 +97,7 @@ static void set_meminfo(HostFields *h, const HostSample *s)
     host_fields_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(m->swap_total, m->swap_free));
 }
 
-/* The kernel counts memory in pages, and what happens in events. */
+/* Some counters are pages, others events. */
 static void set_vmstat(HostFields *h, const Vmstat *v)
 {
     const double page = (double) sysconf(_SC_PAGESIZE);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads the state of KSM. */
+
 #include "host-agent/sense/ksm.h"
 
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the kernel says of KSM (kernel samepage merging), below <root>/kernel/mm/ksm. */
+/* Reads the state of KSM (kernel samepage merging), below <root>/kernel/mm/ksm. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "policy/fields.h"
 
 typedef enum KsmValue {
-    KSM_RUN, /* 0: off, 1: on, 2: off, and what was merged is taken apart */
+    KSM_RUN, /* 0: off, 1: on, 2: off, and merged pages are separated again */
     KSM_PAGES_TO_SCAN,
     KSM_SLEEP_MILLISECS,
     KSM_MERGE_ACROSS_NODES, /* with NUMA only */
@@ -23,14 +23,14 @@ typedef enum KsmValue {
     KSM_VALUE_MAX
 } KsmValue;
 
-/* value[v] counts where has has the bit 1 << v. */
+/* value[v] is valid if has has the bit 1 << v. */
 typedef struct KsmState {
     uint32_t has;
     int64_t value[KSM_VALUE_MAX];
 } KsmState;
 
-/* root: "/sys". What this kernel doesn't tell is left out. -ENOENT: it has no KSM; -EBADMSG: a number that
- * can't be understood. */
+/* root: "/sys". Values that this kernel doesn't have are left out. -ENOENT: it has no KSM; -EBADMSG: a file
+ * doesn't hold a number. */
 int ksm_read(const char *root, KsmState *ret);
-/* Adds what a policy sees of it. */
+/* Sets the stats that a policy sees of KSM in h, and no others. */
 void ksm_fields(const KsmState *s, HostFields *h);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host's end of one guest's channel: checks what the guest sends, and limits it. */
+
 #include "host-agent/sense/link.h"
 
 #include <assert.h>
@@ -8,10 +10,10 @@
 
 #include "proto/frame.h"
 
-/* What a message costs that the rules forbid. */
+/* The tokens that a bad message costs. */
 #define COST_REFUSED         10.0
-/* So many refused ones in a row, however slowly they come, and the guest is dropped: what it sends is of no
- * use, and opening its channel anew is what can mend it. */
+/* After this many refused messages in a row, however slowly they come, the guest is dropped: its messages are
+ * of no use, and only opening its channel again can help. */
 #define REFUSED_IN_A_ROW_MAX 5U
 #define WHY_MAX              192
 
@@ -26,21 +28,21 @@ struct Link {
     FrameReader reader;
 
     bool open, welcomed;
-    uint32_t nonce; /* that the guest was given, while welcomed */
+    uint32_t nonce; /* the guest's, while it is welcomed */
     uint32_t next_nonce;
-    bool nonce_seen;   /* a message came with it */
-    bool renewing;     /* next_nonce was sent, and no message came with it yet */
-    unsigned unproven; /* messages sent since the guest last was seen to read */
+    bool nonce_seen;   /* a message with it came */
+    bool renewing;     /* next_nonce was sent, and no message with it came yet */
+    unsigned unproven; /* messages that were sent since the guest last proved that it reads */
     char agent_version[GUEST_TEXT_MAX + 1];
     char boot_id[37];
 
-    Report last; /* accepted since the channel was opened and the guest booted */
+    Report last; /* the last accepted one since the channel was opened and the guest booted */
     bool has_last;
     uint64_t maximum_bytes; /* 0: not known */
 
-    usec_t interval_usec, interval_sent_usec; /* wanted; last asked for since Welcome (0: not yet) */
+    usec_t interval_usec, interval_sent_usec; /* wanted; last sent since Welcome (0: not yet) */
     usec_t sent_usec;                         /* when anything was last sent */
-    usec_t now_usec;                          /* the last that was told */
+    usec_t now_usec;                          /* as last passed in */
 
     Bucket messages, bytes;
     uint64_t rubbish_run; /* bytes of rubbish since the last frame */
@@ -65,7 +67,7 @@ static void bucket_fill(Bucket *b, usec_t usec)
     b->tokens = MIN(b->burst, b->tokens + b->per_sec * (double) usec / (double) USEC_PER_SEC);
 }
 
-/* Time as the caller tells it; the buckets fill with it. */
+/* Advances to the caller's time; the buckets fill meanwhile. */
 static void advance(Link *l, usec_t now_usec)
 {
     usec_t elapsed = usec_since(l->now_usec, now_usec);
@@ -97,7 +99,7 @@ Link *link_free(Link *l)
     return NULL;
 }
 
-/* Counts what the reader has dropped since the last look. */
+/* Counts what the reader has dropped since the last call. */
 static void count_rubbish(Link *l)
 {
     l->stats.rubbish_bytes += l->reader.rubbish_bytes;
@@ -163,8 +165,8 @@ void link_configure(Link *l, usec_t interval_usec)
         send_configure(l);
 }
 
-/* The guest isn't heard for a while, longer each time. The last wait is forgotten when as long a time has
- * gone well since it was over. */
+/* Drops the guest: it isn't heard for a while, longer each time. The last wait is forgotten if the guest has
+ * behaved for as long as that after its end. */
 _printf_(3, 4) static int drop(Link *l, int error, const char *format, ...)
 {
     va_list ap;
@@ -182,16 +184,16 @@ _printf_(3, 4) static int drop(Link *l, int error, const char *format, ...)
     return error;
 }
 
-/* A message that an agent in order never sends. */
+/* Refuses a message that a correct agent never sends. */
 static int refuse(Link *l, const char *what, int error)
 {
     const char *why = error == -ENODATA           ? "is missing"
                       : error == -EPROTONOSUPPORT ? "is of another version"
                       : error == -ERANGE          ? "is impossible"
                       : error == -ENAMETOOLONG    ? "is too long"
-                      : error == -EILSEQ          ? "isn't what it should be"
+                      : error == -EILSEQ          ? "has a wrong value"
                       : error == -ESTALE          ? "went back within one boot"
-                      : error == -EPERM           ? "isn't a guest's to send"
+                      : error == -EPERM           ? "is a message that only the host may send"
                                                   : "can't be understood";
 
     l->stats.refused++;
@@ -203,7 +205,7 @@ static int refuse(Link *l, const char *what, int error)
     return 0;
 }
 
-/* Sends a fresh nonce; false: none could be had, or the channel was closed. */
+/* Sends a Welcome with a fresh nonce. False: no random number was available, or the channel was closed. */
 static bool send_welcome(Link *l, uint32_t *ret_nonce)
 {
     Message welcome = {.type = MESSAGE_WELCOME, .has_nonce = true, .protocol = PROTOCOL_VERSION};
@@ -219,8 +221,8 @@ static bool send_welcome(Link *l, uint32_t *ret_nonce)
     return true;
 }
 
-/* Whether m comes from the guest that was welcomed. The first message with a nonce proves that its Welcome
- * was read, and so all that was sent before. */
+/* Whether m comes from the guest that was welcomed. The first message with a nonce proves that the guest has
+ * read the Welcome, and so everything that was sent before it. */
 static bool is_known(Link *l, const Message *m)
 {
     if (!l->welcomed || !m->has_nonce)
@@ -252,7 +254,7 @@ static int on_hello(Link *l, const Message *m)
     bool rebooted = l->boot_id[0] && strcmp(l->boot_id, m->boot_id) != 0;
 
     l->stats.hellos++;
-    /* Until the guest has its nonce it isn't welcome; it says Hello again. */
+    /* The guest is welcomed only once it has a nonce; otherwise it says Hello again. */
     l->welcomed = l->renewing = false;
     if (!send_welcome(l, &nonce))
         return 0;
@@ -266,7 +268,7 @@ static int on_hello(Link *l, const Message *m)
     memcpy(l->boot_id, m->boot_id, sizeof(l->boot_id));
     memcpy(l->agent_version, m->version, sizeof(l->agent_version));
     l->handlers.hello(l->userdata, m, rebooted);
-    /* The handler may have asked for another interval, and that was sent then. */
+    /* If the handler asked for another interval, it was sent already. */
     if (l->welcomed && l->interval_sent_usec == 0)
         send_configure(l);
     return 0;
@@ -350,10 +352,10 @@ static int feed(Link *l, const uint8_t *data, size_t length)
         length -= taken;
         count_rubbish(l);
         if (l->rubbish_run > LINK_RUBBISH_MAX)
-            return drop(l, -EPROTO, "more than %u bytes that are no message", LINK_RUBBISH_MAX);
+            return drop(l, -EPROTO, "more than %u bytes that aren't a message", LINK_RUBBISH_MAX);
         if (got > 0)
             r = on_frame(l, payload, n);
-        /* A handler may have closed the channel: what follows is no longer wanted. */
+        /* A handler may have closed the channel: the rest is no longer wanted. */
     } while (got > 0 && r >= 0 && l->open);
     return r;
 }

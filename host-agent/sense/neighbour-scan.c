@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds other memory managers: momd and ksmtuned by their processes, ballastd by a lock. */
+
 #include "host-agent/sense/neighbour-scan.h"
 
 #include <ctype.h>
@@ -12,15 +14,15 @@
 
 #include "base/crc32c.h"
 
-/* Users below this are the system's own (SYS_UID_MAX of login.defs). */
+/* Users below this are system users (SYS_UID_MAX of login.defs). */
 #define SYSTEM_UID_END   1000U
 #define COMM_MAX         16U
-#define COMMAND_LINE_MAX 1024U /* what is looked at for a script's name */
+#define COMMAND_LINE_MAX 1024U /* the part that is searched for a script's name */
 #define STATUS_MAX       1024U /* the users are among the first lines */
-/* Connections that one daemon lets wait: nobody takes them, they only tell others that it lives. */
+/* Connections that may wait: nobody accepts them, they only show others that this daemon lives. */
 #define LOCK_BACKLOG     64
 
-/* Processes that are neighbours by their name. */
+/* The process names of neighbours. */
 static const char *const processes[NEIGHBOUR_MAX] = {
     [NEIGHBOUR_MOMD] = "momd",
     [NEIGHBOUR_KSMTUNED] = "ksmtuned",
@@ -50,8 +52,8 @@ static Neighbour neighbour_called(const char *name)
     return NEIGHBOUR_INVALID;
 }
 
-/* Reads the beginning of <pid>/<file>, NUL-terminated. Returns its length; -errno, also where the process
- * went. */
+/* Reads the beginning of <pid>/<file>, NUL-terminated. Returns its length, or -errno; the process may have
+ * ended. */
 static ssize_t read_of(int proc_fd, const char *pid, const char *file, char *buf, size_t size)
 {
     _cleanup_close_ int fd = -EBADF;
@@ -79,8 +81,8 @@ static bool is_interpreter(const char *comm)
     return strncmp(comm, "python", 6) == 0;
 }
 
-/* "python3 -u /usr/sbin/momd -c …": the first argument that is no option. A script that was started by its
- * own name has that name already. */
+/* "python3 -u /usr/sbin/momd -c …": the first argument that is no option is the script. A script that was
+ * started by its own name has that name as a process. */
 static Neighbour neighbour_by_script(int proc_fd, const char *pid)
 {
     char line[COMMAND_LINE_MAX];
@@ -98,8 +100,8 @@ static Neighbour neighbour_by_script(int proc_fd, const char *pid)
     return NEIGHBOUR_INVALID;
 }
 
-/* Real, effective and saved user all have to count: anybody may start a set-user-ID program under any name,
- * by a link to it, and it runs as root then. */
+/* Real, effective and saved user must all count: anyone can start a set-user-ID program under any name,
+ * through a link, and then it runs as root. */
 static bool process_counts(int proc_fd, const char *pid, uid_t own_uid)
 {
     char status[STATUS_MAX], *p;
@@ -168,7 +170,7 @@ static bool is_session(const char *uri)
     return path && strncmp(path, "/session", 8) == 0 && (path[8] == '\0' || path[8] == '?');
 }
 
-/* Where libvirt has a user's sockets. */
+/* The folder of libvirt's sockets for a user. */
 static int session_folder(char **ret)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR"), *cache = getenv("XDG_CACHE_HOME"),
@@ -198,13 +200,14 @@ char *neighbour_lock_name(const char *uri, char *buf)
     if (is_session(uri)) {
         _cleanup_free_ char *path = NULL;
 
-        /* The folder itself: paths to it may differ, and one path may be another folder elsewhere. */
+        /* The folder's identity: one folder may have several paths, and one path may be another folder in a
+         * container. */
         if (session_folder(&path) >= 0 && stat(path, &st) >= 0)
             snprintf(folder, sizeof(folder), "%lx:%lx", (unsigned long) st.st_dev, (unsigned long) st.st_ino);
         else
             snprintf(folder, sizeof(folder), "uid %u", geteuid());
     }
-    /* A URI may be longer than a name: the sum tells apart what is cut off. */
+    /* A URI may be longer than a name and is cut off then: the checksum keeps names different. */
     crc = crc32c(uri, strlen(uri));
     snprintf(buf, NEIGHBOUR_LOCK_MAX, "org.ballast1:%08x:%s:%s", crc, folder, uri);
     return buf;
@@ -219,7 +222,7 @@ static socklen_t lock_address(const char *name, struct sockaddr_un *ret)
     return (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + length);
 }
 
-/* Connects to whoever has the lock. */
+/* Connects to the owner of the lock. */
 static int ask_owner(int fd, const struct sockaddr_un *address, socklen_t length, struct ucred *ret)
 {
     socklen_t size = sizeof(*ret);

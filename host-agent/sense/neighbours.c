@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Other memory managers on this host: noticed, logged, and a reason to hold to mode observe. */
+/* Other memory managers on this host: noticed, logged, and a reason to stay in mode observe. */
 
 #include "host-agent/sense/neighbours.h"
 
@@ -31,14 +31,14 @@ static void appeared(Neighbours *n, Neighbour which, pid_t pid)
         return;
     put_name(n, which, name, sizeof(name));
     if (n->of[which].accepted) {
-        log_notice("%s runs again; the administrator accepted it before", name);
+        log_notice("%s is running again; nothing changes, because an administrator accepted it before", name);
         return;
     }
     log_warning(
-        "%s manages memory here, too, and each would undo what the other does: nothing is moved. Stop it, then run 'ballastctl mode auto'",
+        "%s manages memory on this host, too, and each would undo what the other does: no balloon is moved. Stop it, then run 'ballastctl mode auto'",
         name);
     n->held = true;
-    n->found(n->userdata);
+    n->hold(n->userdata);
 }
 
 static void vanished(Neighbours *n, Neighbour which)
@@ -49,7 +49,7 @@ static void vanished(Neighbours *n, Neighbour which)
         return;
     put_name(n, which, name, sizeof(name));
     n->of[which].present = false;
-    log_notice("%s is gone%s", name, n->held ? "; nothing is moved until 'ballastctl mode auto'" : "");
+    log_notice("%s has ended%s", name, n->held ? "; no balloon is moved until 'ballastctl mode auto'" : "");
 }
 
 static void look_at_processes(Neighbours *n)
@@ -93,10 +93,10 @@ static void tell_lock_refused(Neighbours *n, int r)
     n->lock_refused = true;
     if (r == -EPERM)
         log_warning(
-            "User %u, who is no system user, holds the socket @%s by which ballastds know each other; another ballastd would not be noticed",
+            "User %u, who is not a system user, holds the socket @%s by which ballastds find each other; another ballastd would go unnoticed",
             n->lock.uid, n->lock_name);
     else
-        log_warning_errno(-r, "Cannot tell whether another ballastd moves the same guests' memory: %m");
+        log_warning_errno(-r, "Cannot check whether another ballastd manages the same guests: %m");
 }
 
 /* Takes the lock, or watches the daemon that has it. */
@@ -115,10 +115,10 @@ static void look_at_lock(Neighbours *n)
     if (n->lock.ours)
         return;
     appeared(n, NEIGHBOUR_BALLASTD, n->lock.pid);
-    /* Only its end is waited for, which needs no asking. */
+    /* A hang-up is reported even if no event is asked for. */
     r = sd_event_add_io(n->event, &n->lock_source, n->lock.fd, 0, on_lock, n);
     if (r < 0)
-        log_warning_errno(-r, "Cannot watch the other ballastd: %m");
+        log_warning_errno(-r, "Cannot watch for the end of the other ballastd: %m");
 }
 
 void neighbours_look(Neighbours *n)
@@ -135,12 +135,12 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
     return 0;
 }
 
-void neighbours_init(Neighbours *n, sd_event *event, const char *proc_root, void (*found)(void *userdata),
+void neighbours_init(Neighbours *n, sd_event *event, const char *proc_root, void (*hold)(void *userdata),
                      void *userdata)
 {
     *n = (Neighbours){.event = event,
                       .proc_root = proc_root,
-                      .found = found,
+                      .hold = hold,
                       .userdata = userdata,
                       .lock = NEIGHBOUR_LOCK_INIT};
 }
@@ -200,13 +200,14 @@ bool neighbours_why(const Neighbours *n, char *buf, size_t size)
         return false;
     neighbours_text(n, names, sizeof(names));
     if (names[0])
-        snprintf(buf, size,
-                 "%s manages memory here, too, so nothing is moved; end it, then say 'ballastctl mode auto'",
-                 names);
+        snprintf(
+            buf, size,
+            "%s manages memory on this host, too, so no balloon is moved; stop it, then run 'ballastctl mode auto'",
+            names);
     else
         snprintf(
             buf, size,
-            "another memory manager was found earlier and is gone; nothing is moved until 'ballastctl mode auto'");
+            "another memory manager was found earlier and has ended; no balloon is moved until 'ballastctl mode auto'");
     return true;
 }
 

@@ -6,5 +6,5 @@
 #include "host-agent/libvirt/virt.h"
 #include "host-agent/sense/transport.h"
 
-/* v must outlive it. */
+/* v must outlive the transport. */
 Transport virt_transport(Virt *v);

@@ -1,37 +1,55 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The D-Bus API org.ballast1, documented in org.ballast1(5). The manager is at /org/ballast1, each guest at
- * /org/ballast1/guest/<its UUID with _ for ->.
+/* The D-Bus API org.ballast1; org.ballast1(5) describes it, with all keys of the dictionaries.
+ *
+ * Objects
+ *   /org/ballast1              interface org.ballast1.Manager
+ *   /org/ballast1/guest/UUID   interface org.ballast1.Guest; one object for each guest, with "_" for "-" in its UUID
  *
  * org.ballast1.Manager
- *   GetStatus() → a{sv}           keys as in `ballastctl status --json`; parts are a{sv} within
- *   ListGuests() → aa{sv}         keys as in `ballastctl list --json`; what isn't known is left out
- *   GetGuest(s pattern) → a{sv}   all that is known of one guest; by name, UUID or unique prefix of either
- *   SetMode(s mode)               "auto" or "observe"
- *   Release(s pattern) → s        empty pattern: all; the answer says what was done
- *   SetGuest(s pattern, a{ss} values) → s   what it is granted: min, full, max, shares, mode, each as text
- *                                 ("" takes it back); answers when libvirt has written it
- *   Reload()                      also takes a policy back that LoadPolicy loaded
- *   LoadPolicy(a(ss) files) → s   the files that run from now on, together, each its name and its text, in
- *                                 place of all that run; until the next Reload or start. Refused whole where
- *                                 one is bad
- *   GetPolicy() → a{sv}           the files that run with their texts, and what the last cycle reported
- *   Dump() → a{sv}                status, configuration in force, guests with all their parts, and a snapshot
- *                                 as of ballast-snapshot(5)
- *   property Mode (s, with change signal), Version (s)
- *   signal GuestAdded(o, s name), GuestRemoved(o, s name)
+ *   GetStatus() → a{sv}        what `ballastctl status --json` shows; parts are dictionaries within
+ *   ListGuests() → aa{sv}      what `ballastctl list --json` shows; unknown values are left out
+ *   GetGuest(s pattern) → a{sv}
+ *                              everything that is known about one guest
+ *   GetPolicy() → a{sv}        the running policy files with their texts, and their notes of the last cycle
+ *   Dump() → a{sv}             status, configuration in force, all guests, and a ballast-snapshot(5)
+ *   SetMode(s mode)          * "auto" or "observe"
+ *   Release(s pattern) → s   * gives a guest its full size back; an empty pattern means all guests
+ *   SetGuest(s pattern, a{ss} values) → s
+ *                            * sets what a guest is granted: min, full, max, shares, mode. Each value is a text;
+ *                              "" removes it. The answer comes when libvirt has written them
+ *   LoadPolicy(a(ss) files) → s
+ *                            * runs these files (name, text) together, in place of the running policy, until the
+ *                              next Reload or start. If one of them is bad, none is loaded
+ *   Reload()                 * reads configuration and policy again; ends what LoadPolicy loaded
+ *   property Mode (s)          the daemon's mode; PropertiesChanged is sent when it changes
+ *   property Version (s)       constant
+ *   signal GuestAdded(o guest, s name)
+ *   signal GuestRemoved(o guest, s name)
  *
  * org.ballast1.Guest
- *   GetStats() → a{sv}            as GetGuest
- *   Release() → s
- *   Set(a{ss} values) → s
- *   property Name (s), Uuid (s), Mode (s)
+ *   GetStats() → a{sv}         as GetGuest
+ *   Release() → s            * as Release
+ *   Set(a{ss} values) → s    * as SetGuest
+ *   property Name (s)          constant
+ *   property Uuid (s)          constant
+ *   property Mode (s)          the guest's mode in force; no signal is sent when it changes
  *
- * Errors: org.ballast1.Error.NoSuchGuest, .Ambiguous, .BadMode, .BadValue, .BadPolicy (its text: the
- * diagnostics), .Refused, and AccessDenied of D-Bus; their text names the thing and the way out. Reading is
- * for all who may talk to the bus name (the bus policy says who); what changes something is for root and the
- * daemon's own user. */
+ * A pattern is a guest's name or UUID, or a prefix of either that only one guest has. An answer of type s is a
+ * sentence for people that says what was done.
+ *
+ * Methods with a * change something: only root and the daemon's own user may call them. Everybody whom the bus
+ * policy lets talk to the name may call the others.
+ *
+ * Errors; each text names what is wrong and what to do
+ *   org.ballast1.Error.NoSuchGuest           no running guest matches
+ *   org.ballast1.Error.Ambiguous             several guests match the prefix
+ *   org.ballast1.Error.BadMode               SetMode: neither "auto" nor "observe"
+ *   org.ballast1.Error.BadValue              SetGuest, Set, LoadPolicy: an argument isn't valid
+ *   org.ballast1.Error.BadPolicy             LoadPolicy: mistakes in the files; the text has the diagnostics
+ *   org.ballast1.Error.Refused               it can't be done now
+ *   org.freedesktop.DBus.Error.AccessDenied  the caller may not change anything */
 
 #define BUS_NAME        "org.ballast1"
 #define BUS_PATH        "/org/ballast1"

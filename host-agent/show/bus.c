@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon on the bus: the connection, kept up with back-off, and signals from notices. */
+/* The daemon's connection to D-Bus: connects again when the bus was away, and sends signals for notices. */
 
 #include "host-agent/show/bus.h"
 
@@ -10,18 +10,18 @@
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
 
-/* Requests come after everything else that waits in the loop, so that no client can hold up a cycle. */
+/* Requests are handled after everything else in the loop, so that no client can hold up a cycle. */
 #define BUS_PRIORITY       (SD_EVENT_PRIORITY_NORMAL + 10)
-/* For the few calls to the bus itself that are waited for. */
+/* For the few calls to the bus that wait for an answer. */
 #define BUS_TIMEOUT_USEC   (5 * USEC_PER_SEC)
-/* A bus that went away is tried again after this, doubled up to the maximum. */
+/* After the bus was lost, the next try comes after this time, which doubles up to the maximum. */
 #define BUS_RETRY_MIN_USEC (500 * USEC_PER_MSEC)
 #define BUS_RETRY_MAX_USEC (60 * USEC_PER_SEC)
 
 struct Bus {
     BusObjects objects;
     Entitlings entitlings;
-    sd_bus *bus; /* NULL while there is none */
+    sd_bus *bus; /* NULL while not connected */
 };
 
 static bool is_stopping(const Bus *b)
@@ -39,8 +39,8 @@ static const char *bus_label(const Bus *b)
     return b->objects.manager->options.session ? "session" : "system";
 }
 
-/* A connection, or the wait for one. wait_usec: how long to wait when it is lost (or, waiting, how long
- * this time): doubled from one attempt to the next, and short again once a connection has got as far as the
+/* A connection, or the wait for one. wait_usec: how long to wait after the connection is lost, or how long
+ * the present wait is. It doubles with each attempt, and is short again after a connection has got the
  * name. */
 typedef struct BusWatch {
     Bus *bus;
@@ -66,9 +66,9 @@ static int on_bus_lost(sd_bus_message *message, void *userdata, sd_bus_error *er
 
     if (is_stopping(w->bus))
         return 0;
-    if (w->wait_usec == BUS_RETRY_MIN_USEC) /* else it was logged already */
+    if (w->wait_usec == BUS_RETRY_MIN_USEC) /* else that was logged already */
         log_warning(
-            "The %s bus went away; ballastctl can't reach ballastd until it is back. Guests are still managed",
+            "Lost the connection to the %s bus; ballastctl can't reach ballastd until the bus is back. Everything else goes on",
             bus_label(w->bus));
     (void) try_again_later(w->bus, w->wait_usec);
     return 0;
@@ -86,16 +86,16 @@ static int on_name_reply(sd_bus_message *reply, void *userdata, sd_bus_error *er
     if (r < 0)
         log_error_errno(-r, "Cannot take the name %s on the %s bus: %m", BUS_NAME, label);
     else if (answer != 1 && answer != 4) /* neither given to us nor ours already */
-        log_error("Cannot take the name %s on the %s bus: another ballastd took it; stop one of the two",
+        log_error("Cannot take the name %s on the %s bus: another ballastd has it; stop one of the two",
                   BUS_NAME, label);
     else {
         w->wait_usec = BUS_RETRY_MIN_USEC;
-        log_info("On the %s bus again as %s", label, BUS_NAME);
+        log_info("Connected to the %s bus again as %s", label, BUS_NAME);
     }
     return 0;
 }
 
-/* Watches the connection for its end. *ret_watch is the slot's, and lives as long as the connection. */
+/* Watches for the end of the connection. The connection owns *ret_watch. */
 static int watch_bus(Bus *b, sd_bus *bus, usec_t wait_usec, BusWatch **ret_watch)
 {
     _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
@@ -117,7 +117,8 @@ static int watch_bus(Bus *b, sd_bus *bus, usec_t wait_usec, BusWatch **ret_watch
     return 0;
 }
 
-/* At start the answer about the name is waited for: a second daemon mustn't run on. Later nothing waits. */
+/* At start this waits for the answer about the name, because a second daemon must not go on. Later it doesn't
+ * wait. */
 static int connect_bus(Bus *b, bool starting, usec_t wait_usec)
 {
     _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -156,7 +157,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
         r = connect_bus(b, false, w->wait_usec);
     }
     if (r >= 0) {
-        /* Done with: the loop, its only owner, lets go of it, and it is freed when this returns. */
+        /* The timer isn't needed any more: the loop, its only owner, frees it when this returns. */
         (void) sd_event_source_set_floating(s, false);
         return 0;
     }
@@ -166,7 +167,7 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* The timer belongs to the loop (it floats), and ends with it, or when there is a connection. */
+/* Starts a timer for the next attempt. The loop owns it (it floats) until there is a connection. */
 static int try_again_later(Bus *b, usec_t wait_usec)
 {
     _cleanup_(sd_event_source_unrefp) sd_event_source *s = NULL;
@@ -202,14 +203,15 @@ static int open_bus(Bus *b)
     if (r == -EACCES || r == -EPERM)
         return log_error_errno(
             -r,
-            "The %s bus doesn't let this user have the name %s: run as root or ballast, with org.ballast1.conf in dbus-1/system.d; or as an instance of your own, with --session",
+            "The %s bus doesn't let this user have the name %s: run ballastd as root or user ballast, with org.ballast1.conf in dbus-1/system.d; or run your own instance, with --session",
             bus_label(b), BUS_NAME);
-    log_warning_errno(-r, "Cannot connect to the %s bus: %m; ballastctl can't reach ballastd until it can",
-                      bus_label(b));
+    log_warning_errno(
+        -r, "Cannot connect to the %s bus: %m; ballastctl can't reach ballastd until the bus is available",
+        bus_label(b));
     return try_again_later(b, BUS_RETRY_MIN_USEC);
 }
 
-/* Signals: who isn't there doesn't hear them. */
+/* Signals */
 
 static void emit_mode(const Bus *b)
 {
@@ -217,7 +219,7 @@ static void emit_mode(const Bus *b)
 
     r = sd_bus_emit_properties_changed(b->bus, BUS_PATH, BUS_MANAGER_IFC, "Mode", NULL);
     if (r < 0)
-        log_debug_errno(-r, "Cannot send the change of mode on the bus: %m");
+        log_debug_errno(-r, "Cannot send the signal about the mode on the bus: %m");
 }
 
 static void emit_guest(const Bus *b, const Notice *n, const char *signal_name)
@@ -228,7 +230,7 @@ static void emit_guest(const Bus *b, const Notice *n, const char *signal_name)
     r = sd_bus_emit_signal(b->bus, BUS_PATH, BUS_MANAGER_IFC, signal_name, "os",
                            bus_guest_path(path, n->uuid), text_make_utf8(name, sizeof(name), n->name));
     if (r < 0)
-        log_debug_errno(-r, "Cannot send %s on the bus: %m", signal_name);
+        log_debug_errno(-r, "Cannot send the signal %s on the bus: %m", signal_name);
 }
 
 static void hear(void *userdata, const Notice *n)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The settings in force, as a dictionary. */
+/* The configuration in force, as a dictionary. */
 
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/show/describe.h"
 
-/* Each setting in the form in which ballastd.conf has it. */
+/* Each setting in the form that ballastd.conf has. */
 static void setting_mode(Dict *d, const char *key, const GuestMode *mode)
 {
     dict_text(d, key, guest_mode_to_string(*mode));
@@ -71,7 +71,7 @@ static void setting_on_stop(Dict *d, const char *key, const OnStop *value)
     dict_text(d, key, *value == ON_STOP_RELEASE ? "release" : "keep");
 }
 
-/* A section [Guest PATTERN]: what it says. */
+/* The values of a section [Guest PATTERN]. */
 static void describe_pattern(Dict *d, const ConfigGuests *p)
 {
     const Entitlement *e = &p->entitlement;

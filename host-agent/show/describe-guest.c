@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All that is known of one guest, as dictionaries. */
+/* Everything that is known about a guest, as a dictionary. */
 
 #include <string.h>
 
@@ -7,10 +7,10 @@
 #include "host-agent/guest/guest-snapshot.h"
 #include "host-agent/show/describe.h"
 
-/* Rates are averages over this time. */
+/* Rates are over this time. */
 #define RATE_WINDOW_USEC (10 * USEC_PER_SEC)
 
-/* The units of report.def, and what they put behind a key. */
+/* The units of report.def, and the suffixes that keys get from them. */
 typedef enum ReportUnit {
     REPORT_UNIT_BYTES,
     REPORT_UNIT_EVENTS,
@@ -32,7 +32,7 @@ static const struct {
 #undef REPORT
 };
 
-/* What the guest is to have: what was decided last, else what stands. */
+/* The size that the guest should have: the last decision, else the balloon's target or size. */
 static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
 {
     return g->verdict.decided && g->verdict.decision.target_bytes > 0 ? g->verdict.decision.target_bytes
@@ -82,7 +82,7 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     dict_text(d, "reason", g->verdict.decided ? g->verdict.decision.reason : "not decided yet");
 }
 
-/* The entitlement: what is said of each value, by whom, and what is in force. */
+/* The entitlement: each value that was set, where it was set, and the value in force. */
 
 static uint64_t said_bytes(const Entitlement *e, EntitlementKey k)
 {
@@ -105,7 +105,7 @@ static uint64_t bytes_in_force(const Guest *g, EntitlementKey k)
     return k == ENTITLEMENT_KEY_FULL ? g->full.bytes : MAX(g->full.bytes, g->entitlement.growth_bytes);
 }
 
-/* What of the metadata, and of the configuration, doesn't count. */
+/* The mistakes in metadata and configuration, whose values are ignored. */
 static void describe_problem(Dict *d, const Guest *g)
 {
     char why[ENTITLEMENT_WHY_MAX], text[2 * ENTITLEMENT_WHY_MAX + 64];
@@ -113,7 +113,7 @@ static void describe_problem(Dict *d, const Guest *g)
     (void) guest_configured(g, why);
     snprintf(text, sizeof(text), "%s%s%s%s", g->info.entitlement_problem,
              why[0] && g->info.entitlement_problem[0] ? "; " : "",
-             why[0] ? "the sizes that the configuration grants it don't count: " : "", why);
+             why[0] ? "its sizes in the configuration are ignored: " : "", why);
     dict_known(d, "problem", text);
 }
 
@@ -158,7 +158,7 @@ static const char *full_why(const Guest *g)
     if (g->entitlement.full_bytes > 0)
         return "its entitlement";
     if (!g->info.persistent)
-        return "what it had when first seen (a transient domain)";
+        return "the size that it had when first seen (a transient domain)";
     return g->info.configured_current_bytes == g->full.bytes ? "currentMemory of its definition"
                                                              : "its definition, at most the maximum";
 }
@@ -234,7 +234,7 @@ static void describe_stats(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* The sample as its source reported it: bytes and times by their suffix, averages as ratios. */
+/* The sample as its source reported it. Suffixes of keys name the unit; averages are ratios. */
 static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Sample *s = guest_sample(g, now_usec);
@@ -257,7 +257,7 @@ static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* Counters per second; stall times as the share of the time that was lost. */
+/* Counters per second; stall times as a share of the time. */
 static void describe_rates(Dict *d, const Guest *g)
 {
     char key[DESCRIBE_KEY_MAX];
@@ -378,7 +378,7 @@ static void describe_decision(Dict *d, const Guest *g)
     dict_close(d);
 }
 
-/* Rates that say how it suffers; not those that aren't known. */
+/* Rates that show how the guest suffers; unknown ones are left out. */
 static void describe_strain(Dict *d, const Strain *s)
 {
     dict_real(d, "stall_share", s->stall);
@@ -416,7 +416,7 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* What it was found to need, and for how long it is protected for that. */
+/* How much the guest needs, and for how long that protects it. */
 static void describe_need(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Need *n = &g->judgement.need;
@@ -454,7 +454,7 @@ static void describe_grant(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-/* What a shrink of it brings the host. */
+/* What a shrink of the guest brings the host. */
 static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "gain");

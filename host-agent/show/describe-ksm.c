@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What was decided of KSM's controls, and which are changed, as dictionaries. */
+/* The decisions about KSM, as a dictionary. */
 
 #include "host-agent/show/describe.h"
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The policy that runs, and what the last cycle reported of it, as dictionaries. */
+/* The running policy, as a dictionary. */
 
 #include <string.h>
 
 #include "host-agent/show/describe.h"
 
-/* "balloon.policy:41:5: web1: …". The plan knows guests by their place: that of now, unless some came or went
- * since. */
-static void put_message(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest,
-                        const char *text)
+/* "balloon.policy:41:5: web1: …". The plan knows guests only by their places, which are valid until guests
+ * come or go. */
+static void put_message(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
 {
     bool named = !m->guests.changed && guest < m->guests.n;
     char line[DICT_TEXT_MAX];
@@ -62,7 +61,7 @@ static void describe_origin(Dict *d, const Manager *m)
     dict_text(d, "origin", m->policy.origin);
     if (m->cycle.plan.policy_error < 0)
         dict_text(d, "error",
-                  m->cycle.plan.policy_error == -ECANCELED ? "none of its files could be worked out"
+                  m->cycle.plan.policy_error == -ECANCELED ? "none of its files could be evaluated"
                                                            : strerror(-m->cycle.plan.policy_error));
 }
 

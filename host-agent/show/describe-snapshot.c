@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A snapshot as a dictionary, as of ballast-snapshot(5). */
+/* A snapshot as a dictionary: ballast-snapshot(5). */
 
 #include "host-agent/show/describe-snapshot.h"
 
@@ -49,7 +49,7 @@ static void put_text(Dict *d, const char *key, const char *const *text)
     dict_text(d, key, *text);
 }
 
-/* Most are down; the reader takes a missing one for that. */
+/* Most flags are down, and are left out; the reader takes a missing one as down. */
 static void put_flag(Dict *d, const char *key, const bool *flag)
 {
     if (*flag)
@@ -182,9 +182,9 @@ static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const 
 void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, const Policy *policy,
                        size_t guests_max)
 {
-    size_t shown = MIN(s->n_guests, guests_max), points = count_points(s->history);
+    size_t written = MIN(s->n_guests, guests_max), points = count_points(s->history);
 
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < written; i++)
         points += count_points(s->guests[i].history);
 
     put_mode(d, "mode", &s->mode);
@@ -198,11 +198,11 @@ void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, con
 
     put_host(d, s, policy, points <= SNAPSHOT_HISTORY_MAX);
     dict_list_open(d, "guests", "aa{sv}");
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < written; i++)
         put_guest(d, s, &s->guests[i], policy, points <= SNAPSHOT_HISTORY_MAX);
     dict_list_close(d);
-    if (shown < s->n_guests)
-        dict_count(d, "guests_left_out", s->n_guests - shown);
+    if (written < s->n_guests)
+        dict_count(d, "guests_left_out", s->n_guests - written);
     if (points > SNAPSHOT_HISTORY_MAX)
         dict_bool(d, "history_left_out", true);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The daemon as dictionaries: its status, and a dump of everything. */
+/* The status and the dump, as dictionaries. */
 
 #include <string.h>
 
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/show/describe.h"
 
-/* All that a policy sees of it, and what was made of that. */
+/* The host as a policy sees it, and what the plan made of that. */
 static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
 {
     dict_text(d, "scope", m->watch.scope ? m->watch.scope->path : "system");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Dictionaries on D-Bus, filled entry by entry. */
+/* Writes D-Bus dictionaries. */
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Setting a guest's entitlement over the bus: calls that wait for libvirt. */
+/* Sets a guest's entitlement over D-Bus: calls that wait for libvirt. */
 
 #include "host-agent/show/entitle.h"
 
@@ -11,7 +11,7 @@
 #include "host-agent/show/api.h"
 #include "host-agent/show/dict.h"
 
-/* A domain whose QEMU is stopped holds the call; its caller gets an answer before it gives up by itself. */
+/* A domain whose QEMU is stopped holds up the call: answer before the caller gives up by itself. */
 #define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
 #define ANSWER_MAX        1024U
 
@@ -22,7 +22,7 @@ struct Entitling {
     char uuid[NOTICE_UUID_MAX], name[NOTICE_NAME_MAX]; /* of the guest; the name as UTF-8 */
     sd_bus_message *call;
     sd_event_source *timer;
-    char answer[ANSWER_MAX]; /* when libvirt has written it */
+    char answer[ANSWER_MAX]; /* to be sent when libvirt has written it */
 };
 
 static Entitling *entitling_free(Entitling *w)
@@ -60,7 +60,7 @@ static Entitling **find(Entitlings *e, const char *uuid)
     return w;
 }
 
-/* Answers a call that waits, and takes it off the list. text: why, or NULL. */
+/* Answers a call that waits, and removes it from the list. text: why, or NULL. */
 static void answer(Entitling **at, int error, const char *text)
 {
     _cleanup_(entitling_freep) Entitling *w = *at;
@@ -75,7 +75,7 @@ static void answer(Entitling **at, int error, const char *text)
     else
         r = sd_bus_reply_method_return(w->call, "s", w->answer);
     if (r < 0)
-        log_debug_errno(-r, "%s: cannot answer who set its entitlement: %m", w->name);
+        log_debug_errno(-r, "%s: cannot answer the caller that set its entitlement: %m", w->name);
 }
 
 void entitlings_hear(Entitlings *e, const Notice *n)
@@ -88,8 +88,8 @@ void entitlings_hear(Entitlings *e, const Notice *n)
     else if (!*w)
         return;
     else if (n->kind == NOTICE_GUEST_REMOVED || (n->kind == NOTICE_ENTITLED && n->error == -ENOENT))
-        /* In the same words whether libvirt's answer or its event comes first. */
-        answer(w, -ENOENT, "it is gone");
+        /* The same words, whether libvirt's answer or its event comes first. */
+        answer(w, -ENOENT, "it is no longer running");
     else if (n->kind == NOTICE_ENTITLED)
         answer(w, n->error, n->text);
 }
@@ -100,7 +100,7 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 
     answer(
         find(w->all, w->uuid), -ETIMEDOUT,
-        "libvirt hasn't answered yet (is its QEMU stopped?); it may still do it. Look with ballastctl set VM");
+        "libvirt hasn't answered yet (is its QEMU stopped?); the change may still be made. Check with ballastctl set VM");
     return 0;
 }
 
@@ -111,13 +111,13 @@ static int unknown_key(const char *name, sd_bus_error *error)
     nearest_init(&near, name, strlen(name));
     for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++)
         nearest_offer(&near, entitlement_key_to_string(k));
-    return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE,
-                             "An entitlement has no '%.64s'%s%s%s; it has min, full, max, shares and mode",
-                             name, near.best ? "; did you mean '" : "", near.best ? near.best : "",
-                             near.best ? "'?" : "");
+    return sd_bus_error_setf(
+        error, BUS_ERROR_BAD_VALUE,
+        "An entitlement has no value '%.64s'%s%s%s; it has min, full, max, shares and mode", name,
+        near.best ? "; did you mean '" : "", near.best ? near.best : "", near.best ? "'?" : "");
 }
 
-/* The values that are given. The first that isn't taken is reported. */
+/* Reads the given values. The first one that isn't valid is reported. */
 static int read_values(sd_bus_message *message, EntitlementChange *change, sd_bus_error *error)
 {
     char why[ENTITLEMENT_WHY_MAX];
@@ -180,7 +180,7 @@ static void describe_change(char answer[static ANSWER_MAX], const Guest *g, cons
                            : "in the running domain, which has no definition to keep it");
     if (e->mode == GUEST_MODE_AUTO && g->host->mode != GUEST_MODE_AUTO)
         snprintf(answer + fill, ANSWER_MAX - fill,
-                 ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto lets it)",
+                 ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto changes that)",
                  guest_mode_to_string(g->host->mode));
 }
 
@@ -209,7 +209,7 @@ static const char *why_refused(int r)
 {
     return r == -ENOTCONN ? "libvirt is away"
            : r == -EBUSY  ? "the last change is still being written; try again"
-           : r == -ENOENT ? "it is gone"
+           : r == -ENOENT ? "it is no longer running"
                           : strerror(-r);
 }
 
@@ -228,8 +228,8 @@ int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, sd_bus_err
     entitlement_change(&e, &change);
     if (entitlement_check(&e, g->info.maximum_bytes, why) < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
-    /* Also where nothing of what counts changes: the definition may say something else than the running domain, or
-     * hold a mistake. */
+    /* Write it even if no value changes: the definition may differ from the running domain, or have a
+     * mistake. */
     r = *find(all, g->info.uuid) ? -EBUSY : entitling_new(all, message, g, &e, &w);
     if (r >= 0)
         r = virt_link_entitle(&all->manager->libvirt, g, &change, &e);

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Setting a guest's entitlement over the bus (api.h, SetGuest). The call is answered when libvirt has written it,
- * or didn't; until then no other is taken for that guest. */
+/* Sets a guest's entitlement over D-Bus (api.h, SetGuest and Set). The call is answered when libvirt has
+ * written the entitlement, or has failed to. Until then another call for the same guest is refused.
+ *
+ * An entitlement is stored in the domain's metadata urn:ballast:guest:1, both live and in the persistent
+ * definition. The live one counts while the domain runs, the other one from its next start. virsh metadata
+ * can change either, and libvirt reports that. Values that the metadata doesn't have come from the [Guest
+ * PATTERN] sections of the configuration. A change is made to the metadata as it is when it is written, not
+ * as it was last read, so values that somebody else set meanwhile stay. */
 
 #include <systemd/sd-bus.h>
 
@@ -10,18 +16,19 @@
 
 typedef struct Entitling Entitling;
 
-/* The calls that wait. */
+/* The calls that wait for libvirt. */
 typedef struct Entitlings {
     Manager *manager;
     Entitling *first;
 } Entitlings;
 
 void entitlings_init(Entitlings *e, Manager *m);
-/* Those that still wait get no answer. */
+/* Calls that still wait get no answer. */
 void entitlings_done(Entitlings *e);
-/* Answers those that a notice ends: what libvirt said, and that the guest or libvirt is gone. */
+/* Answers the calls that a notice ends: libvirt answered, or the guest or libvirt is gone. */
 void entitlings_hear(Entitlings *e, const Notice *n);
 
-/* Answers a SetGuest or Set whose next argument is its a{ss}: at once where a value isn't taken or it can't be done
- * now, else when a notice says so. To be returned by the method's handler. */
+/* Handles a SetGuest or Set; the next argument to be read is its a{ss}. Answers with an error at once if a
+ * value isn't valid or the change can't be made now, otherwise when a notice reports the result. The method's
+ * handler returns the result. */
 int entitle_begin(Entitlings *e, sd_bus_message *message, Guest *g, sd_bus_error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The log lines that have a MESSAGE_ID and fields: one for each notice. */
+/* Writes the log lines that have a MESSAGE_ID and fields, from notices. */
 
 #include "host-agent/show/journal.h"
 
@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/units.h"
 
-/* What each kind of line is found by: journalctl MESSAGE_ID=…; documented in ballastd(8), never to be
- * changed. */
+/* journalctl MESSAGE_ID=… finds each kind of line by these. They are documented in ballastd(8) and must never
+ * change. */
 #define MESSAGE_MOVE       "de7e4eac48da426fb5888f69b6670f31"
 #define MESSAGE_WOULD_MOVE "e636b1d5a2f64c6ea2d9b80bef87b18f"
 #define MESSAGE_STALLED    "9160e9bdeea046a18f68a7a93d34387b"
@@ -23,7 +23,7 @@
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 
-/* The fields that every line about a guest has, and those about a size's change. */
+/* The fields of a line about a guest, and those of a change of its size. */
 typedef struct Fields {
     LogField fields[7];
     size_t n;
@@ -62,8 +62,8 @@ static const char *available(char buf[static UNITS_FORMAT_MAX], const Notice *n)
     return "unknown";
 }
 
-/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%". Only more of what was
- * logged just before is logged at debug. */
+/* "web1: 1.5 GiB → 1.2 GiB: gives free memory (balloon.policy:41); host available 18.2%". A move that
+ * continues the last one is logged at debug. */
 static void log_move(const Notice *n)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX];
@@ -103,7 +103,7 @@ static void log_distress(const Notice *n)
     add(&f, "BALLAST_REASON", cause);
     log_fields(
         LOG_NOTICE, MESSAGE_DISTRESS, f.fields, f.n,
-        "%s: in distress (%s) at %s of %s: it isn't shrunk, and gets memory back as far as there is room",
+        "%s: in distress (%s) with %s of its %s: it isn't shrunk, and gets memory back as far as the host has room",
         n->name, cause, format_size(size, n->current_bytes), format_size(full, n->full_bytes));
 }
 
@@ -115,7 +115,7 @@ static void log_dropped(const Notice *n)
     fields_init(&f, n);
     add(&f, "BALLAST_REASON", n->text);
     log_fields(LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
-               "%s: its agent isn't heard for %s: %s; using libvirt's balloon stats meanwhile", n->name,
+               "%s: ignoring its agent for %s: %s; using libvirt's balloon stats meanwhile", n->name,
                format_duration(wait, n->wait_usec), n->text);
 }
 
@@ -130,7 +130,7 @@ static void log_hurting(const Notice *n)
     add(&f, "BALLAST_REASON", cause);
     log_fields(
         LOG_NOTICE, MESSAGE_HURTING, f.fields, f.n,
-        "%s: began to hurt (%s) at %s after it was shrunk: goes back to %s as far as there is room, and isn't shrunk for %s",
+        "%s: hurt (%s) by being shrunk to %s: it returns to %s as far as the host has room, and isn't shrunk for %s",
         n->name, cause, format_size(size, n->current_bytes), format_size(restore, n->to_bytes),
         format_duration(hold, n->wait_usec));
 }
@@ -146,7 +146,7 @@ static void log_grant(const Notice *n)
     add(&f, "BALLAST_REASON", cause);
     log_fields(
         LOG_NOTICE, MESSAGE_GRANT, f.fields, f.n,
-        "%s: in distress (%s) while the host has little: gets memory taken from other guests, %s → %s to begin with. Whether it uses that is checked later",
+        "%s: in distress (%s) while the host is short of memory: it gets memory taken from other guests, first %s → %s. Later ballastd checks whether it uses that",
         n->name, cause, format_size(from, n->from_bytes), format_size(to, n->to_bytes));
 }
 
@@ -172,12 +172,12 @@ static void log_ksm_failure(const Notice *n)
     if (k->outcome == KSM_UNREMEMBERED)
         log_warning_errno(
             k->error,
-            "Cannot save KSM's original settings: %m; if ballastd is killed, its own settings stay");
+            "Cannot save KSM's original settings: %m; if ballastd is killed, KSM stays as ballastd set it");
     else if (k->outcome == KSM_REFUSED)
-        log_warning_errno(k->error, "KSM: %s can't be set: %m%s%s (wanted: %s)", k->name, semicolon, k->hint,
+        log_warning_errno(k->error, "KSM: cannot set %s: %m%s%s (wanted: %s)", k->name, semicolon, k->hint,
                           n->text);
     else
-        log_warning_errno(k->error, "KSM: %s can't be restored to %" PRId64 ": %m%s%s", k->name, k->to,
+        log_warning_errno(k->error, "KSM: cannot restore %s to %" PRId64 ": %m%s%s", k->name, k->to,
                           semicolon, k->hint);
 }
 
@@ -188,7 +188,7 @@ static void log_ksm(const Notice *n)
     char from[NUMBER_MAX], to[NUMBER_MAX], ratio[UNITS_FORMAT_MAX];
     const char *reason = k->outcome == KSM_CHANGED    ? n->text
                          : k->outcome == KSM_RESTORED ? "restored"
-                                                      : "changed by somebody else, and left so";
+                                                      : "changed by somebody else, and kept";
     const LogField fields[] = {
         {"BALLAST_KSM", k->name}, {"BALLAST_FROM", from}, {"BALLAST_TO", to}, {"BALLAST_REASON", reason}};
 
@@ -201,11 +201,11 @@ static void log_ksm(const Notice *n)
         return;
     case KSM_RESTORED:
         log_fields(LOG_INFO, MESSAGE_KSM, fields, ELEMENTSOF(fields),
-                   "KSM: %s %s → %s: put back to what it was before Ballast", k->name, from, to);
+                   "KSM: %s %s → %s: restored to its value before Ballast", k->name, from, to);
         return;
     case KSM_FOREIGN:
         log_fields(LOG_NOTICE, MESSAGE_KSM, fields, ELEMENTSOF(fields),
-                   "KSM: %s is %s, which somebody else set: left so (before Ballast it was %" PRId64 ")",
+                   "KSM: %s is %s, which somebody else set; it is kept (before Ballast it was %" PRId64 ")",
                    k->name, from, k->to);
         return;
     case KSM_REFUSED:
@@ -244,7 +244,7 @@ void journal_hear(void *userdata, const Notice *n)
     case NOTICE_KSM:
         log_ksm(n);
         return;
-    /* Logged where they happen: they need no MESSAGE_ID. */
+    /* These have no MESSAGE_ID, and are logged where they happen. */
     case NOTICE_MODE:
     case NOTICE_GUEST_ADDED:
     case NOTICE_GUEST_REMOVED:

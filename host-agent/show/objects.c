@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The objects on the bus: their methods and properties. */
+/* The objects on D-Bus: their methods and properties. */
 
 #include <string.h>
 
@@ -8,14 +8,15 @@
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
 
-/* Guests that an ambiguous name is said to stand for. */
+/* So many guests are named when a prefix matches several. */
 #define BUS_CANDIDATES_MAX 5U
-/* Bytes of the name under which a policy is loaded: a path. */
+/* The longest name of a loaded policy file, in bytes; it is a path. */
 #define POLICY_ORIGIN_MAX  1024U
 
-/* What changes something is for root and the daemon's own user. Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus
- * would ask for CAP_SYS_ADMIN or the same user, which lets in more than is meant, and refuses without saying
- * what to do; so every method is marked unprivileged, and those that change something ask here first. */
+/* Only root and the daemon's own user may change anything. Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus would
+ * check for CAP_SYS_ADMIN or the same user. That lets in more callers than it should, and its refusal doesn't
+ * say what to do. So every method is marked unprivileged, and those that change something check the caller
+ * here. */
 static int check_caller_uid(sd_bus_message *message, sd_bus_error *error, uid_t *ret)
 {
     _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
@@ -27,11 +28,12 @@ static int check_caller_uid(sd_bus_message *message, sd_bus_error *error, uid_t 
         r = sd_bus_creds_get_euid(creds, &uid);
     if (r < 0)
         return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                 "Cannot tell which user asks (%s), so nothing is changed", strerror(-r));
+                                 "Cannot find out which user is asking (%s), so nothing was changed",
+                                 strerror(-r));
     if (uid != 0 && uid != geteuid())
         return sd_bus_error_setf(
             error, SD_BUS_ERROR_ACCESS_DENIED,
-            "Only root and the user that ballastd runs as may change something; try sudo");
+            "Only root and the user that ballastd runs as may change anything; try sudo");
     *ret = uid;
     return 0;
 }
@@ -43,7 +45,7 @@ static int check_caller(sd_bus_message *message, sd_bus_error *error)
     return check_caller_uid(message, error, &uid);
 }
 
-/* The first argument of a method that changes something, where its caller may. */
+/* Checks the caller of a method that changes something, and reads its first argument. */
 static int begin_change(sd_bus_message *message, sd_bus_error *error, const char **ret)
 {
     int r;
@@ -61,7 +63,7 @@ char *bus_guest_path(char *buf, const char *uuid)
     return buf;
 }
 
-/* The guest whose object that is; NULL: there is none. */
+/* The guest whose object has this path; NULL: there is none. */
 static GuestEntry *guest_at(Manager *m, const char *path)
 {
     const char *rest = path + strlen(BUS_GUEST_PATH);
@@ -178,8 +180,8 @@ static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
             fill += snprintf(names + fill, sizeof(names) - fill, "%s%s", fill > 0 ? ", " : "", info->name);
     }
     return sd_bus_error_setf(
-        error, BUS_ERROR_AMBIGUOUS, "'%s' matches %u guests (%s%s); give the whole name, or the UUID",
-        pattern, n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
+        error, BUS_ERROR_AMBIGUOUS, "'%s' matches %u guests (%s%s); give the whole name or the UUID", pattern,
+        n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
 }
 
 static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, GuestEntry **ret)
@@ -196,8 +198,7 @@ static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, Gues
     if (r < 0)
         return sd_bus_error_setf(
             error, BUS_ERROR_NO_SUCH_GUEST,
-            "No running guest has the name, UUID or prefix '%s'; ListGuests (ballastctl list) lists all",
-            pattern);
+            "No running guest has the name, UUID or prefix '%s'; ballastctl list shows all guests", pattern);
     return 0;
 }
 
@@ -207,8 +208,8 @@ static bool is_of_manager(sd_bus_message *message)
     return strcmp(sd_bus_message_get_path(message), BUS_PATH) == 0;
 }
 
-/* The guest that a method is about: of the manager's methods by the pattern that is its next argument, of a guest's
- * own methods by the object's path. It may be gone since the object was found. */
+/* The guest that a method is about. For a method of the manager the next argument is a pattern; for a guest's
+ * own method the object's path says which guest, and the guest may be gone by now. */
 static int read_guest(sd_bus_message *message, Manager *m, sd_bus_error *error, GuestEntry **ret)
 {
     const char *pattern;
@@ -216,7 +217,7 @@ static int read_guest(sd_bus_message *message, Manager *m, sd_bus_error *error, 
 
     if (!is_of_manager(message)) {
         *ret = guest_at(m, sd_bus_message_get_path(message));
-        return *ret ? 0 : sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is gone");
+        return *ret ? 0 : sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is no longer running");
     }
     r = sd_bus_message_read(message, "s", &pattern);
     return r < 0 ? r : find_guest(m, pattern, error, ret);
@@ -247,14 +248,14 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
     if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
         return sd_bus_error_setf(
             error, BUS_ERROR_BAD_MODE,
-            "The daemon's mode is auto or observe (a single guest is left alone by ballastctl set VM --mode off)");
+            "The daemon's mode must be auto or observe (to leave one guest alone, run ballastctl set VM --mode off)");
     r = manager_set_mode(m, mode);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
 }
 
-/* Why a guest's memory can't be given back, for people. */
+/* Why a guest can't be released, for people. */
 static const char *release_refusal(const Guest *g, int r)
 {
     if (g->lost)
@@ -262,11 +263,11 @@ static const char *release_refusal(const Guest *g, int r)
     if (g->busy[0])
         return g->busy;
     if (r == -ENOSPC)
-        return "the host has no room for it just now (ballastctl status); it isn't shrunk meanwhile";
-    return r == -EBUSY ? "its balloon is just being set; try again" : strerror(-r);
+        return "the host has no room for it now (see ballastctl status); it isn't shrunk meanwhile";
+    return r == -EBUSY ? "libvirt is still setting its balloon; try again" : strerror(-r);
 }
 
-/* Releases one guest. *room: what the host can spare; *ret_bytes: how much it was sent. */
+/* Releases one guest. *room: as for move_release(); *ret_bytes: how much memory the guest gets back. */
 static int release(Manager *m, Guest *g, uint64_t *room, uint64_t *ret_bytes)
 {
     uint64_t current = guest_current(g);
@@ -331,7 +332,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
                                  "None of %zu guests can be released; the first, %s: %s", refused, name, why);
     format_duration(grace, m->config->guard.grace_usec);
     if (m->guests.n == 0)
-        snprintf(text, sizeof(text), "No guest is running, so there is nothing to release");
+        snprintf(text, sizeof(text), "No guest is running");
     else if (sum == 0)
         snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
                  asked, grace);
@@ -345,7 +346,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
     return sd_bus_reply_method_return(message, "s", text);
 }
 
-/* Whether a method of the manager names no guest, and so means all. */
+/* Whether a method was called on the manager with an empty pattern, which means all guests. */
 static bool means_all(sd_bus_message *message)
 {
     const char *pattern;
@@ -395,12 +396,12 @@ static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *erro
     if (r < 0)
         return sd_bus_error_setf(
             error, BUS_ERROR_REFUSED,
-            "The configuration or the policy was refused (%s), and the current ones stay in force; ballastd's log says what is wrong, with file and line",
+            "The configuration or the policy was refused (%s), so the previous ones stay in force; ballastd's log says what is wrong, with file and line",
             strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
 }
 
-/* Names and texts are borrowed from the message. */
+/* Reads the files of LoadPolicy. Names and texts are borrowed from the message. */
 static int read_sources(sd_bus_message *message, PolicySource *sources, size_t *ret_n, sd_bus_error *error)
 {
     size_t n = 0;
@@ -472,7 +473,7 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
         return r;
     return sd_bus_reply_method_return(
         message, "s",
-        "Loaded in place of the policy that ran, until ballastd is started again or reloaded (ballastctl reload goes back to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
+        "Loaded, in place of the previous policy; it runs until ballastd is restarted or reloaded (ballastctl reload returns to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
 }
 
 /* Properties and objects */
@@ -495,7 +496,7 @@ static int get_guest_property(sd_bus *bus, const char *path, const char *interfa
     const char *value;
 
     if (!e)
-        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is gone");
+        return sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is no longer running");
     value = strcmp(property, "Name") == 0   ? text_make_utf8(clean, sizeof(clean), e->guest->info.name)
             : strcmp(property, "Uuid") == 0 ? e->guest->info.uuid
                                             : guest_mode_to_string(guest_mode(e->guest));

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The objects of api.h: what their methods and properties do. For bus.c. */
+/* The objects of api.h, with their methods and properties. Only bus.c uses this. */
 
 #include "host-agent/show/api.h"
 #include "host-agent/show/entitle.h"
 
 #define BUS_PATH_MAX 64U
 
-/* What they work on. */
+/* What the methods work on. */
 typedef struct BusObjects {
     Manager *manager;
     Entitlings *entitlings;
 } BusObjects;
 
-/* Puts the manager and the guests on a connection. o must outlive it. 0 or -errno. */
+/* Exports the manager and the guests on a connection, which o must outlive. 0 or -errno. */
 int bus_export(BusObjects *o, sd_bus *bus);
 /* The path of a guest's object, in buf (BUS_PATH_MAX). Returns buf. */
 char *bus_guest_path(char *buf, const char *uuid);

@@ -662,9 +662,9 @@ class Entitlements(World):
             self.ctl("--session", "reload")
             e = self.shown()
             self.assertEqual((e["min_origin"], e["shares"]), ("default", 300))
-            self.assertEqual(e["problem"], "the sizes that the configuration grants it don't count: min=9GiB is more than "
+            self.assertEqual(e["problem"], "its sizes in the configuration are ignored: min=9GiB is more than "
                                            "the domain's maximum memory, 8GiB")
-            self.assertIn("Problem: the sizes that the configuration grants", self.set())
+            self.assertIn("Problem: its sizes in the configuration are ignored", self.set())
         finally:
             self.write_config(self.CONFIG)
             self.ctl("--session", "reload")
@@ -868,7 +868,7 @@ class Neighbours(World):
 
         # Noticed at once; and the lock that it leaves is taken.
         self.assertEqual(first.stop(), 0, first.log())
-        wait_for("gone", lambda: f"{known} is gone" in second.log())
+        wait_for("gone", lambda: f"{known} has ended" in second.log())
         self.assertEqual(self.status()["neighbours"], "")
         self.assertEqual(self.status()["mode"], "auto")
         third = self.start("third", env={**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address})
@@ -896,12 +896,12 @@ class Neighbours(World):
         # It goes, which a reload looks for: told, and the mode stays until it is said.
         shutil.rmtree(f"{self.proc}/77")
         self.ctl("--session", "reload")
-        self.assertIn("momd (process 77) is gone", daemon.log())
+        self.assertIn("momd (process 77) has ended", daemon.log())
         self.assertEqual(self.status()["mode"], "observe")
-        self.assertIn("is gone", self.status()["why"])
+        self.assertIn("has ended", self.status()["why"])
         self.ctl("--session", "mode", "auto")
         self.assertEqual(self.status()["mode"], "auto")
-        self.assertNotIn("gone", self.status()["why"])
+        self.assertNotIn("has ended", self.status()["why"])
 
     def test_ksmtuned_comes_later(self):
         daemon = self.start("beside-ksmtuned")
@@ -915,11 +915,11 @@ class Neighbours(World):
             self.write_config(f"[Daemon]\nMode={mode}\n")
             self.ctl("--session", "reload")
         self.assertEqual(self.status()["mode"], "observe")
-        self.assertIn("Mode=auto isn't taken: ksmtuned (process 78)", daemon.log())
+        self.assertIn("Mode=auto is ignored: ksmtuned (process 78)", daemon.log())
         self.ctl("--session", "mode", "auto")
         self.ctl("--session", "reload")
         self.assertEqual(self.status()["mode"], "auto")
-        self.assertEqual(daemon.log().count("ksmtuned (process 78) manages memory here, too, and"), 1, "told once")
+        self.assertEqual(daemon.log().count("ksmtuned (process 78) manages memory on this host, too, and"), 1, "told once")
 
     @unittest.skipIf(os.getuid() != 0, "processes of other users need root")
     def test_an_ordinary_users_process_is_none(self):
@@ -1080,7 +1080,7 @@ class Ksm(World):
         self.put("pages_to_scan", 250)
         self.assertEqual(daemon.stop(), 0)
         self.assertEqual(self.values(), {**self.BEFORE, "pages_to_scan": 250})
-        self.assertIn("KSM: pages_to_scan is 250, which somebody else set: left so (before Ballast it was 100)",
+        self.assertIn("KSM: pages_to_scan is 250, which somebody else set; it is kept (before Ballast it was 100)",
                       daemon.log())
         self.assertFalse(self.is_remembered())
 
@@ -1132,7 +1132,7 @@ class Ksm(World):
         first.process.kill()
         first.process.wait()
         self.wait_values()
-        wait_for("told", lambda: "KSM: pages_to_scan 400 → 100: put back" in second.log())
+        wait_for("told", lambda: "KSM: pages_to_scan 400 → 100: restored" in second.log())
 
     def test_without_ksm(self):
         shutil.rmtree(self.ksm)
@@ -1188,7 +1188,7 @@ class BusLost(World):
             bus.start()
             self.wait_ready("--session")
             self.assertGreater(self.json("--session", "status")["cycle"]["count"], cycles, "it went on meanwhile")
-        self.assertIn("bus went away", daemon.log())
+        self.assertIn("Lost the connection to the session bus", daemon.log())
         self.assertEqual(daemon.stop(), 0, daemon.log())
 
     def test_bus_comes_late(self):

@@ -351,7 +351,7 @@ class Loaded(ctl.World):
         a = self.write("a.policy", "log(\"so much\", host.available)\nfor g in guests { let x = g.stall; g.target = g.current }\n")
         b = self.write("b.policy", "host.ksm_run = true\n")
         said = self.ctl("--session", "policy", "load", a, b)
-        for want in ("ballastd is started again or reloaded", "ballastctl reload", "Files= under [Policy]"):
+        for want in ("ballastd is restarted or reloaded", "ballastctl reload", "Files= under [Policy]"):
             self.assertIn(want, said)
         self.wait_cycles(2)
         shown = self.show()
@@ -381,7 +381,7 @@ let x = 1 / (3 - n)
         self.ctl("--session", "policy", "load", failing)
         self.wait_cycles(4)
         self.assertRegex(self.daemon.log(), rf"{failing}:3:52: web1 left out in this cycle: g.stall is missing")
-        self.assertEqual(len(re.findall(rf"{failing}:4:11: nothing in this file counts in this cycle: division by zero",
+        self.assertEqual(len(re.findall(rf"{failing}:4:11: this file has no effect in this cycle: division by zero",
                                         self.daemon.log())), 1)
         self.ctl("--session", "reload")
 
@@ -397,7 +397,7 @@ let x = 1 / (3 - n)
         self.ctl("--session", "policy", "load", self.write("zero.policy", "let x = 1 / (host.total / host.total - 1)\n"))
         self.wait_cycles(1)
         self.assertRegex(self.ctl("--session", "policy", "show"),
-                         r"Failed: none of its files could be worked out\n +Undone: zero.policy:1:11: division by zero\n")
+                         r"Failed: none of its files could be evaluated\n +Undone: zero.policy:1:11: division by zero\n")
 
     def test_the_log_is_not_flooded(self):
         """Ten cycles a second."""

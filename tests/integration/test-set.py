@@ -158,7 +158,7 @@ def test_gone_meanwhile(daemon):
     time.sleep(2)
     assert 'the last change is still being written' in set_(daemon, d, '--min', '16MiB', want=1)
     d.kill()
-    took = refused(waiting, 'it is gone')
+    took = refused(waiting, 'it is no longer running')
     virt.say(f'  refused {took:.1f} s after the QEMU was killed')
 
 

@@ -169,7 +169,7 @@ class Hurt(LabTest):
         reader.load_now('cache', 420, 'again')
         since = daemon.mark()
         self.host.moderate(400)
-        hurt = daemon.wait_line('reader: began to hurt', since)
+        hurt = daemon.wait_line('reader: hurt', since)
         daemon.wait('reader has back what was taken last', lambda rows: not rows['reader']['hurting'] and
                     not rows['reader']['moving'])
         back = [m for m in daemon.moves(since) if m.guest == 'reader' and m.to_bytes > m.from_bytes]

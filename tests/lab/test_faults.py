@@ -55,7 +55,7 @@ class Faults(LabTest):
         self.addCleanup(self.mend, self.guests['one'])
         since = daemon.mark()
         self.guests['one'].run('agent stop')
-        daemon.wait_line(r'one: agent says goodbye', since)
+        daemon.wait_line(r'one: agent disconnected', since)
         daemon.wait_source('libvirt', 'one')
         self.guests['one'].run('agent start')
         daemon.wait_source('agent', 'one')

@@ -25,13 +25,13 @@ class Hostile(LabTest):
         daemon.start()
         bad = ('rubbish', 'flood', 'lie')
         for name in bad:
-            daemon.wait_line(rf'{name}: its agent isn\'t heard for')
+            daemon.wait_line(rf'{name}: ignoring its agent for')
         daemon.wait_source('agent', 'good')
-        self.assertFalse(daemon.find_lines(r'good: its agent isn\'t heard'), daemon.tail())
+        self.assertFalse(daemon.find_lines(r'good: ignoring its agent'), daemon.tail())
 
         # The back-off: dropped again no sooner than 5 s after, then 10 s. (A line may be read late on a busy machine.)
         def drops(name):
-            return [line.at for line in daemon.find_lines(rf'{name}: its agent isn\'t heard for')]
+            return [line.at for line in daemon.find_lines(rf'{name}: ignoring its agent for')]
         wait('all were heard again, and dropped again', lambda: all(len(drops(n)) >= 2 for n in bad),
              dump=daemon.describe)
         for name in bad:
@@ -88,7 +88,7 @@ class Boast(LabTest):
         self.host.moderate(100)
         daemon.wait('it counts as in distress', lambda rows: rows['boast']['distress'])
         self.assertLessEqual(self.watch(daemon, 6, self.FULL), self.FULL)
-        self.assertFalse(daemon.find_lines('boast: its agent isn\'t heard', since), daemon.tail())
+        self.assertFalse(daemon.find_lines('boast: ignoring its agent', since), daemon.tail())
 
         # With a grant it may have more, and still costs others nothing that they keep.
         self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--key', 'ballast', '--set',

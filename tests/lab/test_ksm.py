@@ -132,9 +132,9 @@ class Ksm(LabTest):
             other = 'false' if read('merge_across_nodes') == '1' else 'true'
             daemon.kill()
             daemon = self.both(policy=[self.policy('nodes.policy', f'host.ksm_merge_across_nodes = {other}\n')])
-            daemon.wait_line(r'KSM: merge_across_nodes isn\'t set: Device or resource busy; .*echo 2')
+            daemon.wait_line(r'KSM: cannot set merge_across_nodes: Device or resource busy; .*echo 2')
             # What the killed one had changed, and this policy says nothing about, is put back.
-            daemon.wait_line(r'KSM: run 1 → 0: put back')
+            daemon.wait_line(r'KSM: run 1 → 0: restored')
             self.assertEqual(values(), CONTROLS)
             daemon.stop()
             self.machine.allow('merge_across_nodes', False)
@@ -147,7 +147,7 @@ class Ksm(LabTest):
         self.host.calm()
         daemon = self.both(start=False, policy=POLICY)
         daemon.start()
-        daemon.wait_line(r'KSM: run 1 → 0: put back')
+        daemon.wait_line(r'KSM: run 1 → 0: restored')
         daemon.stop()
         self.assertEqual(values(), CONTROLS)
         self.assertFalse(self.remembered())
@@ -186,19 +186,19 @@ class Ksm(LabTest):
     def test_what_the_kernel_refuses_is_told_once(self):
         self.machine.allow('pages_to_scan', False)
         daemon = self.both()
-        daemon.wait_line(r'KSM: pages_to_scan isn\'t set: Permission denied; .*systemd-tmpfiles')
+        daemon.wait_line(r'KSM: cannot set pages_to_scan: Permission denied; .*systemd-tmpfiles')
         wait('the others are set', lambda: values() == {'run': 1, 'pages_to_scan': 100, 'sleep_millisecs': 100})
         self.assertRegex(daemon.ctl('status').stdout, r'refused by the kernel \(see the log\): ksm_pages_to_scan')
         self.wait_cycles(daemon)
-        self.assertEqual(len(daemon.find_lines('pages_to_scan isn\'t set')), 1, daemon.tail())
+        self.assertEqual(len(daemon.find_lines('cannot set pages_to_scan')), 1, daemon.tail())
 
         # The kernel's own advisor has it: as soon as the file may be written, this is what is told.
         if os.path.exists(f'{KSM}/advisor_mode'):
             write('advisor_mode', 'scan-time')
             self.machine.allow('pages_to_scan')
-            daemon.wait_line(r'KSM: pages_to_scan isn\'t set: Invalid argument; .*advisor_mode')
+            daemon.wait_line(r'KSM: cannot set pages_to_scan: Invalid argument; .*advisor_mode')
             self.wait_cycles(daemon)
-            self.assertEqual(len(daemon.find_lines('pages_to_scan isn\'t set')), 2, daemon.tail())
+            self.assertEqual(len(daemon.find_lines('cannot set pages_to_scan')), 2, daemon.tail())
             write('advisor_mode', 'none')
         self.machine.allow('pages_to_scan')
         daemon.wait_line(r'^KSM: pages_to_scan \d+ → 1250: ')

@@ -153,7 +153,7 @@ class Lifecycle(LabTest):
                 self.lab.virsh('managedsave', one.name)
                 one.disconnect()
                 if not away:
-                    daemon.wait_line('one: gone: saved', since)
+                    daemon.wait_line('one: no longer running: saved', since)
                 self.lab.virsh('start', one.name)
                 began = time.monotonic()
                 self.assertAlmostEqual(one.actual(), size, delta=TOLERANCE)
@@ -172,7 +172,7 @@ class Lifecycle(LabTest):
         daemon, one = self.daemon(config={'Guard.Grace': '8s'}), self.guests['one']
         self.addCleanup(one.run, 'agent start')
         one.run('agent stop')
-        goodbye = daemon.wait_line('one: agent says goodbye').at
+        goodbye = daemon.wait_line('one: agent disconnected').at
         since = daemon.mark()
         self.host.severe()
         self.shrunk(daemon, 'two')
@@ -262,7 +262,7 @@ class Migration(LabTest):
         since = daemon.mark()
         self.host.severe()
         self.assertEqual(job.wait(HANG), 0, daemon.describe())
-        daemon.wait_line('one: gone', since)
+        daemon.wait_line('one: no longer running', since)
         self.assertEqual(self.sent(daemon, 'one', since), [], daemon.describe())
         self.host.calm()
 

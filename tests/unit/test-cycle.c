@@ -164,7 +164,7 @@ START_TEST(test_notes_are_logged_once)
     run_policy(&x, "let pressure_threshold = 1GiB * host.psi_memory_some\n");
     next_cycle(&x);
     next_cycle(&x);
-    ck_assert_uint_eq(caught_lines(log, "my.policy:1:38: nothing in this file counts in this cycle: "), 1);
+    ck_assert_uint_eq(caught_lines(log, "my.policy:1:38: this file has no effect in this cycle: "), 1);
     scene_done(&x);
 }
 END_TEST

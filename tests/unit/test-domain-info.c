@@ -425,13 +425,13 @@ START_TEST(what_the_guest_is_granted)
         /* sizes that don't agree */
         {GUEST("min='3GiB' full='2GiB' shares='5' mode='off'"),
          {.shares = 5, .mode = GUEST_MODE_OFF},
-         "its sizes don't count: min=3GiB is more than full=2GiB"},
+         "its sizes are ignored: min=3GiB is more than full=2GiB"},
         {GUEST("min='1GiB' max='5GiB'"),
          {UNSAID},
-         "its sizes don't count: max=5GiB is more than the domain's maximum memory, 4GiB"},
+         "its sizes are ignored: max=5GiB is more than the domain's maximum memory, 4GiB"},
         {GUEST("mode='on' full='8GiB'"),
          {UNSAID},
-         "mode=on is not valid: it takes auto, observe or off; its sizes don't count: full=8GiB is more than the "
+         "mode=on is not valid: it takes auto, observe or off; its sizes are ignored: full=8GiB is more than the "
          "domain's maximum memory, 4GiB"},
     };
 

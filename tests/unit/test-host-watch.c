@@ -148,7 +148,7 @@ START_TEST(test_zfs)
     temp_file(x.folder, "spl/kstat/zfs/arcstats", "nonsense\n");
     ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
     ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
-    ck_assert_uint_eq(caught_lines(x.log, "Cannot read how large ZFS's cache is"), 1);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot read the size of ZFS's cache"), 1);
     expect(&x, HOST_FIELD_AVAILABLE, 16.0 * GIB);
     scene_done(&x);
 }
@@ -275,7 +275,7 @@ START_TEST(test_no_trigger_on_other_files)
     (void) snprintf(path, sizeof(path), "%s/group", x.folder);
     ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
     host_watch_set_scope(&x.w, scope);
-    ck_assert_uint_eq(caught_lines(x.log, "No trigger on the host's memory pressure"), 1);
+    ck_assert_uint_eq(caught_lines(x.log, "Cannot set a trigger on the host's memory pressure"), 1);
     ck_assert_ptr_null(x.w.psi_source);
     expect_file(&x, "pressure/memory", "as it was\n");
     expect_file(&x, "group/memory.pressure", "as it was\n");

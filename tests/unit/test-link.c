@@ -560,7 +560,7 @@ START_TEST(test_rubbish)
         fed++;
     }
     ck_assert_int_eq(error, -EPROTO);
-    ck_assert_ptr_nonnull(strstr(r.why, "no message"));
+    ck_assert_ptr_nonnull(strstr(r.why, "aren't a message"));
     ck_assert_uint_ge(fed * sizeof(noise), LINK_RUBBISH_MAX);
     ck_assert_uint_le(fed * sizeof(noise), LINK_RUBBISH_MAX + 2 * sizeof(noise));
     link_free(r.link);

@@ -245,7 +245,7 @@ START_TEST(test_refused)
     ck_assert(!x.guest->sending.setting);
     ck_assert(!x.guest->sending.put_off);
     ck_assert(!x.guest->balloon.moving);
-    ck_assert_uint_eq(caught_lines(log, "guest1: cannot hand a target to libvirt"), 1);
+    ck_assert_uint_eq(caught_lines(log, "guest1: cannot ask libvirt to move its balloon"), 1);
 
     /* The one before is still on its way: it is decided again when that is done, and that is nothing to log. */
     x.asked.error = -EBUSY;

@@ -107,9 +107,10 @@ START_TEST(test_found)
     ck_assert_uint_eq(x.found, 1);
     expect_text(&x, "momd (process 345)");
     expect_why(
-        &x, "momd (process 345) manages memory here, too, so nothing is moved; end it, then say 'ballastctl "
-            "mode auto'");
-    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) manages memory here, too"), 1);
+        &x,
+        "momd (process 345) manages memory on this host, too, so no balloon is moved; stop it, then run 'ballastctl "
+        "mode auto'");
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) manages memory on this host, too"), 1);
 
     process_begins(&x, "12", "ksmtuned");
     neighbours_look(&x.n);
@@ -120,11 +121,12 @@ START_TEST(test_found)
     process_ends(&x, "345");
     process_ends(&x, "12");
     neighbours_look(&x.n);
-    ck_assert_uint_eq(caught_lines(x.log, "is gone; nothing is moved until 'ballastctl mode auto'"), 2);
+    ck_assert_uint_eq(caught_lines(x.log, "has ended; no balloon is moved until 'ballastctl mode auto'"), 2);
     expect_text(&x, "");
     expect_why(
-        &x, "another memory manager was found earlier and is gone; nothing is moved until 'ballastctl mode "
-            "auto'");
+        &x,
+        "another memory manager was found earlier and has ended; no balloon is moved until 'ballastctl mode "
+        "auto'");
     neighbours_accept(&x.n);
     expect_why(&x, NULL);
     scene_done(&x);
@@ -148,12 +150,12 @@ START_TEST(test_accepted)
     (void) caught_lines(x.log, "");
     process_ends(&x, "345");
     neighbours_look(&x.n);
-    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) is gone"), 1);
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 345) has ended"), 1);
     process_begins(&x, "346", "momd");
     neighbours_look(&x.n);
     ck_assert_uint_eq(x.found, 1);
     expect_why(&x, NULL);
-    ck_assert_uint_eq(caught_lines(x.log, "momd (process 346) runs again"), 1);
+    ck_assert_uint_eq(caught_lines(x.log, "momd (process 346) is running again"), 1);
 
     /* Another kind wasn't. */
     process_begins(&x, "400", "ksmtuned");
