@@ -1122,7 +1122,7 @@ class Ksm(World):
             if name != "looks":
                 self.assertEqual(second.stop(), 0)
             self.assertEqual((first.log().count("KSM: run false → true"), self.is_remembered()), (1, True))
-            self.assertNotIn("put back", second.log())
+            self.assertNotIn("restored", second.log())
 
         # What it leaves is cleared up after, as it was at its end.
         self.policy("host.ksm_pages_to_scan = 400\n")
