@@ -7,7 +7,8 @@
 
 /* "balloon.policy:41:5: web1: …". The plan knows guests only by their places, which are valid until guests
  * come or go. */
-static void put_message(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest, const char *text)
+static void put_message(Dict *d, const Manager *m, unsigned file, const char *place, size_t guest,
+                        const char *text)
 {
     bool named = !m->guests.changed && guest < m->guests.n;
     char line[DICT_TEXT_MAX];
