@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "host-agent/config/config-settings.h"
 #include "host-agent/show/bus.h"
 #include "host-agent/show/journal.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The settings as people read them: the sample file, and the settings' part of ballastd.conf(5). */
 
-/* What people read of the settings: the sample file, and the settings' part of ballastd.conf(5). */
+#include "host-agent/config/config-doc.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ static const SettingDoc settings[] = {
 #undef SETTING
 };
 
-/* What a section [Guest PATTERN] takes: it has no defaults, for each may be there many times or not at
+/* What a section [Guest PATTERN] takes: it has no defaults, because each key may appear many times or not at
  * all. */
 static const struct {
     const char *key, *help;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
-/* The table of settings, and what takes the text of a value. */
+/* The table of settings, and the parsers of their values. */
 
 #include "host-agent/config/config-settings.h"
 
@@ -11,6 +10,7 @@
 #include <syslog.h>
 
 #include "base/units.h"
+#include "host-agent/config/config.h"
 
 typedef struct Word {
     const char *name;

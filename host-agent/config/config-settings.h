@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The table of settings (config.def) as the reader of the file has it. */
+/* The table of settings (config.def), for the reader of the file. */
 
-#include "host-agent/config/config.h"
+#include <stddef.h>
 
 typedef struct Setting Setting;
 
-/* Takes the text of a value into the member. Returns -EINVAL or -ERANGE where the setting doesn't take it. */
+/* Parses a value into the member. Returns -EINVAL or -ERANGE if the setting does not take it. */
 typedef int (*SettingParser)(const Setting *s, const char *text, void *member);
 
 struct Setting {
@@ -26,3 +26,6 @@ enum {
 #undef SETTING
 
 extern const Setting config_settings[CONFIG_SETTINGS];
+
+/* "error" … "debug" → LOG_ERR … LOG_DEBUG, or -EINVAL. */
+int config_parse_log_level(const char *text);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
-/* Writes what is made of the settings' table while building: the sample file (--sample), or a manual page
- * from its template (--man FILE), in which the line @SETTINGS@ stands for the settings. */
+/* Run during the build. Writes the sample file (--sample), or a manual page from its template (--man FILE), in
+ * which the line @SETTINGS@ stands for the settings. */
 
 #include <string.h>
 
-#include "host-agent/config/config.h"
+#include "base/macro.h"
+#include "host-agent/config/config-doc.h"
 
 static int write_man(const char *path)
 {

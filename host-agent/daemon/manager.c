@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "host-agent/act/move.h"
+#include "host-agent/config/config-load.h"
 #include "host-agent/sense/virt-transport.h"
 
 static void report_finding(void *userdata, int level, const char *path, unsigned line, const char *text)

@@ -10,7 +10,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/config/config.h"
+#include "host-agent/config/config-load.h"
 #include "tests/fuzz/fuzz.h"
 
 static void on_found(void *userdata, int level, const char *path, unsigned line, const char *text)

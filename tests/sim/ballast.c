@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "host-agent/config/config-load.h"
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/guest/guest-events.h"

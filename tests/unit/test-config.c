@@ -7,7 +7,8 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/config/config.h"
+#include "host-agent/config/config-doc.h"
+#include "host-agent/config/config-load.h"
 #include "tests/entitlement-equal.h"
 #include "tests/unit/run.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "host-agent/config/config.h"
+#include "host-agent/config/config-load.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-snapshot.h"

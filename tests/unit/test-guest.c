@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "host-agent/config/config.h"
+#include "host-agent/config/config-load.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-snapshot.h"
