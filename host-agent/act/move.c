@@ -55,18 +55,18 @@ static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
 {
     uint64_t key;
 
-    if (d->rule != GUARD_RULE_OBSERVE || d->target_bytes == s->standing_bytes)
+    if (d->rule != GUARD_RULE_OBSERVE || d->target_bytes == s->sizes.standing_bytes)
         key = 0;
     else
-        key = (uint64_t) d->line << 2 | (d->target_bytes > s->standing_bytes ? 2 : 1);
+        key = (uint64_t) d->line << 2 | (d->target_bytes > s->sizes.standing_bytes ? 2 : 1);
     if (key != g->verdict.observed && key != 0)
-        tell(g, NOTICE_WOULD_MOVE, s->current_bytes, d->target_bytes, d->reason, false);
+        tell(g, NOTICE_WOULD_MOVE, s->sizes.current_bytes, d->target_bytes, d->reason, false);
     guest_set_observed(g, key);
 }
 
 bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account)
 {
-    bool coming = !s->late && s->current_bytes > s->standing_bytes;
+    bool coming = !s->balloon.late && s->sizes.current_bytes > s->sizes.standing_bytes;
     int r;
 
     guest_decide(g, d);
@@ -81,7 +81,7 @@ bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Dec
         return coming;
     if (on_account)
         guest_charge(g, s, d->target_bytes, now_usec(CLOCK_MONOTONIC));
-    return coming || d->target_bytes < s->standing_bytes;
+    return coming || d->target_bytes < s->sizes.standing_bytes;
 }
 
 static void tend_cancel(const Hypervisor *h, Guest *g)

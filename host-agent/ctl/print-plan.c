@@ -147,8 +147,8 @@ static void put_guest(Object *o, const SnapshotGuest *g, const Decision *d)
     put_text(o, "name", g->name);
     put_text(o, "uuid", g->uuid);
     put_text(o, "mode", guest_mode_to_string(g->mode));
-    put_count(o, "current_bytes", g->current_bytes);
-    put_count(o, "standing_bytes", g->standing_bytes);
+    put_count(o, "current_bytes", g->sizes.current_bytes);
+    put_count(o, "standing_bytes", g->sizes.standing_bytes);
     put_count(o, "wanted_bytes", d->wanted_bytes);
     put_count(o, "target_bytes", d->target_bytes);
     put_count(o, "least_bytes", d->bounds.least_bytes);

@@ -251,13 +251,14 @@ static void complete_guest(SnapshotGuest *g, json_object *object)
     double available;
 
     if (!has(object, "current_bytes"))
-        g->current_bytes = g->full_bytes;
+        g->sizes.current_bytes = g->sizes.full_bytes;
     if (!has(object, "standing_bytes"))
-        g->standing_bytes = g->current_bytes;
+        g->sizes.standing_bytes = g->sizes.current_bytes;
     if (!has(object, "maximum_bytes"))
-        g->maximum_bytes = MAX(MAX(g->full_bytes, g->growth_bytes), MAX(g->current_bytes, g->standing_bytes));
+        g->sizes.maximum_bytes = MAX(MAX(g->sizes.full_bytes, g->sizes.growth_bytes),
+                                     MAX(g->sizes.current_bytes, g->sizes.standing_bytes));
     if (!has(object, "floor_bytes"))
-        g->floor_bytes = guard_floor(g->full_bytes, FLOOR_DEFAULT_RATIO);
+        g->sizes.floor_bytes = guard_floor(g->sizes.full_bytes, FLOOR_DEFAULT_RATIO);
     if (!has(object, "age_usec") && g->source == GUEST_SOURCE_NONE)
         g->age_usec = USEC_INFINITY;
 
@@ -274,7 +275,7 @@ static void complete_guest(SnapshotGuest *g, json_object *object)
     if (!guest_fields_has(&g->fields, GUEST_FIELD_USED) &&
         guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE)) {
         available = guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE);
-        guest_fields_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->current_bytes - available));
+        guest_fields_set(&g->fields, GUEST_FIELD_USED, fmax(0, (double) g->sizes.current_bytes - available));
     }
 }
 

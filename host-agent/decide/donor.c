@@ -41,13 +41,15 @@ typedef struct Asking {
  * the host is critical. */
 static uint64_t least_of(const SnapshotGuest *g, const Decision *d)
 {
-    return MAX(d->bounds.least_bytes, MIN(bytes_up_to_kib(g->needed_bytes), g->standing_bytes));
+    return MAX(d->bounds.least_bytes,
+               MIN(bytes_up_to_kib(g->judgement.needed_bytes), g->sizes.standing_bytes));
 }
 
 static bool may_give(const SnapshotGuest *g, const Decision *d)
 {
-    return g->mode == GUEST_MODE_AUTO && d->bounds.hold == GUARD_RULE_NONE && !g->distress && !g->hurting &&
-           !g->protected && d->target_bytes <= g->standing_bytes && d->target_bytes > least_of(g, d);
+    return g->mode == GUEST_MODE_AUTO && d->bounds.hold == GUARD_RULE_NONE && !g->judgement.distress &&
+           !g->judgement.hurting && !g->judgement.protected && d->target_bytes <= g->sizes.standing_bytes &&
+           d->target_bytes > least_of(g, d);
 }
 
 /* Free memory that a guest can give and the host really gets. */
@@ -69,7 +71,7 @@ static uint64_t cache_step(const Asking *a, const SnapshotGuest *g, const Decisi
 {
     Spare before;
 
-    spare_at(g, a->config, g->standing_bytes, &before);
+    spare_at(g, a->config, g->sizes.standing_bytes, &before);
     return LESS_BY(bytes_from_double(a->config->donor_cache_ratio * (double) guard_full(g)),
                    before.cache_bytes - s->cache_bytes);
 }
@@ -82,7 +84,7 @@ static void take(Asking *a, size_t i, uint64_t bytes, const Spare *s)
     uint64_t target = MAX(bytes_up_to_kib(LESS_BY(d->target_bytes, bytes)), least_of(g, d));
 
     /* All that it gives in this cycle is one move, which must be large enough. */
-    if (target >= d->target_bytes || g->standing_bytes - target < guard_dead_band(a->config, g))
+    if (target >= d->target_bytes || g->sizes.standing_bytes - target < guard_dead_band(a->config, g))
         return;
 
     bytes = d->target_bytes - target;
@@ -167,7 +169,8 @@ static void count_claims(const Asking *a)
         const Wish *w = a->wishes + i;
         uint64_t lacks = LESS_BY(w->bytes, a->decisions[i].target_bytes);
 
-        if (g->mode != GUEST_MODE_AUTO || w->asked != GUARD_RULE_DISTRESS || lacks == 0 || g->grant_refused)
+        if (g->mode != GUEST_MODE_AUTO || w->asked != GUARD_RULE_DISTRESS || lacks == 0 ||
+            g->judgement.grant_refused)
             continue;
         if (a->requests->guests++ == 0)
             a->requests->guest = g->name;
@@ -187,14 +190,15 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
     *ret_spoken_for = guard_spoken_for(s, a->config);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t standing = g->standing_bytes, target = standing,
-                 has = g->late ? MIN(g->current_bytes, standing) : g->current_bytes;
+        uint64_t standing = g->sizes.standing_bytes, target = standing,
+                 has = g->balloon.late ? MIN(g->sizes.current_bytes, standing) : g->sizes.current_bytes;
 
         if (g->mode == GUEST_MODE_AUTO)
             target = a->decisions[i].target_bytes;
         if (target >= standing) {
             *ret_available = bytes_add(*ret_available, LESS_BY(has, target));
-            *ret_spoken_for = bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, g->current_bytes)));
+            *ret_spoken_for =
+                bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, g->sizes.current_bytes)));
         } else {
             Spare spare;
 

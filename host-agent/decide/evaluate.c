@@ -77,7 +77,7 @@ static int evaluate(Evaluation *e, const Snapshot *s, bool hold_observed, Policy
 {
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        const GuestBounds held = {g->standing_bytes, g->standing_bytes};
+        const GuestBounds held = {g->sizes.standing_bytes, g->sizes.standing_bytes};
 
         view_guest_fields(g, hold_observed && g->mode == GUEST_MODE_OBSERVE ? &held : e->bounds + i,
                           e->fields + i);

@@ -102,30 +102,31 @@ bool guard_is_critical(const Snapshot *s, const GuardConfig *c)
 
 uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
 {
-    return MAX(bytes_from_double(c->dead_band_ratio * (double) g->full_bytes), c->dead_band_bytes);
+    return MAX(bytes_from_double(c->dead_band_ratio * (double) g->sizes.full_bytes), c->dead_band_bytes);
 }
 
 /* The size up to which it may grow above its full size; 0: not set. */
 static uint64_t grown(const SnapshotGuest *g)
 {
-    return bytes_down_to_kib(MIN(g->growth_bytes, g->maximum_bytes));
+    return bytes_down_to_kib(MIN(g->sizes.growth_bytes, g->sizes.maximum_bytes));
 }
 
 uint64_t guard_full(const SnapshotGuest *g)
 {
-    uint64_t full = g->maximum_bytes > 0 ? MIN(g->full_bytes, g->maximum_bytes) : g->full_bytes;
+    uint64_t full =
+        g->sizes.maximum_bytes > 0 ? MIN(g->sizes.full_bytes, g->sizes.maximum_bytes) : g->sizes.full_bytes;
 
     return bytes_down_to_kib(full);
 }
 
 uint64_t guard_ceiling(const SnapshotGuest *g)
 {
-    return g->distress ? MAX(guard_full(g), grown(g)) : guard_full(g);
+    return g->judgement.distress ? MAX(guard_full(g), grown(g)) : guard_full(g);
 }
 
 uint64_t guard_floor_of(const SnapshotGuest *g)
 {
-    return MIN(bytes_up_to_kib(g->floor_bytes), guard_full(g));
+    return MIN(bytes_up_to_kib(g->sizes.floor_bytes), guard_full(g));
 }
 
 static bool is_stale(const SnapshotGuest *g, const GuardConfig *c)
@@ -143,7 +144,7 @@ static GuardRule hold_rule(const SnapshotGuest *g)
     if (g->busy)
         return GUARD_RULE_BUSY;
     /* Nothing can be decided about a guest whose size isn't known. */
-    if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
+    if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0 || guard_full(g) == 0)
         return GUARD_RULE_STALE;
     return GUARD_RULE_NONE;
 }
@@ -152,25 +153,25 @@ static GuardRule hold_rule(const SnapshotGuest *g)
  * count: a guest that hurts is better than a host that swaps, which hurts all guests. */
 static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool critical)
 {
-    if (g->distress)
+    if (g->judgement.distress)
         return GUARD_RULE_DISTRESS;
-    if (g->hurting && !critical)
+    if (g->judgement.hurting && !critical)
         return GUARD_RULE_HURTING;
     if (g->reboot)
         return GUARD_RULE_REBOOT;
     if (g->released || g->uptime_usec < c->grace_usec)
         return GUARD_RULE_GRACE;
-    if (g->protected && !critical)
+    if (g->judgement.protected && !critical)
         return GUARD_RULE_PROTECTED;
-    if (g->ineffective)
+    if (g->judgement.ineffective)
         return GUARD_RULE_UNMOVABLE;
     if (g->source == GUEST_SOURCE_NONE)
         return GUARD_RULE_AGENTLESS;
     if (is_stale(g, c))
         return GUARD_RULE_STALE;
-    if (g->stalled)
+    if (g->balloon.stalled)
         return GUARD_RULE_STALLED;
-    if (g->moving)
+    if (g->balloon.moving)
         return GUARD_RULE_STEP;
     return GUARD_RULE_NONE;
 }
@@ -193,7 +194,7 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
     /* A guest that does not report SWAP_TOTAL (libvirt's stats lack it) is taken for one without swap. If
      * nothing is known of its use, it may use all. */
     uint64_t swap = bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
-             used = LESS_BY(g->current_bytes, unused(g));
+             used = LESS_BY(g->sizes.current_bytes, unused(g));
 
     if (guest_fields_has(f, GUEST_FIELD_SWAP_FREE))
         swap = MIN(swap, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)));
@@ -204,9 +205,9 @@ static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
  * available at its full size, however often it gives. */
 static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
-    double at_full = (double) unused(g) + (double) LESS_BY(guard_full(g), g->current_bytes);
+    double at_full = (double) unused(g) + (double) LESS_BY(guard_full(g), g->sizes.current_bytes);
 
-    return LESS_BY(g->current_bytes,
+    return LESS_BY(g->sizes.current_bytes,
                    LESS_BY(unused(g), bytes_from_double((1 - c->agentless_ratio) * at_full)));
 }
 
@@ -214,10 +215,10 @@ static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
  * that was slow once would never move again. */
 static uint64_t step_least(const SnapshotGuest *g, const GuardConfig *c)
 {
-    double rate = g->shrink_rate > 0 ? g->shrink_rate : c->step_rate_default;
+    double rate = g->balloon.shrink_rate > 0 ? g->balloon.shrink_rate : c->step_rate_default;
     uint64_t step = bytes_from_double(rate * (double) c->step_usec / (double) USEC_PER_SEC);
 
-    return LESS_BY(g->standing_bytes, MAX(step, guard_dead_band(c, g)));
+    return LESS_BY(g->sizes.standing_bytes, MAX(step, guard_dead_band(c, g)));
 }
 
 /* Applies a rule that forbids sizes below bytes, without demanding growth. */
@@ -233,10 +234,11 @@ static void raise_least(GuestBounds *b, uint64_t bytes, uint64_t standing, Guard
 /* How far it may be shrunk if no rule forbids shrinking. */
 static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *b)
 {
-    uint64_t standing = g->standing_bytes;
+    uint64_t standing = g->sizes.standing_bytes;
 
     if (!critical)
-        raise_least(b, MIN(g->needed_bytes, MAX(guard_full(g), grown(g))), standing, GUARD_RULE_NEEDED);
+        raise_least(b, MIN(g->judgement.needed_bytes, MAX(guard_full(g), grown(g))), standing,
+                    GUARD_RULE_NEEDED);
     raise_least(b, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
     if (g->source == GUEST_SOURCE_LIBVIRT)
         raise_least(b, agentless_least(g, c), standing, GUARD_RULE_AGENTLESS);
@@ -245,7 +247,7 @@ static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool crit
 
 static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *ret)
 {
-    uint64_t standing = g->standing_bytes;
+    uint64_t standing = g->sizes.standing_bytes;
     GuardRule hold = hold_rule(g), keep = keep_rule(g, c, critical);
 
     if (hold != GUARD_RULE_NONE) {
@@ -266,7 +268,7 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, G
     else
         bound_shrink(g, c, critical, ret);
     /* A balloon that does not deflate is not asked to in each cycle, except for a guest in distress. */
-    if (g->stalled_growing && !g->distress && ret->most_bytes > standing) {
+    if (g->balloon.stalled_growing && !g->judgement.distress && ret->most_bytes > standing) {
         ret->most_bytes = standing;
         ret->most_rule = GUARD_RULE_STALLED;
         if (ret->least_bytes > standing) {
@@ -292,9 +294,10 @@ uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
+        uint64_t coming =
+            g->sizes.current_bytes > 0 ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes) : 0;
 
-        spoken_for = bytes_add(spoken_for, MAX(coming, g->outstanding_bytes));
+        spoken_for = bytes_add(spoken_for, MAX(coming, g->sizes.outstanding_bytes));
     }
     return spoken_for;
 }

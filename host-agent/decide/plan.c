@@ -63,7 +63,7 @@ static Situation situation_of(const Snapshot *s, const PolicyOutput *output, con
 static void wish_policy(const SnapshotGuest *g, double asked, Decision *d, Wish *w)
 {
     const GuestBounds *b = &d->bounds;
-    uint64_t standing = g->standing_bytes, wanted = bytes_from_double(asked);
+    uint64_t standing = g->sizes.standing_bytes, wanted = bytes_from_double(asked);
 
     d->wanted_bytes = wanted;
     if (wanted >= standing) {
@@ -100,39 +100,39 @@ static void wish_ceiling(const Planning *x, const SnapshotGuest *g, const GuestB
     if (!x->pressed) {
         Spare s;
 
-        spare_at(g, x->config, g->standing_bytes, &s);
-        target = MAX(target, LESS_BY(g->standing_bytes, MIN(s.free_bytes, s.give_bytes)));
-        target = MIN(bytes_up_to_kib(target), g->standing_bytes);
+        spare_at(g, x->config, g->sizes.standing_bytes, &s);
+        target = MAX(target, LESS_BY(g->sizes.standing_bytes, MIN(s.free_bytes, s.give_bytes)));
+        target = MIN(bytes_up_to_kib(target), g->sizes.standing_bytes);
     }
-    if (w->bytes == g->standing_bytes || target < w->bytes)
+    if (w->bytes == g->sizes.standing_bytes || target < w->bytes)
         ask(w, GUARD_RULE_CEILING, target);
 }
 
 /* The guard's own wish. */
 static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBounds *b, Wish *w)
 {
-    uint64_t standing = g->standing_bytes,
-             restore = bytes_down_to_kib(CLAMP(g->restore_bytes, b->least_bytes, b->most_bytes));
+    uint64_t standing = g->sizes.standing_bytes,
+             restore = bytes_down_to_kib(CLAMP(g->judgement.restore_bytes, b->least_bytes, b->most_bytes));
 
     /* A guest whose grant is refused still gets what any other guest would. */
-    if (g->distress && !g->grant_refused)
+    if (g->judgement.distress && !g->judgement.grant_refused)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
-    else if (g->hurting && !x->critical && standing < restore)
+    else if (g->judgement.hurting && !x->critical && standing < restore)
         ask(w, GUARD_RULE_HURTING, restore);
     else if (g->reboot && standing < b->most_bytes)
         ask(w, GUARD_RULE_REBOOT, b->most_bytes);
     else if (standing < b->least_bytes)
         ask(w, GUARD_RULE_FLOOR, b->least_bytes);
-    else if (g->distress)
+    else if (g->judgement.distress)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
-    else if (standing > b->most_bytes && (g->entitled_full || g->growth_bytes > 0))
+    else if (standing > b->most_bytes && (g->sizes.entitled_full || g->sizes.growth_bytes > 0))
         wish_ceiling(x, g, b, w);
 }
 
 /* The wish for a guest, before the host's room counts. */
 static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignment *a, Decision *d, Wish *w)
 {
-    uint64_t standing = g->standing_bytes;
+    uint64_t standing = g->sizes.standing_bytes;
 
     *w = (Wish){.bytes = standing};
     d->wanted_bytes = d->target_bytes = standing;
@@ -155,7 +155,7 @@ static void wish(const Planning *x, const SnapshotGuest *g, const PolicyAssignme
 
 static bool is_too_small(const SnapshotGuest *g, const GuardConfig *c, const Wish *w, uint64_t target)
 {
-    uint64_t standing = g->standing_bytes;
+    uint64_t standing = g->sizes.standing_bytes;
     uint64_t change = target > standing ? target - standing : standing - target;
 
     if (w->asked != GUARD_RULE_NONE && w->asked != GUARD_RULE_CEILING)
@@ -174,7 +174,7 @@ static void shrink(const SnapshotGuest *g, const GuardConfig *c, Wish *w, Decisi
 /* In distress, and others must not give for it. */
 static bool is_refused(const SnapshotGuest *g, const Wish *w)
 {
-    return w->asked == GUARD_RULE_DISTRESS && g->grant_refused;
+    return w->asked == GUARD_RULE_DISTRESS && g->judgement.grant_refused;
 }
 
 /* others_bytes: the part of the room below the pressure threshold, for which others would have to give
@@ -182,8 +182,9 @@ static bool is_refused(const SnapshotGuest *g, const Wish *w)
 static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
                  Decision *d)
 {
-    bool suffers = g->distress || w->asked == GUARD_RULE_HURTING;
-    uint64_t standing = g->standing_bytes, costs_above = suffers ? MAX(standing, g->current_bytes) : standing;
+    bool suffers = g->judgement.distress || w->asked == GUARD_RULE_HURTING;
+    uint64_t standing = g->sizes.standing_bytes,
+             costs_above = suffers ? MAX(standing, g->sizes.current_bytes) : standing;
     uint64_t its = is_refused(g, w) ? LESS_BY(*room, others_bytes) : *room;
     uint64_t most = bytes_add(costs_above, its), target = w->bytes;
 
@@ -253,7 +254,7 @@ static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, s
 /* Sets the rule to name, and whether to send. */
 static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, Decision *d)
 {
-    bool moves = d->target_bytes != g->standing_bytes;
+    bool moves = d->target_bytes != g->sizes.standing_bytes;
     bool pressed = x->situation == SITUATION_PRESSED || x->situation == SITUATION_COMING;
 
     if (d->bounds.hold != GUARD_RULE_NONE)
@@ -268,7 +269,7 @@ static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         d->rule = w->limited;
     else if (w->clipped != GUARD_RULE_NONE)
         d->rule = w->clipped;
-    else if (d->line == 0 && pressed && d->bounds.least_bytes >= g->standing_bytes)
+    else if (d->line == 0 && pressed && d->bounds.least_bytes >= g->sizes.standing_bytes)
         d->rule = d->bounds.least_rule;
 
     d->send = moves && g->mode == GUEST_MODE_AUTO;
@@ -303,12 +304,13 @@ static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *
 
         d->bounds = bounds[i];
         wish(x, g, a, d, wishes + i);
-        if (wishes[i].bytes < g->standing_bytes)
+        if (wishes[i].bytes < g->sizes.standing_bytes)
             shrink(g, x->config, wishes + i, d);
-        else if (wishes[i].bytes > g->standing_bytes)
-            growths[n_growths++] = (Growth){.rank = growth_rank(g, wishes + i, a),
-                                            .share = (double) g->standing_bytes / (double) guard_full(g),
-                                            .guest = i};
+        else if (wishes[i].bytes > g->sizes.standing_bytes)
+            growths[n_growths++] =
+                (Growth){.rank = growth_rank(g, wishes + i, a),
+                         .share = (double) g->sizes.standing_bytes / (double) guard_full(g),
+                         .guest = i};
     }
     grow_all(s, x->config, growths, n_growths, wishes, p);
     return donors_ask(s, x->config, wishes, p->decisions, ret);

@@ -39,7 +39,7 @@ static void add_stale(Text *t, const SnapshotGuest *g)
 {
     char buf[UNITS_FORMAT_MAX];
 
-    if (g->current_bytes == 0 || g->standing_bytes == 0 || guard_full(g) == 0)
+    if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0 || guard_full(g) == 0)
         text_add(t, "its size isn't known yet");
     else if (g->age_usec == USEC_INFINITY)
         text_add(t, "no stats received yet");
@@ -68,7 +68,7 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         break;
     case GUARD_RULE_UNMOVABLE:
         text_add(t, "a balloon would free nothing: ");
-        text_add_some(t, g->unmovable ?: g->ineffective, REASON_WORDS_MAX);
+        text_add_some(t, g->unmovable ?: g->judgement.ineffective, REASON_WORDS_MAX);
         break;
     case GUARD_RULE_BUSY:
         text_add_some(t, g->busy, REASON_WORDS_MAX);
@@ -98,7 +98,7 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
         text_add(t, "its last move is not finished, or no newer stats have come");
         break;
     case GUARD_RULE_NEEDED:
-        text_addf(t, "it was found to need %s", SIZE(g->needed_bytes));
+        text_addf(t, "it was found to need %s", SIZE(g->judgement.needed_bytes));
         break;
     case GUARD_RULE_AGENTLESS:
         if (g->source == GUEST_SOURCE_NONE)
@@ -128,8 +128,8 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
 /* The rule that cut short a move by the policy. */
 static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, GuardRule rule)
 {
-    uint64_t change = d->target_bytes > g->standing_bytes ? d->target_bytes - g->standing_bytes
-                                                          : g->standing_bytes - d->target_bytes;
+    uint64_t change = d->target_bytes > g->sizes.standing_bytes ? d->target_bytes - g->sizes.standing_bytes
+                                                                : g->sizes.standing_bytes - d->target_bytes;
 
     switch (rule) {
     case GUARD_RULE_NONE:
@@ -192,9 +192,9 @@ static void add_request(Text *t, const ReasonContext *x, const SnapshotGuest *g)
 {
     const Requests *c = &x->requests;
 
-    if (g->grant_refused) {
+    if (g->judgement.grant_refused) {
         text_add(t, "nothing is taken from others: ");
-        text_add_some(t, g->grant_refused, REASON_WORDS_MAX);
+        text_add_some(t, g->judgement.grant_refused, REASON_WORDS_MAX);
     } else if (c->coming_bytes == 0)
         text_add(t, c->donors > 0 ? "the host itself needs what others give"
                                   : "no other guest can spare memory now");
@@ -215,7 +215,7 @@ static bool is_short(const SnapshotGuest *g, const Wish *w)
 static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                       const Decision *d)
 {
-    bool grows = d->target_bytes > g->standing_bytes;
+    bool grows = d->target_bytes > g->sizes.standing_bytes;
 
     if (w->asked == GUARD_RULE_FLOOR)
         text_addf(t, "raised to its floor of %s", SIZE(guard_floor_of(g)));
@@ -250,14 +250,15 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
 static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                      const Decision *d)
 {
-    bool grows = d->target_bytes > g->standing_bytes;
+    bool grows = d->target_bytes > g->sizes.standing_bytes;
     uint64_t gives = w->gives_free_bytes + w->gives_cache_bytes;
 
     if (g->mode == GUEST_MODE_OBSERVE)
         text_addf(t, "would %s %s: ", grows ? "get" : "give",
-                  SIZE(grows ? d->target_bytes - g->standing_bytes : g->standing_bytes - d->target_bytes));
+                  SIZE(grows ? d->target_bytes - g->sizes.standing_bytes
+                             : g->sizes.standing_bytes - d->target_bytes));
 
-    if (d->target_bytes + gives != g->standing_bytes) {
+    if (d->target_bytes + gives != g->sizes.standing_bytes) {
         add_asked(t, x, g, w, d);
         text_add(t, gives > 0 ? ", and " : "");
     }
@@ -278,8 +279,8 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
 static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Wish *w,
                         const Decision *d)
 {
-    if (is_short(g, w) && (g->grant_refused || x->requests.coming_bytes > 0)) {
-        text_add(t, g->grant_refused ? "in distress, but " : "in distress; ");
+    if (is_short(g, w) && (g->judgement.grant_refused || x->requests.coming_bytes > 0)) {
+        text_add(t, g->judgement.grant_refused ? "in distress, but " : "in distress; ");
         add_request(t, x, g);
         add_rule(t, GUARD_RULE_ROOM);
         return;
@@ -303,12 +304,12 @@ static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g,
     if (w->limited == GUARD_RULE_ROOM)
         add_no_room(t, x, g, w, d);
     else if (w->limited == GUARD_RULE_DEAD_BAND) {
-        text_addf(
-            t, "not moved: a change of %s is not worth a move",
-            SIZE(w->bytes > g->standing_bytes ? w->bytes - g->standing_bytes : g->standing_bytes - w->bytes));
+        text_addf(t, "not moved: a change of %s is not worth a move",
+                  SIZE(w->bytes > g->sizes.standing_bytes ? w->bytes - g->sizes.standing_bytes
+                                                          : g->sizes.standing_bytes - w->bytes));
         add_rule(t, GUARD_RULE_DEAD_BAND);
     } else {
-        text_add(t, d->wanted_bytes > g->standing_bytes ? "not grown: " : "not shrunk: ");
+        text_add(t, d->wanted_bytes > g->sizes.standing_bytes ? "not grown: " : "not shrunk: ");
         add_rule_clause(t, x, g, d, d->rule);
     }
 }
@@ -348,7 +349,7 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
         return;
     case SITUATION_RELAXED:
         text_add(t,
-                 g->standing_bytes >= d->bounds.most_bytes
+                 g->sizes.standing_bytes >= d->bounds.most_bytes
                      ? "nothing to do: the host has enough available, and it has its full size"
                      : "nothing to do: the host has enough available, and the policy gives it nothing now");
         return;
@@ -363,7 +364,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
     if (d->bounds.hold != GUARD_RULE_NONE) {
         text_add(&t, "not moved: ");
         add_rule_clause(&t, x, g, d, d->bounds.hold);
-    } else if (d->target_bytes != g->standing_bytes)
+    } else if (d->target_bytes != g->sizes.standing_bytes)
         add_move(&t, x, g, w, d);
     else if (w->limited != GUARD_RULE_NONE || (w->clipped != GUARD_RULE_NONE && w->asked == GUARD_RULE_NONE))
         add_stopped(&t, x, g, w, d);
@@ -384,7 +385,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         text_add(&t, "not moved: the policy's target is not a number");
         reason_add_line(&t, d->file, d->line);
     } else if (d->line > 0) {
-        text_addf(&t, "stays at %s", SIZE(g->standing_bytes));
+        text_addf(&t, "stays at %s", SIZE(g->sizes.standing_bytes));
         reason_add_line(&t, d->file, d->line);
     } else
         add_idle(&t, x, g, d);
@@ -406,17 +407,17 @@ static void count(const ReasonContext *x, const Plan *p, Tally *ret)
 
         ret->auto_guests += g->mode == GUEST_MODE_AUTO;
         ret->observed += g->mode == GUEST_MODE_OBSERVE;
-        ret->below_full += g->standing_bytes < guard_full(g);
-        if (d->target_bytes == g->standing_bytes)
+        ret->below_full += g->sizes.standing_bytes < guard_full(g);
+        if (d->target_bytes == g->sizes.standing_bytes)
             ret->stopped[d->rule]++;
         else if (!d->send)
             ret->would++;
-        else if (d->target_bytes < g->standing_bytes) {
+        else if (d->target_bytes < g->sizes.standing_bytes) {
             ret->give++;
-            ret->give_bytes += g->standing_bytes - d->target_bytes;
+            ret->give_bytes += g->sizes.standing_bytes - d->target_bytes;
         } else {
             ret->get++;
-            ret->get_bytes += d->target_bytes - g->standing_bytes;
+            ret->get_bytes += d->target_bytes - g->sizes.standing_bytes;
         }
     }
 }

@@ -36,49 +36,63 @@ GuestSource guest_source_from_string(const char *s);
 
 #define SNAPSHOT_GUESTS_MAX 10000U /* domains that one daemon manages */
 
+/* A guest's sizes. */
+typedef struct SnapshotSizes {
+    uint64_t maximum_bytes; /* the domain's maximum memory */
+    uint64_t full_bytes, floor_bytes;
+    uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
+    uint64_t current_bytes;
+    uint64_t standing_bytes; /* the target of the current move, else current_bytes */
+    /* Given lately, growth that is on its way included, and not yet seen to be used: may be touched at any
+     * moment. */
+    uint64_t outstanding_bytes;
+    bool entitled_full; /* full was set by an administrator: a guest above it comes down to it */
+} SnapshotSizes;
+
+/* What a guest's balloon does. */
+typedef struct SnapshotBalloon {
+    bool moving;  /* or no stats have come since it arrived */
+    bool late;    /* its move takes longer than any step should; the rest of the move does not count */
+    bool stalled; /* it made no progress; waiting before the next try */
+    bool stalled_growing; /* the stalled move was growth: the guest gets no memory either */
+    double shrink_rate;   /* bytes per second measured on this guest's balloon; 0: not yet */
+} SnapshotBalloon;
+
+/* How a guest fares. */
+typedef struct SnapshotJudgement {
+    bool distress;
+    /* In distress: why other guests do not give for it (a static text), neither now nor later for the host's
+     * memory below its pressure threshold. NULL: they may. */
+    const char *grant_refused;
+    bool hurting;           /* after a shrink that hurt: it goes back to restore_bytes */
+    uint64_t restore_bytes; /* the size before that shrink */
+    bool protected;         /* a shrink hurt it, so it is not shrunk for a while */
+    uint64_t needed_bytes;  /* what it was found to need, which fades with time; 0: nothing */
+    /* The reason if its balloon was seen to free nothing, so that it is not shrunk; or NULL. */
+    const char *ineffective;
+} SnapshotJudgement;
+
 /* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
  * MOST, TARGET and those in the members below, which view_guest_fields() sets in a copy. */
 typedef struct SnapshotGuest {
     const char *uuid;
     const char *name;
-    GuestFields fields;
-
     GuestMode mode; /* the stricter of the guest's own and the daemon's */
+    double shares;  /* 0: ENTITLEMENT_SHARES */
+
+    GuestFields fields;
     GuestSource source;
     usec_t age_usec;    /* of the stats in fields; USEC_INFINITY: none came yet */
     usec_t uptime_usec; /* since boot or reboot, or since the guest was first seen */
-    const char *busy;   /* why it must be left alone now ("paused", "migrating", "saving"), or NULL */
-    const char
-        *unmovable; /* why a balloon would free nothing ("hostdev", "hugepages", "locked memory"), or NULL */
-    const char *
-        ineffective; /* the reason if its balloon was seen to free nothing, so that it is not shrunk; or NULL */
-    bool distress;
-    bool released;        /* an administrator released it; it is not shrunk for the grace time */
-    bool reboot;          /* booted into a shrunken size: gets its full size first */
-    bool stalled_growing; /* the stalled move was growth: it gets no memory either */
-    bool stalled;         /* its balloon made no progress; waiting before the next try */
-    bool moving;          /* its balloon moves, or no stats have come since it arrived */
-    bool late;            /* its move takes longer than any step should: what it would still bring does not
-                  count */
 
-    uint64_t maximum_bytes, full_bytes, floor_bytes, current_bytes;
-    uint64_t standing_bytes; /* the target of the current move, else current_bytes */
-    /* Given lately, growth that is on its way included, and not yet seen to be used: may be touched at any
-     * moment. */
-    uint64_t outstanding_bytes;
-    double shrink_rate; /* bytes per second measured on this guest's balloon; 0: not yet */
+    SnapshotSizes sizes;
+    SnapshotBalloon balloon;
+    SnapshotJudgement judgement;
 
-    /* After a shrink that hurt: it goes back to restore_bytes, the size before. */
-    bool hurting;
-    uint64_t restore_bytes;
-    bool protected;        /* a shrink hurt it, so it is not shrunk for a while */
-    uint64_t needed_bytes; /* what it was found to need, which fades with time; 0: nothing */
-    /* In distress: why other guests do not give for it (a static text), neither now nor later for the host's
-     * memory below its pressure threshold. NULL: they may. */
-    const char *grant_refused;
-    uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
-    bool entitled_full;    /* full was set by an administrator: a guest above it comes down to it */
-    double shares;         /* 0: ENTITLEMENT_SHARES */
+    const char *busy;      /* why it must be left alone now ("paused", "migrating", "saving"), or NULL */
+    const char *unmovable; /* why a balloon would free nothing ("hostdev", "hugepages", …), or NULL */
+    bool released;         /* an administrator released it; it is not shrunk for the grace time */
+    bool reboot;           /* booted into a shrunken size: gets its full size first */
 
     /* For the policy: the guest's history, and the policy's state of it (policy_states()); NULL: none yet. */
     const SeriesSet *history;

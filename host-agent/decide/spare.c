@@ -11,7 +11,7 @@ static uint64_t field(const SnapshotGuest *g, GuestField f)
 
 void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, Spare *ret)
 {
-    uint64_t taken = LESS_BY(g->current_bytes, target_bytes);
+    uint64_t taken = LESS_BY(g->sizes.current_bytes, target_bytes);
     uint64_t free_then = LESS_BY(field(g, GUEST_FIELD_FREE), field(g, GUEST_FIELD_LOW_WATERMARK));
     GuestField backed = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
                                                                                 : GUEST_FIELD_FREE;

@@ -319,12 +319,12 @@ void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_
     Judgement *j = &g->judgement;
     /* Returning what was taken from the guest lately costs nobody anything. */
     uint64_t own = usec_since(j->shrunk_usec, now_usec) < BLAME_USEC ? j->shrunk_from_bytes : 0;
-    uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->standing_bytes, s->current_bytes), own));
+    uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->sizes.standing_bytes, s->sizes.current_bytes), own));
     bool was_open = j->grant.open;
 
-    if (!s->distress)
+    if (!s->judgement.distress)
         return;
     grant_given(&j->grant, given, sources_rss(&g->sources), now_usec);
     if (j->grant.open && !was_open)
-        tell_grant(g, s->current_bytes, target_bytes);
+        tell_grant(g, s->sizes.current_bytes, target_bytes);
 }

@@ -35,70 +35,101 @@ static bool is_late(const Guest *g, usec_t now_usec)
     return g->balloon.moving && usec_since(g->balloon.sent_usec, now_usec) > most;
 }
 
-void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
+static SnapshotSizes sizes(const Guest *g)
 {
-    uint64_t current = guest_current(g),
-             standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
+    uint64_t current = guest_current(g);
     /* A guest that was grown above its full size returns to it, even if what allowed the growth no longer
      * applies. */
     bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 || g->sending.grown;
-    const Sample *s = guest_sample(g, now_usec);
-    const VirtStats *stats = &g->sources.stats;
-    const Judgement *j = &g->judgement;
 
-    *ret = (SnapshotGuest){
-        .uuid = g->info.uuid,
-        .name = g->info.name,
-        .mode = guest_mode(g),
-        .source = s ? s->source : GUEST_SOURCE_NONE,
-        .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
-        .uptime_usec = usec_since(g->boot_usec, now_usec),
-        .busy = why_busy(g, now_usec),
-        .unmovable = g->info.unmovable,
-        .ineffective = guest_is_ineffective(g, now_usec)
-                           ? "QEMU's resident memory didn't fall when the guest was shrunk"
-                           : NULL,
-        .distress = guest_in_distress(g, now_usec),
-        .released =
-            g->released_usec > 0 && usec_since(g->released_usec, now_usec) < g->host->guard->grace_usec,
-        .reboot = g->reboot.pending,
-        .stalled = balloon_is_stalled(&g->balloon, now_usec),
-        .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
-        .moving = guest_is_moving(g, now_usec),
-        .late = is_late(g, now_usec),
+    return (SnapshotSizes){
         .maximum_bytes = g->info.maximum_bytes,
         /* A guest may have more than its full size, because its driver isn't up yet. Only an entitlement
          * makes that a reason to shrink it. */
         .full_bytes = entitled ? g->full.bytes : MAX(g->full.bytes, current),
         .entitled_full = entitled,
         .growth_bytes = g->entitlement.growth_bytes,
-        .shares = g->entitlement.shares,
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
-        .standing_bytes = standing,
+        .standing_bytes = g->balloon.known ? balloon_standing(&g->balloon) : current,
         .outstanding_bytes = g->sending.given_bytes,
+    };
+}
+
+static SnapshotBalloon balloon(const Guest *g, usec_t now_usec)
+{
+    return (SnapshotBalloon){
+        .moving = guest_is_moving(g, now_usec),
+        .late = is_late(g, now_usec),
+        .stalled = balloon_is_stalled(&g->balloon, now_usec),
+        .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
         .shrink_rate = g->balloon.rate.shrink,
+    };
+}
+
+static SnapshotJudgement judgement(const Guest *g, usec_t now_usec)
+{
+    const Judgement *j = &g->judgement;
+    bool distress = guest_in_distress(g, now_usec);
+
+    return (SnapshotJudgement){
+        .distress = distress,
+        .grant_refused = distress ? guest_grant_refused(g, now_usec) : NULL,
         .hurting = guest_is_hurting(g, now_usec),
         .restore_bytes = j->restore_bytes,
         .protected = need_protects(&j->need, now_usec),
         .needed_bytes = need_bytes(&j->need, now_usec),
-        .grant_refused = guest_in_distress(g, now_usec) ? guest_grant_refused(g, now_usec) : NULL,
+        .ineffective = guest_is_ineffective(g, now_usec)
+                           ? "QEMU's resident memory didn't fall when the guest was shrunk"
+                           : NULL,
+    };
+}
+
+/* The stats, and what the host knows of the guest besides. */
+static void fields(const Guest *g, const Sample *s, usec_t now_usec, GuestFields *ret)
+{
+    const VirtStats *stats = &g->sources.stats;
+    double stall = g->judgement.strain.stall;
+
+    sample_fields(s,
+                  &(SampleHost){
+                      .current_bytes = guest_current(g),
+                      .maximum_bytes = g->info.maximum_bytes,
+                      .rss_bytes = sources_rss(&g->sources),
+                      .overhead_bytes = gain_overhead(&g->judgement.gain),
+                      .balloon_in_total = g->balloon_in_total,
+                  },
+                  ret);
+    if (!isnan(stall))
+        guest_fields_set(ret, GUEST_FIELD_STALL, stall);
+    if (stats->has_hugetlb_allocs)
+        guest_fields_set(ret, GUEST_FIELD_HUGETLB_ALLOCS, (double) stats->hugetlb_allocs);
+    if (stats->has_hugetlb_failures)
+        guest_fields_set(ret, GUEST_FIELD_HUGETLB_FAILURES, (double) stats->hugetlb_failures);
+}
+
+void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    *ret = (SnapshotGuest){
+        .uuid = g->info.uuid,
+        .name = g->info.name,
+        .mode = guest_mode(g),
+        .shares = g->entitlement.shares,
+        .source = s ? s->source : GUEST_SOURCE_NONE,
+        .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
+        .uptime_usec = usec_since(g->boot_usec, now_usec),
+        .sizes = sizes(g),
+        .balloon = balloon(g, now_usec),
+        .judgement = judgement(g, now_usec),
+        .busy = why_busy(g, now_usec),
+        .unmovable = g->info.unmovable,
+        .released =
+            g->released_usec > 0 && usec_since(g->released_usec, now_usec) < g->host->guard->grace_usec,
+        .reboot = g->reboot.pending,
         .history = &g->keep.history,
         .state = g->keep.state,
     };
-    sample_fields(s,
-                  &(SampleHost){
-                      .current_bytes = current,
-                      .maximum_bytes = g->info.maximum_bytes,
-                      .rss_bytes = sources_rss(&g->sources),
-                      .overhead_bytes = gain_overhead(&j->gain),
-                      .balloon_in_total = g->balloon_in_total,
-                  },
-                  &ret->fields);
-    if (!isnan(j->strain.stall))
-        guest_fields_set(&ret->fields, GUEST_FIELD_STALL, j->strain.stall);
-    if (stats->has_hugetlb_allocs)
-        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_ALLOCS, (double) stats->hugetlb_allocs);
-    if (stats->has_hugetlb_failures)
-        guest_fields_set(&ret->fields, GUEST_FIELD_HUGETLB_FAILURES, (double) stats->hugetlb_failures);
+    fields(g, s, now_usec, &ret->fields);
 }

@@ -36,7 +36,7 @@ static const struct {
 static uint64_t target_bytes(const Guest *g, const SnapshotGuest *s)
 {
     return g->verdict.decided && g->verdict.decision.target_bytes > 0 ? g->verdict.decision.target_bytes
-                                                                      : s->standing_bytes;
+                                                                      : s->sizes.standing_bytes;
 }
 
 static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields, GuestField f)
@@ -57,11 +57,11 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     dict_text(d, "source", guest_source_to_string(s.source));
     if (s.age_usec != USEC_INFINITY)
         dict_count(d, "age_usec", s.age_usec);
-    dict_count(d, "maximum_bytes", s.maximum_bytes);
+    dict_count(d, "maximum_bytes", s.sizes.maximum_bytes);
     dict_count(d, "full_bytes", g->full.bytes);
-    dict_count(d, "current_bytes", s.current_bytes);
+    dict_count(d, "current_bytes", s.sizes.current_bytes);
     dict_count(d, "target_bytes", target_bytes(g, &s));
-    dict_count(d, "floor_bytes", s.floor_bytes);
+    dict_count(d, "floor_bytes", s.sizes.floor_bytes);
     put_guest_bytes(d, "available_bytes", &s.fields, GUEST_FIELD_AVAILABLE);
     put_guest_bytes(d, "free_bytes", &s.fields, GUEST_FIELD_FREE);
     put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
@@ -71,12 +71,12 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
         dict_count(d, "rss_bytes", g->sources.stats.rss_bytes);
     dict_known(d, "agent_version", link_agent_version(e->channel->link));
     dict_known(d, "busy", s.busy);
-    dict_known(d, "unmovable", s.unmovable ?: s.ineffective);
-    dict_bool(d, "distress", s.distress);
-    dict_bool(d, "hurting", s.hurting);
-    dict_bool(d, "protected", s.protected);
+    dict_known(d, "unmovable", s.unmovable ?: s.judgement.ineffective);
+    dict_bool(d, "distress", s.judgement.distress);
+    dict_bool(d, "hurting", s.judgement.hurting);
+    dict_bool(d, "protected", s.judgement.protected);
     dict_bool(d, "moving", g->balloon.moving || g->sending.setting);
-    dict_bool(d, "stalled", s.stalled);
+    dict_bool(d, "stalled", s.balloon.stalled);
     dict_text(d, "rule",
               guard_rule_to_string(g->verdict.decided ? g->verdict.decision.rule : GUARD_RULE_NONE));
     dict_text(d, "reason", g->verdict.decided ? g->verdict.decision.reason : "not decided yet");

@@ -133,7 +133,7 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
         guest_fields_set(&g->fields, GUEST_FIELD_SWAP_IN, 0);
         if (distress_every > 0 && i % distress_every == 0) {
             fixture_size(g, standing_bytes - 512 * MIB);
-            g->distress = true;
+            g->judgement.distress = true;
         }
     }
 }

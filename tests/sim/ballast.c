@@ -211,11 +211,12 @@ static bool apply(Ballast *b, const Snapshot *s, const size_t *index, bool lacke
         const Decision *d = &b->plan.decisions[i];
         Guest *g = b->guests[index[i]].guest;
 
-        coming = coming || (!s->guests[i].late && s->guests[i].current_bytes > s->guests[i].standing_bytes);
+        coming = coming || (!s->guests[i].balloon.late &&
+                            s->guests[i].sizes.current_bytes > s->guests[i].sizes.standing_bytes);
         if (!d->send)
             continue;
         move(b, index[i], d->target_bytes);
-        coming = coming || d->target_bytes < s->guests[i].standing_bytes;
+        coming = coming || d->target_bytes < s->guests[i].sizes.standing_bytes;
         if (on_account)
             guest_charge(g, &s->guests[i], d->target_bytes, s->now_usec);
     }

@@ -133,24 +133,27 @@ static double available_of(const SnapshotGuest *g)
 /* What an idle guest could give to one in distress, at the least: free memory that the host really gets. */
 static double spare_of(const GuardConfig *config, const SnapshotGuest *g, const Decision *d)
 {
-    double above = (double) g->standing_bytes - (double) MAX(d->bounds.least_bytes, g->needed_bytes);
+    double above =
+        (double) g->sizes.standing_bytes - (double) MAX(d->bounds.least_bytes, g->judgement.needed_bytes);
     double free_bytes = guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) -
                         guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
 
-    if (g->moving || g->distress || g->hurting || g->protected || d->bounds.hold != GUARD_RULE_NONE)
+    if (g->balloon.moving || g->judgement.distress || g->judgement.hurting || g->judgement.protected ||
+        d->bounds.hold != GUARD_RULE_NONE)
         return 0;
-    return fmin(fmin(above, free_bytes), available_of(g) - config->keep_ratio * (double) g->current_bytes);
+    return fmin(fmin(above, free_bytes),
+                available_of(g) - config->keep_ratio * (double) g->sizes.current_bytes);
 }
 
 static void check_donor(Checks *c, const SimWorld *w, const GuardConfig *config, const SimGuest *k,
                         const SnapshotGuest *g, const Decision *d)
 {
     double target = (double) d->target_bytes;
-    double left = available_of(g) - ((double) g->current_bytes - target);
+    double left = available_of(g) - ((double) g->sizes.current_bytes - target);
     char name[48];
 
     c->donations++;
-    if (g->distress || g->hurting)
+    if (g->judgement.distress || g->judgement.hurting)
         fail(c, w, "%s gives, and is in distress itself", name_of(k, name));
     if (left < config->keep_ratio * target - ROUNDING)
         fail(c, w, "%s gives, and keeps %.0f MiB available of %.0f", name_of(k, name), left / (double) MIB,
@@ -168,8 +171,8 @@ static bool has_help(const GuardConfig *config, const Snapshot *s, const Plan *p
         const SnapshotGuest *g = &s->guests[i];
         const Decision *d = &p->decisions[i];
 
-        coming += fmax(0, (double) g->current_bytes - (double) d->target_bytes);
-        room -= fmax(0, (double) d->target_bytes - (double) g->standing_bytes);
+        coming += fmax(0, (double) g->sizes.current_bytes - (double) d->target_bytes);
+        room -= fmax(0, (double) d->target_bytes - (double) g->sizes.standing_bytes);
         spare = spare || spare_of(config, g, d) > SPARE_MIN;
     }
     *ret_gives = coming > 0 && coming + SPARE_MIN > (double) p->shortfall_bytes;
@@ -185,14 +188,15 @@ static bool is_in_want(CheckedGuest *k, const SimWorld *w, const SimGuest *g, co
         k->starved_usec = 0;
     else if (k->starved_usec == 0)
         k->starved_usec = w->now_usec;
-    return s->distress || (k->starved_usec > 0 && usec_since(k->starved_usec, w->now_usec) > patience &&
-                           g->kind->source != SIM_SOURCE_NONE);
+    return s->judgement.distress ||
+           (k->starved_usec > 0 && usec_since(k->starved_usec, w->now_usec) > patience &&
+            g->kind->source != SIM_SOURCE_NONE);
 }
 
 static bool could_grow(const SnapshotGuest *g, const Decision *d)
 {
-    return !g->grant_refused && d->bounds.hold == GUARD_RULE_NONE && !g->stalled_growing &&
-           d->target_bytes <= g->standing_bytes && g->standing_bytes + MIB < d->bounds.most_bytes;
+    return !g->judgement.grant_refused && d->bounds.hold == GUARD_RULE_NONE && !g->balloon.stalled_growing &&
+           d->target_bytes <= g->sizes.standing_bytes && g->sizes.standing_bytes + MIB < d->bounds.most_bytes;
 }
 
 static void check_waiting(Checks *c, const SimWorld *w, CheckedGuest *k, const SimGuest *g, bool waits,
@@ -226,8 +230,8 @@ static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimG
     double waits = (double) usec_since(g->boot_usec, w->now_usec) / (double) GRANT_WAIT_MIN_USEC;
     char name[48];
 
-    if (!s->distress || s->grant_refused || !d->send || d->target_bytes <= s->standing_bytes ||
-        sim_available(w) >= sim_pressed(w))
+    if (!s->judgement.distress || s->judgement.grant_refused || !d->send ||
+        d->target_bytes <= s->sizes.standing_bytes || sim_available(w) >= sim_pressed(w))
         return;
     /* One grant may be served in parts. */
     k->grants += k->granted_usec == 0 || usec_since(k->granted_usec, w->now_usec) > GRANT_WAIT_MIN_USEC;
@@ -245,7 +249,7 @@ static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, 
     double available = sim_available(w), noise = 0.02 * k->full + 2 * SIM_NOISE * sim_free(k);
     char name[48];
 
-    if (g->moving || g->stalled || w->now_usec < g->uptime_usec + SIM_PHASE_USEC / 2)
+    if (g->balloon.moving || g->balloon.stalled || w->now_usec < g->uptime_usec + SIM_PHASE_USEC / 2)
         return;
     if (available + noise < sim_pressed(w) && spare_of(config, g, d) > noise + 48.0 * (double) MIB)
         fail(c, w, "the host lacks memory, and %s has %.0f MiB of it to spare", name_of(k, name),
@@ -276,11 +280,11 @@ void checks_plan(Checks *c, const SimWorld *w, const GuardConfig *config, const 
             check_rest(c, w, config, g, d, k);
         if (!d->send)
             continue;
-        c->served += g->distress && d->target_bytes > g->standing_bytes;
+        c->served += g->judgement.distress && d->target_bytes > g->sizes.standing_bytes;
         if ((double) d->target_bytes < k->floor - (double) KIB || (double) d->target_bytes > k->full)
             fail(c, w, "%s: target %.0f MiB, floor %.0f, full %.0f", name_of(k, name),
                  (double) d->target_bytes / (double) MIB, k->floor / (double) MIB, k->full / (double) MIB);
-        if (d->rule == GUARD_RULE_DONOR && d->target_bytes < g->standing_bytes)
+        if (d->rule == GUARD_RULE_DONOR && d->target_bytes < g->sizes.standing_bytes)
             check_donor(c, w, config, k, g, d);
     }
 }

@@ -23,11 +23,11 @@ static inline SnapshotGuest fixture_guest(void)
         .source = GUEST_SOURCE_AGENT,
         .age_usec = USEC_PER_SEC,
         .uptime_usec = 3600 * USEC_PER_SEC,
-        .maximum_bytes = 2 * GIB,
-        .full_bytes = 2 * GIB,
-        .floor_bytes = 512 * MIB,
-        .current_bytes = 2 * GIB,
-        .standing_bytes = 2 * GIB,
+        .sizes.maximum_bytes = 2 * GIB,
+        .sizes.full_bytes = 2 * GIB,
+        .sizes.floor_bytes = 512 * MIB,
+        .sizes.current_bytes = 2 * GIB,
+        .sizes.standing_bytes = 2 * GIB,
     };
 
     guest_fields_set(&g.fields, GUEST_FIELD_TOTAL, (double) (2 * GIB - 40 * MIB));
@@ -44,7 +44,7 @@ static inline SnapshotGuest fixture_guest(void)
 /* Its size, with nothing on its way. */
 static inline void fixture_size(SnapshotGuest *g, uint64_t current_bytes)
 {
-    g->current_bytes = g->standing_bytes = current_bytes;
+    g->sizes.current_bytes = g->sizes.standing_bytes = current_bytes;
 }
 
 static inline HostFields fixture_host(uint64_t available_bytes)

@@ -63,7 +63,8 @@ static inline void random_stat(Random *r, SnapshotGuest *g, GuestField f)
     if (one_in(r, 6))
         g->fields.present &= ~(UINT64_C(1) << f);
     else
-        guest_fields_set(&g->fields, f, one_in(r, 50) ? NAN : (double) random_size(r, g->maximum_bytes));
+        guest_fields_set(&g->fields, f,
+                         one_in(r, 50) ? NAN : (double) random_size(r, g->sizes.maximum_bytes));
 }
 
 static inline SnapshotGuest random_guest(Random *r)
@@ -72,37 +73,38 @@ static inline SnapshotGuest random_guest(Random *r)
     static const uint64_t maxima[] = {64 * MIB, 512 * MIB, 2 * GIB, 32 * GIB, TIB};
     SnapshotGuest g = fixture_guest();
 
-    g.maximum_bytes = maxima[random_below(r, ELEMENTSOF(maxima))];
-    g.full_bytes = one_in(r, 3) ? random_size(r, g.maximum_bytes) : g.maximum_bytes;
+    g.sizes.maximum_bytes = maxima[random_below(r, ELEMENTSOF(maxima))];
+    g.sizes.full_bytes = one_in(r, 3) ? random_size(r, g.sizes.maximum_bytes) : g.sizes.maximum_bytes;
     if (one_in(r, 40))
-        g.full_bytes = 2 * g.maximum_bytes;
-    g.floor_bytes = one_in(r, 10) ? random_size(r, 2 * g.full_bytes + 1) : guard_floor(g.full_bytes, 0.25);
-    g.current_bytes = one_in(r, 3) ? g.full_bytes : random_size(r, g.maximum_bytes);
-    g.standing_bytes = one_in(r, 3) ? random_size(r, g.maximum_bytes) : g.current_bytes;
+        g.sizes.full_bytes = 2 * g.sizes.maximum_bytes;
+    g.sizes.floor_bytes =
+        one_in(r, 10) ? random_size(r, 2 * g.sizes.full_bytes + 1) : guard_floor(g.sizes.full_bytes, 0.25);
+    g.sizes.current_bytes = one_in(r, 3) ? g.sizes.full_bytes : random_size(r, g.sizes.maximum_bytes);
+    g.sizes.standing_bytes = one_in(r, 3) ? random_size(r, g.sizes.maximum_bytes) : g.sizes.current_bytes;
     if (one_in(r, 40))
-        g.current_bytes = 0;
-    g.moving = g.standing_bytes != g.current_bytes ? !one_in(r, 4) : one_in(r, 6);
+        g.sizes.current_bytes = 0;
+    g.balloon.moving = g.sizes.standing_bytes != g.sizes.current_bytes ? !one_in(r, 4) : one_in(r, 6);
     g.mode = one_in(r, 6) ? (GuestMode) random_below(r, GUEST_MODE_MAX) : GUEST_MODE_AUTO;
     g.source = (GuestSource) (one_in(r, 10) ? GUEST_SOURCE_NONE : 1 + random_below(r, 2));
     g.age_usec = one_in(r, 20) ? USEC_INFINITY : random_below(r, 11 * USEC_PER_SEC);
     g.uptime_usec = one_in(r, 8) ? random_below(r, 45 * USEC_PER_SEC) : 3600 * USEC_PER_SEC;
     g.busy = one_in(r, 12) ? busy[random_below(r, 2)] : NULL;
     g.unmovable = one_in(r, 12) ? "hostdev" : NULL;
-    g.ineffective = one_in(r, 12) ? "RSS didn't fall" : NULL;
-    g.distress = one_in(r, 6);
+    g.judgement.ineffective = one_in(r, 12) ? "RSS didn't fall" : NULL;
+    g.judgement.distress = one_in(r, 6);
     g.released = one_in(r, 12);
     g.reboot = one_in(r, 10);
-    g.stalled = one_in(r, 10);
-    g.outstanding_bytes = one_in(r, 4) ? random_size(r, g.maximum_bytes) : 0;
-    g.hurting = one_in(r, 10);
-    g.restore_bytes = random_size(r, 2 * g.maximum_bytes);
-    g.protected = one_in(r, 10);
-    g.needed_bytes = one_in(r, 4) ? random_size(r, 2 * g.maximum_bytes) : 0;
-    g.grant_refused = one_in(r, 8) ? "it claimed too much" : NULL;
-    g.growth_bytes = one_in(r, 4) ? random_size(r, 2 * g.maximum_bytes) : 0;
-    g.entitled_full = one_in(r, 4);
+    g.balloon.stalled = one_in(r, 10);
+    g.sizes.outstanding_bytes = one_in(r, 4) ? random_size(r, g.sizes.maximum_bytes) : 0;
+    g.judgement.hurting = one_in(r, 10);
+    g.judgement.restore_bytes = random_size(r, 2 * g.sizes.maximum_bytes);
+    g.judgement.protected = one_in(r, 10);
+    g.judgement.needed_bytes = one_in(r, 4) ? random_size(r, 2 * g.sizes.maximum_bytes) : 0;
+    g.judgement.grant_refused = one_in(r, 8) ? "it claimed too much" : NULL;
+    g.sizes.growth_bytes = one_in(r, 4) ? random_size(r, 2 * g.sizes.maximum_bytes) : 0;
+    g.sizes.entitled_full = one_in(r, 4);
     g.shares = one_in(r, 3) ? (double) (1 + random_below(r, 5000)) : 0;
-    g.shrink_rate = one_in(r, 2) ? 0 : (double) random_size(r, 4 * GIB);
+    g.balloon.shrink_rate = one_in(r, 2) ? 0 : (double) random_size(r, 4 * GIB);
     random_stat(r, &g, GUEST_FIELD_AVAILABLE);
     random_stat(r, &g, GUEST_FIELD_FREE);
     random_stat(r, &g, GUEST_FIELD_CACHE);

@@ -40,19 +40,21 @@ static inline SnapshotGuest plausible_guest(Random *r)
     uint64_t full = sizes[random_below(r, ELEMENTSOF(sizes))];
     double current, left, free_bytes, cache;
 
-    g.maximum_bytes = g.full_bytes = full;
-    g.floor_bytes = guard_floor(full, 0.25);
-    fixture_size(&g,
-                 one_in(r, 2) ? full : g.floor_bytes + random_below(r, (full - g.floor_bytes) / KIB) * KIB);
+    g.sizes.maximum_bytes = g.sizes.full_bytes = full;
+    g.sizes.floor_bytes = guard_floor(full, 0.25);
+    fixture_size(&g, one_in(r, 2)
+                         ? full
+                         : g.sizes.floor_bytes + random_below(r, (full - g.sizes.floor_bytes) / KIB) * KIB);
     if (one_in(r, 8)) {
-        g.standing_bytes = g.floor_bytes + random_below(r, (full - g.floor_bytes) / KIB) * KIB;
-        g.moving = true;
+        g.sizes.standing_bytes =
+            g.sizes.floor_bytes + random_below(r, (full - g.sizes.floor_bytes) / KIB) * KIB;
+        g.balloon.moving = true;
     }
     g.mode = one_in(r, 8) ? GUEST_MODE_OFF : GUEST_MODE_AUTO;
     g.source = one_in(r, 6) ? GUEST_SOURCE_LIBVIRT : GUEST_SOURCE_AGENT;
     g.shares = one_in(r, 2) ? 0 : (double) (1 + random_below(r, 5000));
-    g.shrink_rate = one_in(r, 2) ? 0 : 64.0 * GIB;
-    current = (double) g.current_bytes;
+    g.balloon.shrink_rate = one_in(r, 2) ? 0 : 64.0 * GIB;
+    current = (double) g.sizes.current_bytes;
     left = 0.97 * current * random_share(r, 0.05, 1); /* that nobody uses but as cache */
     free_bytes = left * random_share(r, 0, 1);
     cache = left - free_bytes;

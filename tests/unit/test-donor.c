@@ -61,7 +61,7 @@ static SnapshotGuest guest_of(const Spec *spec)
     fixture_size(&g, (spec->current ?: 2048) * MIB);
     g.name = spec->name;
     if (spec->standing > 0)
-        g.standing_bytes = spec->standing * MIB;
+        g.sizes.standing_bytes = spec->standing * MIB;
     if (spec->free > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (spec->free * MIB));
     guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
@@ -72,20 +72,20 @@ static SnapshotGuest guest_of(const Spec *spec)
     if (spec->available > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (spec->available * MIB));
     if (spec->floor > 0)
-        g.floor_bytes = spec->floor * MIB;
+        g.sizes.floor_bytes = spec->floor * MIB;
     if (spec->growth > 0) {
-        g.growth_bytes = spec->growth * MIB;
-        g.maximum_bytes = 4 * GIB;
+        g.sizes.growth_bytes = spec->growth * MIB;
+        g.sizes.maximum_bytes = 4 * GIB;
     }
-    g.needed_bytes = spec->needed * MIB;
+    g.judgement.needed_bytes = spec->needed * MIB;
     g.shares = spec->shares;
-    g.distress = traits & T_DISTRESS;
-    g.grant_refused = traits & T_REFUSED ? "its last grant proved false" : NULL;
+    g.judgement.distress = traits & T_DISTRESS;
+    g.judgement.grant_refused = traits & T_REFUSED ? "its last grant proved false" : NULL;
     g.mode = traits & T_OFF ? GUEST_MODE_OFF : traits & T_OBSERVE ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
     g.busy = traits & T_PAUSED ? "paused" : NULL;
-    g.hurting = traits & T_HURTING;
-    g.restore_bytes = g.standing_bytes;
-    g.protected = traits & T_PROTECTED;
+    g.judgement.hurting = traits & T_HURTING;
+    g.judgement.restore_bytes = g.sizes.standing_bytes;
+    g.judgement.protected = traits & T_PROTECTED;
     if (traits & T_STALE)
         g.age_usec = 12 * USEC_PER_SEC;
     if (traits & T_NO_STATS)
@@ -94,11 +94,11 @@ static SnapshotGuest guest_of(const Spec *spec)
         g.source = GUEST_SOURCE_LIBVIRT;
     if (traits & T_GRACE)
         g.uptime_usec = USEC_PER_SEC;
-    g.stalled = traits & T_STALLED;
-    g.moving = traits & T_MOVING || g.standing_bytes != g.current_bytes;
+    g.balloon.stalled = traits & T_STALLED;
+    g.balloon.moving = traits & T_MOVING || g.sizes.standing_bytes != g.sizes.current_bytes;
     g.reboot = traits & T_REBOOT;
-    g.late = traits & T_LATE;
-    g.shrink_rate = traits & T_SLOW ? 0 : 10.0 * (double) GIB;
+    g.balloon.late = traits & T_LATE;
+    g.balloon.shrink_rate = traits & T_SLOW ? 0 : 10.0 * (double) GIB;
     if (traits & T_SWAPLESS)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
             guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
@@ -348,14 +348,14 @@ START_TEST(test_cases)
 
     for (size_t i = 0; i < s.n_guests; i++) {
         const Decision *d = p.decisions + i;
-        uint64_t target = c->targets[i] > 0 ? c->targets[i] : guests[i].standing_bytes / MIB;
+        uint64_t target = c->targets[i] > 0 ? c->targets[i] : guests[i].sizes.standing_bytes / MIB;
 
         ck_assert_msg((d->target_bytes + MIB - 1) / MIB == target, "%s: %s gets %" PRIu64 " KiB: %s", c->what,
                       guests[i].name, d->target_bytes / KIB, d->reason);
         ck_assert_msg(c->rules[i] == GUARD_RULE_NONE || d->rule == c->rules[i], "%s: %s by %s: %s", c->what,
                       guests[i].name, guard_rule_to_string(d->rule), d->reason);
-        ck_assert_msg(d->send == (d->target_bytes != guests[i].standing_bytes), "%s: %s is %ssent", c->what,
-                      guests[i].name, d->send ? "" : "not ");
+        ck_assert_msg(d->send == (d->target_bytes != guests[i].sizes.standing_bytes), "%s: %s is %ssent",
+                      c->what, guests[i].name, d->send ? "" : "not ");
         ck_assert_msg(!c->words[i] || strstr(d->reason, c->words[i]), "%s: '%s' instead of '%s'", c->what,
                       d->reason, c->words[i]);
     }
@@ -373,11 +373,11 @@ static void run_moves(Snapshot *s, const Plan *p)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         SnapshotGuest *g = s->guests + i;
-        double change = (double) p->decisions[i].target_bytes - (double) g->standing_bytes;
+        double change = (double) p->decisions[i].target_bytes - (double) g->sizes.standing_bytes;
 
         available -= change;
         fixture_size(g, p->decisions[i].target_bytes);
-        if (g->distress)
+        if (g->judgement.distress)
             continue;
         guest_fields_set(&g->fields, GUEST_FIELD_FREE,
                          guest_fields_get(&g->fields, GUEST_FIELD_FREE) + change);
@@ -422,8 +422,9 @@ START_TEST(test_served_within_two_cycles)
                           "%u MiB available, cycle %u: the host is critical: %s", mib, cycle, p.summary);
         }
         for (unsigned i = 0; i < 2; i++)
-            ck_assert_msg(guests[i].current_bytes == 2 * GIB, "%u MiB available: %s has %" PRIu64 " MiB", mib,
-                          guests[i].name, guests[i].current_bytes / MIB);
+            ck_assert_msg(guests[i].sizes.current_bytes == 2 * GIB,
+                          "%u MiB available: %s has %" PRIu64 " MiB", mib, guests[i].name,
+                          guests[i].sizes.current_bytes / MIB);
     }
 }
 END_TEST
@@ -455,7 +456,7 @@ START_TEST(test_odd_numbers)
             guest_fields_set(&guests[1].fields, f, odd[i]);
             guests[1].shares = odd[i];
             ck_assert_int_eq(plan_make(&s, NULL, &config, &p), 0);
-            ck_assert_uint_ge(p.decisions[1].target_bytes, guests[1].floor_bytes);
+            ck_assert_uint_ge(p.decisions[1].target_bytes, guests[1].sizes.floor_bytes);
             ck_assert_uint_eq(p.decisions[1].target_bytes % KIB, 0);
         }
 }

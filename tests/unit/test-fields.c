@@ -105,12 +105,12 @@ START_TEST(test_flags)
     } rows[] = {
         {GUEST_FIELD_BUSY, {.busy = "paused"}},
         {GUEST_FIELD_UNMOVABLE, {.unmovable = "hugepages"}},
-        {GUEST_FIELD_UNMOVABLE, {.ineffective = "in words"}},
-        {GUEST_FIELD_HURTING, {.hurting = true}},
-        {GUEST_FIELD_STALLED, {.stalled = true}},
-        {GUEST_FIELD_MOVING, {.moving = true}},
-        {GUEST_FIELD_DISTRESS, {.distress = true}},
-        {GUEST_FIELD_NEEDED, {.needed_bytes = 1}},
+        {GUEST_FIELD_UNMOVABLE, {.judgement.ineffective = "in words"}},
+        {GUEST_FIELD_HURTING, {.judgement.hurting = true}},
+        {GUEST_FIELD_STALLED, {.balloon.stalled = true}},
+        {GUEST_FIELD_MOVING, {.balloon.moving = true}},
+        {GUEST_FIELD_DISTRESS, {.judgement.distress = true}},
+        {GUEST_FIELD_NEEDED, {.judgement.needed_bytes = 1}},
     };
     const SnapshotGuest nothing = {};
     const GuestBounds bounds = {};

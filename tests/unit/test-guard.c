@@ -125,11 +125,11 @@ static SnapshotGuest guest_with(unsigned traits)
     if (traits & T_GRACE)
         g.uptime_usec = config.grace_usec - 1;
     g.released = traits & T_RELEASED;
-    g.distress = traits & T_DISTRESS;
+    g.judgement.distress = traits & T_DISTRESS;
     g.reboot = traits & T_REBOOT;
-    g.stalled = traits & (T_STALLED | T_STALLED_GROWING);
-    g.stalled_growing = traits & T_STALLED_GROWING;
-    g.moving = traits & T_MOVING;
+    g.balloon.stalled = traits & (T_STALLED | T_STALLED_GROWING);
+    g.balloon.stalled_growing = traits & T_STALLED_GROWING;
+    g.balloon.moving = traits & T_MOVING;
     if (traits & T_SWAPLESS) {
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
@@ -140,22 +140,22 @@ static SnapshotGuest guest_with(unsigned traits)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_SWAP_TOTAL | UINT64_C(1) << GUEST_FIELD_SWAP_FREE);
     if (traits & T_USE_UNKNOWN)
         g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
-    g.hurting = traits & T_HURTING;
-    g.restore_bytes = traits & T_HURTING ? 1800 * MIB : 0;
-    g.protected = traits & T_PROTECTED;
-    g.needed_bytes = traits & T_NEEDED ? 1400 * MIB : 0;
+    g.judgement.hurting = traits & T_HURTING;
+    g.judgement.restore_bytes = traits & T_HURTING ? 1800 * MIB : 0;
+    g.judgement.protected = traits & T_PROTECTED;
+    g.judgement.needed_bytes = traits & T_NEEDED ? 1400 * MIB : 0;
     if (traits & T_LIBVIRT)
         g.source = GUEST_SOURCE_LIBVIRT;
     if (traits & T_GROWTH) {
-        g.growth_bytes = 3 * GIB;
-        g.maximum_bytes = 4 * GIB;
+        g.sizes.growth_bytes = 3 * GIB;
+        g.sizes.maximum_bytes = 4 * GIB;
     }
     if (traits & T_TIGHT)
         guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (200 * MIB));
     if (traits & T_SLOW)
-        g.shrink_rate = 1;
+        g.balloon.shrink_rate = 1;
     if (traits & T_FAST)
-        g.shrink_rate = 10.0 * (double) GIB;
+        g.balloon.shrink_rate = 10.0 * (double) GIB;
     return g;
 }
 
@@ -363,7 +363,7 @@ static void check_combination(unsigned traits)
 
         fixture_size(&g, sizes[i] * MIB);
         if (traits & T_UNKNOWN)
-            g.current_bytes = 0;
+            g.sizes.current_bytes = 0;
         b = bounds_on(&g, traits & T_CRITICAL ? GIB : 50 * GIB);
         why = broken(traits, sizes[i] * MIB, &b);
         if (why)
@@ -398,20 +398,20 @@ START_TEST(test_odd_sizes)
     SnapshotGuest g = fixture_guest();
     GuestBounds b;
 
-    g.current_bytes = 0;
+    g.sizes.current_bytes = 0;
     b = bounds_of(&g);
     ck_assert_int_eq(b.hold, GUARD_RULE_STALE);
 
     g = fixture_guest();
-    g.full_bytes = 0;
+    g.sizes.full_bytes = 0;
     b = bounds_of(&g);
     ck_assert_int_eq(b.hold, GUARD_RULE_STALE);
-    ck_assert_uint_eq(b.least_bytes, g.standing_bytes);
+    ck_assert_uint_eq(b.least_bytes, g.sizes.standing_bytes);
 
     /* Full is never above the maximum, nor the floor above full. */
     g = fixture_guest();
-    g.maximum_bytes = GIB;
-    g.floor_bytes = 8 * GIB;
+    g.sizes.maximum_bytes = GIB;
+    g.sizes.floor_bytes = 8 * GIB;
     fixture_size(&g, 512 * MIB);
     b = bounds_of(&g);
     ck_assert_uint_eq(b.least_bytes, GIB);
@@ -419,9 +419,9 @@ START_TEST(test_odd_sizes)
 
     /* Bounds that may be sent are whole KiB. */
     g = fixture_guest();
-    g.full_bytes = 2 * GIB - 1;
-    g.floor_bytes = 512 * MIB + 1;
-    g.shrink_rate = 10.0 * (double) GIB;
+    g.sizes.full_bytes = 2 * GIB - 1;
+    g.sizes.floor_bytes = 512 * MIB + 1;
+    g.balloon.shrink_rate = 10.0 * (double) GIB;
     fixture_size(&g, GIB);
     b = bounds_of(&g);
     ck_assert_uint_eq(b.least_bytes, 512 * MIB + KIB);
@@ -436,25 +436,25 @@ START_TEST(test_odd_sizes)
 
     /* What it was found to need counts no further than what it may have. */
     g = guest_with(T_FAST);
-    g.needed_bytes = UINT64_MAX;
+    g.judgement.needed_bytes = UINT64_MAX;
     fixture_size(&g, 2 * GIB);
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
-    g.maximum_bytes = 4 * GIB;
+    g.sizes.maximum_bytes = 4 * GIB;
     fixture_size(&g, 4 * GIB);
     ck_assert_int_eq(bounds_of(&g).least_rule, GUARD_RULE_SWAPLESS);
     ck_assert_uint_eq(bounds_of(&g).most_bytes, bounds_of(&g).least_bytes);
-    g.growth_bytes = 3 * GIB + 1;
+    g.sizes.growth_bytes = 3 * GIB + 1;
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 3 * GIB);
 
     /* Nor is growth above the maximum, or where that isn't known. */
     g = guest_with(T_GROWTH | T_DISTRESS);
-    g.growth_bytes = UINT64_MAX;
+    g.sizes.growth_bytes = UINT64_MAX;
     ck_assert_uint_eq(bounds_of(&g).most_bytes, 4 * GIB);
     ck_assert_uint_eq(guard_full(&g), 2 * GIB);
-    g.maximum_bytes = 0;
+    g.sizes.maximum_bytes = 0;
     ck_assert_uint_eq(bounds_of(&g).most_bytes, 2 * GIB);
-    g.maximum_bytes = 4 * GIB;
-    g.growth_bytes = GIB;
+    g.sizes.maximum_bytes = 4 * GIB;
+    g.sizes.growth_bytes = GIB;
     ck_assert_uint_eq(bounds_of(&g).most_bytes, 2 * GIB);
 
     /* Without agent, available that isn't a number is none. */
@@ -480,20 +480,20 @@ START_TEST(test_room)
     ck_assert_uint_eq(guard_room(&s, &config), 5 * GIB);
 
     /* Growth that is on its way is spoken for; what a shrink will bring doesn't count before it came. */
-    guests[0].current_bytes = GIB;
-    guests[1].standing_bytes = GIB;
+    guests[0].sizes.current_bytes = GIB;
+    guests[1].sizes.standing_bytes = GIB;
     ck_assert_uint_eq(guard_room(&s, &config), 4 * GIB);
 
     /* So is what was outstanding, of which that growth is part. */
-    guests[0].outstanding_bytes = 1536 * MIB;
+    guests[0].sizes.outstanding_bytes = 1536 * MIB;
     ck_assert_uint_eq(guard_room(&s, &config), 3584 * MIB);
-    guests[0].outstanding_bytes = 512 * MIB;
-    guests[2].outstanding_bytes = GIB;
+    guests[0].sizes.outstanding_bytes = 512 * MIB;
+    guests[2].sizes.outstanding_bytes = GIB;
     ck_assert_uint_eq(guard_room(&s, &config), 3 * GIB);
 
-    guests[2].outstanding_bytes = UINT64_MAX;
+    guests[2].sizes.outstanding_bytes = UINT64_MAX;
     ck_assert_uint_eq(guard_room(&s, &config), 0);
-    guests[2].outstanding_bytes = 0;
+    guests[2].sizes.outstanding_bytes = 0;
 
     s.host = fixture_host(5 * GIB + 639 * MIB);
     ck_assert_uint_eq(guard_room(&s, &config), 0);

@@ -153,20 +153,20 @@ START_TEST(test_rolled_back_once)
     reports(t, 60, AT_EASE);
     move(t, 3072 * MIB);
     reports(t, 6, HURTS);
-    ck_assert(seen(t).hurting);
-    ck_assert_uint_eq(seen(t).restore_bytes, 3584 * MIB);
-    ck_assert_uint_eq(seen(t).needed_bytes, 3584 * MIB);
+    ck_assert(seen(t).judgement.hurting);
+    ck_assert_uint_eq(seen(t).judgement.restore_bytes, 3584 * MIB);
+    ck_assert_uint_eq(seen(t).judgement.needed_bytes, 3584 * MIB);
 
     since = t->guest->judgement.hurting_usec;
     move(t, 3584 * MIB);
     report(t, 250 * MSEC, HURTS); /* the first after a move may let the next decision come at once */
     t->wakes = 0;
     reports(t, 19, HURTS);
-    ck_assert(!seen(t).hurting);
+    ck_assert(!seen(t).judgement.hurting);
     ck_assert_uint_eq(t->notices[NOTICE_HURTING], 1);
     ck_assert_uint_eq(t->guest->judgement.hurting_usec, since);
     ck_assert_uint_eq(t->wakes, 0);
-    ck_assert(seen(t).protected);
+    ck_assert(seen(t).judgement.protected);
     stage_free(t);
 }
 END_TEST
@@ -181,7 +181,7 @@ START_TEST(test_growth_is_no_shrink)
     reports(t, 400, AT_EASE);
     move(t, 2304 * MIB);
     reports(t, 8, HURTS);
-    ck_assert(!seen(t).hurting);
+    ck_assert(!seen(t).judgement.hurting);
     ck_assert_uint_eq(t->guest->judgement.need.times, 0);
     stage_free(t);
 }
@@ -195,7 +195,7 @@ START_TEST(test_policy_cannot_forbid_rolling_back)
     reports(t, 8, AT_EASE);
     move(t, 3 * GIB);
     reports(t, 6, HURTS);
-    ck_assert(seen(t).hurting);
+    ck_assert(seen(t).judgement.hurting);
     stage_free(t);
 
     t = stage_new(0);
@@ -203,8 +203,8 @@ START_TEST(test_policy_cannot_forbid_rolling_back)
     reports(t, 8, AT_EASE);
     move(t, 3 * GIB);
     reports(t, 6, HURTS);
-    ck_assert(!seen(t).hurting);
-    ck_assert_uint_eq(seen(t).needed_bytes, 4 * GIB);
+    ck_assert(!seen(t).judgement.hurting);
+    ck_assert_uint_eq(seen(t).judgement.needed_bytes, 4 * GIB);
     stage_free(t);
 }
 END_TEST
@@ -216,13 +216,13 @@ START_TEST(test_need_above_full)
 
     reports(t, 8, AT_EASE);
     reports(t, 8, SUFFERS);
-    ck_assert(seen(t).distress);
+    ck_assert(seen(t).judgement.distress);
     move(t, 6 * GIB);
     reports(t, 4, SUFFERS);
     reports(t, 48, AT_EASE);
-    ck_assert(!seen(t).distress);
-    ck_assert(seen(t).protected);
-    ck_assert_uint_gt(seen(t).needed_bytes, 6 * GIB);
+    ck_assert(!seen(t).judgement.distress);
+    ck_assert(seen(t).judgement.protected);
+    ck_assert_uint_gt(seen(t).judgement.needed_bytes, 6 * GIB);
     stage_free(t);
 }
 END_TEST
@@ -280,9 +280,9 @@ START_TEST(test_charged)
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         Stage *t = stage_new(0);
-        SnapshotGuest s = {.distress = rows[i].distress,
-                           .current_bytes = rows[i].current * MIB,
-                           .standing_bytes = rows[i].standing * MIB};
+        SnapshotGuest s = {.judgement.distress = rows[i].distress,
+                           .sizes.current_bytes = rows[i].current * MIB,
+                           .sizes.standing_bytes = rows[i].standing * MIB};
 
         t->guest->judgement.distress_cause = DISTRESS_PSI;
         guest_charge(t->guest, &s, rows[i].target * MIB, t->now);
@@ -308,18 +308,18 @@ START_TEST(test_outstanding)
             guest_balloon_seen(t->guest, 2 * GIB, t->now);
         }
         guest_settle(t->guest, t->now);
-        ck_assert_uint_le(seen(t).outstanding_bytes, 4 * GIB);
+        ck_assert_uint_le(seen(t).sizes.outstanding_bytes, 4 * GIB);
     }
     /* But once it is, for as long as it is stuck: QEMU may still come to give it. */
     rss(t, 2 * GIB);
     t->now += 3 * (30 * SEC);
     guest_settle(t->guest, t->now);
-    ck_assert_uint_ge(seen(t).outstanding_bytes, 2 * GIB);
-    ck_assert_uint_lt(seen(t).outstanding_bytes, 2 * GIB + 64 * MIB);
+    ck_assert_uint_ge(seen(t).sizes.outstanding_bytes, 2 * GIB);
+    ck_assert_uint_lt(seen(t).sizes.outstanding_bytes, 2 * GIB + 64 * MIB);
     guest_balloon_seen(t->guest, 4 * GIB, t->now);
     rss(t, 4 * GIB);
     guest_settle(t->guest, t->now);
-    ck_assert_uint_lt(seen(t).outstanding_bytes, 64 * MIB);
+    ck_assert_uint_lt(seen(t).sizes.outstanding_bytes, 64 * MIB);
     stage_free(t);
 }
 END_TEST
@@ -333,13 +333,13 @@ START_TEST(test_late)
     for (unsigned i = 1; i <= 5; i++) {
         t->now += SEC;
         guest_balloon_seen(t->guest, 4 * GIB - i * 2 * MIB, t->now);
-        ck_assert(!seen(t).late);
+        ck_assert(!seen(t).balloon.late);
     }
     t->now += SEC;
     guest_balloon_seen(t->guest, 4 * GIB - 12 * MIB, t->now);
-    ck_assert(seen(t).moving && seen(t).late);
+    ck_assert(seen(t).balloon.moving && seen(t).balloon.late);
     t->config->guard.step_usec = 60 * SEC; /* the administrator is patient */
-    ck_assert(!seen(t).late);
+    ck_assert(!seen(t).balloon.late);
     stage_free(t);
 }
 END_TEST
@@ -414,23 +414,23 @@ START_TEST(test_balloons_own_stalls)
         report(t, 250 * MSEC, SUFFERS);
         guest_balloon_seen(t->guest, 4 * GIB - i * 100 * MIB, t->now);
         guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
-        ck_assert(!seen(t).hurting && !seen(t).distress);
+        ck_assert(!seen(t).judgement.hurting && !seen(t).judgement.distress);
         s = seen(t);
         ck_assert(!guest_fields_has(&s.fields, GUEST_FIELD_STALL));
     }
     guest_balloon_seen(t->guest, 3 * GIB, t->now);
     report(t, 100 * MSEC, SUFFERS);
     reports(t, 12, AT_EASE);
-    ck_assert(!seen(t).hurting && !seen(t).distress);
+    ck_assert(!seen(t).judgement.hurting && !seen(t).judgement.distress);
     s = seen(t);
     ck_assert(guest_fields_has(&s.fields, GUEST_FIELD_STALL));
-    ck_assert_uint_eq(seen(t).needed_bytes, 0);
+    ck_assert_uint_eq(seen(t).judgement.needed_bytes, 0);
 
     /* But what it suffers at rest is its own. */
     reports(t, 8, HURTS);
-    ck_assert(seen(t).hurting);
+    ck_assert(seen(t).judgement.hurting);
     guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
-    ck_assert(seen(t).distress);
+    ck_assert(seen(t).judgement.distress);
     stage_free(t);
 }
 END_TEST
@@ -459,7 +459,7 @@ START_TEST(test_suffers_while_it_shrinks)
     send(t, 3 * GIB);
     reports(t, 2, 0);
     guest_judge_distress(t->guest, rows[_i].cause, t->now);
-    ck_assert(seen(t).distress == rows[_i].distress);
+    ck_assert(seen(t).judgement.distress == rows[_i].distress);
     stage_free(t);
 }
 END_TEST
@@ -515,11 +515,11 @@ START_TEST(test_growth_taken_back)
     DomainInfo info = t->guest->info;
 
     move(t, 5 * GIB);
-    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.full_bytes, 4 * GIB);
     info.entitlement = ENTITLEMENT_NONE;
     guest_update_info(t->guest, &info);
-    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
-    ck_assert(seen(t).entitled_full);
+    ck_assert_uint_eq(seen(t).sizes.full_bytes, 4 * GIB);
+    ck_assert(seen(t).sizes.entitled_full);
     stage_free(t);
 
     /* But a definition that is made smaller, for the next start, doesn't cut down what runs. */
@@ -530,8 +530,8 @@ START_TEST(test_growth_taken_back)
     info.configured_current_bytes = 2 * GIB;
     guest_update_info(t->guest, &info);
     ck_assert_uint_eq(t->guest->full.bytes, 2 * GIB);
-    ck_assert_uint_eq(seen(t).full_bytes, 4 * GIB);
-    ck_assert(!seen(t).entitled_full);
+    ck_assert_uint_eq(seen(t).sizes.full_bytes, 4 * GIB);
+    ck_assert(!seen(t).sizes.entitled_full);
     stage_free(t);
 }
 END_TEST
@@ -635,7 +635,7 @@ START_TEST(test_deflates_by_itself)
     move(t, 3 * GIB);
     t->now += SEC;
     rest(t, 3200 * MIB, 1);
-    ck_assert(seen(t).distress);
+    ck_assert(seen(t).judgement.distress);
     ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
     stage_free(t);
 }

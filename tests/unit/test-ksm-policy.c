@@ -49,8 +49,8 @@ static void world_init(World *w, double total, double promised, bool swap)
     host_fields_set(&w->host, HOST_FIELD_KSM_FULL_SCANS, 0);
     for (size_t i = 0; i < w->n_guests; i++) {
         w->guests[i] = fixture_guest();
-        w->guests[i].full_bytes = w->guests[i].maximum_bytes = (uint64_t) (promised * total / 2);
-        fixture_size(&w->guests[i], w->guests[i].full_bytes);
+        w->guests[i].sizes.full_bytes = w->guests[i].sizes.maximum_bytes = (uint64_t) (promised * total / 2);
+        fixture_size(&w->guests[i], w->guests[i].sizes.full_bytes);
     }
 }
 
@@ -196,8 +196,8 @@ START_TEST(test_balloons_on_their_way)
     World w;
 
     world_init(&w, 64.0 * GIB, 1.5, true);
-    w.guests[0].standing_bytes -= 8 * GIB;
-    w.guests[0].moving = true;
+    w.guests[0].sizes.standing_bytes -= 8 * GIB;
+    w.guests[0].balloon.moving = true;
     set_available(&w, 0.15);
     run_for(&w, 300);
     ck_assert_uint_eq(w.changes, 0);
@@ -265,7 +265,7 @@ START_TEST(test_stop)
         host_fields_set(&w.host, HOST_FIELD_KSM_SHARING, cases[i].saved * total);
         host_fields_set(&w.host, HOST_FIELD_KSM_PROFIT, cases[i].saved * total);
         for (size_t g = 0; g < w.n_guests; g++)
-            w.guests[g].full_bytes = (uint64_t) (cases[i].promised * total / 2);
+            w.guests[g].sizes.full_bytes = (uint64_t) (cases[i].promised * total / 2);
         run_for(&w, 590);
         ck_assert_msg(runs(&w), "%s: too early", cases[i].what);
         run_for(&w, 60);
@@ -324,10 +324,10 @@ START_TEST(test_eased_while_balloons_move)
     set_available(&w, 0.10);
     run_for(&w, 60);
     ck_assert_double_eq(sleep_msec(&w), 10);
-    w.guests[1].moving = true;
+    w.guests[1].balloon.moving = true;
     run_for(&w, 3);
     ck_assert_double_eq(sleep_msec(&w), 40);
-    w.guests[1].moving = false;
+    w.guests[1].balloon.moving = false;
     run_for(&w, 29);
     ck_assert_double_eq(sleep_msec(&w), 40);
     run_for(&w, 3);
@@ -387,7 +387,7 @@ START_TEST(test_random_hosts)
             /* An administrator who sets them by hand. */
             if (random_ratio(&seed) < 0.02)
                 host_fields_set(&w.host, HOST_FIELD_KSM_PAGES_TO_SCAN, floor(1e6 * random_ratio(&seed)));
-            w.guests[0].moving = random_ratio(&seed) < 0.2;
+            w.guests[0].balloon.moving = random_ratio(&seed) < 0.2;
             cycle(&w, random_ratio(&seed) < 0.05 ? 3600 : 2 * random_ratio(&seed));
             if (runs(&w)) {
                 ck_assert_double_ge(sleep_msec(&w), 3);

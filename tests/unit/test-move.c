@@ -65,7 +65,7 @@ static bool apply(Scene *x, uint64_t target_bytes, GuardRule rule, unsigned line
     SnapshotGuest s;
 
     guest_snapshot(x->guest, clock_usec, &s);
-    d.send = rule != GUARD_RULE_OBSERVE && target_bytes != s.standing_bytes;
+    d.send = rule != GUARD_RULE_OBSERVE && target_bytes != s.sizes.standing_bytes;
     strcpy(d.reason, "because of this");
     return move_apply(&x->asked.h, x->guest, &s, &d, on_account);
 }

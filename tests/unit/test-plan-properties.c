@@ -23,22 +23,22 @@ static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 /* What is true of a guest, in words of the rules. */
 static uint64_t full_of(const SnapshotGuest *g)
 {
-    return MIN(g->full_bytes, g->maximum_bytes) / KIB * KIB;
+    return MIN(g->sizes.full_bytes, g->sizes.maximum_bytes) / KIB * KIB;
 }
 
 static uint64_t floor_of(const SnapshotGuest *g)
 {
-    return MIN((g->floor_bytes + KIB - 1) / KIB * KIB, full_of(g));
+    return MIN((g->sizes.floor_bytes + KIB - 1) / KIB * KIB, full_of(g));
 }
 
 static uint64_t grown_of(const SnapshotGuest *g)
 {
-    return MAX(full_of(g), MIN(g->growth_bytes, g->maximum_bytes) / KIB * KIB);
+    return MAX(full_of(g), MIN(g->sizes.growth_bytes, g->sizes.maximum_bytes) / KIB * KIB);
 }
 
 static uint64_t ceiling_of(const SnapshotGuest *g)
 {
-    return g->distress ? grown_of(g) : full_of(g);
+    return g->judgement.distress ? grown_of(g) : full_of(g);
 }
 
 static double critical_of(const Snapshot *s)
@@ -59,15 +59,16 @@ static bool is_critical(const Snapshot *s)
 
 static bool is_held(const SnapshotGuest *g)
 {
-    return g->mode == GUEST_MODE_OFF || g->unmovable || g->busy || g->current_bytes == 0 ||
-           g->standing_bytes == 0 || full_of(g) == 0;
+    return g->mode == GUEST_MODE_OFF || g->unmovable || g->busy || g->sizes.current_bytes == 0 ||
+           g->sizes.standing_bytes == 0 || full_of(g) == 0;
 }
 
 static bool is_kept(const SnapshotGuest *g, bool critical)
 {
-    return g->distress || ((g->hurting || g->protected) && !critical) || g->released || g->reboot ||
-           g->ineffective || g->stalled || g->moving || g->uptime_usec < config.grace_usec ||
-           g->source == GUEST_SOURCE_NONE || g->age_usec > config.stale_usec;
+    return g->judgement.distress || ((g->judgement.hurting || g->judgement.protected) && !critical) ||
+           g->released || g->reboot || g->judgement.ineffective || g->balloon.stalled || g->balloon.moving ||
+           g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
+           g->age_usec > config.stale_usec;
 }
 
 static double field(const SnapshotGuest *g, GuestField f)
@@ -85,13 +86,13 @@ static double needs(const SnapshotGuest *g)
 
     if (field(g, GUEST_FIELD_SWAP_TOTAL) > 0)
         return 0;
-    return fmax(0, (double) g->current_bytes - field(g, f)) * 1.1;
+    return fmax(0, (double) g->sizes.current_bytes - field(g, f)) * 1.1;
 }
 
 static uint64_t cost_of(const SnapshotGuest *g, const Decision *d, bool critical)
 {
-    bool suffers = g->distress || (g->hurting && !critical);
-    uint64_t has = suffers ? MAX(g->standing_bytes, g->current_bytes) : g->standing_bytes;
+    bool suffers = g->judgement.distress || (g->judgement.hurting && !critical);
+    uint64_t has = suffers ? MAX(g->sizes.standing_bytes, g->sizes.current_bytes) : g->sizes.standing_bytes;
 
     return LESS_BY(d->target_bytes, has);
 }
@@ -103,9 +104,10 @@ static double balance_of(const Snapshot *s)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t coming = g->current_bytes > 0 ? LESS_BY(g->standing_bytes, g->current_bytes) : 0;
+        uint64_t coming =
+            g->sizes.current_bytes > 0 ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes) : 0;
 
-        room -= (double) MAX(coming, g->outstanding_bytes);
+        room -= (double) MAX(coming, g->sizes.outstanding_bytes);
     }
     return room;
 }
@@ -114,20 +116,20 @@ static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool c
 {
     GuestField f =
         guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
-    double step = (g->shrink_rate > 0 ? g->shrink_rate : config.step_rate_default) * 2;
-    double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
-    double change = (double) (g->standing_bytes - target);
+    double step = (g->balloon.shrink_rate > 0 ? g->balloon.shrink_rate : config.step_rate_default) * 2;
+    double band = fmax(0.005 * (double) g->sizes.full_bytes, 4.0 * MIB);
+    double change = (double) (g->sizes.standing_bytes - target);
 
     if (is_kept(g, critical))
         return "shrunk though a rule forbids it";
-    if (!critical && target < MIN(g->needed_bytes, grown_of(g)))
+    if (!critical && target < MIN(g->judgement.needed_bytes, grown_of(g)))
         return "shrunk below what it was found to need";
     if (g->source == GUEST_SOURCE_LIBVIRT &&
-        (double) target < (double) g->current_bytes - 0.5 * field(g, f) - 1)
+        (double) target < (double) g->sizes.current_bytes - 0.5 * field(g, f) - 1)
         return "shrunk by too much for one without agent";
     if (target < floor_of(g))
         return "shrunk below its floor";
-    if (g->standing_bytes < floor_of(g))
+    if (g->sizes.standing_bytes < floor_of(g))
         return "shrunk though it is below its floor";
     if ((double) target < needs(g) - 1)
         return "shrunk below what it needs without swap";
@@ -140,12 +142,13 @@ static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool c
 
 static const char *broken_growth(const SnapshotGuest *g, uint64_t target)
 {
-    double band = fmax(0.005 * (double) g->full_bytes, 4.0 * MIB);
-    bool wanted_by_guard = g->distress || g->hurting || g->reboot || g->standing_bytes < floor_of(g);
+    double band = fmax(0.005 * (double) g->sizes.full_bytes, 4.0 * MIB);
+    bool wanted_by_guard =
+        g->judgement.distress || g->judgement.hurting || g->reboot || g->sizes.standing_bytes < floor_of(g);
 
     if (target > ceiling_of(g))
         return "grown above what it may have";
-    if ((double) (target - g->standing_bytes) < floor(band) && !wanted_by_guard && target != full_of(g))
+    if ((double) (target - g->sizes.standing_bytes) < floor(band) && !wanted_by_guard && target != full_of(g))
         return "a growth that isn't worth it";
     return NULL;
 }
@@ -154,13 +157,13 @@ static const char *broken_donor(const SnapshotGuest *g, const Decision *d)
 {
     GuestField f =
         guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
-    double left = field(g, f) - ((double) g->current_bytes - (double) d->target_bytes);
+    double left = field(g, f) - ((double) g->sizes.current_bytes - (double) d->target_bytes);
 
-    if (d->target_bytes >= g->standing_bytes || !d->send)
+    if (d->target_bytes >= g->sizes.standing_bytes || !d->send)
         return "gives nothing";
-    if (g->distress || g->hurting || g->protected)
+    if (g->judgement.distress || g->judgement.hurting || g->judgement.protected)
         return "gives though it suffers itself";
-    if (d->target_bytes < g->needed_bytes)
+    if (d->target_bytes < g->judgement.needed_bytes)
         return "gives what it was found to need";
     /* Where it stands below its size yet, what it has available may be more than that. */
     if (left < 0.2 * (double) d->target_bytes - 1)
@@ -172,18 +175,18 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d, bool 
 {
     if (!d->reason[0])
         return "nothing is said";
-    if (d->send != (d->target_bytes != g->standing_bytes && g->mode == GUEST_MODE_AUTO))
+    if (d->send != (d->target_bytes != g->sizes.standing_bytes && g->mode == GUEST_MODE_AUTO))
         return "sent, or not sent, against its mode";
-    if (d->target_bytes == g->standing_bytes)
+    if (d->target_bytes == g->sizes.standing_bytes)
         return NULL;
     if (is_held(g))
         return "moved though a rule forbids it";
-    if (d->target_bytes % KIB != 0 && d->target_bytes != g->current_bytes)
+    if (d->target_bytes % KIB != 0 && d->target_bytes != g->sizes.current_bytes)
         return "not whole KiB";
     if (d->rule == GUARD_RULE_DONOR && broken_donor(g, d))
         return broken_donor(g, d);
-    return d->target_bytes < g->standing_bytes ? broken_shrink(g, d->target_bytes, critical)
-                                               : broken_growth(g, d->target_bytes);
+    return d->target_bytes < g->sizes.standing_bytes ? broken_shrink(g, d->target_bytes, critical)
+                                                     : broken_growth(g, d->target_bytes);
 }
 
 static const char *broken_plan(const Snapshot *s, const Plan *p)
@@ -201,17 +204,18 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
         const Decision *d = p->decisions + i;
 
         growth += (double) cost_of(g, d, critical);
-        if (g->grant_refused && d->rule == GUARD_RULE_DISTRESS)
+        if (g->judgement.grant_refused && d->rule == GUARD_RULE_DISTRESS)
             refused += (double) cost_of(g, d, critical);
         donors += d->rule == GUARD_RULE_DONOR;
         if (g->mode != GUEST_MODE_AUTO)
             continue;
-        if (g->distress && !g->grant_refused && !is_held(g) && d->target_bytes < ceiling_of(g)) {
+        if (g->judgement.distress && !g->judgement.grant_refused && !is_held(g) &&
+            d->target_bytes < ceiling_of(g)) {
             distress_wants = true;
             lacking += ceiling_of(g) - d->target_bytes;
         }
         /* Less than a KiB of room is no growth. */
-        if (!g->distress && cost_of(g, d, critical) >= KIB)
+        if (!g->judgement.distress && cost_of(g, d, critical) >= KIB)
             others_grow = true;
     }
     if (p->shortfall_bytes != lacking)
@@ -238,7 +242,7 @@ static void check_plan(const Snapshot *s, const Plan *p, uint64_t seed, const ch
         if (why)
             ck_abort_msg("BALLAST_SEED=%" PRIu64 ", %s: guest %zu: %s (%" PRIu64 " → %" PRIu64
                          ", floor %" PRIu64 ", full %" PRIu64 "): %s",
-                         seed, what, i, why, s->guests[i].standing_bytes, p->decisions[i].target_bytes,
+                         seed, what, i, why, s->guests[i].sizes.standing_bytes, p->decisions[i].target_bytes,
                          floor_of(s->guests + i), full_of(s->guests + i), p->decisions[i].reason);
     }
 }
@@ -263,8 +267,8 @@ static double random_ask(Random *r, const SnapshotGuest *g)
     if (one_in(r, 3))
         return odd[random_below(r, ELEMENTSOF(odd))];
     if (one_in(r, 4))
-        return (double) g->standing_bytes + (double) random_below(r, 16 * MIB) - 8.0 * MIB;
-    return (double) random_size(r, 2 * g->maximum_bytes) + (one_in(r, 4) ? 0.7 : 0);
+        return (double) g->sizes.standing_bytes + (double) random_below(r, 16 * MIB) - 8.0 * MIB;
+    return (double) random_size(r, 2 * g->sizes.maximum_bytes) + (one_in(r, 4) ? 0.7 : 0);
 }
 
 /* Assignments that no policy would make, numbers that aren't sizes among them. */
@@ -363,7 +367,7 @@ static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
 {
     GuestField f = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
                                                                            : GUEST_FIELD_FREE;
-    double taken = from < g->current_bytes ? (double) (g->current_bytes - from) : 0;
+    double taken = from < g->sizes.current_bytes ? (double) (g->sizes.current_bytes - from) : 0;
     double unused = fmax(field(g, GUEST_FIELD_FREE) - field(g, GUEST_FIELD_LOW_WATERMARK) - taken, 0);
     double resident = fmin(fmax(field(g, f) - taken, 0), unused), change = (double) from - (double) to;
 
@@ -377,16 +381,17 @@ static double lack_of(const Snapshot *s, const Plan *without)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t target = g->mode == GUEST_MODE_AUTO ? without->decisions[i].target_bytes : g->standing_bytes;
+        uint64_t target =
+            g->mode == GUEST_MODE_AUTO ? without->decisions[i].target_bytes : g->sizes.standing_bytes;
 
-        if (g->mode == GUEST_MODE_AUTO && g->distress && !is_held(g) && !g->grant_refused)
+        if (g->mode == GUEST_MODE_AUTO && g->judgement.distress && !is_held(g) && !g->judgement.grant_refused)
             lack += (double) LESS_BY(ceiling_of(g), target);
-        if (target < g->standing_bytes)
-            lack -=
-                (double) LESS_BY(g->current_bytes, g->standing_bytes) + gain_of(g, g->standing_bytes, target);
+        if (target < g->sizes.standing_bytes)
+            lack -= (double) LESS_BY(g->sizes.current_bytes, g->sizes.standing_bytes) +
+                    gain_of(g, g->sizes.standing_bytes, target);
         else {
-            lack -= (double) LESS_BY(g->current_bytes, target);
-            lack += (double) LESS_BY(target, MAX(g->standing_bytes, g->current_bytes));
+            lack -= (double) LESS_BY(g->sizes.current_bytes, target);
+            lack += (double) LESS_BY(target, MAX(g->sizes.standing_bytes, g->sizes.current_bytes));
         }
     }
     return lack;
@@ -413,7 +418,7 @@ static const char *broken_gift(const Snapshot *s, const Plan *p, const Plan *wit
             return "gives no more than it would anyway";
         donors++;
         given += gain_of(g, before, target);
-        smallest = fmax(smallest, fmax(0.005 * (double) g->full_bytes, 4.0 * MIB) + KIB);
+        smallest = fmax(smallest, fmax(0.005 * (double) g->sizes.full_bytes, 4.0 * MIB) + KIB);
     }
     *ret_donors += donors;
     if (donors > 0 && lack <= 0)
@@ -439,9 +444,9 @@ START_TEST(test_gifts)
             continue;
         /* What they keep is looked at also where they come down to their full size. */
         for (size_t i = 0; i < w.s.n_guests; i++)
-            if (!w.guests[i].distress) {
-                w.guests[i].entitled_full = false;
-                w.guests[i].growth_bytes = 0;
+            if (!w.guests[i].judgement.distress) {
+                w.guests[i].sizes.entitled_full = false;
+                w.guests[i].sizes.growth_bytes = 0;
             }
         keeping.keep_ratio = 1;
         ck_assert_int_eq(plan_make(&w.s, NULL, &keeping, &without), 0);
@@ -454,7 +459,7 @@ START_TEST(test_gifts)
             memcpy(copies, w.guests, sizeof copies);
             other.guests = copies;
             for (size_t i = 0; i < other.n_guests; i++)
-                copies[i].grant_refused = "refused";
+                copies[i].judgement.grant_refused = "refused";
             ck_assert_int_eq(plan_make(&other, NULL, &config, &refused), 0);
             ck_assert_uint_eq(refused.shortfall_bytes, 0);
             for (size_t i = 0; i < other.n_guests; i++)
@@ -492,13 +497,13 @@ static void check_most_free_gives_first(const Policy *policy, uint64_t available
         }
         if (starved) {
             fixture_size(w.guests + 8, 2 * GIB - 16 * MIB);
-            w.guests[8].distress = true;
+            w.guests[8].judgement.distress = true;
         }
         ck_assert_int_eq(plan_make(&w.s, policy, &config, &p), 0);
         for (unsigned i = 0; i < (starved ? 8U : 9U); i++) {
             double free_bytes = guest_fields_get(&w.guests[i].fields, GUEST_FIELD_FREE);
 
-            if (p.decisions[i].target_bytes < w.guests[i].standing_bytes) {
+            if (p.decisions[i].target_bytes < w.guests[i].sizes.standing_bytes) {
                 least_free_of_givers = fmin(least_free_of_givers, free_bytes);
                 gave++;
             } else {

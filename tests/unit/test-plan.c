@@ -306,11 +306,11 @@ static SnapshotGuest guest_of(const Case *c)
 
     fixture_size(&g, (c->current_mib ?: 1536) * MIB);
     if (c->standing_mib > 0)
-        g.standing_bytes = c->standing_mib * MIB;
+        g.sizes.standing_bytes = c->standing_mib * MIB;
     g.mode = c->mode;
     g.busy = c->busy;
     g.unmovable = c->unmovable;
-    g.ineffective = c->ineffective;
+    g.judgement.ineffective = c->ineffective;
     if (c->age_sec > 0)
         g.age_usec = c->age_sec * USEC_PER_SEC + 1000;
     if (c->no_stats) {
@@ -324,26 +324,26 @@ static SnapshotGuest guest_of(const Case *c)
     if (c->swapless)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
             guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
-    g.hurting = c->hurting;
-    g.restore_bytes = c->restore_mib * MIB;
-    g.protected = c->protected;
-    g.needed_bytes = c->needed_mib * MIB;
-    g.growth_bytes = c->growth_mib * MIB;
-    g.entitled_full = c->entitled;
+    g.judgement.hurting = c->hurting;
+    g.judgement.restore_bytes = c->restore_mib * MIB;
+    g.judgement.protected = c->protected;
+    g.judgement.needed_bytes = c->needed_mib * MIB;
+    g.sizes.growth_bytes = c->growth_mib * MIB;
+    g.sizes.entitled_full = c->entitled;
     if (c->libvirt)
         g.source = GUEST_SOURCE_LIBVIRT;
     if (c->growth_mib > 0 || c->entitled)
-        g.maximum_bytes = 4 * GIB;
+        g.sizes.maximum_bytes = 4 * GIB;
     if (c->free_mib > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (c->free_mib * MIB));
     if (c->available_mib > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) (c->available_mib * MIB));
-    g.distress = c->distress;
+    g.judgement.distress = c->distress;
     g.released = c->released;
     g.reboot = c->reboot;
-    g.stalled = c->stalled;
-    g.moving = c->moving;
-    g.shrink_rate = c->fast ? 10.0 * (double) GIB : 0;
+    g.balloon.stalled = c->stalled;
+    g.balloon.moving = c->moving;
+    g.balloon.shrink_rate = c->fast ? 10.0 * (double) GIB : 0;
     return g;
 }
 
@@ -447,11 +447,11 @@ START_TEST(test_fields)
         {"g.shares * 1MiB - 300MiB", 700 * MIB},
     };
 
-    g.maximum_bytes = 4 * GIB;
+    g.sizes.maximum_bytes = 4 * GIB;
     g.age_usec = 2 * USEC_PER_SEC;
-    g.current_bytes = 1724 * MIB;
-    g.standing_bytes = 1600 * MIB;
-    g.shrink_rate = 10.0 * (double) GIB;
+    g.sizes.current_bytes = 1724 * MIB;
+    g.sizes.standing_bytes = 1600 * MIB;
+    g.balloon.shrink_rate = 10.0 * (double) GIB;
     for (int f = 0; f < GUEST_FIELD_MAX; f++)
         if (f != GUEST_FIELD_AVAILABLE && f != GUEST_FIELD_SWAP_TOTAL && f != GUEST_FIELD_SWAP_FREE)
             guest_fields_set(&g.fields, f, 12345);
@@ -491,10 +491,10 @@ START_TEST(test_pending)
         Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
         _cleanup_(plan_done) Plan p = {};
 
-        g.current_bytes = table[i].current * MIB;
-        g.standing_bytes = table[i].standing * MIB;
-        g.outstanding_bytes = table[i].outstanding * MIB;
-        g.late = table[i].late;
+        g.sizes.current_bytes = table[i].current * MIB;
+        g.sizes.standing_bytes = table[i].standing * MIB;
+        g.sizes.outstanding_bytes = table[i].outstanding * MIB;
+        g.balloon.late = table[i].late;
         make(&s, NULL, &p);
         ck_assert_double_eq(p.pending_bytes, table[i].pending * (double) MIB);
     }
@@ -533,13 +533,13 @@ START_TEST(test_order_of_growth)
     for (size_t i = 0; i < 8; i++)
         guest_fields_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, (double) (i * MIB));
     guests[0].mode = GUEST_MODE_OBSERVE;
-    guests[0].distress = true;
-    guests[2].current_bytes = guests[2].standing_bytes = GIB;
-    guests[2].floor_bytes = 1536 * MIB;
+    guests[0].judgement.distress = true;
+    guests[2].sizes.current_bytes = guests[2].sizes.standing_bytes = GIB;
+    guests[2].sizes.floor_bytes = 1536 * MIB;
     guests[3].reboot = true;
-    guests[4].distress = true;
-    guests[7].hurting = true;
-    guests[7].restore_bytes = 2 * GIB;
+    guests[4].judgement.distress = true;
+    guests[7].judgement.hurting = true;
+    guests[7].judgement.restore_bytes = 2 * GIB;
     make(&s, "for g in guests by g.available desc { g.target = g.full because \"returns\" }", &p);
 
     /* Distress first, then who hurts, the reboot, the floor, and what is left to the policy's first. */
@@ -558,7 +558,7 @@ START_TEST(test_order_of_growth)
     /* A guest that is only observed takes nothing from the others, in distress or not. */
     ck_assert_uint_eq(p.decisions[0].target_bytes, 1536 * MIB);
     for (size_t i = 0; i < 8; i++)
-        given += p.decisions[i].target_bytes - guests[i].standing_bytes;
+        given += p.decisions[i].target_bytes - guests[i].sizes.standing_bytes;
     ck_assert_uint_eq(given, 2304 * MIB);
     ck_assert_str_eq(p.summary, "5 guests get 2.25 GiB");
 
@@ -569,7 +569,8 @@ START_TEST(test_order_of_growth)
         host_fields_set(&s.host, HOST_FIELD_AVAILABLE, (double) (5 * GIB + 640 * MIB + n * 512 * MIB));
         make(&s, NULL, &p);
         for (size_t i = 0; i < 4; i++)
-            ck_assert_msg((p.decisions[order[i]].target_bytes > guests[order[i]].standing_bytes) == (i < n),
+            ck_assert_msg((p.decisions[order[i]].target_bytes > guests[order[i]].sizes.standing_bytes) ==
+                              (i < n),
                           "room for %zu: %s", n, p.decisions[order[i]].reason);
     }
 }
@@ -626,7 +627,7 @@ START_TEST(test_odd_numbers)
     Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
 
     fixture_size(&g, 1536 * MIB);
-    g.shrink_rate = 10.0 * (double) GIB;
+    g.balloon.shrink_rate = 10.0 * (double) GIB;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         PolicyAssignment a = {.value = table[i].asked, .line = 7, .order = 1};
         PolicyOutput output = {.assignments = &a, .thresholds = {NAN, INFINITY, NAN}};
@@ -691,7 +692,7 @@ START_TEST(test_summaries)
             guests[g].mode = table[i].mode;
             fixture_size(guests + g, table[i].current_mib * MIB);
             if (table[i].coming)
-                guests[g].standing_bytes -= 500 * MIB;
+                guests[g].sizes.standing_bytes -= 500 * MIB;
         }
         if (table[i].first_stale)
             guests[0].age_usec = 60 * USEC_PER_SEC;
@@ -740,13 +741,13 @@ START_TEST(test_long_words)
         /* The rule survives whatever the policy's words are. */
         ck_assert_msg(strstr(p.decisions[0].reason, "(step)"), "%s", p.decisions[0].reason);
 
-        g.distress = true;
+        g.judgement.distress = true;
         g.mode = GUEST_MODE_AUTO;
         output.n_notes = output.notes_total = 1;
         snprintf(output.notes[0].text, sizeof output.notes[0].text, "%.99s", because);
         plan_done(&p);
         ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){origin}, &output, -ECANCELED, &p), 0);
-        g.distress = false;
+        g.judgement.distress = false;
     }
 }
 END_TEST

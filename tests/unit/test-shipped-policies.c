@@ -27,12 +27,12 @@ static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
 static double smallest(const SnapshotGuest *g)
 {
-    return fmax(0.006 * (double) g->full_bytes, 5.0 * MIB);
+    return fmax(0.006 * (double) g->sizes.full_bytes, 5.0 * MIB);
 }
 
 static double taken(const SnapshotGuest *g, double target)
 {
-    return (double) g->current_bytes - target;
+    return (double) g->sizes.current_bytes - target;
 }
 
 static double free_left(const SnapshotGuest *g, double target)
@@ -55,13 +55,13 @@ static double spare_left(const SnapshotGuest *g, double target)
 /* What the policy asked for, as far as it asked. */
 static double wanted(const SnapshotGuest *g, const Decision *d)
 {
-    return d->line > 0 ? (double) d->wanted_bytes : (double) g->standing_bytes;
+    return d->line > 0 ? (double) d->wanted_bytes : (double) g->sizes.standing_bytes;
 }
 
 /* What the host gets of it; negative where the guest does. */
 static double gain(const SnapshotGuest *g, const Decision *d)
 {
-    double from = (double) g->standing_bytes, change = from - wanted(g, d);
+    double from = (double) g->sizes.standing_bytes, change = from - wanted(g, d);
 
     if (change < 0)
         return change;
@@ -72,7 +72,7 @@ static double gain(const SnapshotGuest *g, const Decision *d)
  * for it. */
 static double can_give(const SnapshotGuest *g, const Decision *d)
 {
-    double target = wanted(g, d), from = (double) g->standing_bytes;
+    double target = wanted(g, d), from = (double) g->sizes.standing_bytes;
     double spare = spare_left(g, from) - (from - target); /* as it was asked once */
 
     if (target > from)
@@ -85,11 +85,12 @@ static double can_give(const SnapshotGuest *g, const Decision *d)
 static double can_give_cache(const SnapshotGuest *g, const Decision *d)
 {
     double target = wanted(g, d), way = free_left(g, target);
-    double spare = fmin(spare_left(g, (double) g->standing_bytes) - taken(g, target),
+    double spare = fmin(spare_left(g, (double) g->sizes.standing_bytes) - taken(g, target),
                         target - (double) d->bounds.least_bytes);
 
-    if (target > (double) g->standing_bytes || guest_fields_get(&g->fields, GUEST_FIELD_STALL) >= 0.01 ||
-        taken(g, target) > free_left(g, (double) g->current_bytes))
+    if (target > (double) g->sizes.standing_bytes ||
+        guest_fields_get(&g->fields, GUEST_FIELD_STALL) >= 0.01 ||
+        taken(g, target) > free_left(g, (double) g->sizes.current_bytes))
         return 0;
     return fmin(spare - way, guest_fields_get(&g->fields, GUEST_FIELD_CACHE));
 }
@@ -104,7 +105,7 @@ static double can_give_at_last(const SnapshotGuest *g, const Decision *d)
 
 static double cache_given(const SnapshotGuest *g, const Decision *d)
 {
-    double from = (double) g->standing_bytes;
+    double from = (double) g->sizes.standing_bytes;
 
     return from - wanted(g, d) - free_left(g, from);
 }
@@ -128,7 +129,7 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
     if (g->mode == GUEST_MODE_OFF)
         return "is off, and was assigned to";
     /* Rounded to KiB by the guard. */
-    if (target < (double) d->bounds.least_bytes - 1 || target < (double) g->floor_bytes - 1)
+    if (target < (double) d->bounds.least_bytes - 1 || target < (double) g->sizes.floor_bytes - 1)
         return "is asked for more than the guard allows";
     if (target > (double) d->bounds.most_bytes + 1)
         return "is given more than the guard allows";
@@ -141,14 +142,14 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
 static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const Decision *d, double before,
                                double after)
 {
-    if (before >= (double) CRITICAL && wanted(g, d) < (double) g->standing_bytes &&
+    if (before >= (double) CRITICAL && wanted(g, d) < (double) g->sizes.standing_bytes &&
         spare_left(g, wanted(g, d)) < -1)
         return "it is asked for what it should keep available";
-    if (wanted(g, d) > (double) g->standing_bytes + p->return_step * (double) g->full_bytes + 1)
+    if (wanted(g, d) > (double) g->sizes.standing_bytes + p->return_step * (double) g->sizes.full_bytes + 1)
         return "it is given more than in one go";
     if (before >= (double) CRITICAL &&
         cache_given(g, d) >
-            fmax(p->cache_step * (double) g->full_bytes, (p->before_need ? 2 : 1) * smallest(g)) + 1)
+            fmax(p->cache_step * (double) g->sizes.full_bytes, (p->before_need ? 2 : 1) * smallest(g)) + 1)
         return "more page cache is taken of it than in one go";
     if (p->any_cache && before < (double) PRESSED && after < (double) PRESSED - 1 &&
         can_give_cache(g, d) > smallest(g) + 1)
@@ -258,8 +259,8 @@ END_TEST
 
 static double most_of_a_step(const SnapshotGuest *g)
 {
-    return fmax(0.01 * (double) g->full_bytes, smallest(g)) +
-           fmax(0, free_left(g, (double) g->current_bytes));
+    return fmax(0.01 * (double) g->sizes.full_bytes, smallest(g)) +
+           fmax(0, free_left(g, (double) g->sizes.current_bytes));
 }
 
 /* All have everything. Nothing is done; but a policy that takes before there is need asks for a little, of
@@ -277,8 +278,8 @@ START_TEST(test_enough)
 
         plausible_world(&r, &w, policy, one_in(&r, 2), 40 * GIB);
         for (size_t i = 0; i < w.s.n_guests; i++) {
-            fixture_size(&w.guests[i], w.guests[i].full_bytes);
-            w.guests[i].moving = false;
+            fixture_size(&w.guests[i], w.guests[i].sizes.full_bytes);
+            w.guests[i].balloon.moving = false;
         }
         ck_assert_int_eq(plan_make(&w.s, policy, &config, &plan), 0);
         for (size_t i = 0; i < w.s.n_guests; i++) {
@@ -291,7 +292,7 @@ START_TEST(test_enough)
             ck_assert_msg(p->before_need, "BALLAST_SEED=%" PRIu64 ", %s: %s", seed, p->file, d->reason);
             ck_assert_double_lt(guest_fields_get(&g->fields, GUEST_FIELD_STALL), 0.005);
             ck_assert_double_ge(spare_left(g, wanted(g, d)), -1);
-            ck_assert_double_le((double) g->standing_bytes - wanted(g, d), most_of_a_step(g) + 1);
+            ck_assert_double_le((double) g->sizes.standing_bytes - wanted(g, d), most_of_a_step(g) + 1);
         }
     }
     ck_assert(p->before_need == (moves > 0));
@@ -310,7 +311,7 @@ static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t s
     for (unsigned i = 0; i < 9; i++) {
         w->guests[i] = fixture_guest();
         w->guests[i].uuid = fixture_uuid(w->uuids[i], i);
-        w->guests[i].shrink_rate = 64.0 * GIB;
+        w->guests[i].balloon.shrink_rate = 64.0 * GIB;
         guest_fields_set(&w->guests[i].fields, GUEST_FIELD_AVAILABLE, 1.6 * GIB);
     }
 }
@@ -328,7 +329,7 @@ static void check_order(const Shipped *p, const Snapshot *s, const Plan *plan, c
     double last = -INFINITY, first = INFINITY;
 
     for (size_t i = 0; i < s->n_guests; i++)
-        if (wanted(&s->guests[i], &plan->decisions[i]) < (double) s->guests[i].standing_bytes) {
+        if (wanted(&s->guests[i], &plan->decisions[i]) < (double) s->guests[i].sizes.standing_bytes) {
             last = fmax(last, key[i]);
             ++*gave;
         } else {

@@ -120,9 +120,9 @@ static void make_like_the_daemons(World *w)
                                  guest_fields_get(&g->fields, GUEST_FIELD_FREE));
         }
         if (guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE))
-            guest_fields_set(
-                &g->fields, GUEST_FIELD_USED,
-                fmax(0, (double) g->current_bytes - guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE)));
+            guest_fields_set(&g->fields, GUEST_FIELD_USED,
+                             fmax(0, (double) g->sizes.current_bytes -
+                                         guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE)));
         if (g->source == GUEST_SOURCE_NONE || g->age_usec == USEC_INFINITY) {
             g->source = GUEST_SOURCE_NONE;
             g->age_usec = USEC_INFINITY;
@@ -209,28 +209,28 @@ START_TEST(each_member_is_passed_on)
         .uptime_usec = 2,
         .busy = "b",
         .unmovable = "p",
-        .ineffective = "r",
-        .distress = true,
+        .judgement.ineffective = "r",
+        .judgement.distress = true,
         .released = true,
         .reboot = true,
-        .stalled_growing = true,
-        .stalled = true,
-        .moving = true,
-        .late = true,
-        .maximum_bytes = 3,
-        .full_bytes = 4,
-        .floor_bytes = 5,
-        .current_bytes = 6,
-        .standing_bytes = 7,
-        .outstanding_bytes = 8,
-        .shrink_rate = 9.25,
-        .hurting = true,
-        .restore_bytes = 10,
-        .protected = true,
-        .needed_bytes = 11,
-        .grant_refused = "c",
-        .growth_bytes = 12,
-        .entitled_full = true,
+        .balloon.stalled_growing = true,
+        .balloon.stalled = true,
+        .balloon.moving = true,
+        .balloon.late = true,
+        .sizes.maximum_bytes = 3,
+        .sizes.full_bytes = 4,
+        .sizes.floor_bytes = 5,
+        .sizes.current_bytes = 6,
+        .sizes.standing_bytes = 7,
+        .sizes.outstanding_bytes = 8,
+        .balloon.shrink_rate = 9.25,
+        .judgement.hurting = true,
+        .judgement.restore_bytes = 10,
+        .judgement.protected = true,
+        .judgement.needed_bytes = 11,
+        .judgement.grant_refused = "c",
+        .sizes.growth_bytes = 12,
+        .sizes.entitled_full = true,
         .shares = 13,
     };
     GuardConfig guard = {1, 2, 3, 4.5, 0.25, 6, 0.125, 0.5, 9, 0.375, 0.0625, 0.75};
@@ -337,15 +337,15 @@ START_TEST(ten_lines_by_hand_are_enough)
     ck_assert_int_eq(a->source, GUEST_SOURCE_AGENT);
     ck_assert_uint_eq(a->age_usec, 0);
     ck_assert_uint_gt(a->uptime_usec, f.guard.grace_usec);
-    ck_assert_uint_eq(a->current_bytes, 4 * GIB);
-    ck_assert_uint_eq(a->standing_bytes, 4 * GIB);
-    ck_assert_uint_eq(a->maximum_bytes, 4 * GIB);
-    ck_assert_uint_eq(a->floor_bytes, GIB);
+    ck_assert_uint_eq(a->sizes.current_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->sizes.standing_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->sizes.maximum_bytes, 4 * GIB);
+    ck_assert_uint_eq(a->sizes.floor_bytes, GIB);
     ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_AVAILABLE), (double) GIB);
     ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_RESIDENT_FREE), (double) GIB);
     ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_USED), 3.0 * GIB);
     ck_assert(!guest_fields_has(&a->fields, GUEST_FIELD_CACHE));
-    ck_assert_uint_eq(b->standing_bytes, 2 * GIB);
+    ck_assert_uint_eq(b->sizes.standing_bytes, 2 * GIB);
     ck_assert_uint_eq(b->age_usec, USEC_INFINITY);
     ck_assert(!guest_fields_has(&b->fields, GUEST_FIELD_FREE));
     snapshot_file_done(&f);
