@@ -39,7 +39,7 @@ BOOT = '''    <kernel>{kernel}</kernel>
     <cmdline>{cmdline}</cmdline>
 '''
 DISK = '''    <disk type='file' device='disk'>
-      <driver name='qemu' type='raw' cache='unsafe'/>
+      <driver name='qemu' type='raw' cache='{cache}'/>
       <source file='{path}'/><target dev='{dev}' bus='virtio'/>{flags}
     </disk>
 '''
@@ -49,11 +49,12 @@ class Guest:
     """memory, current (default: memory) and swap in MiB. agent: 'yes', 'no' (a channel, but nothing that speaks on
     it), 'hostile:MODE', or None (no channel either). load: done before the guest counts as ready, for example
     'free:200,cache:100,hold:50' (see load.c). stats: the balloon's stats period in seconds, 0 for none. kernel: False
-    for one that runs and never gets beyond its BIOS. mergeable: KSM may look at its memory."""
+    for one that runs and never gets beyond its BIOS. mergeable: KSM may look at its memory. direct: its disks are read and written past the
+    host's page cache."""
 
     def __init__(self, lab, name, memory=512, current=None, swap=0, agent='yes', load='', stats=0,
                  free_page_reporting=False, autodeflate=False, persistent=True, kernel=True,
-                 mergeable=False):
+                 mergeable=False, direct=False):
         self.lab = lab
         self.short = name
         self.name = f'ballast-lab-{os.getpid()}-{name}'
@@ -61,6 +62,7 @@ class Guest:
         self.agent, self.load, self.stats = agent, load, stats
         self.free_page_reporting, self.autodeflate = free_page_reporting, autodeflate
         self.persistent, self.kernel, self.mergeable = persistent, kernel, mergeable
+        self.disk_cache = 'none' if direct else 'unsafe'
         self.console = lab.path('guests', name + '.log')
         self.command = lab.path('guests', name + '.sock')
         self.socket = None
@@ -70,14 +72,15 @@ class Guest:
 
     def xml(self):
         lab = self.lab
-        disks = DISK.format(path=lab.path('guests', 'cache.img'), dev='vda', flags='<readonly/><shareable/>')
+        disks = DISK.format(path=lab.path('guests', 'cache.img'), dev='vda', flags='<readonly/><shareable/>',
+                            cache=self.disk_cache)
         words = ['console=ttyS0', 'quiet', 'panic=1', 'mitigations=off', 'nokaslr', 'random.trust_cpu=on', 'no_timer_check',
                  'cryptomgr.notests',
                  'clearcpuid=erms,fsrm',  # which make clearing and copying a page slow under TCG
                  f'ballast.agent={self.agent or "no"}']
         if self.swap:
             path = lab.path('guests', self.short + '.swap')
-            disks += DISK.format(path=lab.make_disk(path, self.swap), dev='vdb', flags='')
+            disks += DISK.format(path=lab.make_disk(path, self.swap), dev='vdb', flags='', cache=self.disk_cache)
             words.append('ballast.swap=vdb')
         if self.load:
             words.append('ballast.load=' + self.load)

@@ -151,8 +151,10 @@ def sweep():
 
 
 class Lab:
-    def __init__(self, build, say=None):
+    def __init__(self, build, say=None, programs=()):
+        """programs: C sources of more programs for the guests."""
         self.build = os.path.abspath(build)
+        self.programs = programs
         self.say = say or (lambda text: None)
         self.guests = []
         self.peers = []
@@ -227,7 +229,8 @@ class Lab:
         self.initramfs = self.path('guests', 'initramfs')
         image.build(self.initramfs, self.kernel, {
             'ballast-guestd': build_file(self.build, 'guest-agent', 'ballast-guestd'),
-            'load': self._program('load'), 'hostile': self._program('hostile')})
+            'load': self._program('load'), 'hostile': self._program('hostile'),
+            **{os.path.basename(source)[:-2]: self._compile(source) for source in self.programs}})
         self.kernel_image = self.copy('guests', self.kernel.image)
         self.make_disk(self.path('guests', 'cache.img'), 1024)
         self.kvm = self._probe_kvm()
@@ -252,17 +255,17 @@ class Lab:
     def _program(self, name):
         """One that runs inside guests; compiled here where the build has no tests in it (the demo's has none)."""
         built = os.path.join(self.build, 'tests', 'lab', name)
-        if os.path.exists(built):
-            return built
-        target = self.path('bin', name)
-        argv = ['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-o', target,
-                os.path.join(image.SOURCE, name + '.c')]
+        return built if os.path.exists(built) else self._compile(os.path.join(image.SOURCE, name + '.c'))
+
+    def _compile(self, source):
+        target = self.path('bin', os.path.basename(source)[:-2])
+        argv = ['cc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-o', target, source, '-lm']
         try:
             subprocess.run(argv, check=True, capture_output=True, text=True)
         except FileNotFoundError:
             raise Unavailable('no C compiler (package gcc)')
         except subprocess.CalledProcessError as e:
-            raise Failed(f'{name}.c: {e.stderr}')
+            raise Failed(f'{source}: {e.stderr}')
         return target
 
     # Files and processes
@@ -320,6 +323,11 @@ class Lab:
 
     def virsh(self, *args, timeout=HANG, check=True):
         return self.run(['virsh', '-q', '-c', 'qemu:///session', *args], timeout=timeout, check=check).stdout.strip()
+
+    def spawn_virsh(self):
+        """One that reads its commands from standard input."""
+        return subprocess.Popen(['virsh', '-q', '-c', 'qemu:///session'], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL, **{**self._as_user(), 'stdin': subprocess.PIPE})
 
     # The session
 
@@ -438,11 +446,11 @@ class Peer(Lab):
 
 
 @contextlib.contextmanager
-def lab_or_skip(build, say=None):
+def lab_or_skip(build, say=None, programs=()):
     """A lab, or the end of the program with exit status 77 and the reason."""
     with contextlib.ExitStack() as stack:
         try:
-            lab = stack.enter_context(Lab(build, say))
+            lab = stack.enter_context(Lab(build, say, programs))
         except Unavailable as e:
             print(f'SKIP: {e}', file=sys.stderr)
             raise SystemExit(SKIP)
