@@ -7,11 +7,11 @@ DESTDIR ?=
 BUILD := build/plain
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check lab soak bench fuzz install deb format clean
+.PHONY: help build demo check lab soak bench bench-overcommit fuzz install deb format clean
 
 help: ## this list
 	@echo "Ballast: moves memory between the guests of a KVM host. Targets:"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 build: ## build both agents and the tools (build/plain)
 	@packaging/setup.sh build
@@ -39,6 +39,12 @@ soak: ## more of the same: random cases, hosts simulated, the daemon killed at r
 bench: ## figures: cost of the agents, of a cycle, of a report
 	@packaging/setup.sh check
 	@tests/check.sh bench
+
+bench-overcommit: ## real guests on a host that is too small: with Ballast, without, and its rivals (ARGS=--help)
+	@packaging/setup.sh bench
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@python3 -B tests/bench/overcommit/bench.py --build $(BUILD) $(ARGS)
 
 fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
 	@packaging/setup.sh check

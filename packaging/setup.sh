@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Installs what a task needs and isn't there yet, through apt. Usage: packaging/setup.sh build|check|demo|deb
+# Installs what a task needs and isn't there yet, through apt. Usage: packaging/setup.sh build|check|demo|bench|deb
 # When everything is there it does nothing, and needs neither root nor the network.
 set -eu
 
@@ -13,10 +13,11 @@ deb="build-essential debhelper dpkg-dev fakeroot"
 case "${1:-}" in
 build) want="$build" ;;
 demo) want="$build $lab" ;;
+bench) want="$build $lab gnuplot-nox" ;;
 deb) want="$build check python3 $deb" ;;
 check) want="$build check $lab $deb clang clang-format libclang-rt-14-dev man-db mandoc systemd zsh" ;;
 *)
-    echo "Usage: packaging/setup.sh build|check|demo|deb" >&2
+    echo "Usage: packaging/setup.sh build|check|demo|bench|deb" >&2
     exit 2
     ;;
 esac
