@@ -129,9 +129,13 @@ class Bus:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
-                                         f"--config-file={self.config}"], stderr=subprocess.DEVNULL)
-        wait_for("bus", lambda: os.path.exists(self.path))
+        self.process = subprocess.Popen(["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--print-address",
+                                         f"--config-file={self.config}"], stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
+        # It prints the address once it listens. The socket's file appears earlier, and refuses connections until then.
+        with self.process.stdout as out:
+            if not out.readline():
+                raise AssertionError(f"dbus-daemon ended with {self.process.wait()}; see {self.config}")
 
     def stop(self):
         if self.process:
