@@ -290,16 +290,17 @@ static void run_channel(Domain *d, virDomainPtr domain)
 static void call_begin(void *userdata, Caller *caller, unsigned kind)
 {
     Domain *d = (Domain *) caller;
+    Call *call = &d->call;
     Virt *v = userdata;
 
-    d->call = (Call){
+    *call = (Call){
         .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->busy.changes,
         .state = d->asked.state,
         .entitling = d->asked.entitling,
     };
     if (kind == CALL_STATS && !d->has_period)
-        d->call.period_sec = d->asked.period_sec;
+        call->period_sec = d->asked.period_sec;
     if (kind == CALL_DEFINITION)
         domain_reading(d);
     virt_need_tick(v);
@@ -328,8 +329,6 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
     Virt *v = userdata;
     bool runs;
 
-    if (call->error < 0)
-        v->failures++;
     runs = domain_call_done(d, (CallKind) kind);
     free(call->text);
     free(call->info);

@@ -35,10 +35,13 @@ static void end_run(Job *job)
 static void end_done(Job *job)
 {
     Channel *ch = (Channel *) ((char *) job - offsetof(Channel, job));
+    Domain *d = ch->domain;
 
-    if (ch->domain) {
-        ch->domain->channel.ending = NULL;
-        workers_block(ch->virt->workers, &ch->domain->caller, 0);
+    if (d) {
+        DomainChannel *channel = &d->channel;
+
+        channel->ending = NULL;
+        workers_block(ch->virt->workers, &d->caller, 0);
     }
     conn_unuse(ch->conn);
     free(ch->out);
@@ -73,24 +76,27 @@ int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Cha
 static void needs_loop(Channel *ch)
 {
     Virt *v = ch->virt;
+    Channels *channels = &v->channels;
 
     if (ch->queued)
         return;
     ch->queued = true;
-    ch->next = v->channel_work;
-    v->channel_work = ch;
+    ch->next = channels->work;
+    channels->work = ch;
     loop_wake(v->loop);
 }
 
 void channel_adopt(Channel *ch, Domain *d, bool wanted)
 {
+    DomainChannel *channel = &d->channel;
+
     conn_use(ch->conn);
     ch->domain = d;
     if (!wanted) {
         channel_end(ch);
         return;
     }
-    d->channel.open = ch;
+    channel->open = ch;
     virt_push(ch->virt, d, &(VirtEvent){.type = VIRT_CHANNEL_OPENED});
     needs_loop(ch);
 }
@@ -98,11 +104,12 @@ void channel_adopt(Channel *ch, Domain *d, bool wanted)
 void channel_end(Channel *ch)
 {
     Domain *d = ch->domain;
+    DomainChannel *channel = &d->channel;
 
     ch->dead = true;
-    d->channel.open = NULL;
+    channel->open = NULL;
     /* Until it is ended libvirt lets nobody open it. */
-    d->channel.ending = ch;
+    channel->ending = ch;
     workers_block(ch->virt->workers, &d->caller, 1U << CALL_CHANNEL);
     needs_loop(ch);
 }
@@ -264,15 +271,16 @@ static void tend(Channel *ch, bool dead)
 void channels_woken(void *userdata)
 {
     Virt *v = userdata;
+    Channels *channels = &v->channels;
     Channel *ch;
 
     do {
         bool dead = false;
 
         pthread_mutex_lock(&v->lock);
-        ch = v->channel_work;
+        ch = channels->work;
         if (ch) {
-            v->channel_work = ch->next;
+            channels->work = ch->next;
             ch->queued = false;
             dead = ch->dead;
         }

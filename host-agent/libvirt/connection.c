@@ -10,12 +10,13 @@
 #define KEEPALIVE_SEC   1
 #define KEEPALIVE_COUNT 19
 
-void conn_ref(Conn *c)
+static void conn_ref(Conn *c)
 {
     atomic_fetch_add(&c->refs, 1);
 }
 
-void conn_unref(void *userdata)
+/* libvirt calls this when it drops a callback. Without the lock. */
+static void conn_unref(void *userdata)
 {
     Conn *c = userdata;
 
@@ -71,8 +72,9 @@ static void close_done(Job *job)
 {
     Conn *c = (Conn *) ((char *) job - offsetof(Conn, job));
     Virt *v = c->virt;
+    Connections *connections = &v->connections;
 
-    v->connections--;
+    connections->n--;
     pthread_cond_signal(&v->closed);
     /* Not the last reference to Virt: its workers, one of which this is, have one. */
     conn_unref(c);
@@ -81,6 +83,7 @@ static void close_done(Job *job)
 int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char *why), Conn **ret,
               char **ret_text)
 {
+    Connections *connections = &v->connections;
     Conn *c;
     int r;
 
@@ -108,10 +111,24 @@ int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char 
     }
 
     pthread_mutex_lock(&v->lock);
-    v->connections++;
+    connections->n++;
     pthread_mutex_unlock(&v->lock);
     *ret = c;
     return 0;
+}
+
+bool conn_subscribe(Conn *c, int event, virConnectDomainEventGenericCallback callback)
+{
+    int id;
+
+    conn_ref(c);
+    id = virConnectDomainEventRegisterAny(c->ptr, NULL, event, callback, c, conn_unref);
+    if (id < 0) {
+        conn_unref(c);
+        return false;
+    }
+    c->callbacks[c->n_callbacks++] = id;
+    return true;
 }
 
 static void close_if_unused(Conn *c)

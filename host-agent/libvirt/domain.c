@@ -31,12 +31,13 @@ Domain *domain_find(Virt *v, const char *uuid)
 
 Domain *domain_add(Virt *v, const char *uuid, int id)
 {
+    Domains *domains = &v->domains;
     Domain **bucket = bucket_of(v, uuid), *d;
 
-    if (v->domains.n >= DOMAINS_MAX) {
-        if (!v->domains.too_many)
+    if (domains->n >= DOMAINS_MAX) {
+        if (!domains->too_many)
             log_error("More than %u domains: not managing %s and further ones", DOMAINS_MAX, uuid);
-        v->domains.too_many = true;
+        domains->too_many = true;
         return NULL;
     }
     d = calloc(1, sizeof(*d));
@@ -50,11 +51,11 @@ Domain *domain_add(Virt *v, const char *uuid, int id)
     d->id = id;
     d->hash_next = *bucket;
     *bucket = d;
-    d->next = v->domains.first;
+    d->next = domains->first;
     if (d->next)
         d->next->prev = d;
-    v->domains.first = d;
-    v->domains.n++;
+    domains->first = d;
+    domains->n++;
     return d;
 }
 
@@ -76,16 +77,17 @@ void domains_free(Virt *v)
 static void remove_from_table(Domain *d)
 {
     Virt *v = d->virt;
+    Domains *domains = &v->domains;
     Domain **link = bucket_of(v, d->uuid);
 
     while (*link != d)
         link = &(*link)->hash_next;
     *link = d->hash_next;
-    *(d->prev ? &d->prev->next : &v->domains.first) = d->next;
+    *(d->prev ? &d->prev->next : &domains->first) = d->next;
     if (d->next)
         d->next->prev = d->prev;
     d->prev = d->next = d->hash_next = NULL;
-    v->domains.n--;
+    domains->n--;
 }
 
 void domain_gone(Domain *d, const char *why)
@@ -109,6 +111,7 @@ void domain_gone(Domain *d, const char *why)
 
 void domain_read(Domain *d)
 {
+    Domains *domains = &d->virt->domains;
     usec_t now = now_usec(CLOCK_MONOTONIC);
     bool too_soon = d->definition_usec > 0 && usec_since(d->definition_usec, now) < READ_INTERVAL_USEC;
 
@@ -118,23 +121,25 @@ void domain_read(Domain *d)
     /* One that is under way may have been read before the change. */
     if (d->due_usec == 0)
         d->due_usec = (too_soon ? d->definition_usec : now) + READ_INTERVAL_USEC;
-    d->virt->domains.any_due = true;
+    domains->any_due = true;
     virt_need_tick(d->virt);
 }
 
 void domains_tick(Virt *v, usec_t now_usec)
 {
-    if (!v->domains.any_due || v->session.state != SESSION_OPEN)
+    Domains *domains = &v->domains;
+
+    if (!domains->any_due || v->session.state != SESSION_OPEN)
         return;
-    v->domains.any_due = false;
-    for (Domain *d = v->domains.first; d; d = d->next) {
+    domains->any_due = false;
+    for (Domain *d = domains->first; d; d = d->next) {
         if (d->due_usec == 0)
             continue;
         if (now_usec >= d->due_usec) {
             d->due_usec = 0;
             domain_read(d);
         } else
-            v->domains.any_due = true;
+            domains->any_due = true;
     }
 }
 
@@ -232,11 +237,12 @@ static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
 static void done_set(Domain *d)
 {
     const Call *call = &d->call;
+    Domains *domains = &d->virt->domains;
 
     if (call->remembered)
         d->remembered = call->state;
-    if (call->forgetful && !d->virt->forgetful) {
-        d->virt->forgetful = true;
+    if (call->forgetful && !domains->forgetful) {
+        domains->forgetful = true;
         log_warning(
             "libvirt can't store metadata with a domain; after a restart ballastd will take sizes that it set itself for an administrator's decision");
     }
@@ -286,7 +292,7 @@ static void definition_failed(Domain *d)
 
 static void done_definition(Domain *d)
 {
-    Call *call = &d->call;
+    const Call *call = &d->call;
     Virt *v = d->virt;
     bool again = d->reported_session == v->session.number;
 
@@ -314,12 +320,12 @@ static void done_definition(Domain *d)
 
 static void done_channel(Domain *d)
 {
-    Call *call = &d->call;
+    const Call *call = &d->call;
     bool wanted = !d->channel_unwanted && !d->gone;
 
     d->channel_unwanted = false;
     if (call->channel)
-        channel_adopt(TAKE_PTR(call->channel), d, wanted);
+        channel_adopt(call->channel, d, wanted);
     else if (wanted)
         call_dropped(d, CALL_CHANNEL, call->error, call->text);
 }
@@ -327,7 +333,10 @@ static void done_channel(Domain *d)
 bool domain_call_done(Domain *d, CallKind kind)
 {
     const Call *call = &d->call;
+    Domains *domains = &d->virt->domains;
 
+    if (call->error < 0)
+        domains->failures++;
     if (call->job_known)
         d->busy.job = call->job;
     if (kind == CALL_DEFINITION && call->vanished)

@@ -184,19 +184,10 @@ int events_register(Conn *c, char **ret_text)
         {VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, VIR_DOMAIN_EVENT_CALLBACK(on_job)},
     };
 
-    for (size_t i = 0; i < ELEMENTSOF(events); i++) {
-        int id;
-
-        conn_ref(c);
-        id = virConnectDomainEventRegisterAny(c->ptr, NULL, events[i].id, events[i].callback, c, conn_unref);
-        if (id < 0) {
-            conn_unref(c);
-            /* Only without lifecycle events nothing works. */
-            if (events[i].id == VIR_DOMAIN_EVENT_ID_LIFECYCLE)
-                return virt_last_error(ret_text);
-            continue;
-        }
-        c->callbacks[c->n_callbacks++] = id;
-    }
+    for (size_t i = 0; i < ELEMENTSOF(events); i++)
+        /* Ballast can do without the others. */
+        if (!conn_subscribe(c, events[i].id, events[i].callback) &&
+            events[i].id == VIR_DOMAIN_EVENT_ID_LIFECYCLE)
+            return virt_last_error(ret_text);
     return 0;
 }

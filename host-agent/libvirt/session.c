@@ -88,32 +88,36 @@ static void opening_run(Job *job)
 
 static void retry_later(Virt *v)
 {
-    usec_t now = now_usec(CLOCK_MONOTONIC), wait = v->session.backoff_usec;
+    Session *s = &v->session;
+    usec_t now = now_usec(CLOCK_MONOTONIC), wait = s->backoff_usec;
 
     if (wait == 0)
         wait = RETRY_FIRST_USEC + now % RETRY_FIRST_USEC;
-    v->session.retry_usec = now + wait;
-    v->session.backoff_usec = CLAMP(2 * v->session.backoff_usec, RETRY_MIN_USEC, RETRY_MAX_USEC);
+    s->retry_usec = now + wait;
+    s->backoff_usec = CLAMP(2 * s->backoff_usec, RETRY_MIN_USEC, RETRY_MAX_USEC);
     virt_need_tick(v);
 }
 
-static void tell_lost(Virt *v, const char *why)
+static void report_lost(Virt *v, const char *why)
 {
-    if (v->session.told_lost)
+    Session *s = &v->session;
+
+    if (s->lost_reported)
         return;
-    v->session.told_lost = true;
+    s->lost_reported = true;
     virt_push(v, NULL, &(VirtEvent){.type = VIRT_DISCONNECTED, .error = -ENOTCONN, .text = why});
 }
 
 static void opening_failed(Opening *o, const char *why)
 {
     Virt *v = o->virt;
+    Session *s = &v->session;
 
-    v->session.state = SESSION_CLOSED;
+    s->state = SESSION_CLOSED;
     conn_retire(o->events);
     for (size_t i = 0; i < SLOTS_MAX; i++)
         conn_retire(o->conns[i]);
-    tell_lost(v, why);
+    report_lost(v, why);
     retry_later(v);
 }
 
@@ -159,23 +163,24 @@ static void slot_empty(Virt *v, Slot *slot)
 static void opening_succeeded(Opening *o)
 {
     Virt *v = o->virt;
+    Session *s = &v->session;
 
-    v->session.state = SESSION_OPEN;
-    v->session.events = o->events;
-    v->session.told_lost = false;
-    v->session.backoff_usec = 0;
-    if (++v->session.number > 1)
-        v->session.reconnects++;
+    s->state = SESSION_OPEN;
+    s->events = o->events;
+    s->lost_reported = false;
+    s->backoff_usec = 0;
+    if (++s->number > 1)
+        s->reconnects++;
     virt_push(v, NULL, &(VirtEvent){.type = VIRT_CONNECTED, .text = o->uri ? o->uri : v->uri});
     for (size_t i = 0; i < o->n_listed; i++)
         take_listed(v, &o->listed[i]);
     for (Domain *d = v->domains.first, *next; d; d = next) {
         next = d->next;
-        if (d->generation != v->session.generation)
+        if (d->generation != s->generation)
             domain_gone(d, "it stopped while libvirt was away");
     }
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        slot_fill(v, &v->session.slots[i], o->conns[i]);
+        slot_fill(v, &s->slots[i], o->conns[i]);
 }
 
 static bool opening_is_lost(const Opening *o)
@@ -191,8 +196,9 @@ static void opening_done(Job *job)
 {
     Opening *o = (Opening *) job;
     Virt *v = o->virt;
+    Session *s = &v->session;
 
-    v->opening--;
+    s->opening--;
     pthread_cond_signal(&v->closed);
     if (o->error < 0 || v->stopped)
         opening_failed(o, o->text ? o->text : strerror(-o->error));
@@ -212,40 +218,44 @@ void session_init(Virt *v)
 {
     static const LaneId lanes[SLOTS_MAX] = {LANE_SET,   LANE_SET,   LANE_QUERY,
                                             LANE_QUERY, LANE_QUERY, LANE_CHANNEL};
+    Session *s = &v->session;
 
     for (size_t i = 0; i < SLOTS_MAX; i++)
-        v->session.slots[i].lane = lanes[i];
+        s->slots[i].lane = lanes[i];
 }
 
 void session_open(Virt *v)
 {
+    Session *s = &v->session;
     Opening *o = calloc(1, sizeof(*o));
 
-    v->session.retry_usec = 0;
+    s->retry_usec = 0;
     if (!o) {
         retry_later(v);
         return;
     }
-    v->session.state = SESSION_OPENING;
-    v->session.generation++;
-    v->opening++;
+    s->state = SESSION_OPENING;
+    s->generation++;
+    s->opening++;
     o->job = (Job){.run = opening_run, .done = opening_done};
     o->virt = v;
-    o->generation = v->session.generation;
+    o->generation = s->generation;
     workers_add_job(v->workers, &o->job);
 }
 
 void session_lost(Virt *v, const char *why)
 {
-    v->session.state = SESSION_CLOSED;
-    conn_retire(TAKE_PTR(v->session.events));
+    Session *s = &v->session;
+
+    s->state = SESSION_CLOSED;
+    conn_retire(TAKE_PTR(s->events));
     for (size_t i = 0; i < SLOTS_MAX; i++) {
-        slot_empty(v, &v->session.slots[i]);
-        v->session.slots[i].retry_usec = 0;
+        slot_empty(v, &s->slots[i]);
+        s->slots[i].retry_usec = 0;
     }
     for (Domain *d = v->domains.first; d; d = d->next)
         domain_lost(d);
-    tell_lost(v, why);
+    report_lost(v, why);
     retry_later(v);
 }
 
@@ -295,10 +305,11 @@ static void slot_opening_done(Job *job)
 {
     SlotOpening *o = (SlotOpening *) job;
     Virt *v = o->virt;
+    Session *s = &v->session;
 
-    v->opening--;
+    s->opening--;
     pthread_cond_signal(&v->closed);
-    if (v->stopped || v->session.state != SESSION_OPEN || o->generation != v->session.generation)
+    if (v->stopped || s->state != SESSION_OPEN || o->generation != s->generation)
         conn_retire(o->conn);
     else if (o->conn && !o->conn->lost)
         slot_fill(v, o->slot, o->conn);
@@ -314,6 +325,7 @@ static void slot_opening_done(Job *job)
 
 static void slot_open(Virt *v, Slot *slot)
 {
+    Session *s = &v->session;
     SlotOpening *o = calloc(1, sizeof(*o));
 
     slot->retry_usec = 0;
@@ -323,9 +335,9 @@ static void slot_open(Virt *v, Slot *slot)
     }
     o->job = (Job){.run = slot_opening_run, .done = slot_opening_done};
     o->virt = v;
-    o->generation = v->session.generation;
+    o->generation = s->generation;
     o->slot = slot;
-    v->opening++;
+    s->opening++;
     workers_add_job(v->workers, &o->job);
 }
 

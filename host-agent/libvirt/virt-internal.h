@@ -70,6 +70,7 @@ typedef struct Slot {
     usec_t retry_usec; /* when to try again to open it; 0: not */
 } Slot;
 
+/* connection.c writes it. */
 typedef struct Conn {
     Virt *virt;
     virConnectPtr ptr;
@@ -94,6 +95,7 @@ typedef struct DomainChannel {
     Channel *ending; /* being closed: none is opened until it is */
 } DomainChannel;
 
+/* channel.c writes it. */
 struct Channel {
     Virt *virt;
     Domain *domain; /* NULL: gone */
@@ -108,7 +110,8 @@ struct Channel {
     Job job; /* to end the stream */
 };
 
-/* A call under way: what it needs and what comes of it. Between begin and done it is the worker's. */
+/* A call under way: its arguments and its outcome. calls.c writes it; without the lock, but only the worker that
+ * makes the call uses it until the call returns. */
 typedef struct Call {
     Conn *conn;
     DomainState state;
@@ -143,7 +146,8 @@ typedef struct DomainAsked {
     unsigned period_sec;
 } DomainAsked;
 
-/* domain.c writes it, but for channel (channel.c) and call (calls.c). */
+/* domain.c writes it, the embedded structs aside: workers.c writes caller, queue.c box, channel.c channel and
+ * calls.c call. */
 struct Domain {
     Caller caller; /* first: callers are domains */
     Mailbox box;
@@ -170,7 +174,9 @@ struct Domain {
 typedef struct Domains {
     Domain *hash[DOMAINS_HASH], *first;
     size_t n;
-    bool too_many, any_due;
+    bool any_due;
+    bool too_many, forgetful; /* logged: there are too many; libvirt can't store metadata */
+    uint64_t failures;        /* calls that failed */
 } Domains;
 
 typedef enum SessionState {
@@ -185,12 +191,24 @@ typedef struct Session {
     unsigned generation;             /* attempts to connect */
     unsigned number;                 /* successful ones */
     usec_t retry_usec, backoff_usec; /* to connect again */
-    bool told_lost;
+    bool lost_reported;
+    unsigned opening; /* connections being opened, which must end before Virt does */
     Conn *events;
     Slot slots[SLOTS_MAX];
     uint64_t reconnects;
 } Session;
 
+/* connection.c writes it. */
+typedef struct Connections {
+    unsigned n; /* not closed yet, retired ones included */
+} Connections;
+
+/* channel.c writes it. */
+typedef struct Channels {
+    Channel *work; /* for the loop's thread */
+} Channels;
+
+/* virt.c writes it, the embedded structs aside: each is written by the file named at its type. */
 struct Virt {
     pthread_mutex_t lock;
     pthread_cond_t closed; /* a connection was closed, or an attempt to open one ended */
@@ -204,13 +222,11 @@ struct Virt {
     Workers *workers;
     Loop *loop;
     bool stopped, ticking;
-
+    bool crowded; /* logged: domains don't answer */
     Session session;
-    unsigned connections, opening; /* that are to be closed, or done, before the end */
+    Connections connections;
     Domains domains;
-    bool forgetful, crowded; /* logged that metadata isn't kept; that domains don't answer */
-    Channel *channel_work;   /* for the loop's thread */
-    uint64_t failures;
+    Channels channels;
 };
 
 /* core.c */
@@ -240,9 +256,9 @@ void session_replace(Virt *v, Conn *conn);
 /* No lock. on_lost is called when libvirt closes it, on whatever thread finds out. */
 int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char *why), Conn **ret,
               char **ret_text);
-void conn_ref(Conn *c);
-void conn_unref(void *c); /* no lock */
-/* conn_unref() is what libvirt calls for a callback's userdata. */
+/* Makes libvirt call callback for that event, with c as userdata, until c is closed. Returns false on failure:
+ * see virt_last_error(). No lock. */
+bool conn_subscribe(Conn *c, int event, virConnectDomainEventGenericCallback callback);
 void conn_use(Conn *c);
 void conn_unuse(Conn *c);
 /* Closes it as soon as nothing uses it; the owner's reference goes with it. NULL is fine. */

@@ -151,7 +151,7 @@ static void wait_closed(Virt *v, usec_t until_usec)
     struct timespec until = {.tv_sec = (time_t) (until_usec / USEC_PER_SEC),
                              .tv_nsec = (long) (until_usec % USEC_PER_SEC * NSEC_PER_USEC)};
 
-    while (v->connections > 0 || v->opening > 0)
+    while (v->connections.n > 0 || v->session.opening > 0)
         if (pthread_cond_clockwait(&v->closed, &v->lock, CLOCK_MONOTONIC, &until) != 0)
             break;
 }
@@ -288,11 +288,11 @@ void virt_counters(const Virt *v, VirtCounters *ret)
     workers_counters(w->workers, &workers);
     *ret = (VirtCounters){
         .calls = workers.calls,
-        .failures = w->failures,
+        .failures = w->domains.failures,
         .reconnects = w->session.reconnects,
         .outstanding = workers.outstanding,
         .stuck = workers.stuck,
-        .connections = w->connections,
+        .connections = w->connections.n,
         .queue_peak = queue_peak(w->queue),
     };
     pthread_mutex_unlock(&w->lock);
