@@ -87,7 +87,6 @@ static void find_variables(Code *c, Assign *a, const Expr *e)
 static void compile_control(Code *c, const Statement *s)
 {
     Program *p = c->program;
-    uint64_t bit = UINT64_C(1) << s->index;
     Assign a = {.because = NO_TEXT, .variables = p->variables.n};
 
     find_variables(c, &a, s->expr);
@@ -96,11 +95,11 @@ static void compile_control(Code *c, const Statement *s)
     code_emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
               CODE_APPEND(c, p->assigns, a), s->at);
     if (!s->host)
-        p->guest_controls |= bit;
+        field_set_add(&p->guest_controls, (int) s->index);
     else {
-        p->host_controls |= bit;
+        field_set_add(&p->host_controls, (int) s->index);
         if (c->loop)
-            c->loop->host_controls |= bit;
+            field_set_add(&c->loop->host_controls, (int) s->index);
     }
 }
 

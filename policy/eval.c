@@ -39,7 +39,7 @@ static double read_host(Machine *m, uint8_t field)
 {
     const HostFields *h = m->input->host;
 
-    m->host_read |= UINT64_C(1) << field;
+    field_set_add(&m->host_read, field);
     return h && host_fields_has(h, (HostField) field) ? h->value[field] : NAN;
 }
 
@@ -47,7 +47,7 @@ static double read_guest(Machine *m, uint8_t field)
 {
     const GuestFields *g = m->input->guests[m->guest].fields;
 
-    m->guest_read |= UINT64_C(1) << field;
+    field_set_add(&m->guest_read, field);
     return guest_fields_has(g, (GuestField) field) ? g->value[field] : NAN;
 }
 

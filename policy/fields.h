@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/field-set.h"
+
 typedef enum FieldUnit {
     FIELD_UNIT_NUMBER,
     FIELD_UNIT_BYTES,
@@ -57,19 +59,20 @@ enum {
 #undef GUEST
 };
 
-/* A value is valid where its bit (1 << field) is set in present. */
+/* The values of the fields that are present. */
 typedef struct HostFields {
-    uint64_t present;
+    FieldSet present;
     double value[HOST_FIELD_MAX];
 } HostFields;
 
 typedef struct GuestFields {
-    uint64_t present;
+    FieldSet present;
     double value[GUEST_FIELD_MAX];
     const char *text[GUEST_TEXTS_MAX]; /* of the text fields, which come first and have no value */
 } GuestFields;
 
-_Static_assert((int) HOST_FIELD_MAX <= 64 && (int) GUEST_FIELD_MAX <= 64, "present has 64 bits");
+_Static_assert((int) HOST_FIELD_MAX <= FIELD_SET_MAX && (int) GUEST_FIELD_MAX <= FIELD_SET_MAX,
+               "a set holds all fields");
 
 typedef struct FieldInfo {
     const char *name;
@@ -84,12 +87,12 @@ const char *field_unit_to_string(FieldUnit u);
 
 static inline bool host_fields_has(const HostFields *h, HostField f)
 {
-    return h->present & (UINT64_C(1) << f);
+    return field_set_has(&h->present, f);
 }
 
 static inline void host_fields_set(HostFields *h, HostField f, double value)
 {
-    h->present |= UINT64_C(1) << f;
+    field_set_add(&h->present, f);
     h->value[f] = value;
 }
 
@@ -101,12 +104,12 @@ static inline double host_fields_get(const HostFields *h, HostField f)
 
 static inline bool guest_fields_has(const GuestFields *g, GuestField f)
 {
-    return g->present & (UINT64_C(1) << f);
+    return field_set_has(&g->present, f);
 }
 
 static inline void guest_fields_set(GuestFields *g, GuestField f, double value)
 {
-    g->present |= UINT64_C(1) << f;
+    field_set_add(&g->present, f);
     g->value[f] = value;
 }
 
@@ -120,7 +123,7 @@ static inline void guest_fields_set_text(GuestFields *g, GuestField f, const cha
 {
     if (!text || (int) f >= (int) GUEST_TEXTS_MAX)
         return;
-    g->present |= UINT64_C(1) << f;
+    field_set_add(&g->present, f);
     g->text[f] = text;
 }
 

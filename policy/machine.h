@@ -38,7 +38,7 @@ typedef struct Machine {
     double *slots, *stack;
     double *guest_state; /* of all guests, of all files: n_guest_states for each */
     size_t n_guest_states;
-    uint64_t host_read, guest_read; /* stats, in this turn or file so far */
+    FieldSet host_read, guest_read; /* stats, in this turn or file so far */
     uint32_t guest;                 /* the guest whose turn it is, or that is looked at */
     bool in_turn;                   /* in a loop's body */
     unsigned order;                 /* assigned so far */

@@ -158,17 +158,15 @@ static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
 {
     for (size_t i = 0; i < p->n_programs; i++) {
         const Program *other = &p->programs[i];
-        uint64_t host = new->host_controls & other->host_controls,
-                 guest = new->guest_controls & other->guest_controls;
+        FieldSet host = field_set_common(&new->host_controls, &other->host_controls),
+                 guest = field_set_common(&new->guest_controls, &other->guest_controls);
 
         if (strcmp(other->origin, new->origin) == 0)
             diagnostics_add(d, (Position){1, 1}, NULL, "this file is listed twice");
-        for (int f = 0; f < HOST_FIELD_MAX; f++)
-            if (host & (UINT64_C(1) << f))
-                check_control(other, new, OP_ASSIGN_HOST, f, host_field_info((HostField) f)->name, d);
-        for (int f = 0; f < GUEST_FIELD_MAX; f++)
-            if (guest & (UINT64_C(1) << f))
-                check_control(other, new, OP_ASSIGN_GUEST, f, guest_field_info((GuestField) f)->name, d);
+        FOREACH_FIELD(f, &host)
+            check_control(other, new, OP_ASSIGN_HOST, f, host_field_info((HostField) f)->name, d);
+        FOREACH_FIELD(f, &guest)
+            check_control(other, new, OP_ASSIGN_GUEST, f, guest_field_info((GuestField) f)->name, d);
     }
 }
 

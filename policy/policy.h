@@ -33,7 +33,7 @@ typedef struct PolicyFile {
     const char *name;   /* the origin without folders */
     const char *text;   /* NUL-terminated */
     size_t length;
-    uint64_t host_controls, guest_controls; /* bits (1 << field) of those that it assigns to */
+    FieldSet host_controls, guest_controls; /* that it assigns to */
 } PolicyFile;
 
 size_t policy_n_files(const Policy *p);

@@ -97,7 +97,7 @@ typedef struct Loop {
     uint32_t n_keys;
     /* Changed by a turn: */
     uint32_t saved, n_saved; /* in saved_slots: variables of outside */
-    uint64_t host_controls;
+    FieldSet host_controls;
     bool guest_states;
 } Loop;
 
@@ -165,7 +165,7 @@ typedef struct State {
 typedef struct Program {
     char *origin, *text;
     size_t length;
-    uint64_t host_controls, guest_controls; /* bits of those that it assigns to */
+    FieldSet host_controls, guest_controls; /* that it assigns to */
     uint32_t file;                          /* its number among the policy's */
 
     Instruction *code;

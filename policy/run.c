@@ -156,7 +156,7 @@ static void run_program(Machine *m, const Program *p)
     unsigned order = m->order;
 
     m->program = p;
-    m->host_read = m->guest_read = 0;
+    m->host_read = m->guest_read = (FieldSet){};
     memcpy(m->slots, p->slots.list, p->slots.n * sizeof(double));
     read_host_states(m);
     read_guest_states(m);
@@ -242,6 +242,7 @@ size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, con
 {
     const GuestFields *g = guest == SIZE_MAX ? NULL : input->guests[guest].fields;
     Reads r = {.list = ret, .max = max};
+    FieldSet known = {};
     const Program *program;
     const Assign *assign;
 
@@ -256,15 +257,12 @@ size_t policy_reads(const Policy *p, const PolicyInput *input, size_t guest, con
                  &(FieldInfo){.name = program->texts.list[v->name], .unit = v->unit},
                  value_to_unit(a->variables[i], v->unit));
     }
-    for (uint64_t rest = input->host ? a->host_read & input->host->present : 0; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
+    if (input->host)
+        known = field_set_common(&a->host_read, &input->host->present);
+    FOREACH_FIELD(f, &known)
         add_read(&r, "host", host_field_info((HostField) f), input->host->value[f]);
-    }
-    for (uint64_t rest = g ? a->guest_read & g->present : 0; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
+    known = g ? field_set_common(&a->guest_read, &g->present) : (FieldSet){};
+    FOREACH_FIELD(f, &known)
         add_read(&r, "g", guest_field_info((GuestField) f), g->value[f]);
-    }
     return r.n;
 }

@@ -79,16 +79,13 @@ static void turn_begin(Machine *m, const Loop *l)
     const Program *p = m->program;
     const PolicyOutput *o = m->output;
 
-    m->host_read = m->guest_read = 0;
+    m->host_read = m->guest_read = (FieldSet){};
     for (uint32_t i = 0; i < l->n_saved; i++)
         m->saved[i] = m->slots[p->saved_slots.list[l->saved + i]];
     if (l->guest_states)
         memcpy(m->saved_state, machine_guest_states(m, m->guest), p->guest_states.n * sizeof(double));
-    for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
+    FOREACH_FIELD(f, &l->host_controls)
         m->turn.host[f] = o->host[f];
-    }
     m->turn.target = o->assignments[m->guest];
     m->turn.order = m->order;
     m->turn.n_logs = o->n_logs;
@@ -104,11 +101,8 @@ static void turn_undo(Machine *m, const Loop *l)
         m->slots[p->saved_slots.list[l->saved + i]] = m->saved[i];
     if (l->guest_states)
         memcpy(machine_guest_states(m, m->guest), m->saved_state, p->guest_states.n * sizeof(double));
-    for (uint64_t rest = l->host_controls; rest; rest &= rest - 1) {
-        int f = __builtin_ctzll(rest);
-
+    FOREACH_FIELD(f, &l->host_controls)
         o->host[f] = m->turn.host[f];
-    }
     o->assignments[m->guest] = m->turn.target;
     m->order = m->turn.order;
     o->n_logs = m->turn.n_logs;
@@ -118,7 +112,7 @@ static void turn_undo(Machine *m, const Loop *l)
 /* A loop is a statement: the stack is empty when it begins. */
 void turn_loop(Machine *m, const Loop *l)
 {
-    uint64_t host_read = m->host_read, guest_read = m->guest_read;
+    FieldSet host_read = m->host_read, guest_read = m->guest_read;
     size_t n = select_guests(m, l);
 
     m->in_turn = true;

@@ -69,7 +69,7 @@ typedef struct PolicyAssignment {
     const char *because; /* the text of the assignment's because "…" clause, owned by the policy; or NULL */
     /* What it read, for policy_reads(). */
     uint32_t at;
-    uint64_t host_read, guest_read;
+    FieldSet host_read, guest_read;
     double variables[POLICY_VALUES_MAX];
 } PolicyAssignment;
 

@@ -91,14 +91,14 @@ static void tell_observed(HostKsm *k, const Plan *plan)
     }
 }
 
-void host_ksm_apply(HostKsm *k, const Plan *plan, uint64_t assigned, const HostKsmState *state)
+void host_ksm_apply(HostKsm *k, const Plan *plan, FieldSet assigned, const HostKsmState *state)
 {
     KsmChange changes[KSM_CHANGES_MAX];
 
     tell_observed(k, plan);
     if (!state->known || yields_to_other(k, state->yields))
         return;
-    tell(k, changes, ksm_restore(k->ksm, state->acts ? assigned : 0, changes));
+    tell(k, changes, ksm_restore(k->ksm, state->acts ? &assigned : &(FieldSet){}, changes));
     if (state->acts && state->connected)
         tell(k, changes, ksm_apply(k->ksm, plan->host, plan->n_host, changes));
 }
@@ -108,5 +108,5 @@ void host_ksm_stop(HostKsm *k, bool yields)
     KsmChange changes[KSM_CHANGES_MAX];
 
     if (!yields_to_other(k, yields))
-        tell(k, changes, ksm_restore(k->ksm, 0, changes));
+        tell(k, changes, ksm_restore(k->ksm, &(FieldSet){}, changes));
 }

@@ -31,6 +31,6 @@ typedef struct HostKsmState {
 /* Carries out the plan while libvirt is connected, or reports it in mode observe. assigned: the controls that
  * the policy in force may change (bits 1 << HostField). All others are restored, and all of them unless the
  * mode is auto. Does neither while another ballastd controls KSM. */
-void host_ksm_apply(HostKsm *k, const Plan *plan, uint64_t assigned, const HostKsmState *state);
+void host_ksm_apply(HostKsm *k, const Plan *plan, FieldSet assigned, const HostKsmState *state);
 /* Restores all controls. yields: another ballastd controls KSM, so nothing is restored. */
 void host_ksm_stop(HostKsm *k, bool yields);

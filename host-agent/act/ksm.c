@@ -329,13 +329,13 @@ static void put_back(Ksm *k, Changes *t, int c)
     *x = (Control){};
 }
 
-size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret)
+size_t ksm_restore(Ksm *k, const FieldSet *keep, KsmChange *ret)
 {
     Changes t = {.all = ret};
     bool any = false;
 
     for (int c = CONTROLS - 1; c >= 0; c--)
-        if (k->controls[c].changed && !(keep & UINT64_C(1) << controls[c].field)) {
+        if (k->controls[c].changed && !field_set_has(keep, (int) controls[c].field)) {
             put_back(k, &t, c);
             any = any || !k->controls[c].changed;
         }

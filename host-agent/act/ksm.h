@@ -47,11 +47,11 @@ DEFINE_CLEANUP_FUNC(Ksm, ksm_free);
 /* Carries out the decisions that say "send", in an order that sets KSM up before it starts; values that are
  * right already are not written. Returns how many of ret (KSM_CHANGES_MAX) were filled. */
 size_t ksm_apply(Ksm *k, const HostDecision *decisions, size_t n, KsmChange *ret);
-/* Restores every changed control except those in keep (bits 1 << HostField); stops KSM first. A control that
+/* Restores every changed control except those in keep; stops KSM first. A control that
  * somebody else has changed since keeps that value. If "run" was 2, it becomes 0: separating merged pages may
  * need more memory than the host has left, so only an administrator should start that. Returns the same as
  * ksm_apply(). */
-size_t ksm_restore(Ksm *k, uint64_t keep, KsmChange *ret);
+size_t ksm_restore(Ksm *k, const FieldSet *keep, KsmChange *ret);
 /* Lets refused values be tried again. */
 void ksm_retry(Ksm *k);
 

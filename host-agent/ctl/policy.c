@@ -191,15 +191,15 @@ static int add_field(json_object *array, bool host, const FieldInfo *info)
 }
 
 /* Adds the fields of a pattern, or all without one; a field is added only once. */
-static int add_fields(json_object *array, const char *pattern, uint64_t added[static 2])
+static int add_fields(json_object *array, const char *pattern, FieldSet added[static 2])
 {
     for (int host = 1; host >= 0; host--)
         for (int f = 0; f < n_fields(host); f++) {
             const FieldInfo *info = info_of(host, f);
 
-            if ((pattern && !is_asked(host, info->name, pattern)) || added[host] & UINT64_C(1) << f)
+            if ((pattern && !is_asked(host, info->name, pattern)) || field_set_has(&added[host], f))
                 continue;
-            added[host] |= UINT64_C(1) << f;
+            field_set_add(&added[host], f);
             if (add_field(array, host, info) < 0)
                 return -ENOMEM;
         }
@@ -253,7 +253,7 @@ static int print_fields(const Screen *screen, json_object *fields)
 static CtlExit verb_fields(Ctl *c, int n, char **arguments)
 {
     _cleanup_(json_putp) json_object *array = json_object_new_array();
-    uint64_t added[2] = {};
+    FieldSet added[2] = {};
     int r = array ? 0 : -ENOMEM;
 
     for (int i = 0; i < n; i++)

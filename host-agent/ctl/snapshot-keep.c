@@ -8,7 +8,9 @@
 #include "host-agent/ctl/snapshot-reader.h"
 #include "host-agent/ctl/snapshot.h"
 
-#define FIELDS_MAX 64
+#define FIELDS_MAX FIELD_SET_MAX
+
+static const FieldSet all_fields = {.words = {UINT64_MAX, UINT64_MAX}};
 
 static const FieldInfo *info_of(bool host, int f)
 {
@@ -59,7 +61,7 @@ int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUni
     return json_read_number(r->error, path, value, low, JSON_NUMBER_MAX, text, ret);
 }
 
-int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, uint64_t fields,
+int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, FieldSet fields,
                       const char *const *keys, size_t n)
 {
     char names[FIELDS_MAX][SNAPSHOT_KEY_MAX];
@@ -69,7 +71,7 @@ int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool hos
     for (size_t i = 0; i < n; i++)
         nearest_offer(&near, keys[i]);
     for (int f = 0; f < n_fields(host); f++)
-        if (fields & UINT64_C(1) << f && info_of(host, f)->unit != FIELD_UNIT_TEXT)
+        if (field_set_has(&fields, f) && info_of(host, f)->unit != FIELD_UNIT_TEXT)
             nearest_offer(&near, snapshot_field_key(names[f], info_of(host, f)));
     if (near.best)
         return json_refuse(r->error, path, "unknown key \"%.48s\"; did you mean \"%s\"?", key, near.best);
@@ -135,7 +137,7 @@ int reader_history(Reader *r, const JsonPath *parent, json_object *object, bool 
         int f = reader_find_field(host, key);
 
         if (f < 0)
-            return reader_refuse_key(r, &path, key, host, UINT64_MAX, NULL, 0);
+            return reader_refuse_key(r, &path, key, host, all_fields, NULL, 0);
         e = read_series(r, &at, list, host, f, set);
         if (e < 0)
             return e;

@@ -22,8 +22,8 @@ FieldUnit reader_field_unit(bool host, int f);
 /* A value in the unit of a stat or of a state variable, from low (0 or -2^53) to 2^53. */
 int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
                    double *ret);
-/* Refuses an unknown key; the error names the nearest of n keys and of the stats whose bits are in fields. */
-int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, uint64_t fields,
+/* Refuses an unknown key; the error names the nearest of n keys and of the stats in fields. */
+int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, FieldSet fields,
                       const char *const *keys, size_t n);
 
 /* The part "history", or "state", of the host or of a guest. */

@@ -133,7 +133,9 @@ static const Member *find_member(const Member *members, size_t n, const char *ke
 
 static bool is_given(bool host, int f)
 {
-    return view_snapshot_fields(host) & UINT64_C(1) << f;
+    FieldSet held = view_snapshot_fields(host);
+
+    return field_set_has(&held, f);
 }
 
 /* ---- The host ---- */
@@ -358,7 +360,7 @@ static int read_guard(Reader *r, json_object *guard)
         const JsonPath at = {.up = &path, .key = key};
 
         if (!m)
-            return reader_refuse_key(r, &path, key, false, 0, guard_keys, ELEMENTSOF(guard_keys));
+            return reader_refuse_key(r, &path, key, false, (FieldSet){}, guard_keys, ELEMENTSOF(guard_keys));
         e = read_member(r, &at, value, m, &r->file->guard);
         if (e < 0)
             return e;
@@ -399,7 +401,7 @@ static int read_top_key(Reader *r, const char *key, json_object *value)
         return read_guard(r, value);
     if (strcmp(key, "guests_left_out") == 0 || strcmp(key, "history_left_out") == 0)
         return read_left_out(r, &path, value);
-    return reader_refuse_key(r, NULL, key, false, 0, top_keys, ELEMENTSOF(top_keys));
+    return reader_refuse_key(r, NULL, key, false, (FieldSet){}, top_keys, ELEMENTSOF(top_keys));
 }
 
 static int read_snapshot(Reader *r, json_object *o)

@@ -158,11 +158,14 @@ void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan)
     series_set_add_host(&p->keep.history, s->now_usec, &host);
 }
 
-uint64_t running_policy_controls(const RunningPolicy *p)
+FieldSet running_policy_controls(const RunningPolicy *p)
 {
-    uint64_t controls = 0;
+    FieldSet controls = {};
 
-    for (size_t i = 0; i < policy_n_files(p->policy); i++)
-        controls |= policy_file(p->policy, i).host_controls;
+    for (size_t i = 0; i < policy_n_files(p->policy); i++) {
+        PolicyFile file = policy_file(p->policy, i);
+
+        field_set_unite(&controls, &file.host_controls);
+    }
     return controls;
 }

@@ -26,5 +26,5 @@ int running_policy_replace(RunningPolicy *p, Guests *guests, Policy **policy, ch
 void running_policy_forget_history(RunningPolicy *p);
 /* After a cycle: keeps what the policy needs to know about the host in the next one. */
 void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan);
-/* The host's controls that the policy may change (bits 1 << HostField). */
-uint64_t running_policy_controls(const RunningPolicy *p);
+/* The host's controls that the policy may change. */
+FieldSet running_policy_controls(const RunningPolicy *p);

@@ -56,17 +56,20 @@ void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
     guest_fields_set(ret, GUEST_FIELD_SHARES, g->shares > 0 ? g->shares : ENTITLEMENT_SHARES);
 }
 
-uint64_t view_snapshot_fields(bool host)
+FieldSet view_snapshot_fields(bool host)
 {
-    uint64_t texts = (UINT64_C(1) << GUEST_TEXTS_MAX) - 1;
+    FieldSet held = {};
     GuestFields g;
     HostFields h;
 
-    /* The fields that are set even for a guest without stats. */
-    if (host) {
-        view_host_fields(&(Snapshot){}, &h);
-        return ~h.present;
-    }
+    /* Without the fields that are set even for a guest without stats. */
+    view_host_fields(&(Snapshot){}, &h);
     view_guest_fields(&(SnapshotGuest){.sizes.current_bytes = 1}, &(GuestBounds){}, &g);
-    return ~(g.present | texts);
+    for (HostField f = 0; host && f < HOST_FIELD_MAX; f++)
+        if (!host_fields_has(&h, f))
+            field_set_add(&held, (int) f);
+    for (int f = GUEST_TEXTS_MAX; !host && f < (int) GUEST_FIELD_MAX; f++)
+        if (!guest_fields_has(&g, (GuestField) f))
+            field_set_add(&held, f);
+    return held;
 }

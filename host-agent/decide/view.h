@@ -14,6 +14,6 @@ double view_pending_bytes(const Snapshot *s);
 void view_host_fields(const Snapshot *s, HostFields *ret);
 void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret);
 
-/* The stats (bits 1 << field) that a snapshot's fields hold. The others are calculated here, or are
+/* The stats that a snapshot's fields hold. The others are calculated here, or are
  * members of the snapshot. None of a guest's is a text. */
-uint64_t view_snapshot_fields(bool host);
+FieldSet view_snapshot_fields(bool host);

@@ -78,16 +78,14 @@ static void describe_controls(Dict *d, const PolicyFile *file)
     char name[DESCRIBE_KEY_MAX];
 
     dict_list_open(d, "controls", "as");
-    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-        if (file->guest_controls & UINT64_C(1) << f) {
-            snprintf(name, sizeof(name), "g.%s", guest_field_info(f)->name);
-            dict_item(d, name);
-        }
-    for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        if (file->host_controls & UINT64_C(1) << f) {
-            snprintf(name, sizeof(name), "host.%s", host_field_info(f)->name);
-            dict_item(d, name);
-        }
+    FOREACH_FIELD(f, &file->guest_controls) {
+        snprintf(name, sizeof(name), "g.%s", guest_field_info((GuestField) f)->name);
+        dict_item(d, name);
+    }
+    FOREACH_FIELD(f, &file->host_controls) {
+        snprintf(name, sizeof(name), "host.%s", host_field_info((HostField) f)->name);
+        dict_item(d, name);
+    }
     dict_list_close(d);
 }
 

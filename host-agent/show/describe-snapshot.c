@@ -145,12 +145,12 @@ static void put_state(Dict *d, const Policy *policy, bool host, const double *va
 
 static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool history)
 {
-    uint64_t held = view_snapshot_fields(true) & s->host.present;
+    FieldSet held = view_snapshot_fields(true);
 
+    held = field_set_common(&held, &s->host.present);
     dict_open(d, "host");
-    for (HostField f = 0; f < HOST_FIELD_MAX; f++)
-        if (held & UINT64_C(1) << f)
-            describe_field(d, host_field_info(f), host_fields_get(&s->host, f));
+    FOREACH_FIELD(f, &held)
+        describe_field(d, host_field_info((HostField) f), host_fields_get(&s->host, (HostField) f));
     describe_field(d, host_field_info(HOST_FIELD_UPTIME), (double) s->now_usec);
     if (history)
         put_history(d, s->history, true, s->now_usec);
@@ -160,8 +160,9 @@ static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool hist
 
 static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const Policy *policy, bool history)
 {
-    uint64_t held = view_snapshot_fields(false) & g->fields.present;
+    FieldSet held = view_snapshot_fields(false);
 
+    held = field_set_common(&held, &g->fields.present);
     dict_begin(d);
     dict_text(d, "name", g->name);
     dict_text(d, "uuid", g->uuid);
@@ -170,9 +171,8 @@ static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const 
 #include "host-agent/decide/snapshot.def"
 #undef SNAPSHOT_GUEST
 #undef SNAPSHOT_GUARD
-    for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
-        if (held & UINT64_C(1) << f)
-            describe_field(d, guest_field_info(f), guest_fields_get(&g->fields, f));
+    FOREACH_FIELD(f, &held)
+        describe_field(d, guest_field_info((GuestField) f), guest_fields_get(&g->fields, (GuestField) f));
     if (history)
         put_history(d, g->history, false, s->now_usec);
     put_state(d, policy, false, g->state);

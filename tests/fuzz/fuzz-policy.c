@@ -45,13 +45,13 @@ static bool is_left_out(unsigned variant, unsigned field)
 /* The stats of a cycle: they grow from one to the next. */
 static void fill(World *w, unsigned variant, unsigned cycle)
 {
-    w->host.present = 0;
+    w->host.present = (FieldSet){};
     for (unsigned f = 0; f < HOST_FIELD_MAX; f++)
         if (!is_left_out(variant, f + cycle))
             host_fields_set(&w->host, (HostField) f,
                             variant == 1 ? odd[(f + cycle) % ELEMENTSOF(odd)] : 1e9 * (f + 1 + cycle));
     for (unsigned g = 0; g < N_GUESTS; g++) {
-        w->fields[g].present = 0;
+        w->fields[g].present = (FieldSet){};
         for (unsigned f = 0; f < GUEST_FIELD_MAX; f++)
             if (is_left_out(variant, f + g + cycle))
                 continue;
@@ -282,8 +282,11 @@ static void check_loaded(const Policy *p, const PolicySource *sources, size_t n)
         assert(strcmp(f.origin, sources[i].origin) == 0);
         assert(f.length == sources[i].length && memcmp(f.text, sources[i].text, f.length) == 0);
         for (size_t j = 0; j < i; j++) {
-            assert((f.host_controls & policy_file(p, j).host_controls) == 0);
-            assert((f.guest_controls & policy_file(p, j).guest_controls) == 0);
+            PolicyFile other = policy_file(p, j);
+            FieldSet host = field_set_common(&f.host_controls, &other.host_controls),
+                     guest = field_set_common(&f.guest_controls, &other.guest_controls);
+
+            assert(field_set_is_empty(&host) && field_set_is_empty(&guest));
         }
     }
     for (size_t i = 0; i < n_needs; i++) {

@@ -61,7 +61,7 @@ static inline uint64_t random_size(Random *r, uint64_t max)
 static inline void random_stat(Random *r, SnapshotGuest *g, GuestField f)
 {
     if (one_in(r, 6))
-        g->fields.present &= ~(UINT64_C(1) << f);
+        field_set_remove(&g->fields.present, f);
     else
         guest_fields_set(&g->fields, f,
                          one_in(r, 50) ? NAN : (double) random_size(r, g->sizes.maximum_bytes));
@@ -131,7 +131,9 @@ static inline void random_world(Random *r, World *w)
     if (one_in(r, 4))
         host_fields_set(&w->s.host, HOST_FIELD_SWAP_TOTAL, 0);
     if (one_in(r, 20))
-        w->s.host.present &= random_next(r);
+        for (int f = 0; f < (int) HOST_FIELD_MAX; f++)
+            if (one_in(r, 2))
+                field_set_remove(&w->s.host.present, f);
     for (unsigned i = 0; i < w->s.n_guests; i++) {
         w->guests[i] = random_guest(r);
         w->guests[i].uuid = fixture_uuid(w->uuids[i], i);

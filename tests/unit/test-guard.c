@@ -39,7 +39,7 @@ START_TEST(test_critical)
     ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
     host_fields_set(&host, HOST_FIELD_TOTAL, (double) GIB);
     ck_assert_uint_eq(guard_critical(&config, &host), (uint64_t) (0.05 * (double) GIB));
-    host.present = 0;
+    host.present = (FieldSet){};
     ck_assert_uint_eq(guard_critical(&config, &host), 8 * GIB);
 }
 END_TEST
@@ -67,9 +67,9 @@ START_TEST(test_no_host_swap)
     ck_assert(guard_is_critical(&s, &config));
 
     /* Not known: taken to have some. And nothing is known to be critical of which nothing is known. */
-    s.host.present &= ~(UINT64_C(1) << HOST_FIELD_SWAP_TOTAL);
+    field_set_remove(&s.host.present, HOST_FIELD_SWAP_TOTAL);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 8 * GIB);
-    s.host.present = 0;
+    s.host.present = (FieldSet){};
     ck_assert(!guard_is_critical(&s, &config));
 }
 END_TEST
@@ -136,10 +136,14 @@ static SnapshotGuest guest_with(unsigned traits)
     }
     if (traits & T_SWAP_FULL)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) (100 * MIB));
-    if (traits & T_SWAP_UNKNOWN)
-        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_SWAP_TOTAL | UINT64_C(1) << GUEST_FIELD_SWAP_FREE);
-    if (traits & T_USE_UNKNOWN)
-        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
+    if (traits & T_SWAP_UNKNOWN) {
+        field_set_remove(&g.fields.present, GUEST_FIELD_SWAP_TOTAL);
+        field_set_remove(&g.fields.present, GUEST_FIELD_SWAP_FREE);
+    }
+    if (traits & T_USE_UNKNOWN) {
+        field_set_remove(&g.fields.present, GUEST_FIELD_AVAILABLE);
+        field_set_remove(&g.fields.present, GUEST_FIELD_FREE);
+    }
     g.judgement.hurting = traits & T_HURTING;
     g.judgement.restore_bytes = traits & T_HURTING ? 1800 * MIB : 0;
     g.judgement.protected = traits & T_PROTECTED;
@@ -466,7 +470,7 @@ START_TEST(test_odd_sizes)
 
     /* Without MemAvailable, what isn't free counts as used. */
     g = guest_with(T_SWAPLESS | T_FAST);
-    g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE);
+    field_set_remove(&g.fields.present, GUEST_FIELD_AVAILABLE);
     ck_assert_uint_eq(bounds_of(&g).least_bytes / MIB, 1536 * 11 / 10);
 }
 END_TEST
@@ -499,7 +503,7 @@ START_TEST(test_room)
     ck_assert_uint_eq(guard_room(&s, &config), 0);
     s.host = fixture_host(0);
     ck_assert_uint_eq(guard_room(&s, &config), 0);
-    s.host.present = 0;
+    s.host.present = (FieldSet){};
     ck_assert_uint_eq(guard_room(&s, &config), 0);
 }
 END_TEST

@@ -458,7 +458,8 @@ START_TEST(test_other_kernels)
     World w;
 
     world_init(&w, 64.0 * GIB, 1.5, true);
-    w.host.present &= ~(UINT64_C(1) << HOST_FIELD_KSM_PROFIT | UINT64_C(1) << HOST_FIELD_SWAP_TOTAL);
+    field_set_remove(&w.host.present, HOST_FIELD_KSM_PROFIT);
+    field_set_remove(&w.host.present, HOST_FIELD_SWAP_TOTAL);
     set_available(&w, 0.05);
     run_for(&w, 60);
     ck_assert(runs(&w));
@@ -467,7 +468,7 @@ START_TEST(test_other_kernels)
     world_init(&w, 64.0 * GIB, 1.5, true);
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
         if (strncmp(host_field_info(f)->name, "ksm_", 4) == 0)
-            w.host.present &= ~(UINT64_C(1) << f);
+            field_set_remove(&w.host.present, f);
     set_available(&w, 0.05);
     run_for(&w, 60);
     ck_assert_uint_eq(w.changes, 0);

@@ -240,7 +240,7 @@ START_TEST(test_all_that_is_changed_is_put_back)
     /* The same again is nothing. */
     ck_assert_uint_eq(ksm_apply(k, d, ELEMENTSOF(d), c), 0);
 
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 4);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 4);
     check_change(&c[0], KSM_RESTORED, "run", 1, 0);
     check_change(&c[1], KSM_RESTORED, "sleep_millisecs", 5, 20);
     check_change(&c[2], KSM_RESTORED, "pages_to_scan", 400, 100);
@@ -251,7 +251,7 @@ START_TEST(test_all_that_is_changed_is_put_back)
     ck_assert_int_eq(get("merge_across_nodes"), 1);
     ck_assert(!is_remembered());
     ck_assert(!ksm_changed(k, HOST_FIELD_KSM_SLEEP, &before));
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
 }
 END_TEST
 
@@ -264,7 +264,7 @@ START_TEST(test_nothing_is_touched_that_was_not_decided)
     d.send = false;
     ck_assert_uint_eq(ksm_apply(k, &d, 1, c), 0);
     ck_assert_uint_eq(ksm_apply(k, NULL, 0, c), 0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
     ck_assert_int_eq(get("run"), 0);
     ck_assert(!is_remembered());
 
@@ -272,7 +272,7 @@ START_TEST(test_nothing_is_touched_that_was_not_decided)
     put("pages_to_scan", "123");
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_RUN, 1, c), 1);
     put("pages_to_scan", "456");
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     ck_assert_int_eq(get("pages_to_scan"), 456);
 }
 END_TEST
@@ -285,7 +285,7 @@ START_TEST(test_many_changes)
 
     for (int i = 1; i <= 50; i++)
         ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 100 + 10 * i, c), 1);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_RESTORED, "pages_to_scan", 600, 100);
 }
 END_TEST
@@ -295,14 +295,16 @@ START_TEST(test_some_are_kept)
 {
     _cleanup_(ksm_freep) Ksm *k = fresh(0);
     KsmChange c[KSM_CHANGES_MAX];
+    FieldSet keep = {};
 
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 400, c), 1);
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_RUN, 1, c), 1);
-    ck_assert_uint_eq(ksm_restore(k, UINT64_C(1) << HOST_FIELD_KSM_RUN, c), 1);
+    field_set_add(&keep, HOST_FIELD_KSM_RUN);
+    ck_assert_uint_eq(ksm_restore(k, &keep, c), 1);
     check_change(&c[0], KSM_RESTORED, "pages_to_scan", 400, 100);
     ck_assert_int_eq(get("run"), 1);
     ck_assert(is_remembered());
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     ck_assert_int_eq(get("run"), 0);
     ck_assert(!is_remembered());
 }
@@ -323,7 +325,7 @@ START_TEST(test_a_killed_daemon_is_cleared_up_after)
     ksm_free(k);
 
     k = fresh(0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 2);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 2);
     check_change(&c[0], KSM_RESTORED, "run", 1, 0);
     check_change(&c[1], KSM_RESTORED, "pages_to_scan", 500, 100);
     ck_assert(!is_remembered());
@@ -342,7 +344,7 @@ START_TEST(test_killed_between)
     ksm_free(k);
     put("pages_to_scan", "400");
     k = fresh(0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_RESTORED, "pages_to_scan", 400, 100);
     ksm_free(k);
 
@@ -351,7 +353,7 @@ START_TEST(test_killed_between)
     ksm_free(k);
     put("pages_to_scan", "100");
     k = fresh(0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
     ck_assert_int_eq(get("pages_to_scan"), 100);
     ck_assert(!is_remembered());
     ksm_free(k);
@@ -365,12 +367,12 @@ START_TEST(test_what_somebody_else_set_is_left)
 
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 400, c), 1);
     put("pages_to_scan", "250");
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_FOREIGN, "pages_to_scan", 250, 100);
     ck_assert_int_eq(get("pages_to_scan"), 250);
     ck_assert(!is_remembered());
     /* Told once. */
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
 }
 END_TEST
 
@@ -383,7 +385,7 @@ START_TEST(test_run_2_becomes_0)
     put("run", "2");
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_RUN, 1, c), 1);
     check_change(&c[0], KSM_CHANGED, "run", 2, 1);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_RESTORED, "run", 1, 0);
 }
 END_TEST
@@ -411,7 +413,7 @@ START_TEST(test_a_file_that_is_not_ours)
         fputs(texts[i], f);
         fclose(f);
         k = fresh(-EBADMSG);
-        ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+        ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
         ck_assert_int_eq(get("pages_to_scan"), 100);
         ksm_free(k);
     }
@@ -458,15 +460,15 @@ START_TEST(test_refused)
     ck_assert_int_eq(chmod(path, 0444), 0);
     if (root_user)
         ck_assert_int_eq(seteuid(nobody), 0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_STUCK, "pages_to_scan", 500, 100);
     ck_assert_int_eq(c[0].error, EACCES);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 0);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
     ck_assert(is_remembered());
     if (root_user)
         ck_assert_int_eq(seteuid(0), 0);
     ck_assert_int_eq(chmod(path, 0644), 0);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     check_change(&c[0], KSM_RESTORED, "pages_to_scan", 500, 100);
     ck_assert(!is_remembered());
 }
@@ -502,14 +504,14 @@ START_TEST(test_unremembered)
     ck_assert_int_ne(c[0].error, 0);
     check_change(&c[1], KSM_CHANGED, "pages_to_scan", 100, 400);
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 500, c), 1);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
     ck_assert_int_eq(get("pages_to_scan"), 100);
 
     /* Nowhere to write it to: nothing to tell. */
     k = ksm_free(k);
     ck_assert_int_eq(ksm_new(root, NULL, NULL, &k), 0);
     ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 400, c), 1);
-    ck_assert_uint_eq(ksm_restore(k, 0, c), 1);
+    ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
 }
 END_TEST
 

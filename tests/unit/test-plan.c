@@ -319,8 +319,10 @@ static SnapshotGuest guest_of(const Case *c)
     }
     if (c->uptime_sec > 0)
         g.uptime_usec = c->uptime_sec * USEC_PER_SEC;
-    if (c->no_available)
-        g.fields.present &= ~(UINT64_C(1) << GUEST_FIELD_AVAILABLE | UINT64_C(1) << GUEST_FIELD_FREE);
+    if (c->no_available) {
+        field_set_remove(&g.fields.present, GUEST_FIELD_AVAILABLE);
+        field_set_remove(&g.fields.present, GUEST_FIELD_FREE);
+    }
     if (c->swapless)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
             guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
@@ -412,7 +414,7 @@ START_TEST(test_thresholds)
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
 
     /* Nothing is known of the host. */
-    s.host.present = 0;
+    s.host.present = (FieldSet){};
     make(&s, NULL, &p);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
     ck_assert_ptr_nonnull(strstr(p.summary, "the host's memory isn't known"));

@@ -183,7 +183,8 @@ START_TEST(test_careful_free_memory)
 
     scene_init(&s, "conservative.policy", 19);
     guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
-    s.guests[0].present &= ~((UINT64_C(1) << GUEST_FIELD_REFAULT_FILE) | (UINT64_C(1) << GUEST_FIELD_STALL));
+    field_set_remove(&s.guests[0].present, GUEST_FIELD_REFAULT_FILE);
+    field_set_remove(&s.guests[0].present, GUEST_FIELD_STALL);
     ck_assert_uint_eq(cycles(&s, 1), 1);
     ck_assert_double_eq_tol(size_of(&s, 0), FULL - 1.0 * GIB, 1);
 }
@@ -200,7 +201,7 @@ START_TEST(test_careful_with_cache_in_use)
         if (why == 1)
             guest_fields_set(&s.guests[0], GUEST_FIELD_STALL, 0.002);
         if (why == 2)
-            s.guests[0].present &= ~(UINT64_C(1) << GUEST_FIELD_REFAULT_FILE);
+            field_set_remove(&s.guests[0].present, GUEST_FIELD_REFAULT_FILE);
         for (int i = 0; i < 300; i++) {
             if (why == 0)
                 read_back(&s, 4096);
@@ -368,7 +369,8 @@ START_TEST(test_dense_agentless)
     scene_init(&s, "dense.policy", 60);
     guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
     guest_fields_set_text(&s.guests[0], GUEST_FIELD_SOURCE, "libvirt");
-    s.guests[0].present &= ~((UINT64_C(1) << GUEST_FIELD_REFAULT_FILE) | (UINT64_C(1) << GUEST_FIELD_STALL));
+    field_set_remove(&s.guests[0].present, GUEST_FIELD_REFAULT_FILE);
+    field_set_remove(&s.guests[0].present, GUEST_FIELD_STALL);
     (void) cycles(&s, 3600);
     ck_assert_double_ge(size_of(&s, 0), FULL - 2.0 * GIB - 1); /* what was free */
     ck_assert_double_le(size_of(&s, 0), FULL - 1.8 * GIB);

@@ -435,8 +435,8 @@ START_TEST(test_file)
     while (*line == '#')
         line = strchr(line, '\n') + 1;
     ck_assert_msg(who < line, "%s doesn't begin with who it is for", p->file);
-    ck_assert(p->moves == (file.guest_controls != 0));
-    ck_assert(p->host_control == (file.host_controls != 0));
+    ck_assert(p->moves == !field_set_is_empty(&file.guest_controls));
+    ck_assert(p->host_control == !field_set_is_empty(&file.host_controls));
 }
 END_TEST
 

@@ -109,7 +109,7 @@ static void make_like_the_daemons(World *w)
 
         for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
             if (guest_fields_has(&g->fields, f) && isnan(g->fields.value[f]))
-                g->fields.present &= ~(UINT64_C(1) << f);
+                field_set_remove(&g->fields.present, f);
         if (guest_fields_has(&g->fields, GUEST_FIELD_FREE)) {
             guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
                              guest_fields_get(&g->fields, GUEST_FIELD_FREE) / 2);
@@ -238,6 +238,7 @@ START_TEST(each_member_is_passed_on)
     _cleanup_(policy_freep) Policy *policy = load("let x = 1", "x");
     const SnapshotGuest *p;
     SnapshotFile f;
+    FieldSet held;
 
     for (HostField h = 0; h < HOST_FIELD_MAX; h++)
         host_fields_set(&s.host, h, host_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 100 + h);
@@ -264,12 +265,14 @@ START_TEST(each_member_is_passed_on)
 #undef SNAPSHOT_GUARD
     ck_assert_uint_eq(f.snapshot.now_usec, 77);
     ck_assert_int_eq(f.snapshot.mode, GUEST_MODE_OBSERVE);
-    for (HostField h = 0; h < HOST_FIELD_MAX; h++)
-        if (view_snapshot_fields(true) & UINT64_C(1) << h)
-            ck_assert_double_eq(host_fields_get(&f.snapshot.host, h), host_fields_get(&s.host, h));
-    for (GuestField h = 0; (int) h < GUEST_FIELD_MAX; h++)
-        if (view_snapshot_fields(false) & UINT64_C(1) << h)
-            ck_assert_double_eq(guest_fields_get(&p->fields, h), guest_fields_get(&g.fields, h));
+    held = view_snapshot_fields(true);
+    FOREACH_FIELD(h, &held)
+        ck_assert_double_eq(host_fields_get(&f.snapshot.host, (HostField) h),
+                            host_fields_get(&s.host, (HostField) h));
+    held = view_snapshot_fields(false);
+    FOREACH_FIELD(h, &held)
+        ck_assert_double_eq(guest_fields_get(&p->fields, (GuestField) h),
+                            guest_fields_get(&g.fields, (GuestField) h));
     snapshot_file_done(&f);
 }
 END_TEST
