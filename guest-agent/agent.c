@@ -181,9 +181,18 @@ static usec_t look_due_usec(const Agent *a)
     return due;
 }
 
+/* The host asks this guest to hand back what it doesn't use. */
+static int on_lever_request(Agent *a, const Message *request)
+{
+    return link_reclaimed(&a->link, &(Message){.type = MESSAGE_RECLAIMED,
+                                               .id = request->id,
+                                               .why = LEVER_END_FAILED,
+                                               .error = EOPNOTSUPP});
+}
+
 static void on_port(Agent *a, uint32_t events, usec_t now)
 {
-    int news;
+    int news, r;
 
     news = link_io(&a->link, events, now);
     if (news < 0) {
@@ -200,6 +209,11 @@ static void on_port(Agent *a, uint32_t events, usec_t now)
         a->report_usec = now;
     } else if (news & LINK_CONFIGURED)
         a->report_usec = MIN(a->report_usec, now + a->interval_usec);
+    if (news & LINK_LEVER) {
+        r = on_lever_request(a, link_lever(&a->link));
+        if (r < 0)
+            port_failed(a, -r, now);
+    }
 }
 
 static void on_trigger(Agent *a, uint32_t events, usec_t now)

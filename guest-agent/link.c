@@ -50,6 +50,7 @@ static int greet(Link *l, usec_t now)
 {
     l->present = l->greeting = true;
     l->welcomed = false;
+    l->lever_id = 0;
     outbox_reset(&l->outbox);
     frame_reader_init(&l->reader);
     return say_hello(l, now);
@@ -60,6 +61,7 @@ static void host_left(Link *l)
     if (l->welcomed)
         log_info("The host has closed its side of the channel");
     l->present = l->greeting = l->welcomed = false;
+    l->lever_id = 0;
     outbox_reset(&l->outbox);
 }
 
@@ -75,6 +77,7 @@ void link_detach(Link *l)
     closep(&l->fd);
     l->fd = -EBADF;
     l->present = l->greeting = l->welcomed = false;
+    l->lever_id = 0;
     outbox_reset(&l->outbox);
 }
 
@@ -85,6 +88,8 @@ static int on_welcome(Link *l, const Message *m)
 
     if (!m->has_nonce)
         return 0;
+    if (!renewed)
+        l->lever_id = 0;
     if (!l->welcomed)
         log_info("Welcomed by the host%s%s", m->version[0] ? ", version " : "", m->version);
     l->nonce = m->nonce;
@@ -99,6 +104,18 @@ static int on_configure(Link *l, const Message *m)
         log_debug("The host asks for a report every %" PRIu64 " ms", m->interval_usec / USEC_PER_MSEC);
     l->interval_usec = m->interval_usec;
     return LINK_CONFIGURED;
+}
+
+/* A host asks for one thing at a time, unless it has given up waiting for the answer. */
+static int on_lever(Link *l, const Message *m)
+{
+    if (l->lever_id != 0) {
+        outbox_put(&l->outbox, &(Message){.type = MESSAGE_RECLAIMED, .id = m->id, .why = LEVER_END_BUSY});
+        return 0;
+    }
+    l->lever = *m;
+    l->lever_id = m->id;
+    return LINK_LEVER;
 }
 
 /* Returns LINK_ bits. Ignores anything that is not a message, not for a guest, or too early. */
@@ -118,6 +135,8 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length, usec_t now)
         r = on_welcome(l, &m);
     else if (m.type == MESSAGE_CONFIGURE && l->welcomed)
         r = on_configure(l, &m);
+    else if ((m.type == MESSAGE_RECLAIM || m.type == MESSAGE_COMPACT) && l->welcomed)
+        r = on_lever(l, &m);
     if (r > 0)
         l->heard_usec = now;
     return r;
@@ -227,6 +246,35 @@ int link_report(Link *l, const Report *r)
 int link_distress(Link *l, DistressCause cause, const Report *r)
 {
     return send_message(l, &(Message){.type = MESSAGE_DISTRESS, .cause = cause, .report = *r});
+}
+
+const Message *link_lever(const Link *l)
+{
+    return &l->lever;
+}
+
+int link_reclaimed(Link *l, const Message *m)
+{
+    if (m->id != l->lever_id)
+        return 0;
+    l->lever_id = 0;
+    return send_message(l, m);
+}
+
+void link_set_levers(Link *l, uint32_t levers, const char *missing, usec_t now)
+{
+    uint32_t features = (l->hello.features & ~(uint32_t) HELLO_FEATURE_LEVERS) | levers;
+    char text[sizeof(l->hello.levers_missing)];
+
+    snprintf(text, sizeof(text), "%s", missing);
+    if (features == l->hello.features && strcmp(text, l->hello.levers_missing) == 0)
+        return;
+    l->hello.features = features;
+    memcpy(l->hello.levers_missing, text, sizeof(text));
+    if (l->present) {
+        l->greeting = true;
+        l->hello_usec = now;
+    }
 }
 
 int link_goodbye(Link *l, const char *reason, usec_t limit)

@@ -25,13 +25,15 @@ typedef struct Link {
     usec_t hello_usec;    /* when the next Hello is due, while greeting */
     usec_t heard_usec;    /* when the host last sent something, while welcomed */
     usec_t interval_usec; /* of the last Configure; 0: none yet */
+    Message lever;        /* the last Reclaim or Compact */
+    uint32_t lever_id;    /* its id until it is answered, else 0 */
     Message hello;
     FrameReader reader;
     Outbox outbox;
 } Link;
 
-/* Bits that link_io() returns: a Welcome or a Configure came. */
-enum { LINK_WELCOMED = 1, LINK_CONFIGURED = 2 };
+/* Bits that link_io() returns: a Welcome or a Configure came; link_lever() has a request. */
+enum { LINK_WELCOMED = 1, LINK_CONFIGURED = 2, LINK_LEVER = 4 };
 
 /* Opens a port by its path, for link_attach(). Returns a descriptor or -errno. */
 int link_open_port(const char *path);
@@ -59,5 +61,14 @@ bool link_ready(const Link *l);
  * Returns 0, or -errno as link_io(). */
 int link_report(Link *l, const Report *r);
 int link_distress(Link *l, DistressCause cause, const Report *r);
+/* The Reclaim or Compact that LINK_LEVER announced. It is to be answered by one link_reclaimed() with its id. The link
+ * itself answers a request that comes before that: BUSY. */
+const Message *link_lever(const Link *l);
+/* Answers a request: m is a Reclaimed. Dropped if it isn't the one that waits for an answer: then the host has
+ * forgotten it, as it does when the agent says Hello. */
+int link_reclaimed(Link *l, const Message *m);
+/* The levers that this guest has from now on (HELLO_FEATURE_ bits), and why others are missing (at most GUEST_TEXT_MAX
+ * bytes of it are sent). If that is news for the host, it is told by another Hello, which link_tick() sends. */
+void link_set_levers(Link *l, uint32_t levers, const char *missing, usec_t now_usec);
 /* Sends Goodbye instead of all waiting messages, and waits at most limit_usec for the host to read it. */
 int link_goodbye(Link *l, const char *reason, usec_t limit_usec);

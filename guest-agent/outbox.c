@@ -19,8 +19,12 @@ static OutboxSlot slot_of(MessageType type)
         return OUTBOX_REPORT;
     case MESSAGE_GOODBYE:
         return OUTBOX_GOODBYE;
+    case MESSAGE_RECLAIMED:
+        return OUTBOX_RECLAIMED;
     case MESSAGE_WELCOME:
     case MESSAGE_CONFIGURE:
+    case MESSAGE_RECLAIM:
+    case MESSAGE_COMPACT:
     case MESSAGE_TYPE_MAX:
     case MESSAGE_TYPE_INVALID:
         break;

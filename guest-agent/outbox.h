@@ -12,6 +12,7 @@
 typedef enum OutboxSlot {
     OUTBOX_HELLO,
     OUTBOX_DISTRESS,
+    OUTBOX_RECLAIMED,
     OUTBOX_REPORT,
     OUTBOX_GOODBYE,
     OUTBOX_SLOT_MAX,
@@ -24,7 +25,7 @@ typedef struct Outbox {
     size_t length, sent;      /* of the frame; length 0: none */
 } Outbox;
 
-/* Queues a Hello, Distress, Report or Goodbye. It replaces a queued one of the same type. */
+/* Queues a Hello, Distress, Reclaimed, Report or Goodbye. It replaces a queued one of the same type. */
 void outbox_put(Outbox *o, const Message *m);
 /* Drops all queued messages, but not a frame that is partly written. */
 void outbox_clear(Outbox *o);

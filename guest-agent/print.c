@@ -9,7 +9,7 @@
 #include "base/macro.h"
 #include "base/units.h"
 
-typedef enum Unit { UNIT_BYTES, UNIT_EVENTS, UNIT_USEC, UNIT_CENTIPERCENT } Unit;
+typedef enum Unit { UNIT_BYTES, UNIT_EVENTS, UNIT_USEC, UNIT_CENTIPERCENT, UNIT_BOOLEAN } Unit;
 
 static const struct {
     const char *name, *help;
@@ -30,6 +30,8 @@ static const char *format_value(char *buf, Unit unit, uint64_t value)
     case UNIT_CENTIPERCENT:
         snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%02" PRIu64 "%%", value / 100, value % 100);
         return buf;
+    case UNIT_BOOLEAN:
+        return value ? "yes" : "no";
     case UNIT_EVENTS:
         break;
     }
@@ -58,6 +60,9 @@ static void print_json_member(FILE *f, const char *name, Unit unit, uint64_t val
         break;
     case UNIT_CENTIPERCENT:
         fprintf(f, ",\n  \"%s_ratio\": %" PRIu64 ".%04" PRIu64, name, value / 10000, value % 10000);
+        break;
+    case UNIT_BOOLEAN:
+        fprintf(f, ",\n  \"%s\": %s", name, value ? "true" : "false");
         break;
     case UNIT_EVENTS:
         fprintf(f, ",\n  \"%s\": %" PRIu64, name, value);

@@ -9,223 +9,55 @@
 #include "base/macro.h"
 #include "proto/frame.h"
 #include "proto/guest.pb-c.h"
-
-_Static_assert(REPORT_FIELD_MAX <= 64, "Report.present has a bit for each field");
-
-/* The kinds of limits that a field's value is checked against, by report.def's units. */
-typedef enum Unit { BYTES, EVENTS, USEC, CENTIPERCENT } Unit;
-
-static const struct {
-    const char *name;
-    ReportKind kind;
-    Unit unit;
-} fields[REPORT_FIELD_MAX] = {
-#define REPORT(ID, name, kind, unit, help) [REPORT_##ID] = {#name, REPORT_KIND_##kind, unit},
-#include "proto/report.def"
-#undef REPORT
-};
-
-const char *report_field_name(ReportField f)
-{
-    return f >= 0 && f < REPORT_FIELD_MAX ? fields[f].name : NULL;
-}
-
-ReportKind report_field_kind(ReportField f)
-{
-    return fields[f].kind;
-}
-
-const char *message_type_to_string(MessageType t)
-{
-    switch (t) {
-    case MESSAGE_HELLO:
-        return "hello";
-    case MESSAGE_WELCOME:
-        return "welcome";
-    case MESSAGE_CONFIGURE:
-        return "configure";
-    case MESSAGE_REPORT:
-        return "report";
-    case MESSAGE_DISTRESS:
-        return "distress";
-    case MESSAGE_GOODBYE:
-        return "goodbye";
-    case MESSAGE_TYPE_MAX:
-    case MESSAGE_TYPE_INVALID:
-        break;
-    }
-
-    return NULL;
-}
-
-const char *distress_cause_to_string(DistressCause c)
-{
-    switch (c) {
-    case DISTRESS_PSI:
-        return "psi";
-    case DISTRESS_SWAP_IN:
-        return "swap-in";
-    case DISTRESS_STALL:
-        return "stall";
-    case DISTRESS_OOM:
-        return "oom";
-    case DISTRESS_REFAULT:
-        return "refault";
-    case DISTRESS_AUTODEFLATE:
-        return "auto-deflate";
-    }
-
-    return NULL;
-}
-
-static int refuse(const char **ret_what, const char *what, int error)
-{
-    if (ret_what)
-        *ret_what = what;
-    return error;
-}
-
-/* ---- Validation of the plain struct, for messages received and sent ---- */
-
-static int check_text(const char *text, size_t size, const char *name, const char **ret_what)
-{
-    size_t length = strnlen(text, size);
-
-    if (length == size)
-        return refuse(ret_what, name, -ENAMETOOLONG);
-
-    for (size_t i = 0; i < length; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            return refuse(ret_what, name, -EILSEQ);
-
-    return 0;
-}
-
-static bool is_hex_digit(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool is_uuid(const char *s)
-{
-    for (size_t i = 0; i < 36; i++)
-        if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' : !is_hex_digit(s[i]))
-            return false;
-
-    return s[36] == '\0';
-}
-
-/* The largest value that a field can have. */
-static uint64_t field_limit(const Report *r, ReportField f)
-{
-    if (f == REPORT_MEM_TOTAL || f == REPORT_SWAP_TOTAL)
-        return GUEST_MEMORY_MAX_BYTES;
-    if (f == REPORT_SWAP_FREE)
-        return report_get(r, REPORT_SWAP_TOTAL);
-    if (fields[f].unit == CENTIPERCENT)
-        return 10000;
-    if (fields[f].kind == REPORT_KIND_COUNTER)
-        return GUEST_COUNTER_MAX;
-
-    return report_get(r, REPORT_MEM_TOTAL);
-}
-
-static int check_report(const Report *r, const char **ret_what)
-{
-    static const ReportField needed[] = {REPORT_MEM_TOTAL, REPORT_MEM_FREE};
-
-    if (r->at_usec == 0)
-        return refuse(ret_what, "at_usec", -ENODATA);
-    if (r->at_usec > GUEST_UPTIME_MAX_USEC)
-        return refuse(ret_what, "at_usec", -ERANGE);
-
-    for (size_t i = 0; i < ELEMENTSOF(needed); i++)
-        if (!report_has(r, needed[i]))
-            return refuse(ret_what, fields[needed[i]].name, -ENODATA);
-    if (r->value[REPORT_MEM_TOTAL] == 0)
-        return refuse(ret_what, fields[REPORT_MEM_TOTAL].name, -ERANGE);
-
-    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
-        if (report_has(r, f) && r->value[f] > field_limit(r, f))
-            return refuse(ret_what, fields[f].name, -ERANGE);
-
-    return 0;
-}
-
-static int check_hello(const Message *m, const char **ret_what)
-{
-    int r;
-
-    if (m->protocol != PROTOCOL_VERSION)
-        return refuse(ret_what, "protocol", -EPROTONOSUPPORT);
-    if (!is_uuid(m->boot_id))
-        return refuse(ret_what, "boot_id", -EILSEQ);
-    if (m->boot_usec > GUEST_UPTIME_MAX_USEC)
-        return refuse(ret_what, "boot_usec", -ERANGE);
-
-    r = check_text(m->version, sizeof(m->version), "agent_version", ret_what);
-    if (r < 0)
-        return r;
-
-    return check_text(m->text, sizeof(m->text), "kernel", ret_what);
-}
-
-static int check_welcome(const Message *m, const char **ret_what)
-{
-    if (m->protocol != PROTOCOL_VERSION)
-        return refuse(ret_what, "protocol", -EPROTONOSUPPORT);
-    if (!m->has_nonce)
-        return refuse(ret_what, "nonce", -ENODATA);
-
-    return check_text(m->version, sizeof(m->version), "host_version", ret_what);
-}
-
-static int check_distress(const Message *m, const char **ret_what)
-{
-    if (m->cause < DISTRESS_PSI || m->cause > DISTRESS_OOM)
-        return refuse(ret_what, "cause", -ERANGE);
-
-    return m->report.present == 0 ? 0 : check_report(&m->report, ret_what);
-}
-
-static int check_message(const Message *m, const char **ret_what)
-{
-    switch (m->type) {
-    case MESSAGE_HELLO:
-        return check_hello(m, ret_what);
-    case MESSAGE_WELCOME:
-        return check_welcome(m, ret_what);
-    case MESSAGE_CONFIGURE:
-        if (m->interval_usec < REPORT_INTERVAL_MIN_USEC || m->interval_usec > REPORT_INTERVAL_MAX_USEC)
-            return refuse(ret_what, "interval_usec", -ERANGE);
-        return 0;
-    case MESSAGE_REPORT:
-        return check_report(&m->report, ret_what);
-    case MESSAGE_DISTRESS:
-        return check_distress(m, ret_what);
-    case MESSAGE_GOODBYE:
-        return check_text(m->text, sizeof(m->text), "reason", ret_what);
-    case MESSAGE_TYPE_MAX:
-    case MESSAGE_TYPE_INVALID:
-        break;
-    }
-
-    return refuse(ret_what, "message", -EBADMSG);
-}
+#include "proto/refuse.h"
 
 /* ---- Packing ---- */
 
-static void report_to_pb(const Report *r, Ballast__Report *pb)
+/* Whether any field of a report is one of Details. */
+static bool has_details(const Report *r)
+{
+    const uint64_t details = 0
+#define REPORT(ID, name, kind, unit, help)
+#define DETAIL(ID, name, kind, unit, help) | UINT64_C(1) << REPORT_##ID
+#include "proto/report.def"
+#undef REPORT
+        ;
+
+    return r->present & details;
+}
+
+/* The units of Details, by report.def's units. */
+enum { DETAIL_BYTES = DETAIL_UNIT_BYTES, DETAIL_BOOLEAN = 1 };
+
+static void details_to_pb(const Report *r, Ballast__Details *pb)
+{
+    ballast__details__init(pb);
+
+#define REPORT(ID, name, kind, unit, help)
+#define DETAIL(ID, name, kind, unit, help)             \
+    if ((pb->has_##name = report_has(r, REPORT_##ID))) \
+        pb->name = r->value[REPORT_##ID] / DETAIL_##unit;
+#include "proto/report.def"
+#undef REPORT
+}
+
+static void report_to_pb(const Report *r, Ballast__Report *pb, Ballast__Details *details)
 {
     ballast__report__init(pb);
     pb->has_at_usec = true;
     pb->at_usec = r->at_usec;
 
+#define DETAIL(ID, name, kind, unit, help)
 #define REPORT(ID, name, kind, unit, help)             \
     if ((pb->has_##name = report_has(r, REPORT_##ID))) \
         pb->name = r->value[REPORT_##ID];
 #include "proto/report.def"
 #undef REPORT
+
+    if (has_details(r)) {
+        details_to_pb(r, details);
+        pb->details = details;
+    }
 }
 
 /* NULL for an empty text, which is not sent. protobuf-c has no const, but does not write when it packs. */
@@ -238,12 +70,16 @@ static char *text_to_pb(const char *text)
 typedef struct Messages {
     Ballast__Envelope envelope;
     Ballast__Report report;
+    Ballast__Details details;
     Ballast__Distress distress;
     union {
         Ballast__Hello hello;
         Ballast__Welcome welcome;
         Ballast__Configure configure;
         Ballast__Goodbye goodbye;
+        Ballast__Reclaim reclaim;
+        Ballast__Compact compact;
+        Ballast__Reclaimed reclaimed;
     };
 } Messages;
 
@@ -257,6 +93,7 @@ static void hello_to_pb(const Message *m, Ballast__Hello *pb)
     pb->boot_id = text_to_pb(m->boot_id);
     pb->agent_version = text_to_pb(m->version);
     pb->kernel = text_to_pb(m->text);
+    pb->levers_missing = text_to_pb(m->levers_missing);
 }
 
 static void distress_to_pb(const Message *m, Messages *pb)
@@ -265,9 +102,61 @@ static void distress_to_pb(const Message *m, Messages *pb)
     pb->distress.has_cause = true;
     pb->distress.cause = (Ballast__Distress__Cause) m->cause;
     if (m->report.present != 0) {
-        report_to_pb(&m->report, &pb->report);
+        report_to_pb(&m->report, &pb->report, &pb->details);
         pb->distress.report = &pb->report;
     }
+}
+
+static void welcome_to_pb(const Message *m, Ballast__Welcome *pb)
+{
+    ballast__welcome__init(pb);
+    pb->has_protocol = true;
+    pb->protocol = m->protocol;
+    pb->host_version = text_to_pb(m->version);
+}
+
+static void configure_to_pb(const Message *m, Ballast__Configure *pb)
+{
+    ballast__configure__init(pb);
+    pb->has_interval_usec = true;
+    pb->interval_usec = m->interval_usec;
+}
+
+static void goodbye_to_pb(const Message *m, Ballast__Goodbye *pb)
+{
+    ballast__goodbye__init(pb);
+    pb->reason = text_to_pb(m->text);
+}
+
+static void compact_to_pb(const Message *m, Ballast__Compact *pb)
+{
+    ballast__compact__init(pb);
+    pb->has_id = true;
+    pb->id = m->id;
+}
+
+static void reclaim_to_pb(const Message *m, Ballast__Reclaim *pb)
+{
+    ballast__reclaim__init(pb);
+    pb->has_id = pb->has_bytes = true;
+    pb->id = m->id;
+    pb->bytes = m->bytes;
+    pb->has_anon = pb->anon = m->anon;
+}
+
+static void reclaimed_to_pb(const Message *m, Ballast__Reclaimed *pb)
+{
+    ballast__reclaimed__init(pb);
+    pb->has_id = pb->has_got = pb->has_refaulted = pb->has_stalled_usec = pb->has_cpu_usec = pb->has_why =
+        true;
+    pb->id = m->id;
+    pb->got = m->bytes;
+    pb->refaulted = m->refaulted_bytes;
+    pb->stalled_usec = m->stalled_usec;
+    pb->cpu_usec = m->cpu_usec;
+    pb->why = (Ballast__Reclaimed__Why) m->why;
+    pb->has_error = m->error > 0;
+    pb->error = (uint32_t) m->error;
 }
 
 static void message_to_pb(const Message *m, Messages *pb)
@@ -287,22 +176,17 @@ static void message_to_pb(const Message *m, Messages *pb)
     case MESSAGE_WELCOME:
         e->message_case = BALLAST__ENVELOPE__MESSAGE_WELCOME;
         e->welcome = &pb->welcome;
-        ballast__welcome__init(e->welcome);
-        e->welcome->has_protocol = true;
-        e->welcome->protocol = m->protocol;
-        e->welcome->host_version = text_to_pb(m->version);
+        welcome_to_pb(m, e->welcome);
         break;
     case MESSAGE_CONFIGURE:
         e->message_case = BALLAST__ENVELOPE__MESSAGE_CONFIGURE;
         e->configure = &pb->configure;
-        ballast__configure__init(e->configure);
-        e->configure->has_interval_usec = true;
-        e->configure->interval_usec = m->interval_usec;
+        configure_to_pb(m, e->configure);
         break;
     case MESSAGE_REPORT:
         e->message_case = BALLAST__ENVELOPE__MESSAGE_REPORT;
         e->report = &pb->report;
-        report_to_pb(&m->report, e->report);
+        report_to_pb(&m->report, e->report, &pb->details);
         break;
     case MESSAGE_DISTRESS:
         e->message_case = BALLAST__ENVELOPE__MESSAGE_DISTRESS;
@@ -312,8 +196,22 @@ static void message_to_pb(const Message *m, Messages *pb)
     case MESSAGE_GOODBYE:
         e->message_case = BALLAST__ENVELOPE__MESSAGE_GOODBYE;
         e->goodbye = &pb->goodbye;
-        ballast__goodbye__init(e->goodbye);
-        e->goodbye->reason = text_to_pb(m->text);
+        goodbye_to_pb(m, e->goodbye);
+        break;
+    case MESSAGE_RECLAIM:
+        e->message_case = BALLAST__ENVELOPE__MESSAGE_RECLAIM;
+        e->reclaim = &pb->reclaim;
+        reclaim_to_pb(m, e->reclaim);
+        break;
+    case MESSAGE_COMPACT:
+        e->message_case = BALLAST__ENVELOPE__MESSAGE_COMPACT;
+        e->compact = &pb->compact;
+        compact_to_pb(m, e->compact);
+        break;
+    case MESSAGE_RECLAIMED:
+        e->message_case = BALLAST__ENVELOPE__MESSAGE_RECLAIMED;
+        e->reclaimed = &pb->reclaimed;
+        reclaimed_to_pb(m, e->reclaimed);
         break;
     case MESSAGE_TYPE_MAX:
     case MESSAGE_TYPE_INVALID:
@@ -326,7 +224,7 @@ ssize_t message_pack(const Message *m, uint8_t *buf)
     Messages pb;
     size_t length;
 
-    if (check_message(m, NULL) < 0)
+    if (message_check(m, NULL) < 0)
         return -EINVAL;
 
     message_to_pb(m, &pb);
@@ -381,15 +279,35 @@ static int take_text(const char *text, char *buf, size_t size, const char *name,
     return 0;
 }
 
+/* Saturates, so that a size too large for a number is still too large for a guest. */
+static uint64_t detail_value(uint64_t value, uint64_t unit)
+{
+    return value > UINT64_MAX / unit ? UINT64_MAX : value * unit;
+}
+
+static void take_details(const Ballast__Details *pb, Report *r)
+{
+#define REPORT(ID, name, kind, unit, help)
+#define DETAIL(ID, name, kind, unit, help) \
+    if (pb->has_##name)                    \
+        report_set(r, REPORT_##ID, detail_value(pb->name, DETAIL_##unit));
+#include "proto/report.def"
+#undef REPORT
+}
+
 static void take_report(const Ballast__Report *pb, Report *r)
 {
     r->at_usec = pb->has_at_usec ? pb->at_usec : 0;
 
+#define DETAIL(ID, name, kind, unit, help)
 #define REPORT(ID, name, kind, unit, help) \
     if (pb->has_##name)                    \
         report_set(r, REPORT_##ID, pb->name);
 #include "proto/report.def"
 #undef REPORT
+
+    if (pb->details)
+        take_details(pb->details, r);
 }
 
 static int take_hello(const Ballast__Hello *pb, Message *m, const char **ret_what)
@@ -416,7 +334,12 @@ static int take_hello(const Ballast__Hello *pb, Message *m, const char **ret_wha
     if (r < 0)
         return r;
 
-    return take_text(pb->kernel, m->text, sizeof(m->text), "kernel", ret_what);
+    r = take_text(pb->kernel, m->text, sizeof(m->text), "kernel", ret_what);
+    if (r < 0)
+        return r;
+
+    return take_text(pb->levers_missing, m->levers_missing, sizeof(m->levers_missing), "levers_missing",
+                     ret_what);
 }
 
 static int take_welcome(const Ballast__Welcome *pb, Message *m, const char **ret_what)
@@ -440,9 +363,43 @@ static int take_distress(const Ballast__Distress *pb, Message *m, const char **r
 
     if (pb->report) {
         take_report(pb->report, &m->report);
-        return check_report(&m->report, ret_what);
+        return report_check(&m->report, ret_what);
     }
 
+    return 0;
+}
+
+static int take_reclaim(const Ballast__Reclaim *pb, Message *m, const char **ret_what)
+{
+    if (!pb->has_id)
+        return refuse(ret_what, "id", -ENODATA);
+    m->id = pb->id;
+    if (!pb->has_bytes)
+        return refuse(ret_what, "bytes", -ENODATA);
+    m->bytes = pb->bytes;
+    m->anon = pb->has_anon && pb->anon;
+    return 0;
+}
+
+static int take_reclaimed(const Ballast__Reclaimed *pb, Message *m, const char **ret_what)
+{
+    if (!pb->has_id)
+        return refuse(ret_what, "id", -ENODATA);
+    m->id = pb->id;
+    if (!pb->has_got)
+        return refuse(ret_what, "got", -ENODATA);
+    m->bytes = pb->got;
+    if (!pb->has_why)
+        return refuse(ret_what, "why", -ENODATA);
+    if (pb->why < BALLAST__RECLAIMED__WHY__DONE || pb->why > BALLAST__RECLAIMED__WHY__STOPPED)
+        return refuse(ret_what, "why", -ERANGE);
+    m->why = (LeverEnd) pb->why;
+    m->refaulted_bytes = pb->has_refaulted ? pb->refaulted : 0;
+    m->stalled_usec = pb->has_stalled_usec ? pb->stalled_usec : 0;
+    m->cpu_usec = pb->has_cpu_usec ? pb->cpu_usec : 0;
+    if (pb->has_error && pb->error > ERRNO_MAX)
+        return refuse(ret_what, "error", -ERANGE);
+    m->error = pb->has_error ? (int) pb->error : 0;
     return 0;
 }
 
@@ -474,6 +431,18 @@ static int take_message(const Ballast__Envelope *e, Message *m, const char **ret
     case BALLAST__ENVELOPE__MESSAGE_GOODBYE:
         m->type = MESSAGE_GOODBYE;
         return take_text(e->goodbye->reason, m->text, sizeof(m->text), "reason", ret_what);
+    case BALLAST__ENVELOPE__MESSAGE_RECLAIM:
+        m->type = MESSAGE_RECLAIM;
+        return take_reclaim(e->reclaim, m, ret_what);
+    case BALLAST__ENVELOPE__MESSAGE_COMPACT:
+        m->type = MESSAGE_COMPACT;
+        if (!e->compact->has_id)
+            return refuse(ret_what, "id", -ENODATA);
+        m->id = e->compact->id;
+        return 0;
+    case BALLAST__ENVELOPE__MESSAGE_RECLAIMED:
+        m->type = MESSAGE_RECLAIMED;
+        return take_reclaimed(e->reclaimed, m, ret_what);
     default: /* the value came from the other side */
         return refuse(ret_what, "message", -EBADMSG);
     }
@@ -499,25 +468,10 @@ int message_unpack(const uint8_t *payload, size_t length, Message *ret, const ch
     if (r < 0)
         return r;
 
-    r = check_message(&m, ret_what);
+    r = message_check(&m, ret_what);
     if (r < 0)
         return r;
 
     *ret = m;
-    return 0;
-}
-
-/* ---- Reports in sequence ---- */
-
-int report_follows(const Report *previous, const Report *next, const char **ret_what)
-{
-    if (previous->at_usec != 0 && next->at_usec != 0 && next->at_usec < previous->at_usec)
-        return refuse(ret_what, "at_usec", -ESTALE);
-
-    for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
-        if (fields[f].kind == REPORT_KIND_COUNTER && report_has(previous, f) && report_has(next, f) &&
-            next->value[f] < previous->value[f])
-            return refuse(ret_what, fields[f].name, -ESTALE);
-
     return 0;
 }

@@ -49,3 +49,7 @@
 /* A larger counter is a lie, too: one that grows by 2 GB each second gets here after 146 years. The
  * difference of two counters fits a signed number. */
 #define GUEST_COUNTER_MAX      ((uint64_t) INT64_MAX)
+/* The kernel has no larger errno. */
+#define ERRNO_MAX              4095
+/* Of the sizes in Details. */
+#define DETAIL_UNIT_BYTES      65536U

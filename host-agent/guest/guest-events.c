@@ -28,8 +28,10 @@ static void on_sample(Guest *g, usec_t now_usec)
     guest_judge(g, now_usec);
 }
 
-void guest_hello(Guest *g, usec_t boot_usec, bool restarted)
+void guest_hello(Guest *g, const Message *hello, usec_t boot_usec, bool restarted)
 {
+    g->levers.features = hello->features & HELLO_FEATURE_LEVERS;
+    memcpy(g->levers.missing, hello->levers_missing, sizeof(g->levers.missing));
     sources_hello(&g->sources, restarted);
     guest_set_boot(g, MIN(g->boot_usec, boot_usec));
 }
@@ -60,6 +62,14 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 bool guest_goodbye(Guest *g, usec_t now_usec)
 {
     return sources_goodbye(&g->sources, now_usec);
+}
+
+void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec)
+{
+    char got[UNITS_FORMAT_MAX], refaulted[UNITS_FORMAT_MAX];
+
+    log_debug("%s: handed back %s and read back %s (%s)", g->info.name, format_size(got, m->bytes),
+              format_size(refaulted, m->refaulted_bytes), lever_end_to_string(m->why));
 }
 
 void guest_set_interval(Guest *g, usec_t interval_usec)

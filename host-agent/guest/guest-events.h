@@ -5,10 +5,10 @@
 
 #include "host-agent/guest/guest.h"
 
-/* The agent said Hello, for the first time or after it started again. boot_usec: when the guest booted, by
+/* The agent said Hello, for the first time, after it started again, or because its levers changed. boot_usec: when the guest booted, by
  * the host's CLOCK_MONOTONIC. restarted: the boot id is another one. Only libvirt's word makes that a reboot:
  * otherwise a guest that says Hello with ever new boot ids would be in its grace time for ever. */
-void guest_hello(Guest *g, usec_t boot_usec, bool restarted);
+void guest_hello(Guest *g, const Message *hello, usec_t boot_usec, bool restarted);
 /* The agent sent a report. */
 void guest_report(Guest *g, const Report *r, usec_t now_usec);
 /* The agent says that the guest is in distress. r: the report that came along, perhaps empty. */
@@ -16,6 +16,8 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 /* The agent said Goodbye: the guest may be shutting down. Returns whether that counts; a repeated one
  * doesn't. */
 bool guest_goodbye(Guest *g, usec_t now_usec);
+/* The agent answered guest_channel_reclaim() or guest_channel_compact(). */
+void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec);
 /* The agent was asked to report at this interval. */
 void guest_set_interval(Guest *g, usec_t interval_usec);
 

@@ -48,6 +48,12 @@ typedef struct Sending {
     usec_t given_usec;
 } Sending;
 
+/* What the guest's own kernel does when the host asks for memory, as its agent says. Written by guest-events.c. */
+typedef struct Levers {
+    uint32_t features;                /* HELLO_FEATURE_COMPACT, …_RECLAIM_FILE, …_RECLAIM_ANON */
+    char missing[GUEST_TEXT_MAX + 1]; /* why it lacks some of these; may be empty */
+} Levers;
+
 /* A guest that rebooted gets its full size first. Written by guest-events.c. */
 typedef struct Reboot {
     bool pending; /* it doesn't have its full size yet */
@@ -87,6 +93,7 @@ typedef struct Guest {
 
     Judgement judgement;
     Sending sending;
+    Levers levers;
     Reboot reboot;
 } Guest;
 

@@ -33,7 +33,7 @@ static void on_hello(void *userdata, const Message *m, bool restarted)
              "%s: agent %s connected (kernel %s)", name_of(c),
              m->version[0] ? m->version : "of unknown version", m->text[0] ? m->text : "unknown");
     c->greeted_usec = now;
-    guest_hello(c->guest, LESS_BY(now, m->boot_usec < now ? m->boot_usec : 0), restarted);
+    guest_hello(c->guest, m, LESS_BY(now, m->boot_usec < now ? m->boot_usec : 0), restarted);
 }
 
 static void on_report(void *userdata, const Report *r)
@@ -59,6 +59,13 @@ static void on_goodbye(void *userdata, const char *reason)
              "%s: agent disconnected%s%s", name_of(c), reason[0] ? ": " : "", reason);
 }
 
+static void on_reclaimed(void *userdata, const Message *m)
+{
+    GuestChannel *c = userdata;
+
+    guest_reclaimed(c->guest, m, now_usec(CLOCK_MONOTONIC));
+}
+
 static void on_read(void *userdata)
 {
     GuestChannel *c = userdata;
@@ -81,6 +88,7 @@ static const LinkHandlers link_handlers = {
     .report = on_report,
     .distress = on_distress,
     .goodbye = on_goodbye,
+    .reclaimed = on_reclaimed,
     .read = on_read,
     .send = on_send,
 };
@@ -164,6 +172,21 @@ void guest_channel_pace(GuestChannel *c, bool calm, usec_t stale_usec, usec_t no
     interval = MIN(interval, MAX(stale_usec / 3, PACE_MOVING_USEC));
     guest_set_interval(c->guest, interval);
     link_configure(c->link, interval);
+}
+
+int guest_channel_reclaim(GuestChannel *c, uint32_t id, uint64_t bytes, bool anon)
+{
+    return link_reclaim(c->link, id, bytes, anon);
+}
+
+int guest_channel_compact(GuestChannel *c, uint32_t id)
+{
+    return link_compact(c->link, id);
+}
+
+void guest_channel_forget_lever(GuestChannel *c)
+{
+    link_forget_lever(c->link);
 }
 
 void guest_channel_opened(GuestChannel *c, usec_t now_usec)

@@ -34,6 +34,12 @@ void guest_channel_tend(GuestChannel *c, usec_t now_usec);
  * (stale_usec) between two reports. */
 void guest_channel_pace(GuestChannel *c, bool calm, usec_t stale_usec, usec_t now_usec);
 
+/* Ask the agent to hand back memory, or to compact it, or stop waiting for its answer, which goes to guest_reclaimed();
+ * see link.h. */
+int guest_channel_reclaim(GuestChannel *c, uint32_t id, uint64_t bytes, bool anon);
+int guest_channel_compact(GuestChannel *c, uint32_t id);
+void guest_channel_forget_lever(GuestChannel *c);
+
 /* To be called by the transport. text: why, or NULL. */
 void guest_channel_opened(GuestChannel *c, usec_t now_usec);
 void guest_channel_data(GuestChannel *c, const uint8_t *data, size_t length, usec_t now_usec);

@@ -35,6 +35,8 @@ struct Link {
     unsigned unproven; /* messages that were sent since the guest last proved that it reads */
     char agent_version[GUEST_TEXT_MAX + 1];
     char boot_id[37];
+    uint32_t features; /* of the last Hello */
+    uint32_t lever_id; /* of the Reclaim or Compact that isn't answered; 0: none */
 
     Report last; /* the last accepted one since the channel was opened and the guest booted */
     bool has_last;
@@ -114,6 +116,7 @@ static void forget_conversation(Link *l)
     frame_reader_init(&l->reader);
     l->welcomed = l->renewing = false;
     l->unproven = 0;
+    l->lever_id = 0;
     l->has_last = false;
     l->rubbish_run = 0;
     l->refused_run = 0;
@@ -165,6 +168,41 @@ void link_configure(Link *l, usec_t interval_usec)
         send_configure(l);
 }
 
+/* feature: of the agent that can do it. */
+static int ask(Link *l, const Message *m, uint32_t feature)
+{
+    int r;
+
+    if (!l->welcomed)
+        return -ENOTCONN;
+    if (!(l->features & feature))
+        return -EOPNOTSUPP;
+    if (l->lever_id != 0)
+        return -EBUSY;
+    l->lever_id = m->id;
+    r = send_message(l, m);
+    if (r < 0)
+        l->lever_id = 0;
+    return r;
+}
+
+int link_reclaim(Link *l, uint32_t id, uint64_t bytes, bool anon)
+{
+    Message m = {.type = MESSAGE_RECLAIM, .id = id, .bytes = bytes, .anon = anon};
+
+    return ask(l, &m, anon ? HELLO_FEATURE_RECLAIM_ANON : HELLO_FEATURE_RECLAIM_FILE);
+}
+
+int link_compact(Link *l, uint32_t id)
+{
+    return ask(l, &(Message){.type = MESSAGE_COMPACT, .id = id}, HELLO_FEATURE_COMPACT);
+}
+
+void link_forget_lever(Link *l)
+{
+    l->lever_id = 0;
+}
+
 /* Drops the guest: it isn't heard for a while, longer each time. The last wait is forgotten if the guest has
  * behaved for as long as that after its end. */
 _printf_(3, 4) static int drop(Link *l, int error, const char *format, ...)
@@ -193,6 +231,7 @@ static int refuse(Link *l, const char *what, int error)
                       : error == -ENAMETOOLONG    ? "is too long"
                       : error == -EILSEQ          ? "has a wrong value"
                       : error == -ESTALE          ? "went back within one boot"
+                      : error == -ENOMSG          ? "wasn't asked for"
                       : error == -EPERM           ? "is a message that only the host may send"
                                                   : "can't be understood";
 
@@ -263,6 +302,8 @@ static int on_hello(Link *l, const Message *m)
     l->nonce_seen = false;
     l->welcomed = true;
     l->interval_sent_usec = 0;
+    l->features = m->features;
+    l->lever_id = 0;
     if (rebooted)
         l->has_last = false;
     memcpy(l->boot_id, m->boot_id, sizeof(l->boot_id));
@@ -306,6 +347,18 @@ static int on_report(Link *l, const Message *m)
     return 0;
 }
 
+static int on_reclaimed(Link *l, const Message *m)
+{
+    if (l->lever_id == 0 || m->id != l->lever_id)
+        return refuse(l, message_type_to_string(m->type), -ENOMSG);
+    if (l->maximum_bytes && m->bytes > l->maximum_bytes)
+        return refuse(l, "got", -ERANGE);
+    l->lever_id = 0;
+    l->refused_run = 0;
+    l->handlers.reclaimed(l->userdata, m);
+    return 0;
+}
+
 static int on_frame(Link *l, const uint8_t *payload, size_t length)
 {
     const char *what = NULL;
@@ -322,7 +375,8 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length)
 
     if (m.type == MESSAGE_HELLO)
         return on_hello(l, &m);
-    if (m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE)
+    if (m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE || m.type == MESSAGE_RECLAIM ||
+        m.type == MESSAGE_COMPACT)
         return refuse(l, message_type_to_string(m.type), -EPERM);
     if (!is_known(l, &m)) {
         l->stats.refused++;
@@ -333,6 +387,8 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length)
         l->handlers.goodbye(l->userdata, m.text);
         return 0;
     }
+    if (m.type == MESSAGE_RECLAIMED)
+        return on_reclaimed(l, &m);
     return on_report(l, &m);
 }
 

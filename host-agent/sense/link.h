@@ -19,6 +19,8 @@ typedef struct LinkHandlers {
     void (*report)(void *userdata, const Report *r);
     void (*distress)(void *userdata, DistressCause cause, const Report *r);
     void (*goodbye)(void *userdata, const char *reason);
+    /* The answer to link_reclaim() or link_compact(). */
+    void (*reclaimed)(void *userdata, const Message *m);
     /* The guest has read everything that was sent to it until lately. May be NULL. */
     void (*read)(void *userdata);
     /* Bytes for the guest. The handler sends or drops them, and keeps no reference to them. */
@@ -67,6 +69,17 @@ bool link_welcomed(const Link *l);
 /* Asks for another interval of reports. Configure is sent at once if the guest is welcomed and the interval
  * has changed, and after each Welcome. */
 void link_configure(Link *l, usec_t interval_usec);
+/* Asks the guest to hand back memory that it doesn't use; anon: also anonymous memory. id, which isn't 0, comes back with
+ * the answer. At most one of these is outstanding: a Reclaimed that wasn't asked for, a second one, one with another
+ * id, or one that got more than the guest can have is refused and charged like any bad message.
+ *
+ * Returns 0, or -errno: -ENOTCONN while the guest isn't welcomed, -EOPNOTSUPP if its agent lacks the lever (which it
+ * names in Hello), -EBUSY while an answer is outstanding. */
+int link_reclaim(Link *l, uint32_t id, uint64_t bytes, bool anon);
+/* The same: asks the guest to compact its free memory. */
+int link_compact(Link *l, uint32_t id);
+/* Gives up waiting for the answer. So does a closed channel, and a Hello. */
+void link_forget_lever(Link *l);
 /* The agent's version ("0.1.0"), and its boot id; empty before the first Hello. */
 const char *link_agent_version(const Link *l);
 const char *link_boot_id(const Link *l);

@@ -16,12 +16,14 @@ typedef enum ReportUnit {
     REPORT_UNIT_EVENTS,
     REPORT_UNIT_USEC,
     REPORT_UNIT_CENTIPERCENT,
+    REPORT_UNIT_BOOLEAN,
 } ReportUnit;
 
 #define SUFFIX_BYTES        "_bytes"
 #define SUFFIX_EVENTS       ""
 #define SUFFIX_USEC         "_usec"
 #define SUFFIX_CENTIPERCENT ""
+#define SUFFIX_BOOLEAN      ""
 
 static const struct {
     ReportUnit unit;
@@ -250,6 +252,8 @@ static void describe_report(Dict *d, const Guest *g, usec_t now_usec)
             snprintf(key, sizeof(key), "%s%s", report_field_name(f), report_units[f].suffix);
             if (report_units[f].unit == REPORT_UNIT_CENTIPERCENT)
                 dict_real(d, key, report_get(&s->report, f) / 10000.0);
+            else if (report_units[f].unit == REPORT_UNIT_BOOLEAN)
+                dict_bool(d, key, report_get(&s->report, f));
             else
                 dict_count(d, key, report_get(&s->report, f));
         }
@@ -316,6 +320,7 @@ static void describe_channel(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
     const GuestChannel *c = e->channel;
     const LinkStats *s = link_stats(c->link);
+    const Levers *levers = &e->guest->levers;
     usec_t retry = MAX(c->retry_usec, link_retry_usec(c->link));
 
     dict_open(d, "channel");
@@ -324,6 +329,10 @@ static void describe_channel(Dict *d, const GuestEntry *e, usec_t now_usec)
     dict_known(d, "agent_version", link_agent_version(c->link));
     dict_known(d, "boot_id", link_boot_id(c->link));
     dict_count(d, "interval_usec", e->guest->sources.interval_usec);
+    dict_bool(d, "compacts", levers->features & HELLO_FEATURE_COMPACT);
+    dict_bool(d, "reclaims_file", levers->features & HELLO_FEATURE_RECLAIM_FILE);
+    dict_bool(d, "reclaims_anon", levers->features & HELLO_FEATURE_RECLAIM_ANON);
+    dict_known(d, "levers_missing", levers->missing);
     if (!c->open && retry > now_usec)
         dict_count(d, "retry_in_usec", retry - now_usec);
     dict_count(d, "messages", s->messages);

@@ -17,6 +17,7 @@ typedef enum Step {
     STEP_REOPEN,
     STEP_CONFIGURE,
     STEP_MAXIMUM,
+    STEP_LEVER, /* the length says which lever, and the id */
     STEP_MAX,
 } Step;
 
@@ -27,6 +28,7 @@ typedef struct Rig {
     uint64_t heard; /* messages handed up */
     uint64_t sent, asked;
     uint64_t maximum;
+    uint32_t lever_id; /* of the request that waits for its answer; 0: none */
     Report last;
     bool has_last;
 } Rig;
@@ -38,6 +40,8 @@ static void on_hello(void *userdata, const Message *m, bool rebooted)
     assert(link_welcomed(r->link));
     assert(m->type == MESSAGE_HELLO && m->protocol == PROTOCOL_VERSION);
     assert(strlen(m->version) <= GUEST_TEXT_MAX && strlen(m->text) <= GUEST_TEXT_MAX);
+    assert(strlen(m->levers_missing) <= GUEST_TEXT_MAX);
+    r->lever_id = 0;
     assert(strcmp(link_boot_id(r->link), m->boot_id) == 0 && strlen(m->boot_id) == 36);
     if (rebooted)
         r->has_last = false;
@@ -78,6 +82,21 @@ static void on_goodbye(void *userdata, const char *reason)
     r->heard++;
 }
 
+/* Only what was asked for, and once. */
+static void on_reclaimed(void *userdata, const Message *m)
+{
+    Rig *r = userdata;
+    uint8_t buf[FRAME_MAX];
+
+    assert(link_welcomed(r->link));
+    assert(m->id != 0 && m->id == r->lever_id);
+    assert(r->maximum == 0 || m->bytes <= r->maximum);
+    assert(lever_end_to_string(m->why));
+    assert(message_pack(m, buf) > 0);
+    r->lever_id = 0;
+    r->heard++;
+}
+
 static void on_send(void *userdata, const uint8_t *data, size_t length)
 {
     Rig *r = userdata;
@@ -86,7 +105,8 @@ static void on_send(void *userdata, const uint8_t *data, size_t length)
     r->sent++;
     assert(length > FRAME_HEADER_SIZE && length <= FRAME_MAX);
     assert(message_unpack(data + FRAME_HEADER_SIZE, length - FRAME_HEADER_SIZE, &m, NULL) == 0);
-    assert(m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE);
+    assert(m.type == MESSAGE_WELCOME || m.type == MESSAGE_CONFIGURE || m.type == MESSAGE_RECLAIM ||
+           m.type == MESSAGE_COMPACT);
     if (m.type == MESSAGE_WELCOME)
         r->nonce = m.nonce;
 }
@@ -121,6 +141,7 @@ static void feed(Rig *r, const uint8_t *data, size_t length)
     retry = link_retry_usec(r->link);
     assert(retry >= r->now + LINK_BACKOFF_MIN_USEC && retry <= r->now + LINK_BACKOFF_MAX_USEC);
     r->has_last = false;
+    r->lever_id = 0;
 }
 
 static void feed_payload(Rig *r, bool nonce, const uint8_t *data, size_t length)
@@ -141,6 +162,18 @@ static void feed_payload(Rig *r, bool nonce, const uint8_t *data, size_t length)
         feed(r, buf, (size_t) n);
 }
 
+static void ask(Rig *r, size_t length)
+{
+    uint32_t id = (uint32_t) length / 3 + 1;
+    int error = length % 3 == 0 ? link_compact(r->link, id) : link_reclaim(r->link, id, id, length % 3 == 1);
+
+    assert(link_welcomed(r->link) || error == -ENOTCONN);
+    assert(r->lever_id == 0 || error == -EBUSY || error == -ENOTCONN || error == -EOPNOTSUPP);
+    if (error == 0)
+        r->lever_id = id;
+    r->asked++;
+}
+
 static void step(Rig *r, Step what, const uint8_t *data, size_t length)
 {
     switch (what) {
@@ -156,6 +189,7 @@ static void step(Rig *r, Step what, const uint8_t *data, size_t length)
         assert(!link_welcomed(r->link));
         link_opened(r->link, r->now);
         r->has_last = false;
+        r->lever_id = 0;
         break;
     case STEP_CONFIGURE:
         r->asked++;
@@ -164,6 +198,9 @@ static void step(Rig *r, Step what, const uint8_t *data, size_t length)
     case STEP_MAXIMUM:
         r->maximum = (uint64_t) length << 20;
         link_set_maximum(r->link, r->maximum);
+        break;
+    case STEP_LEVER:
+        ask(r, length);
         break;
     case STEP_MAX:
         break;
@@ -176,6 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                           .report = on_report,
                                           .distress = on_distress,
                                           .goodbye = on_goodbye,
+                                          .reclaimed = on_reclaimed,
                                           .send = on_send};
     Rig r = {.start = USEC_PER_SEC, .now = USEC_PER_SEC};
 
