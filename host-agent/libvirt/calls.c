@@ -339,7 +339,7 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
     else if (!runs)
         domain_gone(d, "stopped");
     else {
-        domain_tell_busy(d);
+        domain_report_busy(d);
         /* libvirt may have no event for its end. */
         if (d->busy.job && d->due_usec == 0)
             domain_read(d);
@@ -351,7 +351,7 @@ static void call_stuck(void *userdata, Caller *caller, bool stuck)
     Domain *d = (Domain *) caller;
 
     domain_set_stuck(d, stuck);
-    domain_tell_busy(d);
+    domain_report_busy(d);
 }
 
 static void call_left_behind(void *userdata, Caller *caller, unsigned lane)

@@ -199,7 +199,8 @@ static void read_channel(Channel *ch)
     if (!ch->dead) {
         r = queue_push_data(ch->virt->queue, &ch->domain->box, ch->uuid, buf, (size_t) n);
         if (r < 0)
-            channel_fail(ch, r, r == -ENOBUFS ? "it sends more than ballastd can process" : strerror(-r));
+            channel_fail(ch, r,
+                         r == -ENOBUFS ? "the guest sends more than ballastd can process" : strerror(-r));
     }
     pthread_mutex_unlock(&ch->virt->lock);
 }

@@ -33,7 +33,7 @@ int virt_last_error(char **ret_text)
 
     if (ret_text) {
         free(*ret_text);
-        *ret_text = strdup(error && error->message ? error->message : "libvirt doesn't say why");
+        *ret_text = strdup(error && error->message ? error->message : "libvirt gave no reason");
     }
     switch (error ? error->code : VIR_ERR_OK) {
     case VIR_ERR_NO_MEMORY:

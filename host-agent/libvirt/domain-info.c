@@ -299,7 +299,7 @@ static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
     if (key < 0) {
         text_add(problem, before);
         text_add_foreign(problem, (const char *) a->name, KEY_SHOWN_MAX);
-        text_add(problem, "= isn't known: there are min, full, max, shares and mode");
+        text_add(problem, "= is unknown; valid: min, full, max, shares and mode");
     } else if (value && entitlement_set(e, key, (const char *) value, why) < 0)
         text_addf(problem, "%s%s", before, why);
 }

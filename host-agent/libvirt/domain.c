@@ -201,7 +201,7 @@ void domain_close_channel(Domain *d)
     queue_drop(v->queue, &d->box, VIRT_CHANNEL_CLOSED);
 }
 
-void domain_tell_busy(Domain *d)
+void domain_report_busy(Domain *d)
 {
     const char *busy = d->busy.stuck           ? "no answer"
                        : d->busy.job           ? d->busy.job
@@ -244,7 +244,7 @@ static void done_set(Domain *d)
     if (call->forgetful && !domains->forgetful) {
         domains->forgetful = true;
         log_warning(
-            "libvirt can't store metadata with a domain; after a restart ballastd will take sizes that it set itself for an administrator's decision");
+            "libvirt cannot store metadata with a domain; after a restart ballastd will treat sizes that it set itself as set by an administrator");
     }
     virt_push(d->virt, d,
               &(VirtEvent){.type = VIRT_SET_DONE,

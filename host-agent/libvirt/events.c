@@ -70,7 +70,7 @@ static void on_started(Conn *c, virDomainPtr domain, int detail)
             d = domain_add(v, uuid, id);
         else if (detail == VIR_DOMAIN_EVENT_STARTED_WAKEUP) {
             domain_set_running(d, false, d->busy.shutting_down);
-            domain_tell_busy(d);
+            domain_report_busy(d);
         }
         if (d) {
             domain_seen(d);
@@ -112,7 +112,7 @@ static int on_lifecycle(virConnectPtr ptr, virDomainPtr domain, int event, int d
         break;
     }
     if (d)
-        domain_tell_busy(d);
+        domain_report_busy(d);
     event_end(c);
     return 0;
 }

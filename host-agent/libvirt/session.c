@@ -177,7 +177,7 @@ static void opening_succeeded(Opening *o)
     for (Domain *d = v->domains.first, *next; d; d = next) {
         next = d->next;
         if (d->generation != s->generation)
-            domain_gone(d, "it stopped while libvirt was away");
+            domain_gone(d, "stopped while there was no connection to libvirt");
     }
     for (size_t i = 0; i < SLOTS_MAX; i++)
         slot_fill(v, &s->slots[i], o->conns[i]);

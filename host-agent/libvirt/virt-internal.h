@@ -290,7 +290,7 @@ void domain_read(Domain *d);
 void domain_reading(Domain *d);
 /* Takes what came of the call in d->call. Returns false where the domain turned out not to run. */
 bool domain_call_done(Domain *d, CallKind kind);
-void domain_tell_busy(Domain *d);
+void domain_report_busy(Domain *d);
 /* The connection is lost: what was asked gets its answer. */
 void domain_lost(Domain *d);
 void domains_tick(Virt *v, usec_t now_usec);

@@ -41,10 +41,10 @@ static void arm_timer(Virt *v)
     pthread_mutex_unlock(&v->lock);
     if (start && (sd_event_source_set_time_relative(v->timer, WORKERS_TICK_USEC) < 0 ||
                   sd_event_source_set_enabled(v->timer, SD_EVENT_ONESHOT) < 0))
-        log_error("Cannot watch the calls to libvirt");
+        log_error("Cannot set the timer that watches calls to libvirt");
 }
 
-static void tell_crowded(Virt *v)
+static void report_crowded(Virt *v)
 {
     WorkersCounters counters;
 
@@ -64,7 +64,7 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
     workers_tick(v->workers, now);
     session_tick(v, now);
     domains_tick(v, now);
-    tell_crowded(v);
+    report_crowded(v);
     pthread_mutex_unlock(&v->lock);
     arm_timer(v);
     return 0;

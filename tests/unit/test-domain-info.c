@@ -420,7 +420,7 @@ START_TEST(what_the_guest_is_granted)
          "mode=on is not valid: it takes auto, observe or off"},
         {GUEST("maximum='4GiB' mode='observe'"),
          {.mode = GUEST_MODE_OBSERVE},
-         "maximum= isn't known: there are min, full, max, shares and mode"},
+         "maximum= is unknown; valid: min, full, max, shares and mode"},
         {GUEST("min='&lt;&#10;\xc3\xa4' shares='5'"), {.shares = 5, UNSAID}, "min=<??? is not valid: " SIZE},
         /* sizes that don't agree */
         {GUEST("min='3GiB' full='2GiB' shares='5' mode='off'"),
@@ -475,7 +475,7 @@ START_TEST(a_thousand_mistakes)
     strcpy(element + n + 20000, "'/>");
     info = granted(element);
     ck_assert_uint_eq(strlen(info.entitlement_problem), ENTITLEMENT_WHY_MAX - 1);
-    ck_assert_ptr_nonnull(strstr(info.entitlement_problem, "wrong??0= isn't known"));
+    ck_assert_ptr_nonnull(strstr(info.entitlement_problem, "wrong??0= is unknown"));
     ck_assert(entitlement_equal(&info.entitlement, &(Entitlement){.shares = 3, UNSAID}));
 }
 END_TEST
