@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The calls for a domain: begun and done with the lock, made without it by a worker, which until then has
- * Domain.call and the domain's UUID for itself. */
+/* Makes the libvirt calls for a domain. A call begins and ends with the lock held. In between a worker makes
+ * it without the lock; meanwhile only that worker uses Domain.call, and nobody changes the domain's UUID and
+ * remembered state. */
 
 #include <string.h>
 
@@ -24,7 +25,8 @@ static unsigned lane_of(unsigned kind)
     return lanes[kind];
 }
 
-/* A domain that isn't there, or doesn't run any more, is nobody's failure. */
+/* Returns true if libvirt's last error says that the domain doesn't exist or doesn't run. That is no
+ * failure. */
 static bool has_vanished(void)
 {
     int code = virGetLastErrorCode();
@@ -32,8 +34,8 @@ static bool has_vanished(void)
     return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
 }
 
-/* Whether libvirt is gone: then whatever failed says nothing of the domain. Asks nobody, and forgets
- * libvirt's last error. */
+/* Returns true if the connection is lost: then a failed call says nothing about the domain. Doesn't ask
+ * libvirtd. Resets libvirt's last error. */
 static bool is_lost(const Call *call)
 {
     return virConnectIsAlive(call->conn->ptr) != 1;
@@ -65,14 +67,14 @@ static const char *job_name(int operation)
     case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
     case VIR_DOMAIN_JOB_OPERATION_DUMP:
         return "saving";
-    default: /* a backup, say, needs nothing to stand still */
+    default: /* others, such as a backup, don't mind changes of the memory */
         return NULL;
     }
 }
 
-/* Whether the domain is being migrated or saved. libvirt has no event for the beginning of either, so this is asked
- * before each call; QEMU needn't answer unless there is something. (virDomainGetControlInfo() is cheaper, and
- * doesn't see a job while it waits for QEMU.) */
+/* Finds out if the domain is being migrated or saved. libvirt sends no event when either begins, so every
+ * call asks, except the one that opens a channel. QEMU has to answer only if there is a job.
+ * (virDomainGetControlInfo() is cheaper, but doesn't see a job that is waiting for QEMU.) */
 static void find_job(Call *call, virDomainPtr domain)
 {
     int type, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
@@ -87,7 +89,8 @@ static void find_job(Call *call, virDomainPtr domain)
     call->job_known = true;
 }
 
-/* Somebody's call that hangs would hold up that question, but not the definition. */
+/* Returns true if another client's call occupies the domain. find_job() would then wait for that call;
+ * reading the definition doesn't. */
 static bool is_occupied(virDomainPtr domain)
 {
     virDomainControlInfo control;
@@ -110,7 +113,8 @@ static void set_remembered(Call *call, virDomainPtr domain, const DomainState *s
     call->forgetful = !call->remembered && !has_vanished() && !is_lost(call);
 }
 
-/* libvirt would let a change wait for the job's end, half a minute at most, and then refuse it. */
+/* Refuses the call if there is a job. libvirt would let the call wait up to half a minute for the job to end,
+ * and then refuse it. */
 static bool refused_for_job(Call *call, virDomainPtr domain)
 {
     find_job(call, domain);
@@ -126,7 +130,7 @@ static void run_set(Domain *d, virDomainPtr domain)
 
     if (refused_for_job(call, domain))
         return;
-    /* First, so that a target is never in force that nobody remembers to have sent. */
+    /* First, so that a target is never in force without a record that ballastd sent it. */
     if (!domain_state_equal(&d->remembered, &call->state))
         set_remembered(call, domain, &call->state);
     if (virDomainSetMemoryFlags(domain, (unsigned long) (call->state.sent_bytes / KIB),
@@ -142,8 +146,8 @@ static void run_set(Domain *d, virDomainPtr domain)
     }
 }
 
-/* What the running domain is granted now. Somebody may just have changed it by virsh: written from what was
- * reported last, a change of one value would take that back. */
+/* Reads the running domain's present entitlement. Someone may just have changed it with virsh; a change based
+ * on the last reported entitlement would undo that. */
 static int read_granted(Call *call, virDomainPtr domain, uint64_t maximum_bytes, Entitlement *ret)
 {
     _cleanup_free_ char *xml =
@@ -256,7 +260,7 @@ static void take_stat(VirtStats *s, int tag, uint64_t value)
         NUMBER(LAST_UPDATE, last_update, last_update_sec);
 #undef BYTES
 #undef NUMBER
-    default: /* what newer versions add */
+    default: /* added by newer versions */
         break;
     }
 }
@@ -268,7 +272,7 @@ static void run_stats(Domain *d, virDomainPtr domain)
     int n;
 
     find_job(call, domain);
-    /* Without a period QEMU never asks the guest. Where it can't be set, the stats that libvirt has are used. */
+    /* Without a period QEMU never asks the guest. If it can't be set, libvirt's existing stats are used. */
     if (call->period_sec > 0)
         (void) virDomainSetMemoryStatsPeriod(domain, (int) call->period_sec, VIR_DOMAIN_AFFECT_LIVE);
     n = virDomainMemoryStats(domain, stats, ELEMENTSOF(stats), 0);
@@ -340,7 +344,7 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
         domain_gone(d, "stopped");
     else {
         domain_report_busy(d);
-        /* libvirt may have no event for its end. */
+        /* libvirt may send no event when the job ends. */
         if (d->busy.job && d->due_usec == 0)
             domain_read(d);
     }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A domain's channel as a libvirt stream. A worker opens it; from then on the loop's thread alone touches it,
- * until a worker ends it (which waits for an answer). The loop's thread never ends or frees a stream inside
- * the stream's own callback.
+/* Reads and writes a domain's channel, which is a libvirt stream. A worker opens the stream. After that only
+ * the loop's thread uses it, until a worker ends it (which waits for an answer from libvirtd). The loop's
+ * thread never ends or frees a stream inside the stream's own callback.
  *
- * libvirt's streams have no flow control that would protect anybody:
- * - What a guest sends is read by libvirt's client as fast as it comes and kept without a limit until it is
- *   taken, so not reading is no way to slow a guest down. It is always taken, and a guest that sends more
- *   than the daemon takes has its channel closed.
- * - What a guest doesn't read stays in libvirtd once the socket to QEMU is full, and each such message holds
- *   one of the connection's five requests: five, and no guest of this connection can be sent anything, nor
- *   can the stream be ended. There is no way to see it coming. But the socket is a fresh one each time the
- *   channel is opened, and libvirtd writes to it as long as what is in it is less than a quarter of its
- *   buffer (net.core.wmem_default, 208 KiB). So all that was sent on a stream is counted as if the guest had
- *   read none of it, and before it comes to a quarter the channel is closed, to be opened again. (Measured:
- *   stuck after 74 messages of 60 bytes, 24 of 1000, 11 of 4000; closed here after 64, 21, 5.) */
+ * The flow control of libvirt's streams protects nobody:
+ * - Received: libvirt's client reads all that a guest sends as fast as it arrives, and keeps it without a
+ *   limit until the program takes it. So not reading doesn't slow a guest down. This file always reads, and
+ *   closes the channel of a guest that sends more than the daemon can process.
+ * - Sent: once the socket to QEMU is full, messages that the guest doesn't read stay in libvirtd, and each
+ *   one holds one of the connection's five requests. With all five held, nothing can be sent to any guest on
+ *   this connection, and the stream can't even be ended. libvirt gives no warning before that. But each
+ *   opening of the channel creates a new socket, and libvirtd writes to it as long as the data in it take up
+ *   less than a quarter of its buffer (net.core.wmem_default, 208 KiB). So this file counts all bytes sent on
+ *   a stream as if the guest had read none of them, and closes the channel before the count reaches that
+ *   quarter; the channel is then opened again. (Measured: stuck after 74 messages of 60 bytes, 24 of 1000, 11
+ *   of 4000; closed here after 64, 21, 5.) */
 
 #include <string.h>
 
@@ -56,8 +57,8 @@ int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Cha
     if (!ch)
         return -ENOMEM;
     ch->stream = virStreamNew(conn->ptr, VIR_STREAM_NONBLOCK);
-    /* Not by force: another daemon that uses this channel isn't thrown out. What a daemon before this one had
-     * open, libvirtd closed with its connection. */
+    /* Not by force: that would disconnect another daemon that uses this channel. A channel that an earlier
+     * ballastd had open isn't in the way: libvirtd closed it together with that ballastd's connection. */
     if (!ch->stream || virDomainOpenChannel(domain, CHANNEL_NAME, ch->stream, 0) < 0) {
         r = virt_last_error(ret_text);
         if (ch->stream)
@@ -108,7 +109,7 @@ void channel_end(Channel *ch)
 
     ch->dead = true;
     channel->open = NULL;
-    /* Until it is ended libvirt lets nobody open it. */
+    /* libvirt refuses to open the channel again before this stream has ended. */
     channel->ending = ch;
     workers_block(ch->virt->workers, &d->caller, 1U << CALL_CHANNEL);
     needs_loop(ch);
@@ -126,7 +127,8 @@ void channel_fail(Channel *ch, int error, const char *text)
     channel_end(ch);
 }
 
-/* What a message takes up in a socket: a power of two with 320 bytes of its own in it, and 256 besides. */
+/* Returns the bytes that a message takes up in a socket: the message and 320 bytes of overhead, rounded up to
+ * a power of two of at least 512, plus 256. */
 static size_t message_cost(size_t length)
 {
     size_t cost = 512;
@@ -161,9 +163,9 @@ void channel_was_read(Channel *ch)
     ch->unread = 0;
 }
 
-/* From here on: in the loop's thread, without the lock. */
+/* The functions below run in the loop's thread, without the lock. */
 
-/* libvirt's last error has to be taken before the lock is, since it is the thread's. */
+/* libvirt's last error belongs to the thread: read it before taking the lock, and pass it here. */
 static void fail(Channel *ch, int error, const char *text)
 {
     pthread_mutex_lock(&ch->virt->lock);
@@ -223,7 +225,7 @@ static void write_channel(Channel *ch)
             fail_as_libvirt_says(ch);
             return;
         }
-        n = MAX(n, 0); /* -2: not now */
+        n = MAX(n, 0); /* -2: would block */
     }
     pthread_mutex_lock(&ch->virt->lock);
     ch->out_length -= (size_t) n;
@@ -238,7 +240,7 @@ static void on_stream(virStreamPtr stream, int events, void *userdata)
 {
     Channel *ch = userdata;
 
-    /* Until the callback is removed it may be called although nobody listens. */
+    /* This may be called for a dead channel, until the callback is removed. */
     if (events & VIR_STREAM_EVENT_WRITABLE)
         write_channel(ch);
     if (events & VIR_STREAM_EVENT_READABLE)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One connection to libvirt: opened, watched, closed once nothing uses it. */
+/* Opens a connection to libvirt, watches it, and closes it once nothing uses it. */
 
 #include <string.h>
 
 #include "host-agent/libvirt/virt-internal.h"
 
-/* A libvirtd that doesn't answer is given up after 1 s × (19 + 1). As often as that since each wakes
- * libvirt's client up, see SLOTS_MAX; what loses its connection by it is only a libvirtd that hangs. */
+/* Without an answer from libvirtd the connection is given up after 1 s × (19 + 1). The interval is short
+ * because each keep-alive wakes libvirt's client up (see SLOTS_MAX). The time-out only hits a libvirtd that
+ * hangs. */
 #define KEEPALIVE_SEC   1
 #define KEEPALIVE_COUNT 19
 
@@ -44,7 +45,7 @@ static const char *close_reason(int reason)
     }
 }
 
-/* On whatever thread finds out. */
+/* Called in the thread that notices it. */
 static void on_close(virConnectPtr ptr, int reason, void *userdata)
 {
     Conn *c = userdata;
@@ -76,7 +77,7 @@ static void close_done(Job *job)
 
     connections->n--;
     pthread_cond_signal(&v->closed);
-    /* Not the last reference to Virt: its workers, one of which this is, have one. */
+    /* This can't drop the last reference to Virt: this is a worker, and the workers hold one. */
     conn_unref(c);
 }
 
@@ -101,8 +102,8 @@ int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char 
     c->on_lost = on_lost;
     c->job = (Job){.run = close_run, .done = close_done};
     atomic_init(&c->refs, 1);
-    /* Where there is no daemon on the other side there is nothing to keep alive or to be lost; such a driver
-     * takes a close callback all the same, and never frees what was given with it. */
+    /* A driver without a daemon needs no keep-alive and can't lose its connection. It accepts a close
+     * callback all the same, but never frees the callback's userdata. */
     if (virConnectSetKeepAlive(c->ptr, KEEPALIVE_SEC, KEEPALIVE_COUNT) == 0) {
         conn_ref(c);
         c->watched = virConnectRegisterCloseCallback(c->ptr, on_close, c, conn_unref) >= 0;

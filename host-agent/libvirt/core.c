@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What all files of this folder stand on: how long Virt lives, its way to the daemon's loop, and what
- * libvirt's errors mean. */
+/* The base of this folder: references to Virt, events to the daemon's loop, and libvirt's errors as errno. */
 
 #include <string.h>
 
@@ -39,7 +38,7 @@ int virt_last_error(char **ret_text)
     case VIR_ERR_NO_MEMORY:
         return -ENOMEM;
     case VIR_ERR_NO_DOMAIN:
-    case VIR_ERR_OPERATION_INVALID: /* it doesn't run */
+    case VIR_ERR_OPERATION_INVALID: /* the domain doesn't run */
         return -ENOENT;
     case VIR_ERR_AUTH_FAILED:
     case VIR_ERR_AUTH_CANCELLED:

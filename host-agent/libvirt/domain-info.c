@@ -12,9 +12,9 @@
 #include "host-agent/decide/text.h"
 #include "proto/limits.h"
 
-/* libvirt's own protocol carries no longer string. */
+/* libvirt's own protocol can't carry a longer string. */
 #define DOMAIN_XML_MAX (4U << 20)
-#define KEY_SHOWN_MAX  40U /* of a name in a message */
+#define KEY_SHOWN_MAX  40U /* bytes of an unknown attribute's name shown in a message */
 
 static void doc_freep(xmlDoc **doc)
 {
@@ -31,7 +31,7 @@ static void xml_freep(xmlChar **s)
     xmlFree(*s);
 }
 
-/* libvirt writes no document type, and without one there are no entities to expand. */
+/* libvirt never writes a document type. Without one no entities can be defined. */
 static void refuse_document_type(void *parser, const xmlChar *name, const xmlChar *public_id,
                                  const xmlChar *system_id)
 {
@@ -67,7 +67,7 @@ static bool is_named(const xmlNode *node, const char *name)
     return node->type == XML_ELEMENT_NODE && !strcmp((const char *) node->name, name);
 }
 
-/* The first child element of that name; libvirt's own elements have no namespace. */
+/* Returns the first child element of that name without a namespace: libvirt's own elements have none. */
 static xmlNode *child(const xmlNode *node, const char *name)
 {
     for (xmlNode *n = node ? node->children : NULL; n; n = n->next)
@@ -111,7 +111,7 @@ static int attribute_u64(xmlNode *node, const char *name, uint64_t *ret)
     return value ? parse_u64((const char *) value, ret) : -ENOENT;
 }
 
-/* The units that libvirt takes in <memory unit=''>; it writes KiB. */
+/* The units that libvirt accepts in <memory unit=''>; libvirt itself writes KiB. */
 static int unit_bytes(const char *unit, uint64_t *ret)
 {
     static const struct {
@@ -186,7 +186,7 @@ static int parse_name(xmlNode *node, char ret[static DOMAIN_NAME_MAX + 1])
         return -ENOMEM;
     for (const xmlChar *s = text; *s && n < DOMAIN_NAME_MAX; s++)
         ret[n++] = (char) (*s < 0x20 || *s == 0x7f ? '?' : *s);
-    /* A cut within a character of several bytes goes back to its start. */
+    /* Don't cut a multi-byte character in half: drop all of it. */
     if (text[n])
         while (n > 0 && (text[n] & 0xc0) == 0x80)
             n--;
@@ -196,8 +196,8 @@ static int parse_name(xmlNode *node, char ret[static DOMAIN_NAME_MAX + 1])
     return 0;
 }
 
-/* VFIO pins all memory of the guest: a page that the balloon gives back stays where it is. Devices behind
- * vfio-ap and vfio-ccw (s390) pin only what they use. USB and SCSI devices pin nothing. */
+/* VFIO pins all memory of the guest, so the host doesn't get back the pages in the balloon. Devices behind
+ * vfio-ap and vfio-ccw (s390) pin only the pages that they use. USB and SCSI devices pin nothing. */
 static bool hostdev_pins(xmlNode *device)
 {
     if (is_named(device, "hostdev"))
@@ -304,13 +304,13 @@ static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
         text_addf(problem, "%s%s", before, why);
 }
 
-/* A value that is wrong is reported, and the others count: a typing error in one takes back no other.
- * Sizes that don't agree are all doubtful. */
+/* Reports each invalid value and ignores it; the other values still apply. But if the sizes don't agree, any
+ * of them may be the wrong one, so all are ignored. */
 static void parse_granted(const xmlNode *guest, uint64_t maximum_bytes, Entitlement *e, Text *problem)
 {
     char why[ENTITLEMENT_WHY_MAX];
 
-    /* Attributes of other namespaces are others' business. */
+    /* Attributes with a namespace belong to other programs. */
     for (xmlAttr *a = guest->properties; a; a = a->next)
         if (!a->ns)
             parse_entitled(a, e, problem);
@@ -332,7 +332,7 @@ static void parse_entitlement(xmlNode *domain, DomainInfo *info)
         }
 }
 
-/* currentMemory; where a definition has none, it is the maximum. */
+/* Reads memory and currentMemory. If a definition has no currentMemory, that is the maximum. */
 static int parse_memory(xmlNode *domain, uint64_t *ret_maximum, uint64_t *ret_current)
 {
     xmlNode *memory = child(domain, "memory"), *current = child(domain, "currentMemory");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The domains that are known, and what is reported of them. */
+/* Keeps the known domains and sends the events that report on them. */
 
 #include <assert.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "host-agent/libvirt/virt-internal.h"
 
-/* A definition that changes again and again is read once in this time: with the clock's tick, a change is
- * told within a second. */
+/* The least time between two reads of a definition. With the timer's interval added, a change is still
+ * reported within a second. */
 #define READ_INTERVAL_USEC (900 * USEC_PER_MSEC)
 
 static Domain **bucket_of(Virt *v, const char *uuid)
@@ -118,7 +118,7 @@ void domain_read(Domain *d)
     if (caller_waits(&d->caller, CALL_DEFINITION) ||
         (!too_soon && workers_ask(d->virt->workers, &d->caller, CALL_DEFINITION) >= 0))
         return;
-    /* One that is under way may have been read before the change. */
+    /* A call under way may have read the definition before it changed. */
     if (d->due_usec == 0)
         d->due_usec = (too_soon ? d->definition_usec : now) + READ_INTERVAL_USEC;
     domains->any_due = true;
@@ -215,13 +215,13 @@ void domain_report_busy(Domain *d)
     virt_push(d->virt, d, &(VirtEvent){.type = VIRT_DOMAIN_BUSY, .text = busy});
 }
 
-/* Answers for a call that was dropped. */
+/* Sends the event that answers a dropped call. */
 static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
 {
     static const VirtEventType types[CALL_KIND_MAX] = {
         [CALL_SET] = VIRT_SET_DONE,
         [CALL_ENTITLE] = VIRT_ENTITLE_DONE,
-        [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* asked for by nobody outside */
+        [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* nobody outside asked for it */
         [CALL_STATS] = VIRT_STATS,
         [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
     };
@@ -258,7 +258,8 @@ static void done_entitle(Domain *d)
     const Call *call = &d->call;
 
     virt_push(d->virt, d, &(VirtEvent){.type = VIRT_ENTITLE_DONE, .error = call->error, .text = call->text});
-    /* At once, and whatever came of it: where only the definition couldn't be changed, the guest was. */
+    /* At once, and even after an error: libvirt may have changed the guest and failed on the definition
+     * only. */
     d->definition_usec = 0;
     domain_read(d);
 }
@@ -280,12 +281,12 @@ static void definition_failed(Domain *d)
     const Call *call = &d->call;
 
     if (d->virt->session.state != SESSION_OPEN || call->conn->lost)
-        return; /* it is read after connecting again */
+        return; /* the reconnection reads it again */
     if (!d->unreadable)
         log_warning("Domain %s: not managing it: %s", d->uuid,
                     call->text ? call->text : strerror(-call->error));
     d->unreadable = true;
-    /* What can't be understood is looked at again when it changes. */
+    /* A definition that can't be parsed is read again only when it changes. */
     if (call->error != -EBADMSG)
         domain_read(d);
 }
@@ -300,7 +301,7 @@ static void done_definition(Domain *d)
         definition_failed(d);
         return;
     }
-    /* Started again meanwhile: an event says so. */
+    /* The domain was started again in the meantime; an event reports that. */
     if (call->info->id != d->id || v->session.state != SESSION_OPEN)
         return;
     d->unreadable = false;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvirt's events. The callbacks run on whatever thread libvirt likes, so all they do is to lock, to note
- * what happened, and to queue. */
+/* Handles libvirt's events. The callbacks run in whatever thread libvirt chooses, so they only take the lock,
+ * note what happened and queue events and calls. */
 
 #include <string.h>
 
 #include "host-agent/libvirt/virt-internal.h"
 
-/* Locks, and finds the domain; NULL and unlocked where it isn't known or the connection isn't the one in
- * use. */
+/* Takes the lock and finds the domain. Returns NULL, without the lock, if the domain is unknown or the
+ * connection isn't current. */
 static Domain *event_begin(Conn *c, virDomainPtr domain)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
@@ -107,7 +107,7 @@ static int on_lifecycle(virConnectPtr ptr, virDomainPtr domain, int event, int d
         domain_gone(d, stopped_why(detail));
         d = NULL;
         break;
-    default: /* defined, undefined, crashed: what it is now, its definition and state say */
+    default: /* defined, undefined, crashed: read its new definition and state */
         domain_read(d);
         break;
     }
@@ -153,7 +153,8 @@ static void read_again(Conn *c, virDomainPtr domain)
 
 static void on_metadata(virConnectPtr ptr, virDomainPtr domain, int type, const char *uri, void *userdata)
 {
-    /* Others keep their things there, too, and may do so often; what is remembered is our own. */
+    /* Other programs store metadata too, perhaps often, and ballastd itself writes the state. Neither matters
+     * here. */
     if (uri && !strcmp(uri, ENTITLEMENT_URI))
         read_again(userdata, domain);
 }
@@ -163,7 +164,7 @@ static void on_device(virConnectPtr ptr, virDomainPtr domain, const char *alias,
     read_again(userdata, domain);
 }
 
-/* A migration, save, dump or snapshot ended. libvirt has no event for the beginning of one. */
+/* A migration, save, dump or snapshot ended. libvirt sends no event when one begins. */
 static void on_job(virConnectPtr ptr, virDomainPtr domain, virTypedParameterPtr params, int n, void *userdata)
 {
     read_again(userdata, domain);
@@ -185,7 +186,7 @@ int events_register(Conn *c, char **ret_text)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(events); i++)
-        /* Ballast can do without the others. */
+        /* Ballast can do without the other events. */
         if (!conn_subscribe(c, events[i].id, events[i].callback) &&
             events[i].id == VIR_DOMAIN_EVENT_ID_LIFECYCLE)
             return virt_last_error(ret_text);

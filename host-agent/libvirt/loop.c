@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs libvirt's event loop in a thread of its own. */
+/* Runs libvirt's event loop in a thread. */
 #include "host-agent/libvirt/loop.h"
 
 #include <libvirt/libvirt.h>
@@ -17,7 +17,7 @@ struct Loop {
     pthread_t thread;
 };
 
-/* libvirt would write each error to stderr; here who makes the call tells what came of it. */
+/* By default libvirt writes each error to stderr. Here the caller reports it. */
 static void keep_silent(void *userdata, virErrorPtr error)
 {
 }
@@ -39,7 +39,7 @@ static void *run(void *userdata)
     pthread_setname_np(pthread_self(), "virt-loop");
     while (!atomic_load(&l->stopping))
         if (virEventRunDefaultImpl() < 0)
-            usleep(100 * USEC_PER_MSEC); /* it says so where poll() fails; not to spin on that */
+            usleep(100 * USEC_PER_MSEC); /* poll() failed: don't spin */
     return NULL;
 }
 

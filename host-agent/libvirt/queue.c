@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The queue from libvirt's threads into the daemon's loop. */
+/* The event queue from libvirt's threads to the daemon's loop. */
 #include "host-agent/libvirt/queue.h"
 
 #include <assert.h>
@@ -139,7 +139,7 @@ int queue_push(Queue *q, Mailbox *box, const VirtEvent *event)
     return 0;
 }
 
-/* Makes room for n bytes more. */
+/* Makes room for n more bytes. */
 static int item_grow(QueueItem *item, size_t n)
 {
     size_t allocated;

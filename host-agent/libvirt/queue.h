@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What libvirt's threads have to tell the daemon's loop: VirtEvents in order, with an eventfd that is
- * readable while there are any. Not locked: all but queue_fd() is called with the owner's lock held.
+/* The queue of VirtEvents from libvirt's threads to the daemon's loop, in order, with an eventfd that is
+ * readable while the queue holds any. It has no lock of its own: all functions but queue_fd() are called with
+ * the owner's lock held.
  *
- * Bounded by nature: of each type at most one event of a domain waits, the newer replaces the older (its
- * place is at the end then), and data of a channel is appended to what waits, up to QUEUE_DATA_MAX. */
+ * Its length is bounded: a domain has at most one event of each type in it. A new one replaces the old one
+ * and goes to the end. Channel data is appended to the queued data instead, up to QUEUE_DATA_MAX bytes. */
 
 #include "base/macro.h"
 #include "host-agent/libvirt/virt-event.h"
 #include "proto/limits.h"
 
-/* One frame more than a link's bucket holds: a guest whose data had to be cut off here was refused there. */
+/* One frame more than a link's bucket holds: if a guest's data has to be cut off here, the link would have
+ * refused that guest anyway. */
 #define QUEUE_DATA_MAX (LINK_BYTES_BURST + FRAME_MAX)
 
 typedef struct QueueItem QueueItem;
 typedef struct Queue Queue;
 
-/* Of each domain: its events that wait. All zero at first; mailbox_leave() before it is freed. */
+/* One per domain: its queued events. Starts zeroed; call mailbox_leave() before freeing it. */
 typedef struct Mailbox {
     QueueItem *waiting[VIRT_EVENT_TYPE_MAX];
 } Mailbox;
 
-/* What waits in the queue; the receiver of queue_pop() owns it. */
+/* A queued event. The caller of queue_pop() owns the item that it returns. */
 struct QueueItem {
     VirtEvent event; /* points into the item */
-    Mailbox *box;    /* NULL: none, or gone */
+    Mailbox *box;    /* NULL: an event of the connection, or the domain was freed */
     QueueItem *prev, *next;
     char uuid[37];
     char *text;
     DomainInfo *info;
     VirtStats *stats;
     uint8_t *data;
-    size_t allocated;
+    size_t allocated; /* bytes of data */
 };
 
 int queue_new(Queue **ret);
@@ -40,18 +42,21 @@ Queue *queue_free(Queue *q);
 DEFINE_CLEANUP_FUNC(Queue, queue_free);
 
 int queue_fd(const Queue *q);
-/* Copies the event with all that it points to. box is NULL for the connection's own events. 0, -ENOMEM. */
+/* Queues a copy of the event and of everything that it points to, but channel data (queue_push_data()). box
+ * is NULL for events of the connection. 0 or -ENOMEM. */
 int queue_push(Queue *q, Mailbox *box, const VirtEvent *event);
-/* Appends data of a channel. -ENOBUFS where only a part of it fitted; -ENOMEM. */
+/* Appends channel data. 0, -ENOBUFS (only a part fitted and was appended) or -ENOMEM. */
 int queue_push_data(Queue *q, Mailbox *box, const char *uuid, const uint8_t *data, size_t length);
-/* Drops what waits of that type for that domain. */
+/* Drops the domain's queued event of that type, if any. */
 void queue_drop(Queue *q, Mailbox *box, VirtEventType type);
-/* What waits stays in the queue; the box may be freed. */
+/* Detaches the box from its queued events, which stay in the queue. After that the box may be freed. */
 void mailbox_leave(Mailbox *box);
-/* The next event, NULL where there is none (then the descriptor isn't readable any more). */
+/* Returns the next event, or NULL if the queue is empty (after that the descriptor isn't readable any
+ * more). */
 QueueItem *queue_pop(Queue *q);
 QueueItem *queue_item_free(QueueItem *item);
 DEFINE_CLEANUP_FUNC(QueueItem, queue_item_free);
-/* Makes the descriptor readable: the loop has something to look at besides events. */
+/* Makes the descriptor readable even without an event, so that the daemon's loop runs. */
 void queue_wake(Queue *q);
+/* The most events ever queued at once. */
 unsigned queue_peak(const Queue *q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Connecting to libvirt, noticing that the connection is lost, and connecting again. */
+/* Connects to libvirt, handles the loss of the connection, and connects again. */
 
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "host-agent/libvirt/virt-internal.h"
 
 #define RETRY_FIRST_USEC \
-    (500 * USEC_PER_MSEC) /* and up to as much again, so that not all clients come at once */
+    (500 * USEC_PER_MSEC) /* plus up to as much again, so that clients don't all come at once */
 #define RETRY_MIN_USEC USEC_PER_SEC
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)
 
@@ -28,7 +28,7 @@ typedef struct Opening {
     int error;
 } Opening;
 
-/* A fresh connection for one slot. */
+/* The opening of a new connection for one slot. */
 typedef struct SlotOpening {
     Job job;
     Virt *virt;
@@ -75,7 +75,7 @@ static int opening_connect(Opening *o)
             return r;
     }
     o->uri = virConnectGetURI(o->events->ptr);
-    /* After the events: from here on each change comes as one. */
+    /* Only after the callbacks are registered: from then on an event reports each change. */
     return list_domains(o);
 }
 
@@ -212,8 +212,8 @@ static void opening_done(Job *job)
     free(o);
 }
 
-/* Setting memory needs two, so that one can hang while the other is replaced; stats are more, and 1.9 ms
- * each. Channels are opened one by one. */
+/* Two connections set memory: one can hang while the other is being replaced. Stats calls are more frequent
+ * and take 1.9 ms each, so queries have three. Channels are opened one at a time. */
 void session_init(Virt *v)
 {
     static const LaneId lanes[SLOTS_MAX] = {LANE_SET,   LANE_SET,   LANE_QUERY,
@@ -263,7 +263,7 @@ Conn *session_take(Virt *v, LaneId lane)
 {
     Slot *slot = v->session.slots;
 
-    /* There is one: the lane has as many places as connections. */
+    /* One is free: the lane has as many places as connections. */
     while (slot->lane != lane || !slot->conn || slot->taken)
         slot++;
     slot->taken = true;
@@ -345,7 +345,7 @@ void session_replace(Virt *v, Conn *conn)
 {
     Slot *slot = slot_of(v, conn);
 
-    /* It may be from before the connection was lost and opened again. */
+    /* conn may be older than the last reconnection. */
     if (!slot || v->session.state != SESSION_OPEN)
         return;
     slot_empty(v, slot);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Starts a thread that no signal of the daemon reaches. */
+/* Starts a thread that receives no signals. */
 #include "host-agent/libvirt/thread.h"
 
 #include <signal.h>
 #include <stddef.h>
 
-/* libvirt keeps what is large on the heap; only what is touched becomes real memory. */
+/* libvirt keeps large data on the heap. The kernel allocates only stack pages that are touched. */
 #define STACK_SIZE ((size_t) 512 * 1024)
 
 int thread_start(void *(*function)(void *), void *userdata, pthread_t *ret_thread)

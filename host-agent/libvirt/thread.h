@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A thread with all signals blocked (they are the main thread's) and a small stack. Joinable where ret_thread
- * is given, else detached. 0 or -errno. */
+/* Starts a thread with a small stack and all signals blocked, since the main thread handles them. Joinable if
+ * ret_thread is given, else detached. 0 or -errno. */
 
 #include <pthread.h>
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of this folder share. One lock, Virt.lock, guards everything here, queue and workers
- * included; libvirt is never called with it held, since libvirt calls back. Functions here are called with it
- * held, except where they say otherwise.
+/* The structs and functions that this folder's files share. One lock, Virt.lock, guards all of them, the
+ * queue and the workers included. No thread calls libvirt while it holds the lock, because libvirt calls
+ * back. The functions below are called with the lock held, unless their comment says otherwise.
  *
- * From the top, each calling only those below it (and through hooks those above):
+ * The files from the top. Each calls only files below it (and files above it through hooks):
  *
- *   virt.c        the interface: requests in, events out, the clock
+ *   virt.c        the interface: requests, events, the timer
  *   calls.c       the calls that workers make for a domain
  *   events.c      libvirt's events
- *   session.c     connecting, losing the connection, and connecting again
- *   domain.c      the domains that are known, and what is reported of them
+ *   session.c     connects to libvirt, and again after the connection is lost
+ *   domain.c      the known domains, and the events that report on them
  *   channel.c     a domain's channel as a stream
- *   connection.c  one connection: opened, watched, closed
- *   core.c        how long Virt lives, its way to the daemon's loop, libvirt's errors
- *   workers.c, queue.c, loop.c, thread.c   free of domains and connections */
+ *   connection.c  opens, watches and closes one connection
+ *   core.c        references to Virt, events to the daemon's loop, libvirt's errors
+ *   workers.c, queue.c, loop.c, thread.c   know neither domains nor connections */
 
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -30,11 +30,11 @@
 
 typedef struct Virt Virt;
 
-/* libvirt lists no more domains at once. */
+/* libvirt never lists more domains than this at once. */
 #define DOMAINS_MAX  16384U
 #define DOMAINS_HASH 4096U
 
-/* The kinds of calls, the most urgent first. */
+/* The kinds of calls, most urgent first. */
 typedef enum CallKind {
     CALL_SET,
     CALL_ENTITLE,
@@ -47,7 +47,8 @@ typedef enum CallKind {
 _Static_assert((unsigned) CALL_KIND_MAX <= 32, "kinds are bits");
 #define CALLS_ALL ((1U << CALL_KIND_MAX) - 1)
 
-/* Connections by purpose; besides there is one for events, which has no calls and so is never held up. */
+/* The purposes of connections. One more connection, for events, is in no lane: it carries no calls, so
+ * nothing ever holds it up. */
 typedef enum LaneId {
     LANE_SET,
     LANE_QUERY,
@@ -57,28 +58,28 @@ typedef enum LaneId {
 
 _Static_assert((unsigned) LANE_MAX <= LANES_MAX, "lanes for all");
 
-/* A connection carries one call at a time. libvirt's client would take more, but a thread that comes second
- * leaves it to the first to send its request, and with libvirt 9.0 it can happen that the first doesn't
- * notice until something arrives: seen as calls to domains in best health that hung for five seconds, until
- * the next keep-alive, next to a call to one that was stopped. */
+/* A connection carries one call at a time. libvirt's client accepts more, but then a second thread leaves it
+ * to the first one to send its request, and with libvirt 9.0 the first thread may not notice that before
+ * something arrives. Seen: while a call to a stopped domain was under way, calls to healthy domains hung for
+ * five seconds, until the next keep-alive. */
 #define SLOTS_MAX 6U
 
 typedef struct Slot {
     LaneId lane;
     struct Conn *conn; /* NULL: being replaced */
     bool taken;        /* by a call */
-    usec_t retry_usec; /* when to try again to open it; 0: not */
+    usec_t retry_usec; /* when to try again to open a connection; 0: don't */
 } Slot;
 
 /* connection.c writes it. */
 typedef struct Conn {
     Virt *virt;
     virConnectPtr ptr;
-    atomic_uint refs;    /* of this struct: its owner, and each callback that is registered */
-    unsigned uses;       /* calls under way and streams: while there are any it stays open */
-    unsigned generation; /* the attempt to connect that it belongs to */
-    void (*on_lost)(Virt *v, const char *why); /* with the lock, while it is current */
-    bool retired;                              /* to be closed when it isn't used any more */
+    atomic_uint refs;    /* to this struct: one for its owner and one for each registered callback */
+    unsigned uses;       /* calls under way and streams; it stays open while there are any */
+    unsigned generation; /* Session.generation of the attempt that opened it */
+    void (*on_lost)(Virt *v, const char *why); /* with the lock; only for a connection of the open session */
+    bool retired;                              /* to be closed when nothing uses it any more */
     bool lost;
     bool watched; /* has a close callback */
     int callbacks[16];
@@ -92,54 +93,54 @@ typedef struct Channel Channel;
 /* A domain's channel; channel.c writes it. */
 typedef struct DomainChannel {
     Channel *open;
-    Channel *ending; /* being closed: none is opened until it is */
+    Channel *ending; /* being closed; no other can be opened until that is done */
 } DomainChannel;
 
 /* channel.c writes it. */
 struct Channel {
     Virt *virt;
-    Domain *domain; /* NULL: gone */
+    Domain *domain; /* NULL: freed */
     Conn *conn;
-    virStreamPtr stream; /* once attached, used by the loop's thread alone */
+    virStreamPtr stream; /* once the channel is adopted, only the loop's thread uses it, until end_run() */
     char uuid[37];
     bool attached, dead, queued;
-    uint8_t *out; /* to be sent, up to CHANNEL_OUT_MAX */
+    uint8_t *out; /* bytes to be sent, at most CHANNEL_OUT_MAX */
     size_t out_length;
-    size_t unread; /* see channel.c */
+    size_t unread; /* socket bytes that the guest may not have read: see channel.c */
     struct Channel *next;
     Job job; /* to end the stream */
 };
 
-/* A call under way: its arguments and its outcome. calls.c writes it; without the lock, but only the worker that
- * makes the call uses it until the call returns. */
+/* A call under way: its arguments and its outcome. calls.c writes it; without the lock, but only the worker
+ * that makes the call uses it until the call returns. */
 typedef struct Call {
     Conn *conn;
     DomainState state;
     EntitlementChange entitling;
     unsigned period_sec;
-    unsigned changes; /* Domain.changes when it began */
+    unsigned changes; /* Domain.busy.changes when the call began */
     int error;
-    char *text; /* libvirt's message */
-    bool vanished;
+    char *text;    /* libvirt's message */
+    bool vanished; /* the domain doesn't run (any more) */
     bool job_known;
     const char *job;
     bool paused, shutting_down;
     bool remembered; /* the state metadata was written */
-    bool forgetful;  /* it couldn't be */
+    bool forgetful;  /* libvirt failed to write it */
     DomainInfo *info;
     VirtStats stats;
     Channel *channel;
 } Call;
 
-/* What keeps a domain from being moved. */
+/* Why a domain's memory can't be changed at present. */
 typedef struct DomainBusy {
     bool paused, shutting_down, stuck;
-    unsigned changes;     /* of paused and shutting_down by events */
+    unsigned changes;     /* how often events set paused and shutting_down */
     const char *job;      /* "migrating", "saving" or NULL */
-    const char *reported; /* what was last reported of all this */
+    const char *reported; /* the text of the last VIRT_DOMAIN_BUSY */
 } DomainBusy;
 
-/* What calls are to do. */
+/* The arguments of calls asked for. */
 typedef struct DomainAsked {
     DomainState state;
     EntitlementChange entitling;
@@ -154,18 +155,18 @@ struct Domain {
     Virt *virt;
     char uuid[37];
     int id;
-    bool gone;                 /* not in the table any more, but a call is under way */
-    unsigned generation;       /* the last attempt to connect in which it was seen */
-    unsigned reported_session; /* the session in which it was last reported as added; 0: never */
-    usec_t definition_usec;    /* last read */
-    usec_t due_usec;           /* to be read again then; 0: no */
-    bool unreadable;           /* reported that it can't be read */
-    bool has_period;           /* of stats; or setting one failed */
+    bool gone;                 /* removed from the table; kept until its call under way returns */
+    unsigned generation;       /* Session.generation when libvirt last listed it or reported its start */
+    unsigned reported_session; /* Session.number when VIRT_DOMAIN_ADDED was last sent; 0: never */
+    usec_t definition_usec;    /* when the definition was last read */
+    usec_t due_usec;           /* when to read it again; 0: not due */
+    bool unreadable;           /* logged: its definition can't be read */
+    bool has_period;           /* it has a stats period, or setting one was tried */
     DomainBusy busy;
     DomainAsked asked;
-    DomainState remembered; /* as the metadata says */
+    DomainState remembered; /* the state in its metadata */
     DomainChannel channel;
-    bool channel_unwanted; /* closed while it was being opened */
+    bool channel_unwanted; /* virt_channel_close() was called while it was being opened */
     Call call;
     Domain *hash_next, *prev, *next;
 };
@@ -185,12 +186,12 @@ typedef enum SessionState {
     SESSION_OPEN,
 } SessionState;
 
-/* The connections in use; session.c writes it. */
+/* The state of the connection to libvirt, and the connections in use; session.c writes it. */
 typedef struct Session {
     SessionState state;
-    unsigned generation;             /* attempts to connect */
-    unsigned number;                 /* successful ones */
-    usec_t retry_usec, backoff_usec; /* to connect again */
+    unsigned generation;             /* number of attempts to connect */
+    unsigned number;                 /* number of successful ones */
+    usec_t retry_usec, backoff_usec; /* when to connect again; the wait before the attempt after that */
     bool lost_reported;
     unsigned opening; /* connections being opened, which must end before Virt does */
     Conn *events;
@@ -205,16 +206,16 @@ typedef struct Connections {
 
 /* channel.c writes it. */
 typedef struct Channels {
-    Channel *work; /* for the loop's thread */
+    Channel *work; /* list of the channels that the loop's thread must look after */
 } Channels;
 
 /* virt.c writes it, the embedded structs aside: each is written by the file named at its type. */
 struct Virt {
     pthread_mutex_t lock;
     pthread_cond_t closed; /* a connection was closed, or an attempt to open one ended */
-    atomic_uint refs;      /* its user, the workers, the loop, and each connection */
+    atomic_uint refs;      /* one each for the user, the workers, the loop and each connection */
     char *uri;
-    void (*ended)(Virt *v); /* the last reference is gone */
+    void (*ended)(Virt *v); /* called when the last reference is dropped */
     VirtHandler handler;
     void *userdata;
     sd_event_source *queue_source, *timer;
@@ -233,65 +234,70 @@ struct Virt {
 Virt *virt_ref(Virt *v);
 Virt *virt_unref(Virt *v); /* without the lock */
 DEFINE_CLEANUP_FUNC(Virt, virt_unref);
-/* Makes the daemon's loop look at the clock, where it doesn't anyway. */
+/* Makes the daemon's loop start the timer if it isn't running. */
 void virt_need_tick(Virt *v);
+/* Queues an event, about d unless d is NULL. */
 void virt_push(Virt *v, Domain *d, const VirtEvent *event);
-/* -errno for libvirt's last error in this thread; *ret_text (may be NULL): its message, to be freed. No
- * lock. */
+/* Returns -errno for this thread's last libvirt error. *ret_text (ret_text may be NULL) is freed and set to
+ * the error's message; the caller frees it. Doesn't need the lock. */
 int virt_last_error(char **ret_text);
 
 /* session.c */
 void session_init(Virt *v);
 void session_open(Virt *v);
-/* Everything on it is over. Tells so, and tries again later. */
+/* Gives up all connections, reports the loss and connects again later. */
 void session_lost(Virt *v, const char *why);
 void session_tick(Virt *v, usec_t now_usec);
-/* The lane's connection for a call that begins, and what is to be done when the call returns. */
+/* Takes a free connection of the lane for a call that begins. Give it back when the call returns. */
 Conn *session_take(Virt *v, LaneId lane);
 void session_give_back(Virt *v, Conn *conn);
-/* The call on it was left behind: others get a fresh one in its place. */
+/* The call on conn was left behind: opens a new connection in its place. */
 void session_replace(Virt *v, Conn *conn);
 
 /* connection.c */
-/* No lock. on_lost is called when libvirt closes it, on whatever thread finds out. */
+/* Opens a connection. Without the lock. on_lost is called if libvirt closes the connection, in the thread
+ * that notices it. */
 int conn_open(Virt *v, unsigned generation, void (*on_lost)(Virt *v, const char *why), Conn **ret,
               char **ret_text);
-/* Makes libvirt call callback for that event, with c as userdata, until c is closed. Returns false on failure:
- * see virt_last_error(). No lock. */
+/* Makes libvirt call callback for that event, with c as userdata, until c is closed. Returns false on
+ * failure: see virt_last_error(). Without the lock. */
 bool conn_subscribe(Conn *c, int event, virConnectDomainEventGenericCallback callback);
+/* Keeps the connection open until conn_unuse(). */
 void conn_use(Conn *c);
 void conn_unuse(Conn *c);
-/* Closes it as soon as nothing uses it; the owner's reference goes with it. NULL is fine. */
+/* Closes it as soon as nothing uses it, and drops the owner's reference then. NULL is fine. */
 void conn_retire(Conn *c);
-/* Whether what it says is to be heard. */
+/* Returns true if events on this connection count: it belongs to the current attempt to connect. */
 bool conn_is_current(const Conn *c);
 
 /* events.c */
-int events_register(Conn *c, char **ret_text); /* no lock */
+int events_register(Conn *c, char **ret_text); /* without the lock */
 
 /* domain.c */
 Domain *domain_find(Virt *v, const char *uuid);
-Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: no memory or too many */
+Domain *domain_add(Virt *v, const char *uuid, int id); /* NULL: out of memory, or too many domains */
+/* The domain stopped: reports that, drops its calls and frees it (once its call under way has returned). */
 void domain_gone(Domain *d, const char *why);
 void domain_destroy(Domain *d);
-/* The present attempt to connect sees it. */
+/* Notes that libvirt listed or reported the domain since the present attempt to connect. */
 void domain_seen(Domain *d);
-/* An event says so. */
+/* Notes what an event reported. */
 void domain_set_running(Domain *d, bool paused, bool shutting_down);
 void domain_set_stuck(Domain *d, bool stuck);
-/* Each asks for a call, as virt.h says. */
+/* Each asks for a call; see virt.h. */
 int domain_ask_stats(Domain *d, unsigned period_sec);
 int domain_ask_set(Domain *d, const DomainState *state);
 int domain_ask_entitle(Domain *d, const EntitlementChange *change);
 void domain_close_channel(Domain *d);
-/* Asks for its definition, as it is from now on; about once a second at most. */
+/* Asks to read the definition as it is now or later. It is read about once a second at most. */
 void domain_read(Domain *d);
-/* A call begins to read it. */
+/* Notes that a call begins to read the definition. */
 void domain_reading(Domain *d);
-/* Takes what came of the call in d->call. Returns false where the domain turned out not to run. */
+/* Takes the outcome of the call from d->call. Returns false if the call found that the domain doesn't run. */
 bool domain_call_done(Domain *d, CallKind kind);
+/* Sends VIRT_DOMAIN_BUSY if the reason changed. */
 void domain_report_busy(Domain *d);
-/* The connection is lost: what was asked gets its answer. */
+/* The connection is lost: answers all waiting calls and closes the channel. */
 void domain_lost(Domain *d);
 void domains_tick(Virt *v, usec_t now_usec);
 void domains_free(Virt *v);
@@ -300,16 +306,17 @@ void domains_free(Virt *v);
 extern const WorkersOps call_ops;
 
 /* channel.c */
-/* Without the lock. */
+/* Opens the domain's channel on conn; channel_adopt() must follow. Without the lock. */
 int channel_open(Virt *v, Conn *conn, virDomainPtr domain, const char *uuid, Channel **ret, char **ret_text);
-/* What was opened is the domain's from now on; where it isn't wanted any more it is closed. */
+/* Makes the opened channel the domain's; if it isn't wanted any more, closes it. */
 void channel_adopt(Channel *ch, Domain *d, bool wanted);
-/* The domain is no more. */
+/* The domain is about to be freed. */
 void channel_forget(Domain *d);
+/* See virt_channel_send() and virt_channel_was_read(). */
 int channel_send(Channel *ch, const uint8_t *data, size_t length);
 void channel_was_read(Channel *ch);
-/* Closes it; nothing more is reported of it. */
+/* Closes it without an event. */
 void channel_end(Channel *ch);
-/* Closes it and reports that. */
+/* Closes it and sends VIRT_CHANNEL_CLOSED. */
 void channel_fail(Channel *ch, int error, const char *text);
 void channels_woken(void *virt); /* in the loop's thread, without the lock */

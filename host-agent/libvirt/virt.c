@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The interface: requests in, events out, and the clock.
+/* The interface of this folder: takes requests, delivers events and runs the timer.
  *
- * Libvirt must never hold up the daemon. Seen on libvirt 9.0: a call to a domain whose QEMU is stopped blocks
- * until it goes on; five such calls on one connection (max_client_requests) block every other domain on it;
- * and a call from a thread fires event callbacks on that thread, so libvirt's loop can't be glued onto
- * sd-event, which belongs to one thread. So libvirt's loop runs in a thread of its own (loop.c), calls run in
- * workers (workers.c), one at a time on each connection and for each domain, and all that comes of either is
- * posted to the daemon's loop (queue.c). A domain that hasn't answered for 2 s gets no call until it does;
- * the connection that it holds is left to it and replaced for the others (session.c). What a guest doesn't
- * read of its channel would hold libvirtd's requests, too: see channel.c. */
+ * Libvirt must never hold up the daemon. Seen with libvirt 9.0:
+ * - A call to a domain whose QEMU is stopped blocks until QEMU continues.
+ * - Five such calls on one connection (max_client_requests) block the calls to every other domain on it.
+ * - A thread that makes a call also runs event callbacks, so libvirt's event loop can't be part of an
+ *   sd-event loop, which belongs to one thread.
+ *
+ * So libvirt's event loop has its own thread (loop.c), and workers make the calls (workers.c), one at a time
+ * per connection and per domain. Both post events to the daemon's loop (queue.c). A domain that hasn't
+ * answered for 2 s gets no call until it answers; it keeps the connection that its call is on, and a new
+ * connection replaces that one for the other domains (session.c). Channel data that a guest doesn't read
+ * would hold libvirtd's requests as well: see channel.c. */
 #include "host-agent/libvirt/virt.h"
 
 #include <libxml/parser.h>
@@ -17,7 +20,7 @@
 #include "base/log.h"
 #include "host-agent/libvirt/virt-internal.h"
 
-/* Events handled before the daemon's loop gets its turn for other things. */
+/* Events handled at once; then the daemon's loop gets a chance to do other things. */
 #define EVENTS_AT_ONCE 64U
 #define STOP_USEC      (2 * USEC_PER_SEC)
 
@@ -106,7 +109,7 @@ static int start(Virt *v, sd_event *event)
                                    on_timer, v);
     if (r < 0)
         return r;
-    v->ticking = true; /* a new timer is on */
+    v->ticking = true; /* a new timer is enabled */
     return loop_new(channels_woken, v, &v->loop);
 }
 
@@ -115,7 +118,7 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
     _cleanup_(virt_unrefp) Virt *v = NULL;
     int r;
 
-    xmlInitParser(); /* before there are threads */
+    xmlInitParser(); /* must come before the first thread */
     v = calloc(1, sizeof(*v));
     if (!v)
         return -ENOMEM;
@@ -135,7 +138,7 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
         sd_event_source_unref(v->timer);
         return r;
     }
-    /* The workers' and the loop's. */
+    /* One reference for the workers and one for the loop. */
     virt_ref(v);
     virt_ref(v);
     pthread_mutex_lock(&v->lock);
@@ -145,7 +148,7 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
     return 0;
 }
 
-/* Waits for streams and connections to be closed. */
+/* Waits until streams and connections are closed and attempts to connect have ended. */
 static void wait_closed(Virt *v, usec_t until_usec)
 {
     struct timespec until = {.tv_sec = (time_t) (until_usec / USEC_PER_SEC),
@@ -178,7 +181,7 @@ Virt *virt_free(Virt *v)
     return virt_unref(v);
 }
 
-/* Finds a domain that may be called. */
+/* Finds a domain that was reported and can be called. */
 static int find(Virt *v, const char *uuid, Domain **ret)
 {
     Domain *d;

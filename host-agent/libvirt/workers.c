@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs the calls that can block in threads, one at a time for each caller and place. */
+/* Runs calls that can block in threads, one at a time per caller and per place. */
 #include "host-agent/libvirt/workers.h"
 
 #include <assert.h>
@@ -7,9 +7,9 @@
 
 #include "host-agent/libvirt/thread.h"
 
-/* Threads that wait for work rather than end. */
+/* Idle threads kept waiting for work; further ones end. */
 #define IDLE_MAX    3U
-/* What calls can come to, and as many for jobs. */
+/* Enough for the most calls that can be under way, and as many again for jobs. */
 #define THREADS_MAX (2 * (CALLS_LEFT_BEHIND_MAX + LANES_MAX * LANE_PLACES_MAX))
 
 typedef struct CallerList {
@@ -18,13 +18,13 @@ typedef struct CallerList {
 
 typedef struct Lane {
     CallerList queue;
-    unsigned outstanding; /* under way, those left behind not counted */
+    unsigned outstanding; /* calls under way, without those left behind */
     unsigned places;
 } Lane;
 
 struct Workers {
     pthread_mutex_t *lock;
-    pthread_cond_t work;  /* there is something to begin, or to stop */
+    pthread_cond_t work;  /* something can begin, or workers should stop */
     pthread_cond_t ended; /* a worker ended */
     const WorkersOps *ops;
     void *userdata;
@@ -34,7 +34,7 @@ struct Workers {
     Job *jobs, **jobs_end;
     unsigned threads, idle, outstanding, stuck, left_behind;
     uint64_t calls;
-    usec_t held_usec; /* CALL_HELD_USEC, or more where everything is slow */
+    usec_t held_usec; /* CALL_HELD_USEC, or more while everything is slow */
     bool stopping, abandoned;
 };
 
@@ -123,7 +123,7 @@ static bool can_begin(const Workers *w)
     return false;
 }
 
-/* Queues the first of what waits for a caller that isn't busy. */
+/* Queues the most urgent waiting call of a caller that has no call queued or under way. */
 static void caller_enqueue(Workers *w, Caller *c)
 {
     uint32_t ready = c->waiting & ~c->blocked_kinds;
@@ -162,8 +162,8 @@ static Caller *next_caller(Workers *w)
 
 static void start_worker(Workers *w);
 
-/* Each worker that begins something looks whether there is more to begin and calls another one, so nothing
- * waits behind a call that blocks. */
+/* A worker that begins something first calls another worker if more can begin. So nothing waits behind a call
+ * that blocks. */
 static void call_for_worker(Workers *w)
 {
     if (!can_begin(w))
@@ -267,7 +267,7 @@ static void *worker(void *userdata)
 
 static void start_worker(Workers *w)
 {
-    /* Where there is no thread to be had the next tick, or the next one that becomes free, tries again. */
+    /* On failure the next tick tries again, or the next worker that becomes free takes the work. */
     if (thread_start(worker, w, NULL) >= 0)
         w->threads++;
 }
@@ -292,7 +292,7 @@ int workers_ask(Workers *w, Caller *c, unsigned kind)
     if (caller_has(c, kind))
         return -EBUSY;
     c->waiting |= 1U << kind;
-    /* What was queued for it gives way to something more urgent. */
+    /* A queued call gives way to a more urgent one. */
     if (!c->running && c->kind > (int) kind)
         caller_dequeue(w, c);
     caller_enqueue(w, c);
@@ -347,7 +347,7 @@ static void leave_behind(Workers *w, Caller *c)
     w->ops->left_behind(w->userdata, c, lane);
 }
 
-/* Whether all places of a lane are taken by calls that take long, while others wait. */
+/* Returns true if callers wait for the lane and slow calls hold all its places. */
 static bool lane_is_held(const Workers *w, unsigned lane, usec_t now_usec)
 {
     const Lane *l = &w->lanes[lane];
