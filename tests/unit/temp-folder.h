@@ -13,23 +13,16 @@
 #include <unistd.h>
 
 #include "base/units.h"
-
-#define TEMP_FOLDER_MAX 32U
+#include "tests/unit/run.h"
 
 static inline void temp_folder_init(char folder[static TEMP_FOLDER_MAX])
 {
-    strcpy(folder, "/tmp/ballast-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static inline int temp_folder_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path);
+    run_make_folder(folder);
 }
 
 static inline void temp_folder_done(const char *folder)
 {
-    ck_assert_int_eq(nftw(folder, temp_folder_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+    ck_assert_int_eq(nftw(folder, run_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* Writes folder/name with the text, and the folders that name has; NULL: it is gone. */

@@ -25,8 +25,7 @@ static void make_proc(char *folder, const char *mounts)
     char path[64];
     FILE *f;
 
-    strcpy(folder, "/tmp/ballast-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
     snprintf(path, sizeof(path), "%s/mounts", folder);
     f = fopen(path, "we");
     ck_assert_ptr_nonnull(f);
@@ -135,7 +134,7 @@ START_TEST(found_by_name)
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_(cgroup_freep) Cgroup *c = NULL;
-        char mounts[8192], folder[32];
+        char mounts[8192], folder[TEMP_FOLDER_MAX];
         size_t fill = 0;
         int r;
 
@@ -166,11 +165,11 @@ START_TEST(vanishes)
     static const char *const files[][2] = {{"memory.usage_in_bytes", "1000\n"},
                                            {"memory.limit_in_bytes", "5000\n"},
                                            {"memory.stat", "total_inactive_file 100\ntotal_active_file 1\n"}};
-    char folder[] = "/tmp/ballast-test-XXXXXX", path[96];
+    char folder[TEMP_FOLDER_MAX], path[96];
     _cleanup_(cgroup_freep) Cgroup *c = NULL;
     CgroupMemory m;
 
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
     for (int turn = 0; turn < 2; turn++) {
         for (size_t i = 0; i < ELEMENTSOF(files); i++) {
             FILE *f;

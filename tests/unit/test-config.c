@@ -37,9 +37,12 @@ static void on_found(void *userdata, int level, const char *path, unsigned line,
 /* Loads a file with that in it. */
 static int load_bytes(const void *bytes, size_t length, Found *ret_found, Config **ret)
 {
-    char path[] = "/tmp/test-config-XXXXXX";
-    int fd = mkstemp(path), r;
+    char folder[TEMP_FOLDER_MAX], path[TEMP_FOLDER_MAX + 8];
+    int fd, r;
 
+    run_make_folder(folder);
+    snprintf(path, sizeof(path), "%s/config", folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(write(fd, bytes, length), (ssize_t) length);
     close(fd);
@@ -48,6 +51,7 @@ static int load_bytes(const void *bytes, size_t length, Found *ret_found, Config
     r = config_load(path, on_found, ret_found, ret);
     ck_assert((r == 0) == !!*ret);
     unlink(path);
+    rmdir(folder);
     return r;
 }
 

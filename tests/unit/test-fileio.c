@@ -68,11 +68,11 @@ END_TEST
 /* None of these may be waited for. */
 START_TEST(test_not_regular)
 {
-    char folder[] = "/tmp/test-fileio-XXXXXX", path[64];
+    char folder[TEMP_FOLDER_MAX], path[64];
     char *text = NULL;
     size_t length;
 
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
     snprintf(path, sizeof(path), "%s/pipe", folder);
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     ck_assert_int_eq(fileio_read_regular(path, 10, &text, &length), -EMEDIUMTYPE);

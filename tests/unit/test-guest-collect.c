@@ -88,8 +88,7 @@ END_TEST
 /* A folder of its own, to take files away from and to write others to. */
 static void make_root(void)
 {
-    strcpy(root, "/tmp/ballast-collect-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    run_make_folder(root);
 }
 
 static void remove_root(void)

@@ -71,8 +71,7 @@ static void setup(void)
     static const char *const folders[] = {"", "/kernel", "/kernel/mm", "/kernel/mm/ksm"};
     char folder[PATH_MAX];
 
-    snprintf(root, sizeof(root), "/tmp/test-ksm-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    run_make_folder(root);
     ck_assert_int_eq(chmod(root, 0777), 0);
     for (size_t i = 1; i < ELEMENTSOF(folders); i++) {
         snprintf(folder, sizeof(folder), "%s%s", root, folders[i]);
@@ -83,14 +82,9 @@ static void setup(void)
         put(files[i].name, files[i].text);
 }
 
-static int remove_one(const char *path, const struct stat *st, int what, struct FTW *ftw)
-{
-    return remove(path);
-}
-
 static void teardown(void)
 {
-    ck_assert_int_eq(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    ck_assert_int_eq(nftw(root, run_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* What is seen */

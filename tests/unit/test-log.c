@@ -25,7 +25,7 @@ static void expect_text(int fd, const char *expected)
 
 typedef struct Journal {
     int fd;
-    char folder[32];
+    char folder[TEMP_FOLDER_MAX];
     char path[64];
 } Journal;
 
@@ -33,8 +33,7 @@ static void journal_init(Journal *j)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    strcpy(j->folder, "/tmp/ballast-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(j->folder));
+    run_make_folder(j->folder);
     snprintf(j->path, sizeof(j->path), "%s/socket", j->folder);
     strcpy(address.sun_path, j->path);
 

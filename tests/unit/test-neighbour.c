@@ -16,7 +16,7 @@
 
 #define STRANGER 65533U /* no system user */
 
-static char folder[32];
+static char folder[TEMP_FOLDER_MAX];
 
 static void write_file(const char *pid, const char *name, const char *data, size_t length)
 {
@@ -59,8 +59,7 @@ static void remove_process(const char *pid)
 
 static void setup(void)
 {
-    strcpy(folder, "/tmp/ballast-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
 }
 
 static void teardown(void)
@@ -220,15 +219,14 @@ END_TEST
 
 START_TEST(lock_names)
 {
-    char a[NEIGHBOUR_LOCK_MAX], b[NEIGHBOUR_LOCK_MAX], other[32], path[64], uri[300];
+    char a[NEIGHBOUR_LOCK_MAX], b[NEIGHBOUR_LOCK_MAX], other[TEMP_FOLDER_MAX], path[64], uri[300];
 
     ck_assert_str_eq(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("qemu:///system", b));
     ck_assert_ptr_nonnull(strstr(a, "qemu:///system"));
     ck_assert_str_ne(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("test:///default", b));
     /* The folder of the sockets tells sessions apart, by whatever path it is named; of others it says
      * nothing. */
-    strcpy(other, "/tmp/ballast-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(other));
+    run_make_folder(other);
     setenv("XDG_RUNTIME_DIR", folder, 1);
     neighbour_lock_name("qemu:///session", a);
     snprintf(path, sizeof(path), "%s/.", folder);

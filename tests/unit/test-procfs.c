@@ -316,12 +316,12 @@ END_TEST
 
 START_TEST(file_kept_open)
 {
-    char folder[] = "/tmp/ballast-test-XXXXXX", path[64];
+    char folder[TEMP_FOLDER_MAX], path[64];
     _cleanup_(proc_file_done) ProcFile f;
     _cleanup_free_ char *large = malloc(3 * MIB);
     FILE *out;
 
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
     snprintf(path, sizeof(path), "%s/meminfo", folder);
 
     ck_assert_int_eq(proc_file_open(&f, folder, "meminfo"), -ENOENT);

@@ -13,11 +13,11 @@
 
 START_TEST(what_is_written)
 {
-    char folder[] = "/tmp/ballast-test-XXXXXX", path[96], text[64] = "";
+    char folder[TEMP_FOLDER_MAX], path[96], text[64] = "";
     _cleanup_close_ int fd = -EBADF, file = -EBADF;
     usec_t window;
 
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    run_make_folder(folder);
     snprintf(path, sizeof(path), "%s/memory.pressure", folder);
 
     ck_assert_int_eq(psi_trigger_open(path, "some", 150000, 2000000, &window), -ENOENT);
