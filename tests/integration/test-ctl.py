@@ -169,7 +169,10 @@ class World(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="ballast-ctl-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        # Removes the folder once nobody holds the other end of its input, also where this program is killed.
+        sweeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; rm -rf "$0"', cls.folder], stdin=subprocess.PIPE,
+                                   start_new_session=True)
+        cls.addClassCleanup(sweeper.communicate)
         os.chmod(cls.folder, 0o755)
         os.mkdir(f"{cls.folder}/proc")
         with open(f"{cls.folder}/proc/meminfo", "w") as f:
