@@ -6,9 +6,8 @@
 #include "host-agent/sense/guest-channel.h"
 #include "tests/unit/asked-transport.h"
 #include "tests/unit/caught-log.h"
-#include "tests/unit/clock.h"
-#include "tests/unit/guest-stage.h"
 #include "tests/unit/run.h"
+#include "tests/unit/staged-guest.h"
 
 #define STALE (10 * SEC)
 
@@ -22,15 +21,9 @@ typedef struct Scene {
 /* A guest of 4 GiB, long there. */
 static void scene_init(Scene *x)
 {
-    Entitlement nothing = stage_entitlement();
-    DomainInfo info = stage_domain(1, 4 * GIB);
-
-    clock_usec = 1000 * SEC;
-    stage_init(&x->stage);
+    stage_init_guest(&x->stage, &x->guest);
     asked_transport_init(&x->transport);
-    ck_assert_int_eq(guest_new(&x->stage.host, &info, &nothing, clock_usec, &x->guest), 0);
     ck_assert_int_eq(guest_channel_new(x->guest, &x->transport.t, &x->channel), 0);
-    guest_balloon_seen(x->guest, 4 * GIB, clock_usec);
     clock_usec += 1000 * SEC;
 }
 

@@ -7,9 +7,8 @@
 #include "host-agent/guest/guest-snapshot.h"
 #include "tests/unit/asked-hypervisor.h"
 #include "tests/unit/caught-log.h"
-#include "tests/unit/clock.h"
-#include "tests/unit/guest-stage.h"
 #include "tests/unit/run.h"
+#include "tests/unit/staged-guest.h"
 
 typedef struct Scene {
     Stage stage;
@@ -20,14 +19,8 @@ typedef struct Scene {
 /* A guest of 4 GiB that has all of it, long there. */
 static void scene_init(Scene *x)
 {
-    Entitlement nothing = stage_entitlement();
-    DomainInfo info = stage_domain(1, 4 * GIB);
-
-    clock_usec = 1000 * SEC;
-    stage_init(&x->stage);
+    stage_init_guest(&x->stage, &x->guest);
     asked_init(&x->asked);
-    ck_assert_int_eq(guest_new(&x->stage.host, &info, &nothing, clock_usec, &x->guest), 0);
-    guest_balloon_seen(x->guest, 4 * GIB, clock_usec);
     clock_usec += 100 * SEC;
 }
 
