@@ -16,8 +16,8 @@ static void program_done(Program *p)
     for (uint32_t i = 0; i < p->texts.n; i++)
         free(p->texts.list[i]);
     free(p->texts.list);
-    free(p->origin);
-    free(p->text);
+    free(p->source.origin);
+    free(p->source.text);
     free(p->code);
     free(p->sites);
     free(p->constants.list);
@@ -60,11 +60,11 @@ PolicyFile policy_file(const Policy *p, size_t i)
     const char *slash;
 
     assert(i < p->n_programs);
-    slash = strrchr(g->origin, '/');
-    return (PolicyFile){.origin = g->origin,
-                        .name = slash ? slash + 1 : g->origin,
-                        .text = g->text,
-                        .length = g->length,
+    slash = strrchr(g->source.origin, '/');
+    return (PolicyFile){.origin = g->source.origin,
+                        .name = slash ? slash + 1 : g->source.origin,
+                        .text = g->source.text,
+                        .length = g->source.length,
                         .host_controls = g->host_controls,
                         .guest_controls = g->guest_controls};
 }
@@ -150,7 +150,7 @@ static void check_control(const Program *other, const Program *new, Operation op
 {
     diagnostics_add(d, find_assignment(new, op, field),
                     "of several policies that run together only one can assign to a control",
-                    "'%s' is also assigned in %s (line %u)", name, other->origin,
+                    "'%s' is also assigned in %s (line %u)", name, other->source.origin,
                     find_assignment(other, op, field).line);
 }
 
@@ -161,7 +161,7 @@ static void check_apart(const Policy *p, const Program *new, Diagnostics *d)
         FieldSet host = field_set_common(&new->host_controls, &other->host_controls),
                  guest = field_set_common(&new->guest_controls, &other->guest_controls);
 
-        if (strcmp(other->origin, new->origin) == 0)
+        if (strcmp(other->source.origin, new->source.origin) == 0)
             diagnostics_add(d, (Position){1, 1}, NULL, "this file is listed twice");
         FOREACH_FIELD(f, &host)
             check_control(other, new, OP_ASSIGN_HOST, f, host_field_info((HostField) f)->name, d);
@@ -194,10 +194,10 @@ static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics 
 
     if (source->length > POLICY_SIZE_MAX)
         return -EFBIG;
-    g.origin = strdup(source->origin);
-    g.text = copy_text(source);
-    g.length = source->length;
-    if (!found || !g.origin || !g.text)
+    g.source.origin = strdup(source->origin);
+    g.source.text = copy_text(source);
+    g.source.length = source->length;
+    if (!found || !g.source.origin || !g.source.text)
         r = -ENOMEM;
     else {
         found->source = &s;
@@ -261,7 +261,7 @@ static int gather_needs(Policy *p)
 static void add_states(const Program *g, const State *from, uint32_t n, PolicyState *to)
 {
     for (uint32_t i = 0; i < n; i++)
-        to[i] = (PolicyState){.file = g->origin,
+        to[i] = (PolicyState){.file = g->source.origin,
                               .name = g->texts.list[from[i].name],
                               .unit = from[i].unit,
                               .initial = value_to_unit(g->slots.list[from[i].slot], from[i].unit)};

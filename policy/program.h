@@ -125,7 +125,7 @@ typedef struct Window {
     int field;
     Position at;   /* of the window */
     uint32_t slot; /* of the constant that says it, or NO_SLOT */
-    double usec;   /* else here; once constants are worked out, in any case */
+    double usec;   /* else here; once constants are calculated, in any case */
 } Window;
 
 /* A variable of an assignment's expression. */
@@ -161,10 +161,27 @@ typedef struct State {
         uint32_t n;   \
     }
 
-/* The code of one file. */
-typedef struct Program {
+typedef struct LoopList {
+    Loop *list;
+    uint32_t n;
+    uint32_t n_keys_max, n_saved_max; /* of one loop */
+} LoopList;
+
+typedef struct StateList {
+    State *list;
+    uint32_t n;
+    uint32_t first; /* its number among the policy's */
+} StateList;
+
+/* The file that a program was compiled from. */
+typedef struct ProgramSource {
     char *origin, *text;
     size_t length;
+} ProgramSource;
+
+/* The code of one file. */
+typedef struct Program {
+    ProgramSource source;
     FieldSet host_controls, guest_controls; /* that it assigns to */
     uint32_t file;                          /* its number among the policy's */
 
@@ -176,26 +193,24 @@ typedef struct Program {
     LIST_OF(double) constants;
     LIST_OF(char *) texts;
     LIST_OF(Fallback) fallbacks;
-    struct {
-        Loop *list;
-        uint32_t n;
-        uint32_t n_keys_max, n_saved_max; /* of one loop */
-    } loops;
+    LoopList loops;
     LIST_OF(uint32_t) saved_slots; /* of all loops */
     LIST_OF(Aggregate) aggregates;
     LIST_OF(Window) windows;
     LIST_OF(Assign) assigns;
     LIST_OF(Variable) variables;
     LIST_OF(LogLine) logs;
-    struct {
-        State *list;
-        uint32_t n;
-        uint32_t first; /* its number among the policy's */
-    } host_states, guest_states;
+    StateList host_states, guest_states;
     LIST_OF(double) slots; /* their values at the start: constants calculated, variables 0 */
     uint32_t n_stack;
     uint32_t thresholds[POLICY_THRESHOLD_MAX]; /* slot, or NO_SLOT */
 } Program;
+
+/* The states of all programs. */
+typedef struct PolicyStateList {
+    PolicyState *list;
+    size_t n;
+} PolicyStateList;
 
 struct Policy {
     Program *programs;
@@ -203,10 +218,7 @@ struct Policy {
     char *name;
     SeriesNeed *needs; /* of all programs, each stat once */
     size_t n_needs;
-    struct {
-        PolicyState *list;
-        size_t n;
-    } host_states, guest_states; /* of all programs */
+    PolicyStateList host_states, guest_states;
 };
 
 /* Calculates the constants into p->slots. On failure it reports why and where. Returns 0, -EINVAL or

@@ -21,6 +21,25 @@ typedef struct Bucket {
     double tokens, per_sec, burst;
 } Bucket;
 
+/* Each message of a guest carries the nonce of the last Welcome that it read. */
+typedef struct LinkNonce {
+    uint32_t current; /* the guest's, while it is welcomed */
+    uint32_t next;
+    bool seen;         /* a message with current came */
+    bool renewing;     /* next was sent, and no message with it came yet */
+    unsigned unproven; /* messages that were sent since the guest last proved that it reads */
+} LinkNonce;
+
+/* What a guest may send, and the penalty if it sends more. */
+typedef struct LinkLimits {
+    Bucket messages, bytes;
+    uint64_t invalid_run; /* invalid bytes since the last frame */
+    unsigned refused_run; /* refused messages since the last good one */
+    usec_t backoff_usec;  /* the last wait; 0: none, or forgotten */
+    usec_t retry_usec;
+    char why[WHY_MAX];
+} LinkLimits;
+
 struct Link {
     LinkHandlers handlers;
     void *userdata;
@@ -28,11 +47,7 @@ struct Link {
     FrameReader reader;
 
     bool open, welcomed;
-    uint32_t nonce; /* the guest's, while it is welcomed */
-    uint32_t next_nonce;
-    bool nonce_seen;   /* a message with it came */
-    bool renewing;     /* next_nonce was sent, and no message with it came yet */
-    unsigned unproven; /* messages that were sent since the guest last proved that it reads */
+    LinkNonce nonce;
     char agent_version[GUEST_TEXT_MAX + 1];
     char boot_id[37];
     uint32_t features; /* of the last Hello */
@@ -46,12 +61,7 @@ struct Link {
     usec_t sent_usec;                         /* when anything was last sent */
     usec_t now_usec;                          /* as last passed in */
 
-    Bucket messages, bytes;
-    uint64_t rubbish_run; /* bytes of rubbish since the last frame */
-    unsigned refused_run; /* refused messages since the last good one */
-    usec_t backoff_usec;  /* the last wait; 0: none, or forgotten */
-    usec_t retry_usec;
-    char why[WHY_MAX];
+    LinkLimits limits;
 };
 
 static bool bucket_take(Bucket *b, double tokens)
@@ -74,8 +84,8 @@ static void advance(Link *l, usec_t now_usec)
 {
     usec_t elapsed = usec_since(l->now_usec, now_usec);
 
-    bucket_fill(&l->messages, elapsed);
-    bucket_fill(&l->bytes, elapsed);
+    bucket_fill(&l->limits.messages, elapsed);
+    bucket_fill(&l->limits.bytes, elapsed);
     l->now_usec = MAX(l->now_usec, now_usec);
 }
 
@@ -88,8 +98,8 @@ int link_new(const LinkHandlers *handlers, void *userdata, Link **ret)
     l->handlers = *handlers;
     l->userdata = userdata;
     l->interval_usec = REPORT_INTERVAL_DEFAULT_USEC;
-    l->messages = (Bucket){LINK_MESSAGES_BURST, LINK_MESSAGES_PER_SEC, LINK_MESSAGES_BURST};
-    l->bytes = (Bucket){LINK_BYTES_BURST, LINK_BYTES_PER_SEC, LINK_BYTES_BURST};
+    l->limits.messages = (Bucket){LINK_MESSAGES_BURST, LINK_MESSAGES_PER_SEC, LINK_MESSAGES_BURST};
+    l->limits.bytes = (Bucket){LINK_BYTES_BURST, LINK_BYTES_PER_SEC, LINK_BYTES_BURST};
     frame_reader_init(&l->reader);
     *ret = l;
     return 0;
@@ -102,11 +112,11 @@ Link *link_free(Link *l)
 }
 
 /* Counts what the reader has dropped since the last call. */
-static void count_rubbish(Link *l)
+static void count_invalid(Link *l)
 {
     l->stats.rubbish_bytes += l->reader.rubbish_bytes;
     l->stats.bad_frames += l->reader.bad_frames;
-    l->rubbish_run += l->reader.rubbish_bytes;
+    l->limits.invalid_run += l->reader.rubbish_bytes;
     l->reader.rubbish_bytes = 0;
     l->reader.bad_frames = 0;
 }
@@ -114,12 +124,12 @@ static void count_rubbish(Link *l)
 static void forget_conversation(Link *l)
 {
     frame_reader_init(&l->reader);
-    l->welcomed = l->renewing = false;
-    l->unproven = 0;
+    l->welcomed = l->nonce.renewing = false;
+    l->nonce.unproven = 0;
     l->lever_id = 0;
     l->has_last = false;
-    l->rubbish_run = 0;
-    l->refused_run = 0;
+    l->limits.invalid_run = 0;
+    l->limits.refused_run = 0;
 }
 
 void link_opened(Link *l, usec_t now_usec)
@@ -148,7 +158,7 @@ static int send_message(Link *l, const Message *m)
     if (n < 0)
         return (int) n;
     l->sent_usec = l->now_usec;
-    l->unproven++;
+    l->nonce.unproven++;
     l->handlers.send(l->userdata, buf, (size_t) n);
     return 0;
 }
@@ -210,13 +220,13 @@ _printf_(3, 4) static int drop(Link *l, int error, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(l->why, sizeof(l->why), format, ap);
+    vsnprintf(l->limits.why, sizeof(l->limits.why), format, ap);
     va_end(ap);
 
-    if (l->backoff_usec && l->now_usec >= l->retry_usec + l->backoff_usec)
-        l->backoff_usec = 0;
-    l->backoff_usec = CLAMP(l->backoff_usec * 2, LINK_BACKOFF_MIN_USEC, LINK_BACKOFF_MAX_USEC);
-    l->retry_usec = l->now_usec + l->backoff_usec;
+    if (l->limits.backoff_usec && l->now_usec >= l->limits.retry_usec + l->limits.backoff_usec)
+        l->limits.backoff_usec = 0;
+    l->limits.backoff_usec = CLAMP(l->limits.backoff_usec * 2, LINK_BACKOFF_MIN_USEC, LINK_BACKOFF_MAX_USEC);
+    l->limits.retry_usec = l->now_usec + l->limits.backoff_usec;
     l->stats.drops++;
     link_closed(l);
     return error;
@@ -236,11 +246,12 @@ static int refuse(Link *l, const char *what, int error)
                                                   : "can't be understood";
 
     l->stats.refused++;
-    l->refused_run++;
-    if (!bucket_take(&l->messages, COST_REFUSED))
+    l->limits.refused_run++;
+    if (!bucket_take(&l->limits.messages, COST_REFUSED))
         return drop(l, -EPROTO, "too many bad messages; the last: %s %s", what, why);
-    if (l->refused_run >= REFUSED_IN_A_ROW_MAX)
-        return drop(l, -EPROTO, "%u bad messages in a row; the last: %s %s", l->refused_run, what, why);
+    if (l->limits.refused_run >= REFUSED_IN_A_ROW_MAX)
+        return drop(l, -EPROTO, "%u bad messages in a row; the last: %s %s", l->limits.refused_run, what,
+                    why);
     return 0;
 }
 
@@ -251,7 +262,7 @@ static bool send_welcome(Link *l, uint32_t *ret_nonce)
 
     if (getrandom(&welcome.nonce, sizeof(welcome.nonce), 0) != sizeof(welcome.nonce))
         return false;
-    if (welcome.nonce == l->nonce)
+    if (welcome.nonce == l->nonce.current)
         welcome.nonce++;
     snprintf(welcome.version, sizeof(welcome.version), "%s", BALLAST_VERSION);
     if (send_message(l, &welcome) < 0 || !l->open)
@@ -266,15 +277,15 @@ static bool is_known(Link *l, const Message *m)
 {
     if (!l->welcomed || !m->has_nonce)
         return false;
-    if (l->renewing && m->nonce == l->next_nonce) {
-        l->nonce = l->next_nonce;
-        l->renewing = l->nonce_seen = false;
+    if (l->nonce.renewing && m->nonce == l->nonce.next) {
+        l->nonce.current = l->nonce.next;
+        l->nonce.renewing = l->nonce.seen = false;
     }
-    if (m->nonce != l->nonce)
+    if (m->nonce != l->nonce.current)
         return false;
-    if (!l->nonce_seen) {
-        l->nonce_seen = true;
-        l->unproven = 0;
+    if (!l->nonce.seen) {
+        l->nonce.seen = true;
+        l->nonce.unproven = 0;
         if (l->handlers.read)
             l->handlers.read(l->userdata);
     }
@@ -283,8 +294,8 @@ static bool is_known(Link *l, const Message *m)
 
 static void renew(Link *l)
 {
-    if (!l->renewing && l->unproven >= LINK_UNPROVEN_MAX)
-        l->renewing = send_welcome(l, &l->next_nonce);
+    if (!l->nonce.renewing && l->nonce.unproven >= LINK_UNPROVEN_MAX)
+        l->nonce.renewing = send_welcome(l, &l->nonce.next);
 }
 
 static int on_hello(Link *l, const Message *m)
@@ -294,12 +305,12 @@ static int on_hello(Link *l, const Message *m)
 
     l->stats.hellos++;
     /* The guest is welcomed only once it has a nonce; otherwise it says Hello again. */
-    l->welcomed = l->renewing = false;
+    l->welcomed = l->nonce.renewing = false;
     if (!send_welcome(l, &nonce))
         return 0;
 
-    l->nonce = nonce;
-    l->nonce_seen = false;
+    l->nonce.current = nonce;
+    l->nonce.seen = false;
     l->welcomed = true;
     l->interval_sent_usec = 0;
     l->features = m->features;
@@ -333,7 +344,7 @@ static int on_report(Link *l, const Message *m)
     }
     l->last = m->report;
     l->has_last = true;
-    l->refused_run = 0;
+    l->limits.refused_run = 0;
 
     if (usec_since(l->sent_usec, l->now_usec) >= LINK_KEEPALIVE_USEC)
         send_configure(l);
@@ -354,7 +365,7 @@ static int on_reclaimed(Link *l, const Message *m)
     if (l->maximum_bytes && m->bytes > l->maximum_bytes)
         return refuse(l, "got", -ERANGE);
     l->lever_id = 0;
-    l->refused_run = 0;
+    l->limits.refused_run = 0;
     l->handlers.reclaimed(l->userdata, m);
     return 0;
 }
@@ -366,8 +377,8 @@ static int on_frame(Link *l, const uint8_t *payload, size_t length)
     int r;
 
     l->stats.messages++;
-    l->rubbish_run = 0;
-    if (!bucket_take(&l->messages, 1))
+    l->limits.invalid_run = 0;
+    if (!bucket_take(&l->limits.messages, 1))
         return drop(l, -ENOBUFS, "more than %u messages a second", LINK_MESSAGES_PER_SEC);
     r = message_unpack(payload, length, &m, &what);
     if (r < 0)
@@ -397,7 +408,7 @@ static int feed(Link *l, const uint8_t *data, size_t length)
     int got, r = 0;
 
     l->stats.bytes += length;
-    if (!bucket_take(&l->bytes, (double) length))
+    if (!bucket_take(&l->limits.bytes, (double) length))
         return drop(l, -ENOBUFS, "more than %u bytes a second", LINK_BYTES_PER_SEC);
     do {
         const uint8_t *payload;
@@ -406,8 +417,8 @@ static int feed(Link *l, const uint8_t *data, size_t length)
         got = frame_reader_feed(&l->reader, data, length, &taken, &payload, &n);
         data += taken;
         length -= taken;
-        count_rubbish(l);
-        if (l->rubbish_run > LINK_RUBBISH_MAX)
+        count_invalid(l);
+        if (l->limits.invalid_run > LINK_RUBBISH_MAX)
             return drop(l, -EPROTO, "more than %u bytes that aren't a message", LINK_RUBBISH_MAX);
         if (got > 0)
             r = on_frame(l, payload, n);
@@ -421,17 +432,17 @@ int link_feed(Link *l, const uint8_t *data, size_t length, usec_t now_usec, cons
     int r;
 
     advance(l, now_usec);
-    if (!l->open || l->now_usec < l->retry_usec)
+    if (!l->open || l->now_usec < l->limits.retry_usec)
         return 0;
     r = feed(l, data, length);
     if (r < 0 && ret_why)
-        *ret_why = l->why;
+        *ret_why = l->limits.why;
     return r;
 }
 
 usec_t link_retry_usec(const Link *l)
 {
-    return l->retry_usec;
+    return l->limits.retry_usec;
 }
 
 bool link_welcomed(const Link *l)
