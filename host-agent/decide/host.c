@@ -92,11 +92,11 @@ static const char *short_name(HostField control)
 
 static void add_why_not(Text *t, const HostFields *host, const HostDecision *d)
 {
-    text_addf(t, "%s is left alone: ", short_name(d->control));
+    text_addf(t, "%s is not changed: ", short_name(d->control));
     if (!host_fields_has(host, HOST_FIELD_KSM_RUN))
         text_add(t, "this kernel has no KSM");
     else if (!host_fields_has(host, d->control))
-        text_add(t, "this kernel does not have it");
+        text_add(t, "this kernel does not have this setting");
     else
         text_add(t, "the policy's value is not a number");
     reason_add_line(t, d->file, d->line);

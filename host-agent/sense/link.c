@@ -114,7 +114,7 @@ Link *link_free(Link *l)
 /* Counts what the reader has dropped since the last call. */
 static void count_invalid(Link *l)
 {
-    l->stats.rubbish_bytes += l->reader.rubbish_bytes;
+    l->stats.invalid_bytes += l->reader.rubbish_bytes;
     l->stats.bad_frames += l->reader.bad_frames;
     l->limits.invalid_run += l->reader.rubbish_bytes;
     l->reader.rubbish_bytes = 0;

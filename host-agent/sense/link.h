@@ -29,7 +29,7 @@ typedef struct LinkHandlers {
 
 /* Counters that `ballastctl dump` shows; cumulative over the link's life. */
 typedef struct LinkStats {
-    uint64_t messages, bytes, rubbish_bytes, bad_frames, refused, hellos, drops;
+    uint64_t messages, bytes, invalid_bytes, bad_frames, refused, hellos, drops;
 } LinkStats;
 
 int link_new(const LinkHandlers *handlers, void *userdata, Link **ret);

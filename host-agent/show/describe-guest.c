@@ -337,7 +337,7 @@ static void describe_channel(Dict *d, const GuestEntry *e, usec_t now_usec)
         dict_count(d, "retry_in_usec", retry - now_usec);
     dict_count(d, "messages", s->messages);
     dict_count(d, "bytes", s->bytes);
-    dict_count(d, "rubbish_bytes", s->rubbish_bytes);
+    dict_count(d, "invalid_bytes", s->invalid_bytes);
     dict_count(d, "bad_frames", s->bad_frames);
     dict_count(d, "refused", s->refused);
     dict_count(d, "hellos", s->hellos);
@@ -405,7 +405,7 @@ static void describe_suffering(Dict *d, const Guest *g, usec_t now_usec)
     dict_bool(d, "distress", distress);
     if (g->judgement.distress_usec > 0)
         dict_text(d, "cause", distress_cause_to_string(g->judgement.distress_cause));
-    dict_age(d, "told_age_usec", g->judgement.distress_usec, now_usec);
+    dict_age(d, "last_distress_age_usec", g->judgement.distress_usec, now_usec);
     if (distress)
         dict_count(
             d, "ends_in_usec",
@@ -468,7 +468,7 @@ static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "gain");
     dict_count(d, "overhead_bytes", gain_overhead(&g->judgement.gain));
-    dict_bool(d, "overhead_learnt", g->judgement.gain.overhead_bytes > 0);
+    dict_bool(d, "overhead_learned", g->judgement.gain.overhead_bytes > 0);
     dict_count(d, "ineffective_shrinks", g->judgement.gain.ineffective);
     dict_bool(d, "ineffective", guest_is_ineffective(g, now_usec));
     dict_close(d);

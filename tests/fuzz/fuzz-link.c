@@ -121,7 +121,7 @@ static void check_budget(const Rig *r)
     assert((double) r->heard <= LINK_MESSAGES_BURST + LINK_MESSAGES_PER_SEC * seconds + 1);
     assert(r->sent <= 3 * s->messages + r->asked);
     assert(r->heard + s->refused <= s->messages);
-    assert(s->rubbish_bytes <= s->bytes);
+    assert(s->invalid_bytes <= s->bytes);
 }
 
 static void feed(Rig *r, const uint8_t *data, size_t length)

@@ -65,7 +65,7 @@ PART_KEYS = {
     "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
     "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "grant.open": bool,
     "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "gain.overhead_bytes": int,
-    "gain.overhead_learnt": bool, "gain.ineffective": bool, "gain.ineffective_shrinks": int, "balloon.stalled": bool,
+    "gain.overhead_learned": bool, "gain.ineffective": bool, "gain.ineffective_shrinks": int, "balloon.stalled": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
@@ -1146,7 +1146,7 @@ class Ksm(World):
         daemon = self.start("without")
         wait_for("guests", lambda: ": found" in daemon.log())
         wait_for("told by its decision", lambda: any(
-            "run is left alone: this kernel has no KSM (policy:1)" in d["reason"]
+            "run is not changed: this kernel has no KSM (policy:1)" in d["reason"]
             for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))
         self.assertNotIn("KSM", daemon.log())
         self.assertNotIn("KSM: ", self.ctl("--session", "status"))

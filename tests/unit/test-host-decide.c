@@ -54,7 +54,7 @@ START_TEST(test_reasons)
         {HOST_FIELD_KSM_PAGES_TO_SCAN, 100.4, "as it is", GUEST_MODE_AUTO, 100, false,
          "pages_to_scan stays at 100 (ksm.policy:31)"},
         {HOST_FIELD_KSM_PAGES_TO_SCAN, NAN, "x", GUEST_MODE_AUTO, 100, false,
-         "pages_to_scan is left alone: the policy's value is not a number (ksm.policy:31)"},
+         "pages_to_scan is not changed: the policy's value is not a number (ksm.policy:31)"},
         {HOST_FIELD_KSM_RUN, 1, "the host is short", GUEST_MODE_AUTO, 1, true,
          "run false → true: the host is short (ksm.policy:31)"},
         {HOST_FIELD_KSM_RUN, 0, "enough", GUEST_MODE_AUTO, 0, false, "run stays at false (ksm.policy:31)"},
@@ -67,7 +67,7 @@ START_TEST(test_reasons)
         {HOST_FIELD_KSM_SLEEP, 60000 * MSEC, "idle", GUEST_MODE_AUTO, 10000 * MSEC, true,
          "sleep 20ms → 10s: idle (ksm.policy:31), clipped to 10s (bounds)"},
         {HOST_FIELD_KSM_MERGE_ACROSS_NODES, 0, "x", GUEST_MODE_AUTO, 0, false,
-         "merge_across_nodes is left alone: this kernel does not have it (ksm.policy:31)"},
+         "merge_across_nodes is not changed: this kernel does not have this setting (ksm.policy:31)"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -106,7 +106,7 @@ START_TEST(test_without_ksm)
     assign(&o, HOST_FIELD_KSM_RUN, 1, 7, "x");
     ck_assert_uint_eq(host_decide(&h, &o, NULL, GUEST_MODE_AUTO, d), 1);
     ck_assert(!d[0].send);
-    ck_assert_str_eq(d[0].reason, "run is left alone: this kernel has no KSM (policy:7)");
+    ck_assert_str_eq(d[0].reason, "run is not changed: this kernel has no KSM (policy:7)");
 }
 END_TEST
 

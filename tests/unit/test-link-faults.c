@@ -82,7 +82,7 @@ START_TEST(test_rubbish)
         ck_assert_uint_eq(r.hellos, i + 1);
         r.now += 10 * USEC_PER_SEC;
     }
-    ck_assert_uint_eq(link_stats(r.link)->rubbish_bytes, 3 * 15 * sizeof(noise));
+    ck_assert_uint_eq(link_stats(r.link)->invalid_bytes, 3 * 15 * sizeof(noise));
     ck_assert_uint_gt(link_stats(r.link)->bad_frames, 0);
 
     /* However slowly it comes, a guest with nothing else to say is dropped. */

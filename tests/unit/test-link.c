@@ -263,7 +263,7 @@ START_TEST(test_frame_split_over_feeds)
     link_opened(r.link, r.now);
     ck_assert_int_eq(say_hello(&r, BOOT_A), 0);
     ck_assert(link_welcomed(r.link));
-    ck_assert_uint_eq(link_stats(r.link)->rubbish_bytes, 0);
+    ck_assert_uint_eq(link_stats(r.link)->invalid_bytes, 0);
     link_free(r.link);
 }
 END_TEST
