@@ -207,7 +207,8 @@ const Verb ctl_verbs[] = {
      "  ballastctl stats 6695eb01 --json\n"},
     {"mode", "[auto|observe]", "print the mode, or set it", 0, 1, verb_mode,
      "In mode auto ballastd moves balloons; in mode observe it only decides and logs. The mode lasts until ballastd\n"
-     "stops; Mode= in ballastd.conf sets the mode that it starts in. Only root may set it.\n\n"
+     "stops, or reloads a configuration with another mode than before. Mode= in ballastd.conf sets the mode that it\n"
+     "starts in. Only root may set it.\n\n"
      "  ballastctl mode\n"
      "  sudo ballastctl mode auto\n"},
     {"release", "VM | --all", "give one guest or all guests their memory back", 0, 1, verb_release,
