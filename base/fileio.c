@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads a whole file into memory. */
+/* Reads a whole file into memory; writes to the kernel's files. */
 #include "base/fileio.h"
 
 #include <fcntl.h>
@@ -79,4 +79,16 @@ int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_le
 const char *fileio_strerror(int r)
 {
     return r == -EMEDIUMTYPE ? "not a regular file" : strerror(-r);
+}
+
+int fileio_write(const char *path, const char *text)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+    size_t length = strlen(text);
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = write(fd, text, length);
+    return n < 0 ? -errno : (size_t) n < length ? -EIO : 0;
 }

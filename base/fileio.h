@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Reads a whole file into memory. */
+/* Reads a whole file into memory; writes to the kernel's files. */
 
 #include "base/macro.h"
 
@@ -17,3 +17,7 @@ ssize_t fileio_read(int fd, bool from_start, size_t max, char **buf, size_t *siz
 int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_length);
 /* What strerror() says, and of -EMEDIUMTYPE "not a regular file". r is -errno. */
 const char *fileio_strerror(int r);
+
+/* Writes text to an existing file by one write, as the kernel's files need it. Returns 0 or -errno, of opening
+ * it or of the write; -EIO if only a part was taken. */
+int fileio_write(const char *path, const char *text);

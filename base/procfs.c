@@ -104,6 +104,8 @@ int vmstat_parse(const char *text, Vmstat *ret)
         PROC_KEY("pgmajfault", Vmstat, pgmajfault, .required = true),
         PROC_KEY("pgsteal_kswapd", Vmstat, steal_kswapd, .zones = true), /* these four by zone until 4.8 */
         PROC_KEY("pgsteal_direct", Vmstat, steal_direct, .zones = true),
+        PROC_KEY("pgsteal_anon", Vmstat, steal_anon),
+        PROC_KEY("pgsteal_file", Vmstat, steal_file),
         PROC_KEY("pgscan_kswapd", Vmstat, scan_kswapd, .zones = true),
         PROC_KEY("pgscan_direct", Vmstat, scan_direct, .zones = true),
         PROC_KEY("oom_kill", Vmstat, oom_kill), /* since 4.13 */

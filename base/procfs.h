@@ -51,6 +51,7 @@ typedef struct Vmstat {
     uint64_t refault_anon, refault_file; /* kernels before 5.9 have one workingset_refault: counted as file */
     uint64_t scan_direct, scan_kswapd, steal_direct, steal_kswapd;
     uint64_t allocstall, oom_kill;
+    uint64_t steal_anon, steal_file; /* by whomever; since 5.8 */
 } Vmstat;
 
 int vmstat_parse(const char *text, Vmstat *ret);

@@ -66,12 +66,13 @@ START_TEST(vmstat_of_kernels)
         const char *root;
         Vmstat expected;
     } cases[] = {
-        {"proc-6.18", {22, 33, 1893, 3934969, 11, 347793, 99, 88, 77, 66, 99, 3}},
-        {"proc-6.1", {2203, 9304, 1505, 987654321, 2101, 70402, 2909, 81808, 1707, 61606, 4321, 2}},
+        {"proc-6.18", {22, 33, 1893, 3934969, 11, 347793, 99, 88, 77, 66, 99, 3, 0, 0}},
+        {"proc-6.1",
+         {2203, 9304, 1505, 987654321, 2101, 70402, 2909, 81808, 1707, 61606, 4321, 2, 9300, 54013}},
         /* by zone: scan 4+50+600+7000, 3+40+500+6000; steal 2+30+400+5000, 1+20+300+4000 */
         {"proc-3.10",
          {301, 4404, 5505, 73100442, VMSTAT_MISSING, VMSTAT_MISSING, 7654, 6543, 5432, 4321, 618,
-          VMSTAT_MISSING}},
+          VMSTAT_MISSING, VMSTAT_MISSING, VMSTAT_MISSING}},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -91,6 +92,8 @@ START_TEST(vmstat_of_kernels)
         ck_assert_uint_eq(v.steal_kswapd, e->steal_kswapd);
         ck_assert_uint_eq(v.allocstall, e->allocstall);
         ck_assert_uint_eq(v.oom_kill, e->oom_kill);
+        ck_assert_uint_eq(v.steal_anon, e->steal_anon);
+        ck_assert_uint_eq(v.steal_file, e->steal_file);
     }
 }
 END_TEST
