@@ -11,18 +11,33 @@
 #include "base/units.h"
 #include "guest-agent/agent.h"
 #include "guest-agent/collect.h"
+#include "guest-agent/lever-helper.h"
+#include "guest-agent/lever-wire.h"
 #include "guest-agent/print.h"
 
 #define EXIT_USAGE 2
 
-enum { OPTION_PORT = 256, OPTION_ONCE, OPTION_JSON, OPTION_INTERVAL, OPTION_PROC, OPTION_DEBUG };
+enum {
+    OPTION_PORT = 256,
+    OPTION_ONCE,
+    OPTION_JSON,
+    OPTION_INTERVAL,
+    OPTION_LEVER_HELPER,
+    OPTION_PROC,
+    OPTION_SYS,
+    OPTION_RUN,
+    OPTION_DEBUG,
+};
 
 static const struct option options[] = {
     {"port", required_argument, NULL, OPTION_PORT},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"once", no_argument, NULL, OPTION_ONCE},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"lever-helper", no_argument, NULL, OPTION_LEVER_HELPER},
     {"proc", required_argument, NULL, OPTION_PROC},
+    {"sys", required_argument, NULL, OPTION_SYS},
+    {"run", required_argument, NULL, OPTION_RUN},
     {"debug", no_argument, NULL, OPTION_DEBUG},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -31,7 +46,8 @@ static const struct option options[] = {
 
 typedef struct Arguments {
     AgentOptions agent;
-    bool once, json, debug;
+    const char *sys_root, *run_folder;
+    bool once, json, lever_helper, debug;
 } Arguments;
 
 static void print_help(void)
@@ -45,7 +61,11 @@ static void print_help(void)
           "                           100ms to 60s (default: 1s)\n"
           "      --once               print one report and exit; needs no channel\n"
           "      --json               with --once: print JSON, with units in the names\n"
-          "      --proc PATH          read PATH instead of /proc\n"
+          "      --lever-helper       be the helper that compacts and reclaims memory when the\n"
+          "                           hypervisor asks for it; needs root\n"
+          "      --proc PATH          use PATH instead of /proc\n"
+          "      --sys PATH           use PATH instead of /sys\n"
+          "      --run PATH           folder of the helper's socket (default: " LEVER_RUN_FOLDER ")\n"
           "      --debug              log debug messages too\n"
           "  -h, --help               print this help\n"
           "  -V, --version            print the version\n\n"
@@ -92,50 +112,63 @@ static int parse_interval(const char *s, usec_t *ret)
     return 0;
 }
 
+/* Returns -1 to go on, else the exit code. argument: as it stands on the command line. */
+static int take_option(int c, const char *argument, Arguments *a)
+{
+    switch (c) {
+    case OPTION_PORT:
+        a->agent.port_path = optarg;
+        return -1;
+    case OPTION_INTERVAL:
+        return parse_interval(optarg, &a->agent.interval_usec) < 0 ? usage_error() : -1;
+    case OPTION_ONCE:
+        a->once = true;
+        return -1;
+    case OPTION_JSON:
+        a->json = true;
+        return -1;
+    case OPTION_LEVER_HELPER:
+        a->lever_helper = true;
+        return -1;
+    case OPTION_PROC:
+        a->agent.proc_root = optarg;
+        return -1;
+    case OPTION_SYS:
+        a->sys_root = optarg;
+        return -1;
+    case OPTION_RUN:
+        a->run_folder = optarg;
+        return -1;
+    case OPTION_DEBUG:
+        a->debug = true;
+        return -1;
+    case 'h':
+        print_help();
+        return EXIT_SUCCESS;
+    case 'V':
+        puts("ballast-guestd " BALLAST_VERSION);
+        return EXIT_SUCCESS;
+    case ':':
+        fprintf(stderr, "ballast-guestd: option '%s' needs a value.\n", argument);
+        return usage_error();
+    default:
+        return unknown_option(argument);
+    }
+}
+
 /* Returns -1 if the agent is to run, else the exit code. */
 static int parse_arguments(int argc, char *argv[], Arguments *a)
 {
-    int c;
-
     opterr = 0;
     for (;;) {
         const char *argument = argv[optind];
+        int r, c = getopt_long(argc, argv, ":hV", options, NULL);
 
-        c = getopt_long(argc, argv, ":hV", options, NULL);
         if (c < 0)
             break;
-        switch (c) {
-        case OPTION_PORT:
-            a->agent.port_path = optarg;
-            break;
-        case OPTION_INTERVAL:
-            if (parse_interval(optarg, &a->agent.interval_usec) < 0)
-                return usage_error();
-            break;
-        case OPTION_ONCE:
-            a->once = true;
-            break;
-        case OPTION_JSON:
-            a->json = true;
-            break;
-        case OPTION_PROC:
-            a->agent.proc_root = optarg;
-            break;
-        case OPTION_DEBUG:
-            a->debug = true;
-            break;
-        case 'h':
-            print_help();
-            return EXIT_SUCCESS;
-        case 'V':
-            puts("ballast-guestd " BALLAST_VERSION);
-            return EXIT_SUCCESS;
-        case ':':
-            fprintf(stderr, "ballast-guestd: option '%s' needs a value.\n", argument);
-            return usage_error();
-        default:
-            return unknown_option(argument);
-        }
+        r = take_option(c, argument, a);
+        if (r >= 0)
+            return r;
     }
 
     if (optind < argc) {
@@ -145,6 +178,10 @@ static int parse_arguments(int argc, char *argv[], Arguments *a)
     }
     if (a->json && !a->once) {
         fputs("ballast-guestd: --json needs --once.\n", stderr);
+        return usage_error();
+    }
+    if (a->lever_helper && a->once) {
+        fputs("ballast-guestd: --lever-helper and --once exclude each other.\n", stderr);
         return usage_error();
     }
     return -1;
@@ -172,7 +209,9 @@ int main(int argc, char *argv[])
 {
     Arguments a = {.agent = {.port_path = "/dev/virtio-ports/" CHANNEL_NAME,
                              .proc_root = "/proc",
-                             .interval_usec = REPORT_INTERVAL_DEFAULT_USEC}};
+                             .interval_usec = REPORT_INTERVAL_DEFAULT_USEC},
+                   .sys_root = "/sys",
+                   .run_folder = LEVER_RUN_FOLDER};
     int r;
 
     r = parse_arguments(argc, argv, &a);
@@ -180,6 +219,10 @@ int main(int argc, char *argv[])
         return r;
 
     log_open(a.debug ? LOG_DEBUG : LOG_INFO);
-    r = a.once ? print_once(&a) : agent_run(&a.agent);
+    if (a.lever_helper)
+        r = lever_helper_run(&(LeverHelperOptions){
+            .proc_root = a.agent.proc_root, .sys_root = a.sys_root, .run_folder = a.run_folder});
+    else
+        r = a.once ? print_once(&a) : agent_run(&a.agent);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Sends the agent's state to the service manager: sd_notify(3) without libsystemd. */
+/* Talks to the service manager: sd_notify(3) and sd_listen_fds(3) without libsystemd. */
 
 #include "guest-agent/notify.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,4 +65,14 @@ usec_t notify_watchdog_usec(void)
     if (allowed == 0 || (getenv("WATCHDOG_PID") && environment_number("WATCHDOG_PID") != (uint64_t) getpid()))
         return USEC_INFINITY;
     return MAX(allowed / 2, (usec_t) 1);
+}
+
+int notify_listen_fd(void)
+{
+    enum { FIRST = 3 };
+
+    if (environment_number("LISTEN_PID") != (uint64_t) getpid() || environment_number("LISTEN_FDS") != 1 ||
+        fcntl(FIRST, F_SETFD, FD_CLOEXEC) < 0)
+        return -EBADF;
+    return FIRST;
 }

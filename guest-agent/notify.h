@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Notifies the service manager by the protocol of sd_notify(3), if NOTIFY_SOCKET names its socket. */
+/* The service manager: notified by the protocol of sd_notify(3), if NOTIFY_SOCKET names its socket; and the socket that
+ * it passes, by that of sd_listen_fds(3). */
 
 #include "base/time-util.h"
 
@@ -10,3 +11,5 @@
 int notify_send(const char *state);
 /* How often to send WATCHDOG=1 (half of what the service manager allows); USEC_INFINITY: never. */
 usec_t notify_watchdog_usec(void);
+/* The listening socket that the service manager passed to this process; -EBADF if it passed none, or several. */
+int notify_listen_fd(void);
