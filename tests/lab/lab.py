@@ -229,7 +229,7 @@ class Lab:
         self.initramfs = self.path('guests', 'initramfs')
         image.build(self.initramfs, self.kernel, {
             'ballast-guestd': build_file(self.build, 'guest-agent', 'ballast-guestd'),
-            'load': self._program('load'), 'hostile': self._program('hostile'),
+            'load': self._program('load'), 'hostile': self._program('hostile'), 'lever': self._program('lever'),
             **{os.path.basename(source)[:-2]: self._compile(source) for source in self.programs}})
         self.kernel_image = self.copy('guests', self.kernel.image)
         self.make_disk(self.path('guests', 'cache.img'), 1024)

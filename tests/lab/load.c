@@ -3,11 +3,12 @@
  *
  *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and goes on rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
- *   load equal MIB                takes MIB of pages that differ from each other, and are the same in each
- * guest load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
+ *   load equal MIB                takes MIB of pages that differ from each other, and are the same in each guest
+ *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
+ *   load fragments MIB            takes MIB and lets go of 63 of 64 pages: free page reporting doesn't reach those
  *
- * hold, equal and "cache … again" return when everything was touched once, print the pid of what goes on in
- * the background, and count the pages touched since in /run/load/PID. */
+ * hold, equal, fragments and "cache … again" return when everything was touched once, print the pid of what
+ * goes on in the background, and count the pages touched since in /run/load/PID. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -144,6 +145,29 @@ static int equal(unsigned long mib)
         pause();
 }
 
+static int fragments(unsigned long mib)
+{
+    const unsigned long step = 64 * PAGE;
+    int ready = background();
+    unsigned char *p =
+        mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    /* A huge page would be freed as a whole. */
+    if (p == MAP_FAILED || madvise(p, mib * MIB, MADV_NOHUGEPAGE) < 0)
+        return fail("mmap");
+    for (unsigned long at = 0; at < mib * MIB; at += PAGE)
+        *(volatile uint64_t *) (p + at) = at + (uint64_t) getpid();
+    for (unsigned long at = 0; at < mib * MIB; at += step)
+        if (madvise(p + at + PAGE, step - PAGE, MADV_DONTNEED) < 0)
+            return fail("madvise");
+    count(counter_open(), mib * MIB / PAGE);
+    if (write(ready, "r", 1) != 1)
+        return 1;
+    close(ready);
+    for (;;)
+        pause();
+}
+
 static int touch_and_free(unsigned long mib)
 {
     /* A fault for each page would cost seconds under TCG. */
@@ -221,6 +245,8 @@ int main(int argc, char *argv[])
         return equal(number(argv[2]));
     if (argc >= 3 && strcmp(argv[1], "free") == 0)
         return touch_and_free(number(argv[2]));
-    fprintf(stderr, "usage: load hold|cache|equal|free MIB …\n");
+    if (argc >= 3 && strcmp(argv[1], "fragments") == 0)
+        return fragments(number(argv[2]));
+    fprintf(stderr, "usage: load hold|cache|equal|free|fragments MIB …\n");
     return 2;
 }
