@@ -341,18 +341,23 @@ START_TEST(test_stalled_growth_stands)
 }
 END_TEST
 
-/* It was reset while it was shrunken, its target was raised before its driver came up, and QEMU goes on saying the
- * size before. */
+/* It was reset while it was shrunken, and its target was raised before its driver came up. */
+static void scene_init_reset(Scene *x)
+{
+    scene_init(x);
+    apply(x, 2 * GIB, GUARD_RULE_NONE, 0, false);
+    arrive(x, 2 * GIB, SEC);
+    guest_rebooted(x->guest, clock_usec);
+    apply(x, 4 * GIB, GUARD_RULE_REBOOT, 0, false);
+}
+
+/* After the reset QEMU goes on reporting the size from before. */
 START_TEST(test_rebooted_guest_is_made_to_speak)
 {
     Report r = {};
     Scene x;
 
-    scene_init(&x);
-    apply(&x, 2 * GIB, GUARD_RULE_NONE, 0, false);
-    arrive(&x, 2 * GIB, SEC);
-    guest_rebooted(x.guest, clock_usec);
-    apply(&x, 4 * GIB, GUARD_RULE_REBOOT, 0, false);
+    scene_init_reset(&x);
     arrive(&x, 2 * GIB, 10 * SEC);
     move_tend(&x.asked.h, x.guest, clock_usec);
     ck_assert_uint_eq(x.asked.n_moves, 2); /* it boots: nothing was heard of it */
@@ -386,11 +391,7 @@ START_TEST(test_reboot_move_refused)
     Report r = {};
     Scene x;
 
-    scene_init(&x);
-    apply(&x, 2 * GIB, GUARD_RULE_NONE, 0, false);
-    arrive(&x, 2 * GIB, SEC);
-    guest_rebooted(x.guest, clock_usec);
-    apply(&x, 4 * GIB, GUARD_RULE_REBOOT, 0, false);
+    scene_init_reset(&x);
     guest_set_done(x.guest, 0, clock_usec);
     clock_usec += SEC;
     guest_report(x.guest, &r, clock_usec);
