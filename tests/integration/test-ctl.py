@@ -25,7 +25,7 @@ import xml.sax.saxutils
 BALLASTD = BALLASTCTL = SOURCE = ""
 MIB = 1 << 20
 
-# Names that shells, terminals and prefixes may stumble over.
+# Names that shells, terminals and prefix matches may get wrong.
 WEB1, WEB2, DB, NASTY = "web1", "web2", "db with spaces", "$(touch pwned)"
 UUIDS = {
     WEB1: "6695eb01-f6a4-8304-79aa-97f2502e193f",
@@ -39,10 +39,10 @@ DOMAIN = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory un
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>{type}</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>{policy}</busconfig>"""
-# Anybody may connect, and talk to anybody.
+# Every user may connect, and call every other.
 OPEN = """<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
 <allow eavesdrop="true"/></policy>"""
-# As Debian's system.conf has it.
+# As in Debian's system.conf.
 CLOSED = """<policy context="default"><allow user="*"/><deny own="*"/><deny send_type="method_call"/>
 <allow send_type="signal"/><allow send_requested_reply="true" send_type="method_return"/>
 <allow send_requested_reply="true" send_type="error"/><allow receive_type="method_call"/>
@@ -58,7 +58,7 @@ GUEST_KEYS = {
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
               "floor_bytes", "distress", "hurting", "protected", "moving", "stalled", "rule", "reason"}
-# Of each part, what every guest has.
+# The keys of each part that every guest has.
 PART_KEYS = {
     "entitlement.min_bytes": int, "entitlement.full_bytes": int, "entitlement.max_bytes": int, "entitlement.shares": int,
     "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
@@ -69,7 +69,7 @@ PART_KEYS = {
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
-# Of an entitlement; the others stand for what isn't said.
+# The keys of an entitlement; it lacks those that aren't set.
 SET_KEYS = {"name": str, "min_set_bytes": int, "full_set_bytes": int, "max_set_bytes": int, "shares_set": int,
             "mode_set": str, "problem": str}
 STATUS_KEYS = {
@@ -88,7 +88,7 @@ STATUS_KEYS = {
 
 
 def stats_of(whose):
-    """What a policy sees of the host or of guests, as the API calls it."""
+    """The API's names of what a policy sees of the host or of guests."""
     suffix = {"BYTES": "_bytes", "DURATION": "_usec"}
     with open(f"{SOURCE}/policy/fields.def") as f:
         return {m[1] + suffix.get(m[2], "") for m in re.finditer(rf"^{whose}\(\w+, (\w+), (\w+),", f.read(), re.M)}
@@ -99,7 +99,7 @@ HANG = 200
 
 
 def wait_for(what, condition, seconds=HANG):
-    """Until condition() is true; what it last was."""
+    """Waits until condition() is true. Returns its last value."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -164,12 +164,12 @@ class Daemon:
 
 
 class World(unittest.TestCase):
-    """A folder with a host's /proc, a libvirt node, a bus; and a daemon where the class wants one."""
+    """A folder with a host's /proc, a libvirt node and a bus; and a daemon if the class wants one."""
 
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="ballast-ctl-")
-        # Removes the folder once nobody holds the other end of its input, also where this program is killed.
+        # Removes the folder once the other end of its input is closed, also when this program is killed.
         sweeper = subprocess.Popen(["sh", "-c", 'cat >/dev/null; rm -rf "$0"', cls.folder], stdin=subprocess.PIPE,
                                    start_new_session=True)
         cls.addClassCleanup(sweeper.communicate)
@@ -211,13 +211,13 @@ class World(unittest.TestCase):
 
     @classmethod
     def stop_daemon(cls, daemon):
-        """One that still runs ends well; whatever a sanitizer found would show here."""
+        """A daemon that still runs ends with success; a sanitizer's findings would show here."""
         if daemon.process.poll() is None and daemon.stop() != 0:
             raise AssertionError(f"exit status {daemon.process.returncode}:\n{daemon.log()}")
 
     @classmethod
     def wait_ready(cls, *arguments):
-        """Until all guests are there, decided on, and their balloons known."""
+        """Until all guests are found and decided on, and their balloons known."""
         def ready():
             r = subprocess.run([BALLASTCTL, *arguments, "list", "--json"], env=cls.env, capture_output=True, text=True)
             guests = json.loads(r.stdout) if r.returncode == 0 else []
@@ -256,7 +256,7 @@ class World(unittest.TestCase):
 
 
 class Session(World):
-    """One daemon on a session bus on which anybody may talk."""
+    """One daemon on a session bus on which every user may talk."""
 
     @classmethod
     def setUpClass(cls):
@@ -512,7 +512,7 @@ class Session(World):
         self.ctl("--session", "status")
 
     def complete(self, script, function, *words):
-        """What bash would offer for the last word."""
+        """The completions that bash would offer for the last word."""
         program = (f'source "{SOURCE}/packaging/completion/{script}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
                    f'{function}; printf "%s\\n" "${{COMPREPLY[@]}}"')
         r = subprocess.run(["bash", "-uc", program, "bash", *words], env=self.env, cwd=self.folder, capture_output=True,
@@ -548,7 +548,7 @@ class Session(World):
         self.assertEqual(self.complete("ballast-guestd.bash", "_ballast_guestd", "ballast-guestd", "--on"), {"--once"})
 
     def test_completion_and_manual_know_all(self):
-        """Options that --help has are in the completions and the manual; so are the commands."""
+        """The options and commands in --help are in the completions and the manual, too."""
         def read(path):
             with open(f"{SOURCE}/packaging/{path}") as f:
                 return f.read().replace("\\-", "-").replace("Fl -", "--")
@@ -589,7 +589,7 @@ class Session(World):
 
 
 class Entitlements(World):
-    """On libvirt's own test domain, which all connections of the daemon share: what is written is read again."""
+    """On libvirt's own test domain, which all connections of the daemon share, so that it can read what it wrote."""
     TEST = "test"
     CONFIG = "[Daemon]\nInterval=200ms\n[Guest te*]\nShares=300\nMin=128MiB\n[Guest web*]\nShares=700\n"
 
@@ -603,7 +603,7 @@ class Entitlements(World):
 
     def setUp(self):
         wait_for("guest", lambda: not [g for g in self.list_if_there() if g["busy"]] and self.list_if_there())
-        # Whoever else tries libvirt's test domain is a neighbour, and accepted by this.
+        # Another ballastd on libvirt's test domain would be a neighbour; this accepts it.
         self.ctl("--session", "mode", "auto")
         self.set("--clear")
         self.wait_for_row("taken back", floor_bytes=128 * MIB, full_bytes=2048 * MIB, mode="auto")
@@ -619,7 +619,7 @@ class Entitlements(World):
         return self.json("--session", "set", self.TEST)
 
     def wait_for_row(self, what, **want):
-        """A cycle or two, of 200 ms, and what the machine makes of that."""
+        """This takes a cycle or two of 200 ms, longer on a busy machine."""
         def there():
             row = self.json("--session", "list")[0]
             return {k: row[k] for k in want} == want
@@ -663,7 +663,7 @@ class Entitlements(World):
         self.assertEqual(self.json("--session", "set", self.TEST, "--clear"),
                          {"message": "test: min 1.00 GiB → default; in the running domain and in its definition"})
 
-    def test_what_the_configuration_cant_grant(self):
+    def test_invalid_sizes_in_the_configuration(self):
         try:
             self.write_config(self.CONFIG.replace("128MiB", "9GiB"))
             self.ctl("--session", "reload")
@@ -741,7 +741,7 @@ class Entitlements(World):
         self.assertIsNone(self.shown()["full_set_bytes"])
 
     def test_many_at_once(self):
-        """Each is answered, and the last that was taken counts."""
+        """Each call is answered, and the last one that was accepted counts."""
         calls = [subprocess.Popen([BALLASTCTL, "--session", "set", self.TEST, "--shares", str(1000 + i)], env=self.env,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(12)]
         taken = []
@@ -774,8 +774,8 @@ class ModeOfTheCommandLine(World):
 
 
 class Moves(World):
-    """A guest that the last daemon left shrunk, on a host with room: it is given memory back. (The test driver takes it,
-    yet shows it only on the connection that gave it: to the daemon the balloon is stuck.)"""
+    """A guest that the last daemon left shrunk, on a host with room: it gets memory back. (The test driver takes the
+    new size, but shows it only on the connection that set it: to the daemon the balloon is stuck.)"""
 
     @classmethod
     def setUpClass(cls):
@@ -791,7 +791,7 @@ class Moves(World):
         cls.bus = cls.start_bus("moves", OPEN)
         cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
 
-    def test_moves_are_told(self):
+    def test_moves_are_logged(self):
         def guest():
             return self.json("--session", "list")[0]
         daemon = self.start_daemon("moves-daemon", "--session")
@@ -802,11 +802,11 @@ class Moves(World):
         self.assertGreater(g["target_bytes"], 1024 * MIB)
         time.sleep(1)
         self.assertEqual(guest()["current_bytes"], 1024 * MIB, "observed only")
-        self.assertEqual(daemon.log().count("would be"), 1, "told once")
+        self.assertEqual(daemon.log().count("would be"), 1, "logged once")
 
         self.ctl("--session", "mode", "auto")
-        told = r"(?m)^shrunk: 1\.00 GiB → 1\.\d+ GiB: .*policy:\d+.*; host available 43\.8%$"
-        wait_for("moved", lambda: re.search(told, daemon.log()))
+        move = r"(?m)^shrunk: 1\.00 GiB → 1\.\d+ GiB: .*policy:\d+.*; host available 43\.8%$"
+        wait_for("moved", lambda: re.search(move, daemon.log()))
         stats = self.json("--session", "stats", "shrunk")
         self.assertGreater(stats["balloon"]["moves"], 0)
         self.assertTrue(stats["moving"])
@@ -821,7 +821,7 @@ class Moves(World):
 
 
 class Neighbours(World):
-    """Others that manage memory: told, and nothing is moved before the administrator says so."""
+    """Others that manage memory: they are logged, and nothing moves until the administrator sets mode auto."""
 
     def setUp(self):
         self.bus = Bus(self.folder, f"bus-{self._testMethodName}", OPEN)
@@ -865,22 +865,22 @@ class Neighbours(World):
         self.assertIn(known, status["why"])
         self.assertIn(known, second.log())
         self.assertIn(f"Neighbours: {known}", self.ctl("--session", "status"))
-        self.assertNotIn("another ballastd", first.log(), "who was there first goes on")
+        self.assertNotIn("another ballastd", first.log(), "the first daemon continues")
 
-        # The administrator's word.
+        # The administrator sets the mode.
         self.ctl("--session", "mode", "auto")
         status = self.status()
         self.assertEqual((status["mode"], status["neighbours"]), ("auto", known))
         self.assertNotIn(known, status["why"])
 
-        # Noticed at once; and the lock that it leaves is taken.
+        # Its end is noticed at once, and its lock is taken.
         self.assertEqual(first.stop(), 0, first.log())
-        wait_for("gone", lambda: f"{known} has ended" in second.log())
+        wait_for("its end is logged", lambda: f"{known} has ended" in second.log())
         self.assertEqual(self.status()["neighbours"], "")
         self.assertEqual(self.status()["mode"], "auto")
         third = self.start("third", env={**self.env, "DBUS_SESSION_BUS_ADDRESS": other_bus.address})
         self.wait_connected(third)
-        wait_for("told", lambda: f"another ballastd (process {second.process.pid})" in third.log())
+        wait_for("logged", lambda: f"another ballastd (process {second.process.pid})" in third.log())
 
     def test_killed_ballastd_leaves_no_lock(self):
         first = self.start("killed")
@@ -894,13 +894,13 @@ class Neighbours(World):
 
     def test_momd(self):
         self.add_process(77, "python3", "python3", "/usr/sbin/momd", "-c", "/etc/mom.conf")
-        daemon = self.start("beside-momd", "--mode", "auto")
+        daemon = self.start("with-momd", "--mode", "auto")
         self.wait_connected(daemon)
         status = self.status()
         self.assertEqual((status["mode"], status["neighbours"]), ("observe", "momd (process 77)"))
         self.assertLess(daemon.log().index("momd (process 77)"), daemon.log().index("Connected to libvirt"))
 
-        # It goes, which a reload looks for: told, and the mode stays until it is said.
+        # A reload notices and logs its end; the mode stays until it is set.
         shutil.rmtree(f"{self.proc}/77")
         self.ctl("--session", "reload")
         self.assertIn("momd (process 77) has ended", daemon.log())
@@ -911,13 +911,13 @@ class Neighbours(World):
         self.assertNotIn("has ended", self.status()["why"])
 
     def test_ksmtuned_comes_later(self):
-        daemon = self.start("beside-ksmtuned")
+        daemon = self.start("with-ksmtuned")
         self.wait_connected(daemon)
         self.assertEqual(self.status()["mode"], "auto")
         self.add_process(78, "ksmtuned", "/bin/bash", "/usr/sbin/ksmtuned")
         self.ctl("--session", "reload")
         self.assertEqual(self.status()["mode"], "observe")
-        # Mode=auto in the file isn't the administrator's word about it.
+        # Mode=auto in the file doesn't accept a neighbour.
         for mode in ("observe", "auto"):
             self.write_config(f"[Daemon]\nMode={mode}\n")
             self.ctl("--session", "reload")
@@ -926,12 +926,12 @@ class Neighbours(World):
         self.ctl("--session", "mode", "auto")
         self.ctl("--session", "reload")
         self.assertEqual(self.status()["mode"], "auto")
-        self.assertEqual(daemon.log().count("ksmtuned (process 78) manages memory on this host, too, and"), 1, "told once")
+        self.assertEqual(daemon.log().count("ksmtuned (process 78) manages memory on this host, too, and"), 1, "logged once")
 
     @unittest.skipIf(os.getuid() != 0, "processes of other users need root")
-    def test_an_ordinary_users_process_is_none(self):
+    def test_an_ordinary_users_momd_is_ignored(self):
         self.add_process(79, "momd", "momd", uid=65533)
-        daemon = self.start("beside-nobody")
+        daemon = self.start("with-a-users-momd")
         self.wait_connected(daemon)
         self.assertEqual(self.status()["mode"], "auto")
         self.assertNotIn("momd", daemon.log())
@@ -967,16 +967,16 @@ class Scope(World):
         self.assertEqual((host["swap_total_bytes"], host["swap_free_bytes"]), (1024 * MIB, 512 * MIB))  # the host's
         self.assertIn(f"Scope: {self.folder}/cgroup/machine.slice\n", self.ctl("--session", "status"))
 
-        # Gone, and back again.
+        # The cgroup is removed, and made again.
         os.rename(f"{self.folder}/cgroup/machine.slice", f"{self.folder}/cgroup/away")
         wait_for("noticed", lambda: self.host().get("total_bytes") is None)
         self.assertIn(f"{self.folder}/cgroup/machine.slice", self.json("--session", "status")["why"])
         time.sleep(0.5)
-        self.assertEqual(daemon.log().count("Cannot read the host's memory from"), 1, "told once")
+        self.assertEqual(daemon.log().count("Cannot read the host's memory from"), 1, "logged once")
         os.rename(f"{self.folder}/cgroup/away", f"{self.folder}/cgroup/machine.slice")
         wait_for("back", lambda: self.host().get("total_bytes") == 8192 * MIB)
 
-        # A reload changes it, or is refused.
+        # A reload changes the scope, or is refused.
         self.write_config("[Daemon]\nInterval=100ms\n[Host]\nScope=system.slice\n")
         self.ctl("--session", "reload", want=1)
         self.assertIn("Scope=system.slice: this cgroup's memory can't be limited", daemon.log())
@@ -989,7 +989,7 @@ class Scope(World):
 
 
 class Ksm(World):
-    """KSM's controls, as files in a folder like the kernel's."""
+    """KSM's controls, as files in a folder that looks like the kernel's."""
 
     BEFORE = {"run": 0, "pages_to_scan": 100, "sleep_millisecs": 20, "merge_across_nodes": 1, "pages_shared": 10,
               "pages_sharing": 70, "pages_unshared": 5, "pages_volatile": 3, "full_scans": 7}
@@ -1040,14 +1040,14 @@ class Ksm(World):
     def is_remembered(self):
         return os.path.exists(f"{self.runtime}/ballast/ksm")
 
-    def test_set_told_and_put_back(self):
+    def test_set_logged_and_put_back(self):
         daemon = self.start("ksm")
         wait_for("guests", lambda: ": found" in daemon.log())
         self.wait_set()
         self.assertIn("KSM: run false → true: it is a test (policy:1); host available 50.0%", daemon.log())
         self.assertIn("KSM: pages_to_scan 100 → 10000: set by the policy (policy:2), clipped to 10000 (bounds); ",
                       daemon.log())
-        # 10,000 pages want 20 ms of sleep: as it stands.
+        # 10,000 pages need 20 ms of sleep, which is set already.
         self.assertNotIn("KSM: sleep", daemon.log())
         self.assertTrue(self.is_remembered())
         wait_for("seen", lambda: self.json("--session", "status")["host"].get("ksm_run"))
@@ -1061,7 +1061,7 @@ class Ksm(World):
         self.assertIn("KSM: on, 10000 pages every 20ms; saves 280 KiB; set by the policy: ksm_run, ksm_pages_to_scan\n",
                       self.ctl("--session", "status"))
 
-        # A policy that says nothing of one of them, and one that says nothing at all.
+        # A policy that sets only one of them, and one that sets none.
         self.policy("host.ksm_run = true\n")
         self.ctl("--session", "reload")
         self.wait_values(run=1)
@@ -1073,14 +1073,14 @@ class Ksm(World):
         self.ctl("--session", "reload")
         self.wait_set()
 
-        # Out of mode auto, and back.
+        # Mode observe, and auto again.
         self.ctl("--session", "mode", "observe")
         self.wait_values()
-        wait_for("told", lambda: "KSM: would set run false → true: it is a test (policy:1) (observe)" in daemon.log())
+        wait_for("logged", lambda: "KSM: would set run false → true: it is a test (policy:1) (observe)" in daemon.log())
         self.ctl("--session", "mode", "auto")
         self.wait_set()
 
-        # What somebody else set meanwhile is theirs.
+        # A value that somebody else set meanwhile is kept.
         self.policy("state done = false\nif not done { host.ksm_pages_to_scan = 300 }\ndone = true\n")
         self.ctl("--session", "reload")
         self.wait_values(pages_to_scan=300)
@@ -1104,7 +1104,7 @@ class Ksm(World):
         self.wait_values()
         self.assertFalse(self.is_remembered())
 
-    def test_killed_and_not_wanted_any_more(self):
+    def test_killed_and_then_a_policy_without_ksm(self):
         daemon = self.start("killed-too")
         self.wait_set()
         daemon.process.kill()
@@ -1113,8 +1113,8 @@ class Ksm(World):
         self.start("after-that")
         self.wait_values()
 
-    def test_beside_another_that_has_it(self):
-        """As when somebody starts one by hand, to look."""
+    def test_a_second_daemon_leaves_it_to_the_first(self):
+        """As when an administrator starts one by hand, to have a look."""
         first = self.start("has-it")
         wait_for("guests", lambda: ": found" in first.log())
         self.wait_set()
@@ -1131,7 +1131,7 @@ class Ksm(World):
             self.assertEqual((first.log().count("KSM: run false → true"), self.is_remembered()), (1, True))
             self.assertNotIn("restored", second.log())
 
-        # What it leaves is cleared up after, as it was at its end.
+        # When the first is killed, the second restores the controls from their last values.
         self.policy("host.ksm_pages_to_scan = 400\n")
         self.env["DBUS_SESSION_BUS_ADDRESS"] = self.bus.address
         self.ctl("--session", "reload")
@@ -1139,13 +1139,13 @@ class Ksm(World):
         first.process.kill()
         first.process.wait()
         self.wait_values()
-        wait_for("told", lambda: "KSM: pages_to_scan 400 → 100: restored" in second.log())
+        wait_for("logged", lambda: "KSM: pages_to_scan 400 → 100: restored" in second.log())
 
     def test_without_ksm(self):
         shutil.rmtree(self.ksm)
         daemon = self.start("without")
         wait_for("guests", lambda: ": found" in daemon.log())
-        wait_for("told by its decision", lambda: any(
+        wait_for("the reason in its decision", lambda: any(
             "run is not changed: this kernel has no KSM (policy:1)" in d["reason"]
             for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))
         self.assertNotIn("KSM", daemon.log())
@@ -1201,20 +1201,20 @@ class BusLost(World):
     def test_bus_comes_late(self):
         self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/late"
         daemon = self.start_daemon("late-daemon", "--session")
-        wait_for("told", lambda: "Cannot connect to the session bus" in daemon.log())
+        wait_for("logged", lambda: "Cannot connect to the session bus" in daemon.log())
         self.start_bus("late", OPEN)
         self.wait_ready("--session")
 
     def test_stops_while_the_bus_is_away(self):
         self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/never"
         daemon = self.start_daemon("never-daemon", "--session")
-        wait_for("told", lambda: "Cannot connect to the session bus" in daemon.log())
+        wait_for("logged", lambda: "Cannot connect to the session bus" in daemon.log())
         self.assertEqual(daemon.stop(), 0, daemon.log())
 
 
 @unittest.skipIf(os.getuid() != 0, "becoming other users needs root")
 class SystemBus(World):
-    """The policy that is installed, on a bus as closed as the system's; user and group are ones that every Debian has."""
+    """The installed D-Bus policy, on a bus as closed as the system's. Every Debian has its user and group."""
 
     @classmethod
     def setUpClass(cls):
@@ -1242,7 +1242,7 @@ class SystemBus(World):
                 self.ctl("mode", "observe")
 
     def test_ksm_is_for_the_daemons_user(self):
-        """Not for the group, whose members may look only."""
+        """Members of the group may only read."""
         with open(f"{SOURCE}/packaging/tmpfiles/ballast.conf") as f:
             lines = [line.split()[1:5] for line in f if line.startswith("z")]
         names = ("run", "pages_to_scan", "sleep_millisecs", "merge_across_nodes")
@@ -1253,7 +1253,7 @@ class SystemBus(World):
         self.assertNotEqual(daemon.process.wait(20), 0)
         self.assertIn("doesn't let this user have the name", daemon.log())
 
-    def test_names_are_not_told_to_all(self):
+    def test_names_are_not_sent_to_all(self):
         log = open(f"{self.folder}/eavesdrop", "w+")
         self.addCleanup(log.close)
         listener = subprocess.Popen(["dbus-monitor", "--address", self.bus.address, "type='signal'"], stdout=log,

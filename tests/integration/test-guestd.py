@@ -42,7 +42,7 @@ class Port:
 
     def __init__(self, path):
         self.master, self.slave = os.openpty()
-        # Ours is kept open: a terminal forgets that it is raw when nobody has it open.
+        # Our end is kept open: a terminal forgets that it is raw once all its ends are closed.
         tty.setraw(self.slave)
         os.set_blocking(self.master, False)
         os.set_blocking(self.slave, False)
@@ -127,7 +127,7 @@ def cpu_seconds(pid):
 
 
 class Fixture:
-    """A procfs that says what it is told. Files are rewritten in place, for the agent keeps them open."""
+    """A procfs with values that the test sets. Files are rewritten in place because the agent keeps them open."""
 
     VMSTAT = {"pswpin": 5000, "pswpout": 6000, "pgfault": 7000, "pgmajfault": 800, "allocstall_normal": 10,
               "oom_kill": 1000}
@@ -387,14 +387,14 @@ class GuestdTest(unittest.TestCase):
         port = self.new_port()
         self.start("--proc", fixture.path, "--interval", "60s")
         hello = port.welcome(3)
-        self.assertEqual(hello.body.get(5, 0) & 3, 1 if psi else 0, "PSI is there or not, and no trigger")
+        self.assertEqual(hello.body.get(5, 0) & 3, 1 if psi else 0, "PSI as expected, and no trigger")
         port.expect("report")
         self.assertEqual(port.collect(1.3), [], "calm, and the next report is a minute off")
         fixture.update(**counters)
         m = port.next(patience)
         self.assertIsNotNone(m, "no word")
         self.assertEqual((m.kind, m.nonce), ("distress", 3))
-        self.assertEqual(port.collect(1.3), [], "what lasts no longer is told once")
+        self.assertEqual(port.collect(1.3), [], "distress that ended is reported once")
         return m
 
     def test_distress_swap_in(self):
@@ -438,9 +438,9 @@ class GuestdTest(unittest.TestCase):
                 self.start(environment={"NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": "400000"})
                 self.assertIn(b"READY=1", s.recv(4096).split(b"\n"))
                 port.welcome()
-                told = [s.recv(4096) for _ in range(4)]
-                self.assertIn(b"STATUS=Reporting to the host", b"\n".join(told).split(b"\n"))
-                self.assertGreaterEqual(told.count(b"WATCHDOG=1"), 2)
+                received = [s.recv(4096) for _ in range(4)]
+                self.assertIn(b"STATUS=Reporting to the host", b"\n".join(received).split(b"\n"))
+                self.assertGreaterEqual(received.count(b"WATCHDOG=1"), 2)
                 self.process.send_signal(signal.SIGTERM)
                 while b"STOPPING=1" not in s.recv(4096).split(b"\n"):
                     pass

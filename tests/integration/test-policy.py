@@ -88,7 +88,7 @@ class Files(ctl.World):
 
     def test_bad(self):
         good, bad = self.write("a.policy", GOOD), self.write("bad.policy", BAD)
-        self.assertEqual(self.fails("policy", "check", bad, good), f"{good}: good\n", "the others are told all the same")
+        self.assertEqual(self.fails("policy", "check", bad, good), f"{good}: good\n", "the other file is still reported")
         self.assertIn(f"{bad}:1:18: error: ", self.err)
         self.assertIn("    let spare = host.availble - 1GiB\n                     ^\n", self.err)
         self.assertIn("did you mean 'available'?", self.err)
@@ -233,7 +233,7 @@ class Files(ctl.World):
         self.run_policy(good, many, want=1)
         self.assertIn("guests: must be at most 10000", self.err)
 
-    def test_what_was_left_out_is_told(self):
+    def test_what_is_left_out_is_reported(self):
         good = self.write("a.policy", "state x = 1\n" + GOOD)
         self.run_policy(good, {"host": self.host(state={"a.policy:y": 1}), "guests": [], "guests_left_out": 5})
         self.assertIn("5 guests were left out", self.err)
@@ -371,8 +371,8 @@ class Loaded(ctl.World):
         self.ctl("--session", "reload")
         self.assertEqual([f["file"] for f in self.show()["files"]], [f"{self.folder}/policy"])
 
-    def test_a_file_that_fails_is_told(self):
-        """Also where there is as much to be told as before, of a guest."""
+    def test_a_failing_file_is_logged(self):
+        """Also with as many messages about guests as before."""
         failing = self.write("failing.policy", """state n = 0
 n = n + 1
 for g in guests where g.name == "web1" { let x = g.stall }
@@ -385,13 +385,13 @@ let x = 1 / (3 - n)
                                         self.daemon.log())), 1)
         self.ctl("--session", "reload")
 
-    def test_what_is_undone_is_told_of_each_policy(self):
+    def test_undone_turns_are_logged_for_each_policy(self):
         for name in ("one.policy", "two.policy"):
             path = self.write(name, "for g in guests { let x = g.stall; g.target = g.current }\n")
             self.ctl("--session", "policy", "load", path)
             self.wait_cycles(3)
-            told = re.findall(rf"{path}:1:\d+: (.*) left out in this cycle: g.stall is missing", self.daemon.log())
-            self.assertEqual(sorted(told), sorted(ctl.UUIDS), "each guest once")
+            left_out = re.findall(rf"{path}:1:\d+: (.*) left out in this cycle: g.stall is missing", self.daemon.log())
+            self.assertEqual(sorted(left_out), sorted(ctl.UUIDS), "each guest once")
 
     def test_one_that_fails_whole(self):
         self.ctl("--session", "policy", "load", self.write("zero.policy", "let x = 1 / (host.total / host.total - 1)\n"))

@@ -115,7 +115,7 @@ def test_by_virsh(daemon):
     assert daemon.entitlement(d)['min_origin'] == 'domain'
 
     write("<guest min='many' shares='5'/>")
-    wait('the problem is told', lambda: daemon.entitlement(d)['problem'])
+    wait('the problem is reported', lambda: daemon.entitlement(d)['problem'])
     e = daemon.entitlement(d)
     assert 'min=many' in e['problem'] and e['shares'] == 5 and e['min_set_bytes'] is None, e
     assert 'Problem: ' in set_(daemon, d)
@@ -142,7 +142,7 @@ def test_asked_at_once(daemon):
         set_(daemon, d, '--min', f'{n}MiB')
         e = daemon.entitlement(d)
         assert (e['min_set_bytes'], e['min_bytes']) == (n * MIB, n * MIB), e
-    # The definition lacks what the running domain has.
+    # The definition lacks the entitlement of the running domain.
     d.session.virsh('metadata', d.name, '--uri', URI, '--remove', '--config')
     assert 'as before, written again; in the running domain and in its definition' in set_(daemon, d, '--min', '39MiB')
     assert 'min="39MiB"' in d.metadata('--config')

@@ -81,7 +81,7 @@ class Domain:
         self.session.virsh('destroy', self.name)
 
     def kill(self):
-        """As destroy, without libvirt's second of patience."""
+        """Like destroy, but without the second that libvirt waits."""
         os.kill(self.pid, signal.SIGKILL)
 
 
@@ -96,7 +96,7 @@ class Event:
 
 
 class Watch:
-    """virt-watch, and all that it has said."""
+    """virt-watch, and all that it has printed."""
 
     def __init__(self, session, program):
         self.events, self.changed = [], threading.Condition()
@@ -115,14 +115,14 @@ class Watch:
         return len(self.events)
 
     def do(self, *words):
-        """Gives a command. Returns the place from which on its outcome is to be looked for."""
+        """Gives a command. Returns the place after which its outcome appears."""
         since = self.now
         self.process.stdin.write(' '.join(map(str, words)) + '\n')
         self.process.stdin.flush()
         return since
 
     def expect(self, kind, domain=None, since=0, seconds=HANG, text=None):
-        """The first such event since that place; text must be in it, or be all of it where it is empty."""
+        """The first such event since that place. It must contain text; an empty text must be all of it."""
         def fits(e):
             return (e.kind == kind and (domain is None or e.uuid == domain.uuid) and
                     (text is None or (text in e.text if text else not e.text)))
@@ -163,7 +163,7 @@ def test_comes_and_goes(s, program):
     a = Domain(s, 'comes')
     added = w.expect('added', a)
     assert added.bytes == 64 * MIB and 'channel=1' in added.text and 'persistent=0' in added.text, added
-    say(f'  told {1e3 * (added.time - a.created):+.0f} ms after virsh create returned')
+    say(f'  reported {1e3 * (added.time - a.created):+.0f} ms after virsh create returned')
     since = w.now
     s.virsh('suspend', a.name)
     w.expect('busy', a, since, text='paused')
@@ -176,7 +176,7 @@ def test_comes_and_goes(s, program):
     since = w.now
     a.metadata('--key', 'ballast', '--set', "<guest shares='9'/>", '--live')
     w.expect('changed', a, since)
-    # What others keep there isn't news, however often they write.
+    # Other programs' metadata isn't reported, however often they write it.
     time.sleep(1.2)
     since = w.now
     s.virsh('metadata', a.name, '--uri', 'urn:other', '--key', 'o', '--set', '<x/>', '--live')
@@ -188,7 +188,7 @@ def test_comes_and_goes(s, program):
     assert gone.text == 'destroyed', gone
     w.do('stats', a.uuid)
     assert w.expect('refused', a).error == -2
-    # The same UUID again is another life.
+    # The same UUID again is a new domain.
     since = w.now
     a = Domain(s, 'comes', paused=True, the_uuid=a.uuid)
     added = w.expect('added', a, since)
@@ -224,11 +224,11 @@ def test_stats_and_memory(s, program):
     w.do('set', a.uuid, 51 * MIB, 64 * MIB)
     e = w.expect('set', a, since)
     assert e.error == 0 and e.bytes in (50 * MIB, 51 * MIB), e
-    # What was sent is remembered with the domain, and remembering it isn't news.
+    # The size that was sent is stored with the domain, and storing it isn't reported.
     time.sleep(1.5)
     mine = [e for e in w.events if e.kind == 'changed' and e.time > added.time + 0.5]
-    assert len(mine) <= 2, f'our own metadata is told as changes: {mine}'
-    # More than it has is refused by libvirt, and what was remembered stays.
+    assert len(mine) <= 2, f'our own metadata is reported as changes: {mine}'
+    # libvirt refuses more than the domain has, and the stored size stays.
     e = w.expect('set', a, w.do('set', a.uuid, 65 * MIB, 64 * MIB))
     assert e.error < 0 and e.text, e
     w.quit()
@@ -248,8 +248,8 @@ def test_channel(s, program):
     assert e.error < 0 and 'exists' in e.text, e
     since = w.do('close', a.uuid)
     w.expect('opened', a, w.do('open', a.uuid))
-    assert not [e for e in w.events[since:] if e.kind == 'closed'], 'told of a channel that was closed by request'
-    # Nobody in the guest reads. What is sent mustn't fill libvirtd's requests: the channel is opened afresh.
+    assert not [e for e in w.events[since:] if e.kind == 'closed'], 'a channel that was closed by request was reported'
+    # Nothing in the guest reads. Unread data mustn't fill libvirtd's requests: the channel is opened again.
     b = Domain(s, 'reads-not-either', paused=True)
     w.expect('added', b)
     w.expect('opened', b, w.do('open', b.uuid))
@@ -273,8 +273,8 @@ def test_channel(s, program):
 
 
 def ask_all(w, domains, seconds, heard):
-    """Asks for stats of all each 0.1 s, for that long and until those that are to be heard have answered; the longest
-    time that each had to wait for an answer."""
+    """Asks for the stats of all every 0.1 s, for that long and until each of heard has answered. Returns the longest
+    time that each waited for an answer."""
     asked, waited, answered, seen = {}, {d.uuid: 0.0 for d in domains}, set(), w.now
     began = time.monotonic()
     while time.monotonic() < began + seconds or not {d.uuid for d in heard} <= answered:
@@ -304,12 +304,12 @@ def stop_some(s, w, domains, n):
     for d in held:
         d.stop()
     began = time.monotonic()
-    # That the others are heard while those are stopped is what counts; how soon is said.
+    # The others must answer while those are stopped; how soon is only printed.
     waited = ask_all(w, domains, 1.9, others)
     say(f'  {n} of {len(domains)} stopped: the others waited {1e3 * max(waited[d.uuid] for d in others):.0f} ms at most')
     for d in held:
         e = w.expect('busy', d, since, text='no answer')
-        assert 1.8 < e.time - began, f'{d.name} was told as stuck after {e.time - began:.2f} s'
+        assert 1.8 < e.time - began, f'{d.name} was reported as stuck after {e.time - began:.2f} s'
     took = []
     for d in others:
         asked, at = time.monotonic(), w.do('set', d.uuid, 60 * MIB, 64 * MIB)
@@ -328,7 +328,7 @@ def stop_some(s, w, domains, n):
         w.expect('busy', d, at, text='paused')
     waited = ask_all(w, domains, 1, domains)
     say(f'  none stopped any more: all waited {1e3 * max(waited.values()):.0f} ms at most')
-    wait('what was opened besides is closed', lambda: w.counters()['connections'] == 7)
+    wait('the additional connections are closed', lambda: w.counters()['connections'] == 7)
 
 
 def test_stopped(s, program):
@@ -338,7 +338,7 @@ def test_stopped(s, program):
         w.expect('busy', d, text='paused')
     stop_some(s, w, domains, 3)
     stop_some(s, w, domains, 7)
-    # One that is held at the end doesn't keep the daemon.
+    # A domain that is still stopped doesn't keep the daemon from ending.
     domains[0].stop()
     w.do('stats', domains[0].uuid)
     time.sleep(0.5)
@@ -371,7 +371,7 @@ def test_libvirtd_killed(s, program):
     os.kill(pid, signal.SIGKILL)
     wait('the QEMU is gone', lambda: not alive(pid))
     time.sleep(3)
-    assert len([e for e in w.events[since:] if e.kind == 'disconnected']) == 1, 'told more than once'
+    assert len([e for e in w.events[since:] if e.kind == 'disconnected']) == 1, 'reported more than once'
     s.start_libvirtd()
     began, since = time.monotonic(), since + 1
     again = w.expect('connected', since=since)
@@ -382,7 +382,7 @@ def test_libvirtd_killed(s, program):
     assert e.error == 0, e
     w.expect('opened', stays, w.do('open', stays.uuid))
     assert w.counters()['reconnects'] == 1
-    # A libvirtd that hangs is as good as none.
+    # A libvirtd that hangs counts as lost.
     since = w.now
     os.kill(s.libvirtd.pid, signal.SIGSTOP)
     w.expect('disconnected', since=since)
@@ -394,7 +394,7 @@ def test_libvirtd_killed(s, program):
 
 
 def test_job(s, program):
-    """A dump into a pipe that nobody reads takes as long as one likes."""
+    """A dump into a pipe lasts until the pipe is read."""
     a = Domain(s, 'dumped', paused=True)
     w = Watch(s, program)
     w.expect('busy', a, text='paused')
@@ -405,10 +405,10 @@ def test_job(s, program):
     since = w.now
     with open(pipe, 'rb') as f:
 
-        def told():
+        def dump_reported():
             w.do('stats', a.uuid)
             return any(e.kind == 'busy' and e.text == 'saving' for e in w.events[since:])
-        wait('the dump is told', told, step=0.2)
+        wait('the dump is reported', dump_reported, step=0.2)
         e = w.expect('stats', a, w.do('stats', a.uuid))
         assert e.error == 0, e
         e = w.expect('set', a, w.do('set', a.uuid, 40 * MIB, 64 * MIB))
@@ -425,7 +425,7 @@ def test_job(s, program):
 
 
 def prompt(w, domain, since, asked, text):
-    """How long it took until a change was told."""
+    """How long it took until a change was reported."""
     return w.expect('changed', domain, since, text=text).time - asked
 
 
@@ -444,15 +444,15 @@ def test_entitlement(s, program):
     for n in range(17, 25):
         took.append(prompt(w, a, *set_by_virsh(f"<guest min='{n}MiB' shares='2000' mode='off'/>", '--live'),
                            f"granted=<guest min='{n}MiB' shares='2000' mode='off'/> problem="))
-    say(f'  a change by virsh is told within {max(took):.2f} s')
-    # What is defined for the next start changes nothing now.
+    say(f'  a change by virsh is reported within {max(took):.2f} s')
+    # A definition for the next start changes nothing now.
     prompt(w, a, *set_by_virsh("<guest shares='5'/>", '--config'), "granted=<guest min='24MiB'")
-    # Mistakes are told.
+    # Mistakes are reported.
     e = w.expect('changed', a, set_by_virsh("<guest min='lots' max='65MiB' shares='3'/>", '--live')[0],
                  text="granted=<guest shares='3'/>")
     assert 'problem=min=lots is not valid' in e.text and "max=65MiB is more than the domain's maximum memory, 64MiB" in e.text, e
 
-    # Ours: live, and in the definition where there is one.
+    # Set through us: live, and in the definition if the domain has one.
     since, asked = w.do('entitle', a.uuid, 32 * MIB, 700), time.monotonic()
     done = w.expect('entitled', a, since)
     assert done.error == 0, done
@@ -463,17 +463,17 @@ def test_entitlement(s, program):
     since = w.do('entitle', b.uuid, 0, 42)
     assert w.expect('entitled', b, since).error == 0
     w.expect('changed', b, since, text="granted=<guest shares='42'/>")
-    # Each may be told once more, by libvirt's own event, which comes within a second; then there is silence: also a
-    # move isn't news.
+    # Each may be reported once more, for libvirt's own event, which comes within a second; then nothing is reported,
+    # not even for a move.
     time.sleep(2.2)
-    told = [e.uuid for e in w.events[since:] if e.kind == 'changed']
-    assert told.count(a.uuid) <= 1 and told.count(b.uuid) <= 2, told
+    changed = [e.uuid for e in w.events[since:] if e.kind == 'changed']
+    assert changed.count(a.uuid) <= 1 and changed.count(b.uuid) <= 2, changed
     since = w.now
     assert w.expect('set', a, w.do('set', a.uuid, 40 * MIB, 64 * MIB)).error == 0
     time.sleep(2.2)
-    told = [e for e in w.events[since:] if e.kind == 'changed']
-    assert not told, told
-    # Another restart of the daemon, and of the domain, finds it again.
+    changed = [e for e in w.events[since:] if e.kind == 'changed']
+    assert not changed, changed
+    # A restarted daemon finds it again, and so does one after a restart of the domain.
     other = Watch(s, program)
     assert "granted=<guest min='32MiB' shares='700'/>" in other.expect('added', a).text
     other.quit()
@@ -482,20 +482,20 @@ def test_entitlement(s, program):
     w.expect('gone', a, since)
     s.virsh('start', a.name)
     assert "granted=<guest min='32MiB' shares='700'/>" in w.expect('added', a, since).text
-    # Two at once: one is refused or both come one after the other, and each is answered.
+    # Two at once: one is refused, or both run one after the other; each is answered.
     since = w.now
     w.do('entitle', a.uuid, 20 * MIB, 1)
     w.do('entitle', a.uuid, 21 * MIB, 1)
     w.expect('entitled', a, since)
     w.expect('changed', a, since, text='granted=<guest min=')
-    # Taken back: nothing is left of it.
+    # Cleared: nothing is left of it.
     time.sleep(0.5)
     since = w.do('entitle', a.uuid, 0, 0)
     assert w.expect('entitled', a, since).error == 0
     w.expect('changed', a, since, text='granted=<guest/>')
     for where in ('', '--config'):
         assert 'urn:ballast:guest' not in s.virsh('dumpxml', a.name, *(['--inactive'] if where else []))
-    # One that doesn't answer, or isn't there.
+    # A domain that doesn't answer, or doesn't exist.
     since = w.do('entitle', str(uuid.uuid4()), 0, 1)
     assert w.expect('refused', since=since).error == -2
     a.destroy()

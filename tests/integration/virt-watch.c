@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* host-agent/libvirt on a line of its own: takes commands on stdin, prints what the manager would be told on
+/* host-agent/libvirt on a line of its own: takes commands on stdin, prints what the manager would hear on
  * stdout, one line each: microseconds (CLOCK_MONOTONIC), event, UUID or "-", error, bytes, text.
  *
  *   virt-watch URI
