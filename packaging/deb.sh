@@ -46,9 +46,12 @@ inside() {
         getent passwd ballast >/dev/null
         ballastctl --version
         test -f /lib/systemd/system/ballastd.service -a -f /lib/systemd/system/ballast-guestd.service
+        test -f /lib/systemd/system/ballast-guestd-levers.socket -a -f /lib/systemd/system/ballast-guestd-levers.service
+        test -f /usr/lib/tmpfiles.d/ballast-guest.conf
         test -f /lib/udev/rules.d/60-ballast-guestd.rules
         test -f /usr/lib/tmpfiles.d/ballast.conf -a -f /usr/share/ballast/policy/ksm.policy
-        ! command -v systemd-analyze >/dev/null || systemd-analyze verify /lib/systemd/system/ballastd.service
+        ! command -v systemd-analyze >/dev/null || systemd-analyze verify /lib/systemd/system/ballastd.service \
+            /lib/systemd/system/ballast-guestd.service /lib/systemd/system/ballast-guestd-levers.s*
         ldd /usr/sbin/ballast-guestd | grep -vE "linux-vdso|ld-linux|libc\.so|libprotobuf-c\.so" && exit 1
         man -w ballastd ballastd.conf ballast-policy ballastctl ballast-guestd >/dev/null
         echo "# mine" >>/etc/ballast/ballastd.conf
