@@ -94,13 +94,9 @@ static void compile_control(Code *c, const Statement *s)
         a.because = code_text(c, s->because, s->because_length);
     code_emit(c, s->host ? OP_ASSIGN_HOST : OP_ASSIGN_GUEST, (uint8_t) s->index,
               CODE_APPEND(c, p->assigns, a), s->at);
-    if (!s->host)
-        field_set_add(&p->guest_controls, (int) s->index);
-    else {
-        field_set_add(&p->host_controls, (int) s->index);
-        if (c->loop)
-            field_set_add(&c->loop->host_controls, (int) s->index);
-    }
+    field_set_add(s->host ? &p->host_controls : &p->guest_controls, (int) s->index);
+    if (c->loop)
+        field_set_add(s->host ? &c->loop->host_controls : &c->loop->guest_controls, (int) s->index);
 }
 
 static void compile_assignment(Code *c, const Statement *s)

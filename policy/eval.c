@@ -62,11 +62,10 @@ static double read_host_control(Machine *m, uint8_t field)
 
 static double read_guest_control(Machine *m, uint8_t field)
 {
-    const PolicyAssignment *a = &m->output->assignments[m->guest];
+    const PolicyAssignment *a = m->output->assignments[guest_control_of(field)];
     double stands = read_guest(m, field);
 
-    assert(field == GUEST_FIELD_TARGET);
-    return a->line > 0 ? a->value : stands;
+    return a && a[m->guest].line > 0 ? a[m->guest].value : stands;
 }
 
 static double read_guest_text(const Machine *m, uint8_t field)
@@ -96,11 +95,11 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
     const Program *p = m->program;
     const Assign *s = &p->assigns.list[i->arg];
     bool guest = i->op == OP_ASSIGN_GUEST;
-    PolicyAssignment *a = guest ? &m->output->assignments[m->guest] : &m->output->host[i->field];
+    GuestControl control = guest ? guest_control_of(i->field) : GUEST_CONTROL_INVALID;
+    PolicyAssignment *a = guest ? &m->output->assignments[control][m->guest] : &m->output->host[i->field];
     const FieldInfo *info =
         guest ? guest_field_info((GuestField) i->field) : host_field_info((HostField) i->field);
 
-    assert(!guest || i->field == GUEST_FIELD_TARGET);
     if (value < 0)
         return FAILURE_NEGATIVE;
     if (value > CONTROL_MAX)
@@ -110,7 +109,7 @@ static Failure assign(Machine *m, const Instruction *i, uint32_t line, double va
     a->line = line;
     a->because = s->because == NO_TEXT ? NULL : p->texts.list[s->because];
     if (guest && a->order == 0)
-        a->order = ++m->order;
+        a->order = ++m->order[control];
     a->at = i->arg;
     a->host_read = m->host_read;
     a->guest_read = m->guest_read;

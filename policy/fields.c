@@ -24,6 +24,18 @@ static const FieldInfo guest_fields[GUEST_FIELD_MAX] = {
 #undef GUEST
 };
 
+/* guest_control_of() finds each. */
+#define PLACE_OF_GAUGE(ID)
+#define PLACE_OF_COUNTER(ID)
+#define PLACE_OF_CONTROL(ID)                                                       \
+    _Static_assert((int) GUEST_FIELD_##ID == GUEST_TEXTS_MAX + GUEST_CONTROL_##ID, \
+                   "guests' controls come right after the texts");
+#define HOST(...)
+#define GUEST(ID, name, unit, kind, help) PLACE_OF_##kind(ID)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+
 const FieldInfo *host_field_info(HostField f)
 {
     assert(f >= 0 && f < HOST_FIELD_MAX);

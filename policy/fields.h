@@ -59,6 +59,29 @@ enum {
 #undef GUEST
 };
 
+/* Guests' controls, in the order of fields.def. */
+typedef enum GuestControl {
+#define GUEST_CONTROL_OF_GAUGE(ID)
+#define GUEST_CONTROL_OF_COUNTER(ID)
+#define GUEST_CONTROL_OF_CONTROL(ID) GUEST_CONTROL_##ID,
+#define HOST(ID, name, unit, kind, help)
+#define GUEST(ID, name, unit, kind, help) GUEST_CONTROL_OF_##kind(ID)
+#include "policy/fields.def"
+#undef HOST
+#undef GUEST
+#undef GUEST_CONTROL_OF_GAUGE
+#undef GUEST_CONTROL_OF_COUNTER
+#undef GUEST_CONTROL_OF_CONTROL
+    GUEST_CONTROL_MAX,
+    GUEST_CONTROL_INVALID = -EINVAL,
+} GuestControl;
+
+/* The control that a field is. Controls come right after the texts, without a gap. */
+static inline GuestControl guest_control_of(int field)
+{
+    return (GuestControl) (field - (int) GUEST_TEXTS_MAX);
+}
+
 /* The values of the fields that are present. */
 typedef struct HostFields {
     FieldSet present;

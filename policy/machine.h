@@ -25,9 +25,9 @@ typedef struct Place {
 
 /* What is restored if a turn fails, other than its variables and states. */
 typedef struct Turn {
-    PolicyAssignment target;
+    PolicyAssignment guest[GUEST_CONTROL_MAX];
     PolicyAssignment host[HOST_FIELD_MAX];
-    unsigned order;
+    unsigned order[GUEST_CONTROL_MAX];
     size_t n_logs, logs_total;
 } Turn;
 
@@ -38,10 +38,10 @@ typedef struct Machine {
     double *slots, *stack;
     double *guest_state; /* of all guests, of all files: n_guest_states for each */
     size_t n_guest_states;
-    FieldSet host_read, guest_read; /* stats, in this turn or file so far */
-    uint32_t guest;                 /* the guest whose turn it is, or that is looked at */
-    bool in_turn;                   /* in a loop's body */
-    unsigned order;                 /* assigned so far */
+    FieldSet host_read, guest_read;    /* stats, in this turn or file so far */
+    uint32_t guest;                    /* the guest whose turn it is, or that is looked at */
+    bool in_turn;                      /* in a loop's body */
+    unsigned order[GUEST_CONTROL_MAX]; /* guests assigned to so far */
     Failure failure;
     uint32_t failed; /* the instruction */
 

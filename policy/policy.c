@@ -69,6 +69,15 @@ PolicyFile policy_file(const Policy *p, size_t i)
                         .guest_controls = g->guest_controls};
 }
 
+FieldSet policy_controls(const Policy *p, bool host)
+{
+    FieldSet controls = {};
+
+    for (size_t i = 0; i < p->n_programs; i++)
+        field_set_unite(&controls, host ? &p->programs[i].host_controls : &p->programs[i].guest_controls);
+    return controls;
+}
+
 const char *policy_name(const Policy *p)
 {
     return p->name;

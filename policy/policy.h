@@ -38,6 +38,8 @@ typedef struct PolicyFile {
 
 size_t policy_n_files(const Policy *p);
 PolicyFile policy_file(const Policy *p, size_t i);
+/* The controls of guests, or of the host, that any of its files assigns to. */
+FieldSet policy_controls(const Policy *p, bool host);
 /* "balloon.policy, ksm.policy": the files without their folders. Owned by the policy. */
 const char *policy_name(const Policy *p);
 

@@ -97,7 +97,7 @@ typedef struct Loop {
     uint32_t n_keys;
     /* Changed by a turn: */
     uint32_t saved, n_saved; /* in saved_slots: variables of outside */
-    FieldSet host_controls;
+    FieldSet host_controls, guest_controls;
     bool guest_states;
 } Loop;
 

@@ -133,18 +133,21 @@ static void write_states(Machine *m)
 
 /* ---- files ---- */
 
-/* Undoes everything that this program did, as it failed outside of its loops. */
+/* Undoes everything that this program did, as it failed outside of its loops. No other file assigns to its
+ * controls. */
 static void undo_program(Machine *m)
 {
     PolicyOutput *o = m->output;
-    uint32_t file = m->program->file;
 
-    for (size_t i = 0; i < m->input->n_guests; i++)
-        if (o->assignments[i].line > 0 && o->assignments[i].file == file)
-            o->assignments[i] = (PolicyAssignment){};
-    for (size_t f = 0; f < HOST_FIELD_MAX; f++)
-        if (o->host[f].line > 0 && o->host[f].file == file)
-            o->host[f] = (PolicyAssignment){};
+    FOREACH_FIELD(f, &m->program->guest_controls) {
+        GuestControl c = guest_control_of(f);
+
+        for (size_t i = 0; i < m->input->n_guests; i++)
+            o->assignments[c][i] = (PolicyAssignment){};
+        m->order[c] = 0;
+    }
+    FOREACH_FIELD(f, &m->program->host_controls)
+        o->host[f] = (PolicyAssignment){};
     read_host_states(m);
     read_guest_states(m);
 }
@@ -153,7 +156,6 @@ static void run_program(Machine *m, const Program *p)
 {
     PolicyOutput *o = m->output;
     size_t n_notes = o->n_notes, notes_total = o->notes_total, n_logs = o->n_logs, logs_total = o->logs_total;
-    unsigned order = m->order;
 
     m->program = p;
     m->host_read = m->guest_read = (FieldSet){};
@@ -166,7 +168,6 @@ static void run_program(Machine *m, const Program *p)
                 o->thresholds[i] = m->slots[p->thresholds[i]];
     } else {
         undo_program(m);
-        m->order = order;
         o->n_logs = n_logs;
         o->logs_total = logs_total;
         o->n_notes = n_notes;
@@ -192,8 +193,9 @@ int policy_run(const Policy *p, const PolicyInput *input, PolicyOutput *output)
     memset(output->host, 0, sizeof(output->host));
     for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
         output->thresholds[i] = NAN;
-    if (input->n_guests > 0)
-        memset(output->assignments, 0, input->n_guests * sizeof(output->assignments[0]));
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        if (output->assignments[c] && input->n_guests > 0)
+            memset(output->assignments[c], 0, input->n_guests * sizeof(PolicyAssignment));
 
     for (size_t i = 0; i < p->n_programs; i++)
         run_program(&m, &p->programs[i]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Goes over guests: loops, whose turns are undone where they fail, and aggregates.
  *
- * A turn is all or nothing. Before it, turn_begin() saves what it may change: the variables of outside that the
- * loop's body assigns to and the controls of the host that it sets (the compiler listed both), the guest's own
- * states and target, and how far the log is. Where something can't be worked out, turn_undo() puts all that
- * back, and a note says where. The other guests' turns stand. */
+ * A turn is all or nothing. Before it, turn_begin() saves what it may change: the variables of outside and the
+ * controls that the loop's body assigns to (the compiler listed both), the guest's own states, and how far the
+ * log is. Where something can't be worked out, turn_undo() puts all that back, and a note says where. The other
+ * guests' turns stand. */
 
 #include <assert.h>
 #include <math.h>
@@ -86,8 +86,9 @@ static void turn_begin(Machine *m, const Loop *l)
         memcpy(m->saved_state, machine_guest_states(m, m->guest), p->guest_states.n * sizeof(double));
     FOREACH_FIELD(f, &l->host_controls)
         m->turn.host[f] = o->host[f];
-    m->turn.target = o->assignments[m->guest];
-    m->turn.order = m->order;
+    FOREACH_FIELD(f, &l->guest_controls)
+        m->turn.guest[guest_control_of(f)] = o->assignments[guest_control_of(f)][m->guest];
+    memcpy(m->turn.order, m->order, sizeof(m->order));
     m->turn.n_logs = o->n_logs;
     m->turn.logs_total = o->logs_total;
 }
@@ -103,8 +104,9 @@ static void turn_undo(Machine *m, const Loop *l)
         memcpy(machine_guest_states(m, m->guest), m->saved_state, p->guest_states.n * sizeof(double));
     FOREACH_FIELD(f, &l->host_controls)
         o->host[f] = m->turn.host[f];
-    o->assignments[m->guest] = m->turn.target;
-    m->order = m->turn.order;
+    FOREACH_FIELD(f, &l->guest_controls)
+        o->assignments[guest_control_of(f)][m->guest] = m->turn.guest[guest_control_of(f)];
+    memcpy(m->order, m->turn.order, sizeof(m->order));
     o->n_logs = m->turn.n_logs;
     o->logs_total = m->turn.logs_total;
 }

@@ -65,7 +65,7 @@ typedef struct PolicyInput {
 typedef struct PolicyAssignment {
     double value;        /* in the control's unit: bytes, count, µs, 0 or 1 */
     unsigned file, line; /* of the last assignment; file as in policy_file() */
-    unsigned order;      /* 1, 2, …: the order in which guests were first assigned to; 0: not at all */
+    unsigned order; /* 1, 2, …: the order in which guests' control was first assigned to; 0: not at all */
     const char *because; /* the text of the assignment's because "…" clause, owned by the policy; or NULL */
     /* What it read, for policy_reads(). */
     uint32_t at;
@@ -101,9 +101,10 @@ typedef enum PolicyThreshold {
 
 typedef struct PolicyOutput {
     /* Owned by the caller of policy_run(), overwritten. */
-    PolicyAssignment *assignments; /* n_guests of them: g.target */
-    double *state;                 /* the host's, after; NULL: not wanted */
-    double *guest_state;           /* n_guests times the states of a guest, after; NULL: not wanted */
+    PolicyAssignment *assignments[GUEST_CONTROL_MAX]; /* n_guests for each control of guests; NULL only where
+                                                       * no file assigns to it (policy_controls()) */
+    double *state;                                    /* the host's, after; NULL: not wanted */
+    double *guest_state; /* n_guests times the states of a guest, after; NULL: not wanted */
 
     PolicyAssignment host[HOST_FIELD_MAX]; /* of the host's controls; others have line 0 */
     PolicyNote notes[POLICY_NOTES_MAX];

@@ -160,12 +160,5 @@ void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan)
 
 FieldSet running_policy_controls(const RunningPolicy *p)
 {
-    FieldSet controls = {};
-
-    for (size_t i = 0; i < policy_n_files(p->policy); i++) {
-        PolicyFile file = policy_file(p->policy, i);
-
-        field_set_unite(&controls, &file.host_controls);
-    }
-    return controls;
+    return policy_controls(p->policy, true);
 }

@@ -3,6 +3,7 @@
 #include "host-agent/decide/evaluate.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "host-agent/decide/plan.h"
 #include "host-agent/decide/view.h"
@@ -14,17 +15,37 @@ typedef struct Evaluation {
     GuestFields *fields;
     PolicyGuest *guests;
     PolicyInput input;
-    PolicyAssignment *assignments;
-    double *state, *guest_state; /* after the run; NULL: the policy has no state */
+    PolicyAssignment *assignments[GUEST_CONTROL_MAX]; /* NULL: of a control that the policy leaves alone */
+    double *state, *guest_state;                      /* after the run; NULL: the policy has no state */
     const char *files[POLICY_FILES_MAX];
 } Evaluation;
+
+static void assignments_free(PolicyAssignment *assignments[static GUEST_CONTROL_MAX])
+{
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        free(assignments[c]);
+}
+
+/* Makes room for those that the policy may make. On failure, too, ret is to be freed. */
+static int assignments_new(const Policy *policy, size_t n_guests,
+                           PolicyAssignment *ret[static GUEST_CONTROL_MAX])
+{
+    FieldSet controls = policy_controls(policy, false);
+
+    FOREACH_FIELD(f, &controls) {
+        ret[guest_control_of(f)] = calloc(n_guests + 1, sizeof(PolicyAssignment));
+        if (!ret[guest_control_of(f)])
+            return -ENOMEM;
+    }
+    return 0;
+}
 
 static void evaluation_done(Evaluation *e)
 {
     free(e->bounds);
     free(e->fields);
     free(e->guests);
-    free(e->assignments);
+    assignments_free(e->assignments);
     free(e->state);
     free(e->guest_state);
 }
@@ -48,9 +69,9 @@ static int evaluation_init(Evaluation *e, const Snapshot *s, const GuardConfig *
     *e = (Evaluation){.policy = policy,
                       .bounds = calloc(s->n_guests + 1, sizeof *e->bounds),
                       .fields = calloc(s->n_guests + 1, sizeof *e->fields),
-                      .guests = calloc(s->n_guests + 1, sizeof *e->guests),
-                      .assignments = calloc(s->n_guests + 1, sizeof *e->assignments)};
-    if (!e->bounds || !e->fields || !e->guests || !e->assignments || prepare_state(e, s->n_guests) < 0)
+                      .guests = calloc(s->n_guests + 1, sizeof *e->guests)};
+    if (!e->bounds || !e->fields || !e->guests || assignments_new(policy, s->n_guests, e->assignments) < 0 ||
+        prepare_state(e, s->n_guests) < 0)
         return -ENOMEM;
 
     view_host_fields(s, &e->host);
@@ -93,8 +114,8 @@ static void explain(const Evaluation *e, Plan *p)
         Decision *d = p->decisions + i;
 
         if (d->line > 0)
-            d->n_reads =
-                policy_reads(e->policy, &e->input, i, e->assignments + i, d->reads, DECISION_READS_MAX);
+            d->n_reads = policy_reads(e->policy, &e->input, i, e->assignments[GUEST_CONTROL_TARGET] + i,
+                                      d->reads, DECISION_READS_MAX);
     }
 }
 
@@ -108,23 +129,28 @@ static void explain_host(const Evaluation *e, const PolicyOutput *output, Plan *
     }
 }
 
+/* output: NULL: nothing is assigned to them. */
+static void take_observed(Evaluation *e, const Snapshot *s, const PolicyOutput *output)
+{
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        for (size_t i = 0; e->assignments[c] && i < s->n_guests; i++)
+            if (s->guests[i].mode == GUEST_MODE_OBSERVE)
+                e->assignments[c][i] = output ? output->assignments[c][i] : (PolicyAssignment){};
+}
+
 /* For guests that are only observed: what the policy would do if all could be moved. If it fails then,
  * nothing is assigned to them. */
-static int evaluate_observed(Evaluation *e, const Snapshot *s, PolicyAssignment *assignments)
+static int evaluate_observed(Evaluation *e, const Snapshot *s)
 {
-    _cleanup_free_ PolicyAssignment *all = calloc(s->n_guests + 1, sizeof *all);
-    PolicyOutput output = {.assignments = all};
-    int r;
+    PolicyOutput output = {};
+    int r = assignments_new(e->policy, s->n_guests, output.assignments);
 
-    if (!all)
-        return -ENOMEM;
-    r = evaluate(e, s, false, &output);
-    if (r < 0 && r != -ECANCELED)
-        return r;
-    for (size_t i = 0; i < s->n_guests; i++)
-        if (s->guests[i].mode == GUEST_MODE_OBSERVE)
-            assignments[i] = r < 0 ? (PolicyAssignment){} : all[i];
-    return 0;
+    if (r >= 0)
+        r = evaluate(e, s, false, &output);
+    if (r >= 0 || r == -ECANCELED)
+        take_observed(e, s, r >= 0 ? &output : NULL);
+    assignments_free(output.assignments);
+    return r == -ECANCELED ? 0 : r;
 }
 
 static bool has_mode(const Snapshot *s, GuestMode mode)
@@ -148,16 +174,14 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     r = evaluation_init(&e, s, c, policy);
     if (r < 0)
         return r;
-    output = (PolicyOutput){.assignments = e.assignments,
-                            .state = e.state,
-                            .guest_state = e.guest_state,
-                            .thresholds = {NAN, NAN, NAN}};
+    output = (PolicyOutput){.state = e.state, .guest_state = e.guest_state, .thresholds = {NAN, NAN, NAN}};
+    memcpy(output.assignments, e.assignments, sizeof output.assignments);
     mixed = has_mode(s, GUEST_MODE_AUTO) && has_mode(s, GUEST_MODE_OBSERVE);
     error = evaluate(&e, s, mixed, &output);
     if (error < 0 && error != -ECANCELED)
         return error;
     if (error == 0 && mixed) {
-        r = evaluate_observed(&e, s, e.assignments);
+        r = evaluate_observed(&e, s);
         if (r < 0)
             return r;
     }

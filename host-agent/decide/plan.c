@@ -345,7 +345,8 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
     }
     x.situation = situation_of(s, output, &p);
 
-    r = decide(&planning, output && policy_error >= 0 ? output->assignments : NULL, wishes, &p, &x.requests);
+    r = decide(&planning, output && policy_error >= 0 ? output->assignments[GUEST_CONTROL_TARGET] : NULL,
+               wishes, &p, &x.requests);
     if (r < 0)
         return r;
     p.shortfall_bytes = x.requests.shortfall_bytes;

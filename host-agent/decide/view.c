@@ -36,6 +36,7 @@ void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
     guest_fields_set_text(ret, GUEST_FIELD_MODE, guest_mode_to_string(g->mode));
     guest_fields_set_text(ret, GUEST_FIELD_SOURCE, guest_source_to_string(g->source));
     guest_fields_set(ret, GUEST_FIELD_TARGET, (double) g->sizes.standing_bytes);
+    guest_fields_set(ret, GUEST_FIELD_RECLAIM, 0);
     guest_fields_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
     guest_fields_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
     guest_fields_set(ret, GUEST_FIELD_MAXIMUM, (double) g->sizes.maximum_bytes);

@@ -144,7 +144,7 @@ static int bench_run(const Policy *p, World *w, const char *name, double availab
     host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, 8.0 * GIB);
     host_fields_set(&host, HOST_FIELD_AVAILABLE, available);
     host_fields_set(&host, HOST_FIELD_PENDING, 0);
-    output.assignments = w->assignments;
+    output.assignments[GUEST_CONTROL_TARGET] = w->assignments;
     for (unsigned i = 0; i < ROUNDS; i++) {
         double start = now_exact_usec();
         int r = policy_run(p, &input, &output);

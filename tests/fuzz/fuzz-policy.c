@@ -32,7 +32,7 @@ typedef struct World {
 /* What one evaluation gives. */
 typedef struct Result {
     int r;
-    PolicyAssignment assignments[N_GUESTS];
+    PolicyAssignment assignments[GUEST_CONTROL_MAX][N_GUESTS];
     double *state, *guest_state;
     PolicyOutput output;
 } Result;
@@ -76,13 +76,13 @@ static void check_assignment(const Policy *p, const PolicyAssignment *a, bool co
     assert(!a->because || (a->because[0] && strlen(a->because) <= 60));
 }
 
-static void check_assignments(const Policy *p, const Result *r)
+static void check_guests(const Policy *p, const PolicyAssignment *assignments)
 {
     bool orders[N_GUESTS] = {};
     unsigned assigned = 0;
 
     for (size_t i = 0; i < N_GUESTS; i++) {
-        const PolicyAssignment *a = &r->assignments[i];
+        const PolicyAssignment *a = &assignments[i];
 
         check_assignment(p, a, true);
         if (a->line == 0)
@@ -93,6 +93,12 @@ static void check_assignments(const Policy *p, const Result *r)
     }
     for (unsigned i = 0; i < assigned; i++)
         assert(orders[i]); /* 1, 2, … without a gap */
+}
+
+static void check_assignments(const Policy *p, const Result *r)
+{
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        check_guests(p, r->assignments[c]);
     for (int f = 0; f < HOST_FIELD_MAX; f++) {
         const FieldInfo *info = host_field_info((HostField) f);
         const PolicyAssignment *a = &r->output.host[f];
@@ -158,8 +164,9 @@ static void check_result(const Policy *p, const PolicyInput *input, const Result
         assert(isfinite(r->state[i]));
     for (size_t i = 0; i < N_GUESTS * n_guest; i++)
         assert(isfinite(r->guest_state[i]));
-    for (size_t i = 0; i < N_GUESTS; i++)
-        check_reads(p, input, i, &r->assignments[i]);
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        for (size_t i = 0; i < N_GUESTS; i++)
+            check_reads(p, input, i, &r->assignments[c][i]);
     for (int f = 0; f < HOST_FIELD_MAX; f++)
         check_reads(p, input, SIZE_MAX, &r->output.host[f]);
 }
@@ -176,11 +183,12 @@ static void check_same(const Policy *p, const Result *a, const Result *b)
     (void) policy_states(p, true, &n_host);
     (void) policy_states(p, false, &n_guest);
     assert(a->r == b->r);
-    for (size_t i = 0; i < N_GUESTS; i++) {
-        assert(a->assignments[i].value == b->assignments[i].value);
-        assert(a->assignments[i].line == b->assignments[i].line);
-        assert(a->assignments[i].order == b->assignments[i].order);
-    }
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        for (size_t i = 0; i < N_GUESTS; i++) {
+            assert(a->assignments[c][i].value == b->assignments[c][i].value);
+            assert(a->assignments[c][i].line == b->assignments[c][i].line);
+            assert(a->assignments[c][i].order == b->assignments[c][i].order);
+        }
     for (int f = 0; f < HOST_FIELD_MAX; f++)
         assert(a->output.host[f].value == b->output.host[f].value);
     for (size_t i = 0; i < POLICY_THRESHOLD_MAX; i++)
@@ -206,7 +214,8 @@ static void run(const Policy *p, const PolicyInput *input, Result *ret, int rubb
     ret->state = malloc(n_host * sizeof(double) + !n_host);
     ret->guest_state = malloc(N_GUESTS * n_guest * sizeof(double) + !n_guest);
     assert(ret->state && ret->guest_state);
-    ret->output.assignments = ret->assignments;
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        ret->output.assignments[c] = ret->assignments[c];
     ret->output.state = ret->state;
     ret->output.guest_state = ret->guest_state;
     ret->r = policy_run(p, input, &ret->output);
@@ -257,13 +266,15 @@ static void cycle(const Policy *p, World *w, usec_t now)
 static void run_bare(const Policy *p, const World *w)
 {
     static PolicyOutput output;
-    PolicyAssignment assignments[N_GUESTS];
+    PolicyAssignment assignments[GUEST_CONTROL_MAX][N_GUESTS];
     PolicyGuest guests[N_GUESTS];
     PolicyInput input = {.host = &w->host, .guests = guests, .n_guests = N_GUESTS};
 
     for (size_t i = 0; i < N_GUESTS; i++)
         guests[i] = (PolicyGuest){.uuid = "same", .fields = &w->fields[i]};
-    output = (PolicyOutput){.assignments = assignments};
+    output = (PolicyOutput){};
+    for (size_t c = 0; c < GUEST_CONTROL_MAX; c++)
+        output.assignments[c] = assignments[c];
     (void) policy_run(p, &input, &output);
     input.n_guests = 0;
     (void) policy_run(p, &input, &output);

@@ -28,7 +28,7 @@ typedef struct World {
     double guest_state[N_GUESTS][STATES_MAX], guest_state_after[N_GUESTS * STATES_MAX];
     PolicyGuest guests[N_GUESTS];
     PolicyInput input;
-    PolicyAssignment assignments[N_GUESTS];
+    PolicyAssignment assignments[N_GUESTS], reclaims[N_GUESTS]; /* of g.target, of g.reclaim */
     PolicyOutput output;
 } World;
 
@@ -52,6 +52,7 @@ static inline void world_init(World *w)
         guest_fields_set_text(g, GUEST_FIELD_UUID, uuids[i]);
         guest_fields_set_text(g, GUEST_FIELD_MODE, i == C ? "observe" : "auto");
         guest_fields_set(g, GUEST_FIELD_TARGET, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_RECLAIM, 0);
         guest_fields_set(g, GUEST_FIELD_CURRENT, 8.0 * GIB);
         guest_fields_set(g, GUEST_FIELD_FULL, 8.0 * GIB);
         guest_fields_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
@@ -66,7 +67,8 @@ static inline void world_init(World *w)
     }
     w->input =
         (PolicyInput){.now_usec = WORLD_NOW, .host = &w->host, .guests = w->guests, .n_guests = N_GUESTS};
-    w->output.assignments = w->assignments;
+    w->output.assignments[GUEST_CONTROL_TARGET] = w->assignments;
+    w->output.assignments[GUEST_CONTROL_RECLAIM] = w->reclaims;
 }
 
 /* Several files: "0.policy", "1.policy" and so on. */
@@ -117,8 +119,10 @@ static inline int world_run(World *w, const char *text)
     _cleanup_(policy_freep) Policy *p = load(text);
     int r = policy_run(p, &w->input, &w->output);
 
-    for (size_t i = 0; i < N_GUESTS; i++)
+    for (size_t i = 0; i < N_GUESTS; i++) {
         w->assignments[i].because = w->assignments[i].because ? "" : NULL;
+        w->reclaims[i].because = w->reclaims[i].because ? "" : NULL;
+    }
     for (size_t f = 0; f < HOST_FIELD_MAX; f++)
         w->output.host[f].because = w->output.host[f].because ? "" : NULL;
     return r;
@@ -149,6 +153,11 @@ static inline int world_cycle(World *w, const Policy *p)
 static inline double target(const World *w, size_t guest)
 {
     return w->assignments[guest].line > 0 ? w->assignments[guest].value : NAN;
+}
+
+static inline double reclaim(const World *w, size_t guest)
+{
+    return w->reclaims[guest].line > 0 ? w->reclaims[guest].value : NAN;
 }
 
 static inline double threshold(const World *w, const char *text, PolicyThreshold m)

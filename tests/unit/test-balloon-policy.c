@@ -346,7 +346,7 @@ START_TEST(test_case)
     GuestFields fields[3];
     PolicyGuest guests[3];
     PolicyAssignment assignments[3];
-    PolicyOutput output = {.assignments = assignments};
+    PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
     HostFields host = {};
     PolicyInput input = {.host = &host, .guests = guests, .n_guests = 3};
     static const char *const uuids[3] = {"a", "b", "c"};
@@ -430,7 +430,7 @@ START_TEST(test_rho)
         PolicyGuest guest = {.uuid = "u", .fields = &fields};
         PolicyInput input = {.host = &host, .guests = &guest, .n_guests = 1};
         PolicyAssignment assignment;
-        PolicyOutput output = {.assignments = &assignment};
+        PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &assignment}};
 
         guest_fields_set(&fields, GUEST_FIELD_CURRENT, table[i].current * GIB);
         guest_fields_set(&fields, GUEST_FIELD_TARGET, table[i].target * GIB);
@@ -494,7 +494,7 @@ START_TEST(test_random_order)
         GuestFields fields[GUESTS_MAX];
         PolicyGuest guests[GUESTS_MAX];
         PolicyAssignment assignments[GUESTS_MAX];
-        PolicyOutput output = {.assignments = assignments};
+        PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
         HostFields host = {};
         PolicyInput input = {.host = &host, .guests = guests, .n_guests = GUESTS_MAX};
         char uuids[GUESTS_MAX][2];

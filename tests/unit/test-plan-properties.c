@@ -277,7 +277,8 @@ START_TEST(test_any_assignment)
     for (uint64_t seed = first_seed(), end = seed + ROUNDS; seed < end; seed++) {
         Random r = random_seeded(seed);
         PolicyAssignment assignments[GUESTS_MAX] = {};
-        PolicyOutput output = {.assignments = assignments, .thresholds = {NAN, NAN, NAN}};
+        PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments},
+                               .thresholds = {NAN, NAN, NAN}};
         _cleanup_(plan_done) Plan p = {}, again = {};
         World w;
 

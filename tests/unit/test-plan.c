@@ -267,7 +267,8 @@ START_TEST(test_odd_numbers)
     g.balloon.shrink_rate = 10.0 * (double) GIB;
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
         PolicyAssignment a = {.value = table[i].asked, .line = 7, .order = 1};
-        PolicyOutput output = {.assignments = &a, .thresholds = {NAN, INFINITY, NAN}};
+        PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &a},
+                               .thresholds = {NAN, INFINITY, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
         ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x.policy"}, &output, 0, &p), 0);
@@ -364,7 +365,7 @@ START_TEST(test_long_words)
     for (size_t n = 1; n < 400; n++) {
         char because[2048] = "", origin[2048] = "/etc/";
         PolicyAssignment a = {.value = 1, .line = 4000000000U, .order = 1, .because = because};
-        PolicyOutput output = {.assignments = &a, .thresholds = {NAN, NAN, NAN}};
+        PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &a}, .thresholds = {NAN, NAN, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
         for (size_t i = 0; i < n; i++) {
@@ -395,7 +396,7 @@ START_TEST(test_failed_assignments)
     SnapshotGuest g = fixture_guest();
     Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
     PolicyAssignment a = {.value = 1.9 * (double) GIB, .line = 1, .order = 1};
-    PolicyOutput output = {.assignments = &a, .thresholds = {NAN, NAN, NAN}};
+    PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &a}, .thresholds = {NAN, NAN, NAN}};
     _cleanup_(plan_done) Plan p = {};
 
     ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, -ECANCELED, &p), 0);

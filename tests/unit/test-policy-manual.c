@@ -39,7 +39,7 @@ typedef struct World {
     HostFields host;
     GuestFields fields[N_GUESTS];
     PolicyKeep keep, guest_keep[N_GUESTS];
-    PolicyAssignment assignments[N_GUESTS];
+    PolicyAssignment assignments[N_GUESTS], reclaims[N_GUESTS]; /* of g.target, of g.reclaim */
     double state[POLICY_STATE_MAX], guest_state[N_GUESTS * POLICY_STATE_MAX];
     PolicyOutput output;
 } World;
@@ -75,7 +75,8 @@ static void world_init(World *w)
     }
     guest_fields_set(&w->fields[WEB1], GUEST_FIELD_STALL, 0);
     guest_fields_set(&w->fields[WEB2], GUEST_FIELD_STALL, 0.25);
-    w->output.assignments = w->assignments;
+    w->output.assignments[GUEST_CONTROL_TARGET] = w->assignments;
+    w->output.assignments[GUEST_CONTROL_RECLAIM] = w->reclaims;
     w->output.state = w->state;
     w->output.guest_state = w->guest_state;
 }

@@ -58,7 +58,7 @@ static double decide(const Policy *p, Shape shape, double host_free, double curr
     GuestFields fields = {};
     PolicyKeep host_keep = {}, keep = {};
     PolicyAssignment assignment;
-    PolicyOutput output = {.assignments = &assignment};
+    PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &assignment}};
     PolicyGuest guest = {.uuid = "u", .fields = &fields, .history = &keep.history};
     PolicyInput input = {.host = &host, .history = &host_keep.history, .guests = &guest, .n_guests = 1};
 

@@ -98,7 +98,8 @@ static void cycle(Scene *s)
                          .guests = guests,
                          .n_guests = GUESTS};
     double state[POLICY_STATE_MAX], guest_state[GUESTS * POLICY_STATE_MAX];
-    PolicyOutput output = {.assignments = s->assignments, .state = state, .guest_state = guest_state};
+    PolicyOutput output = {
+        .assignments = {[GUEST_CONTROL_TARGET] = s->assignments}, .state = state, .guest_state = guest_state};
     size_t n;
 
     host_fields_set(&s->host, HOST_FIELD_UPTIME, (double) s->now_usec);

@@ -343,7 +343,7 @@ START_TEST(test_failed_files_are_told)
     static const GuestFields none;
     static PolicyGuest guests[MANY];
     static PolicyAssignment assignments[MANY];
-    static PolicyOutput output = {.assignments = assignments};
+    static PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
     static const char *const texts[] = {"for g in guests { g.target = g.free }", "let x = 1B / 0B",
                                         "let y = 1", "\nlet x = host.swap_free"};
     _cleanup_(policy_freep) Policy *p = load_files(texts, ELEMENTSOF(texts));

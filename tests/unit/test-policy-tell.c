@@ -111,7 +111,7 @@ START_TEST(test_logs_are_bounded)
     static GuestFields fields[MANY];
     static PolicyGuest guests[MANY];
     static PolicyAssignment assignments[MANY];
-    static PolicyOutput output = {.assignments = assignments};
+    static PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
     _cleanup_(policy_freep) Policy *p = load("for g in guests {\n"
                                              "    log(\"turn\", g.free)\n"
                                              "    log(\"again\")\n"

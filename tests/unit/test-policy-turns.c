@@ -195,7 +195,7 @@ START_TEST(test_order_of_many)
     size_t turns[MANY];
     HostFields host = {};
     PolicyInput input = {.host = &host, .guests = guests, .n_guests = MANY};
-    PolicyOutput output = {.assignments = assignments};
+    PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
     uint64_t x = 88172645463325252;
 
     for (size_t i = 0; i < MANY; i++) {
@@ -237,7 +237,7 @@ START_TEST(test_many_and_none)
     static PolicyAssignment assignments[MANY];
     HostFields host = {};
     PolicyInput input = {.host = &host, .guests = guests, .n_guests = MANY};
-    PolicyOutput output = {.assignments = assignments};
+    PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = assignments}};
 
     for (size_t i = 0; i < MANY; i++)
         guests[i] = (PolicyGuest){.uuid = "same", .fields = &fields[i]};
@@ -250,7 +250,7 @@ START_TEST(test_many_and_none)
     ck_assert_double_eq(assignments[50].value, 5);
 
     input = (PolicyInput){.host = &host};
-    output.assignments = NULL;
+    output.assignments[GUEST_CONTROL_TARGET] = NULL;
     ck_assert_int_eq(policy_run(p, &input, &output), 0);
     ck_assert_uint_eq(output.notes_total, 0);
 }
