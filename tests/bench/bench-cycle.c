@@ -85,7 +85,7 @@ static void keep_states(World *w, const Policy *policy, const Plan *p)
         policy_keep_state(&w->keeps[i], false, policy, p->guest_state + i * n);
 }
 
-/* What the policy looks back at was there all the time. */
+/* The policy's history is complete. */
 static void keep_init(World *w, const Policy *policy)
 {
     if (policy_keep_copy(&w->keep, true, &(PolicyKeep){}, policy, NULL) < 0)

@@ -113,7 +113,7 @@ static void fill(World *w)
         x ^= x << 17;
         free_bytes = (double) (x % 2048) * MIB;
         for (int field = GUEST_TEXTS_MAX; field < GUEST_FIELD_MAX; field++)
-            guest_fields_set(f, (GuestField) field, 0); /* whatever it looks at is there */
+            guest_fields_set(f, (GuestField) field, 0); /* no field is missing */
         guest_fields_set(f, GUEST_FIELD_TARGET, 7.0 * GIB);
         guest_fields_set(f, GUEST_FIELD_CURRENT, 7.0 * GIB);
         guest_fields_set(f, GUEST_FIELD_FULL, 8.0 * GIB);

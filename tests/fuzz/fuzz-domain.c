@@ -10,8 +10,8 @@
 #include "tests/entitlement-equal.h"
 #include "tests/fuzz/fuzz.h"
 
-/* What counts agrees with itself, can be written down, and is read from there as it was; what doesn't is told
- * in a text that is fit to print. */
+/* An accepted entitlement is consistent, can be written as XML and reads back the same; a refused one is
+ * reported in a printable text. */
 static void check_granted(const DomainInfo *info)
 {
     const Entitlement *e = &info->entitlement;

@@ -262,7 +262,7 @@ static void cycle(const Policy *p, World *w, usec_t now)
     result_done(&again);
 }
 
-/* Nothing is known yet, nothing is wanted, and there is nobody. */
+/* No stats, no assignments, and no guests. */
 static void run_bare(const Policy *p, const World *w)
 {
     static PolicyOutput output;

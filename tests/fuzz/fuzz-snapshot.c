@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A text as a snapshot: refused with a word on why, or taken, and then a plan comes of it that keeps to the
- * bounds, and that can be told. */
+/* A text as a snapshot: refused with a reason, or accepted; then its plan keeps to the bounds, and can be
+ * printed. */
 
 #include <math.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  *
  *   lever probe|compact|file|anon|ages [MIB [TIMES]]
  *
- * Prints a line for each answer: error, levers, got (bytes), cpu (µs), cold (bytes, for 10, 60, 600 s) and what is
- * missing. Ends at the first error. */
+ * Prints a line for each answer: error, levers, got (bytes), cpu (µs), cold (bytes, for 10, 60, 600 s) and
+ * what is missing. Ends at the first error. */
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,9 +3,9 @@
  *
  *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and goes on rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
- *   load equal MIB                takes MIB of pages that differ from each other, and are the same in each guest
+ *   load equal MIB                takes MIB of pages that differ from each other but not from guest to guest
  *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
- *   load fragments MIB            takes MIB and lets go of 63 of 64 pages: free page reporting doesn't reach those
+ *   load fragments MIB            takes MIB and frees 63 of 64 pages, which free page reporting doesn't reach
  *
  * hold, equal, fragments and "cache … again" return when everything was touched once, print the pid of what
  * goes on in the background, and count the pages touched since in /run/load/PID. */

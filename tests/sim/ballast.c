@@ -122,7 +122,7 @@ static void receive(BallastGuest *k, usec_t now)
     }
 }
 
-/* What libvirt tells: of all guests the balloon's size and RSS, of those without agent the balloon driver's
+/* Libvirt's stats: of all guests the balloon's size and RSS, of those without agent the balloon driver's
  * stats, as guest_stats() takes them (which knows the wall clock's time only). */
 static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Ballast on the simulated host: its guests (host-agent/guest/guest.c and all that they are made of), its default
- * policy, its guard and its plan are the daemon's own. What stands here is what the daemon's loop does around
- * them, on simulated time: reports and stats come, cycles run, targets go out. */
+/* Ballast on the simulated host: its guests (host-agent/guest/guest.c and its parts), its default policy, its
+ * guard and its plan are the daemon's. This file does what the daemon's loop does around them, on simulated
+ * time: reports and stats come, cycles run, targets go out. */
 
 #include "host-agent/config/config.h"
 #include "host-agent/guest/guest.h"
@@ -30,7 +30,7 @@ typedef struct BallastGuest {
 
 typedef struct Ballast {
     GuestHost host;
-    Audience audience; /* nobody */
+    Audience audience; /* no listener */
     HostFields fields;
     Config *config;
     Policy *policy;

@@ -49,8 +49,8 @@ static void check_guest(Checks *c, const SimWorld *w, const SimGuest *g)
              g->current / (double) MIB, g->floor / (double) MIB, g->full / (double) MIB);
 }
 
-/* Gifts are given only from what the host has above its critical threshold; so it gets below that only by what was
- * demanded besides. */
+/* Gifts come only from what the host has above its critical threshold, so only additional demand brings it
+ * below that. */
 static void check_critical(Checks *c, const SimWorld *w)
 {
     double short_of = sim_critical(w) - sim_available(w);
@@ -217,7 +217,7 @@ static void check_waiting(Checks *c, const SimWorld *w, CheckedGuest *k, const S
     c->longest_idle_usec = MAX(c->longest_idle_usec, now - k->idle_usec);
     c->longest_wait_usec = MAX(c->longest_wait_usec, now - k->waits_usec);
     if (now - k->idle_usec > CHECKS_SERVED_USEC)
-        fail(c, w, "%s is in distress, and nobody gives though some could", name_of(g, name));
+        fail(c, w, "%s is in distress, and no guest gives although some could", name_of(g, name));
     if (now - k->waits_usec > CHECKS_RELEASE_USEC)
         fail(c, w, "%s is in distress for long, and gets nothing", name_of(g, name));
 }
@@ -242,7 +242,7 @@ static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimG
 }
 
 /* At the end of a phase: whoever could still give what the host lacks, or get what it has too much of, would
- * be moving. What a guest tells is noise, in part. */
+ * be moving. A guest's stats are noise, in part. */
 static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, const SnapshotGuest *g,
                        const Decision *d, const SimGuest *k)
 {

@@ -23,7 +23,7 @@
 /* How long a guest in distress may wait for a growth target while there is room, or another has memory to
  * spare and isn't giving yet … */
 #define CHECKS_SERVED_USEC         (2 * USEC_PER_SEC)
-#define CHECKS_SEEN_USEC           (4 * USEC_PER_SEC) /* from when it lacks memory until it counts as in distress */
+#define CHECKS_SEEN_USEC           (4 * USEC_PER_SEC) /* until a lack of memory counts as distress */
 #define CHECKS_SEEN_AGENTLESS_USEC (8 * USEC_PER_SEC)
 /* … and how long in all, with what others need to release it. */
 #define CHECKS_RELEASE_USEC        (10 * USEC_PER_SEC)
@@ -36,12 +36,12 @@ typedef struct CheckedGuest {
     unsigned turns;            /* in this phase … */
     unsigned rest_turns;       /* … and at rest, */
     double rest_up, rest_down; /* where so much was moved */
-    unsigned settled_turns;    /* since nobody asks for anything else */
+    unsigned settled_turns;    /* since no one asks for anything else */
     usec_t starved_usec;       /* since when, in truth; 0: isn't */
     usec_t granted_usec;       /* when it was last given something on the account of others */
     unsigned grants;
     bool waits;
-    usec_t waits_usec, idle_usec; /* since when it could be served; and nobody gives for it */
+    usec_t waits_usec, idle_usec; /* since when it could get memory; and since when no one gives any */
 } CheckedGuest;
 
 typedef struct Checks {

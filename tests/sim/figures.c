@@ -59,7 +59,7 @@ static void account_guest(Account *a, const SimWorld *w, size_t i)
     const SimGuest *g = &w->guests[i];
     SimFigures *f = &a->figures;
 
-    /* Begins anew with each boot. */
+    /* Begins again with each boot. */
     f->reread += g->refaults > a->refaults[i] ? g->refaults - a->refaults[i] : 0;
     a->refaults[i] = g->refaults;
     if (!g->present || sim_is_liar(g))

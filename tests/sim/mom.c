@@ -80,7 +80,7 @@ void mom_tick(Mom *m, SimWorld *w)
     if (w->now_usec % COLLECT_USEC != 0)
         return;
     collect(&m->host_free, sim_available(w));
-    /* One that tells nothing isn't managed. */
+    /* A guest without stats isn't managed. */
     for (size_t i = 0; i < w->n; i++)
         if (w->guests[i].present && w->guests[i].kind->source != SIM_SOURCE_NONE)
             collect_guest(m, w, i);

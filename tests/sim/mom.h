@@ -2,7 +2,7 @@
 #pragma once
 
 /* The default balloon policy of MOM, the Memory Overcommitment Manager, as its documentation and its
- * behaviour tell it: collectors each 5 s, averages over ten samples, a decision each 10 s. Host memory counts
+ * behaviour show it: collectors each 5 s, averages over ten samples, a decision each 10 s. Host memory counts
  * as free as MemFree + Buffers + Cached, a guest's as unused as MemFree. Each guest is held above the floor
  * that Ballast gives it, too. */
 

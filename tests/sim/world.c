@@ -125,7 +125,7 @@ static void boot(SimWorld *w, SimGuest *g)
     g->stall = g->stall_avg10 = 0;
 }
 
-/* A guest's own phases begin a little after the world's; the first one is there from the beginning. */
+/* A guest's own phases begin a little after the world's; its first one starts with the world. */
 static void follow_trace(SimWorld *w, SimGuest *g)
 {
     int phase = w->now_usec < g->stir_usec ? 0 : (int) ((w->now_usec - g->stir_usec) / SIM_PHASE_USEC);
@@ -189,7 +189,7 @@ static void free_up(SimGuest *g, double amount)
     g->hollow += amount - fragments;
 }
 
-/* Memory of the guests that nobody touches: what a host that chooses perfectly swaps out first. */
+/* Memory of the guests that is never used: what a host that chooses perfectly swaps out first. */
 static double idle_memory(const SimWorld *w)
 {
     double idle = 0;
@@ -312,7 +312,7 @@ static void read_cold(SimGuest *g)
         g->cold_cached += n - take_free(g, n);
 }
 
-/* The share of what it reads of its hot cache that was there once and isn't any more. */
+/* The share of its reads of its hot cache that was cached once and no longer is. */
 static double missed(const SimGuest *g)
 {
     return g->hot > 0 ? fmax(0, g->hot_most - g->hot_cached) / g->hot : 0;
@@ -485,7 +485,7 @@ bool sim_is_starved(const SimGuest *g)
     return g->present && g->asked - g->used > fmax(8.0 * (double) MIB, 0.02 * g->asked);
 }
 
-/* ---- What a guest tells ---- */
+/* ---- A guest's stats ---- */
 
 bool sim_cries(const SimWorld *w, const SimGuest *g)
 {
@@ -510,7 +510,7 @@ static void tell_memory(const SimWorld *w, const SimGuest *g, Report *r)
     report_set(r, REPORT_MAJOR_FAULTS, (uint64_t) ((g->swap_in + g->refaults) / 4096));
 }
 
-/* What only an agent tells. */
+/* Stats that only an agent has. */
 static void tell_more(const SimGuest *g, Report *r)
 {
     double swap = g->kind->swapless ? 0 : g->full;

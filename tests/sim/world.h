@@ -3,7 +3,7 @@
 
 /* A simulated host and its guests: what they ask for in the course of time (the trace, which depends on the
  * seed alone, so that it is the same for whatever moves the balloons), what memory they get, how balloons
- * move, and what guests tell of themselves. It knows nothing of policies. Sizes are bytes, in doubles. */
+ * move, and what guests report. It knows nothing of policies. Sizes are bytes, in doubles. */
 
 #include <stdbool.h>
 
@@ -17,13 +17,13 @@
     (60 * USEC_PER_SEC) /* … of each guest at a time of its own, within this from its begin */
 #define SIM_GIFT_USEC  (30 * USEC_PER_SEC) /* what was given and isn't used by then is the guest's own */
 #define SIM_GUESTS_MAX 24U
-#define SIM_NOISE      0.03           /* of what a guest tells: wrong by up to this share, anew each time */
+#define SIM_NOISE      0.03           /* of a guest's stats: wrong by up to this share, drawn each time */
 #define SIM_READ_SPEED (150.0 * MIB)  /* bytes per second of what guests read from disk … */
 #define SIM_HIT_SPEED  (1024.0 * MIB) /* … and of what they find in their page cache */
 
 typedef enum SimSource { SIM_SOURCE_AGENT, SIM_SOURCE_LIBVIRT, SIM_SOURCE_NONE } SimSource;
 
-/* What kinds of guests there are. Demand: shares of full, drawn between low and high; anew in each phase
+/* What kinds of guests there are. Demand: shares of full, drawn between low and high, again in each phase
  * where it changes, once where not. */
 typedef struct SimKind {
     const char *name;
@@ -32,7 +32,7 @@ typedef struct SimKind {
     bool swapless;     /* what it uses can't be taken; what it lacks gets it killed */
     bool reports_free; /* free page reporting: what it frees is the host's at once, but for fragments */
     bool visits;       /* boots, stays for a phase or some, and goes */
-    bool says_free;    /* a liar: tells that all its memory is free */
+    bool says_free;    /* a liar: reports that all its memory is free */
     bool cries;        /* a liar: says again and again that it is in distress */
     double used[2], hot[2], cold[2];
 } SimKind;
@@ -104,9 +104,9 @@ double sim_relaxed(const SimWorld *w);
 double sim_critical(const SimWorld *w);
 /* Of its QEMU, as the host sees it. */
 double sim_rss(const SimWorld *w, const SimGuest *g);
-/* What it tells of itself now. */
+/* Its stats now. */
 void sim_report(const SimWorld *w, const SimGuest *g, Report *ret);
-/* How fast it gets on with reading its hot cache, beside how fast it would if all that was ever cached of
+/* How fast it reads its hot cache, compared with how fast it would if all that was ever cached of
  * that still were: a page that it misses is read from disk. 1 for one without hot cache. */
 double sim_throughput(const SimGuest *g);
 /* It lacks memory that it uses. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a guest's agent says, as messages and as the bytes of its channel; and what the host says, read again. */
+/* An agent's messages, as such and as the bytes of its channel; and the host's bytes, read as messages. */
 
 #include <check.h>
 #include <string.h>

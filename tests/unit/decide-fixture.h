@@ -10,7 +10,7 @@
 #include "host-agent/decide/guard.h"
 
 #define FIXTURE_GUESTS_MAX 5000
-#define HOST_TOTAL         (100 * GIB) /* so that 1 % is 1 GiB, and the usual thresholds are 20, 5 and 25 GiB */
+#define HOST_TOTAL         (100 * GIB) /* 1 % is 1 GiB, and the usual thresholds are 20, 5 and 25 GiB */
 
 /* A guest of 2 GiB that has all of it, long up, with fresh stats of its agent, 1 GiB available, half of that
  * free, and 1 GiB of empty swap. No rule but floor (512 MiB), ceiling and step applies to it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A link, the guest's side of its conversation, and what the link handed up and sent. */
+/* A link, its guest's side, and what the link passed on and sent. */
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "tests/unit/agent-messages.h"
 #include "tests/unit/run.h"
 
-/* A link with what it handed up and sent, and the guest's side of the conversation. */
+/* A link with what it passed on and sent, and its guest's side. */
 typedef struct Rig {
     Link *link;
     usec_t now;
@@ -20,7 +20,7 @@ typedef struct Rig {
     Report report;
     DistressCause cause;
     unsigned reclaimed;
-    Message lever; /* the last Reclaimed handed up, or Reclaim or Compact sent */
+    Message lever; /* the last Reclaimed passed on, or Reclaim or Compact sent */
     char reason[GUEST_TEXT_MAX + 1];
     const char *why;
     bool close_on_report;
@@ -120,7 +120,7 @@ static inline int send_message(Rig *r, const Message *m)
     return feed(r, buf, agent_pack(m, buf));
 }
 
-/* A payload as it is, in a frame that is in order. */
+/* An unchanged payload in a valid frame. */
 static inline int send_payload(Rig *r, const void *payload, size_t length)
 {
     uint8_t buf[FRAME_MAX];
@@ -129,8 +129,8 @@ static inline int send_payload(Rig *r, const void *payload, size_t length)
     return feed(r, buf, (size_t) frame_finish(buf, length));
 }
 
-/* Sends a message with something in it that message_pack() wouldn't pack: packs it in order, then exchanges
- * the bytes of one varint for those of another of the same length. */
+/* Sends a message that message_pack() would refuse: packs a valid one, then replaces the bytes of one varint
+ * by those of another of the same length. */
 static inline int send_forged(Rig *r, const Message *m, const uint8_t *from, const uint8_t *to, size_t length)
 {
     uint8_t buf[FRAME_MAX], *at;
@@ -161,7 +161,7 @@ static inline int send_report(Rig *r)
     return send_message(r, &m);
 }
 
-/* A report that can't be: more memory than an x86 can address. */
+/* An impossible report: more memory than an x86 can address. */
 static inline int send_lie(Rig *r)
 {
     Message m = report(r);

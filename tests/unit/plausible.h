@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Random guests as they are, rather than as they could lie (decide-random.h): what they tell of their memory
- * adds up, and all of it is there. The same for the same seed. */
+/* Random guests that don't lie (unlike those of decide-random.h): their memory adds up, and no stat is
+ * missing. The same for the same seed. */
 
 #include "policy/keep.h"
 #include "tests/unit/decide-random.h"
@@ -21,7 +21,7 @@ static inline double random_share(Random *r, double low, double high)
     return low + (high - low) * (double) random_below(r, 1U << 20) / (double) (1U << 20);
 }
 
-/* What an agent tells besides what libvirt does. */
+/* An agent's stats that libvirt doesn't have. */
 static inline void plausible_agent(Random *r, SnapshotGuest *g, double full)
 {
     guest_fields_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0.01 * full);

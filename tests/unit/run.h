@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Under sanitizers, which find faults of another kind and take several times as long, what goes over the same
- * code again and again may go over it less often. */
+/* Under sanitizers, which find other faults and take several times as long, tests that cover the same code
+ * again and again may do so less often. */
 #if defined(__SANITIZE_ADDRESS__)
 #define TEST_SANITIZED 1
 #elif defined(__has_feature)
@@ -23,8 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How many cases a test takes that goes over the same code again and again: n in `make check`, where they take a
- * minute at the most, more in `make soak`, and on demand (BALLAST_CASES: so many times n). */
+/* How many cases a test runs that covers the same code again and again: n in `make check`, where they take a
+ * minute at most, and BALLAST_CASES times n in `make soak` and on demand. */
 static inline unsigned case_count(unsigned n)
 {
     const char *times = getenv("BALLAST_CASES");
@@ -50,8 +50,8 @@ static inline int run_remove(const char *path, const struct stat *st, int type, 
     return remove(path);
 }
 
-/* Makes the program's folder, and forks a process that removes it once the program and its tests have ended, by
- * whatever signal: then nobody holds the other end of its pipe. Returns this end. */
+/* Makes the program's folder, and forks a process that removes it once the program and its tests have ended,
+ * by whatever signal: that closes the other end of its pipe. Returns that end. */
 static inline int run_folder_init(pid_t *ret_sweeper)
 {
     int fds[2];

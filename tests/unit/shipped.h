@@ -16,9 +16,8 @@ typedef struct Shipped {
     /* Of full: page cache that it takes of a guest in one cycle, unless the host is critical; what it gives
      * back in one (each step that a guest can be given in). */
     double cache_step, return_step;
-    bool
-        any_cache; /* takes it of any that doesn't wait for memory; else it first looks whether it is missed */
-    bool by_free;  /* asks who has most free memory first; else who has the fewest shares for what it has */
+    bool any_cache; /* takes it of any that doesn't wait for memory; else only if it isn't missed */
+    bool by_free;   /* asks who has most free memory first; else who has the fewest shares for what it has */
     bool before_need;  /* takes memory while there is enough, and keeps it until it is asked for */
     bool gives_back;   /* gives memory back at any time, to those who miss some */
     bool host_control; /* assigns to controls of the host */

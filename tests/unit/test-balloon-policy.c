@@ -27,7 +27,7 @@ static Policy *load_shipped(void)
     return p;
 }
 
-/* A guest of 10 GiB, unless full says otherwise. Sizes in GiB; MISSING: the stat isn't there. */
+/* A guest of 10 GiB, unless full says otherwise. Sizes in GiB; MISSING: it has no such stat. */
 #define MISSING (-1.0)
 typedef struct TestGuest {
     double free, cache, used_cache; /* used_cache: not counted as available */
@@ -250,7 +250,7 @@ static const struct {
      19,
      0,
      {{.free = 4, .resident = 4}, {.free = 4, .resident = 4, .cache = 4, .target = 9, .because = FREE}, {}}},
-    {"unless its shares outweigh the tax: 34 taxed GiB at 1600 shares beside 22 at 1000",
+    {"unless its shares outweigh the tax: 34 taxed GiB at 1600 shares against 22 at 1000",
      19,
      0,
      {{.free = 4, .resident = 4, .target = 9, .because = FREE},
@@ -393,8 +393,8 @@ static char *shipped_text(size_t *ret_length)
     return text;
 }
 
-/* The policy's own taxed_per_share(), which is 1 / rho, beside rho = S / (P * (f + k * (1 - f))) worked out
- * by hand, with k = 1 / (1 - 75%) = 4, P in GiB and the result in shares per GiB:
+/* The policy's taxed_per_share(), which is 1 / rho, against rho = S / (P * (f + k * (1 - f))) worked out by
+ * hand, with k = 1 / (1 - 75%) = 4, P in GiB and the result in shares per GiB:
  *
  *   1000 shares, 8 GiB, 2 of them idle: f = 6/8;  1000 / (8 * (0.75 + 4 * 0.25)) = 1000 / 14 = 71.43
  *   1000 shares, 8 GiB, none idle:      f = 1;    1000 / (8 * 1)                 = 125
@@ -402,7 +402,7 @@ static char *shipped_text(size_t *ret_length)
  *   2500 shares, 4 GiB, 3 of them idle: f = 1/4;  2500 / (4 * (0.25 + 4 * 0.75)) = 2500 / 13 = 192.31
  *      1 share,  2 GiB, half of it idle: f = 1/2;    1 / (2 * (0.5 + 4 * 0.5))   = 1 / 5 = 0.2
  *
- * And what was taken in this cycle is no longer there: of the first guest 1 GiB of idle memory,
+ * Memory that was taken in this cycle no longer counts; here 1 GiB of the first guest's idle memory:
  *   1000 shares, 7 GiB, 1 of them idle: f = 6/7;  1000 / (7 * (6/7 + 4 * 1/7))   = 1000 / 10 = 100 */
 START_TEST(test_rho)
 {
@@ -412,7 +412,7 @@ START_TEST(test_rho)
         {1000, 8, 2, 8, 1000.0 / 14}, {1000, 8, 0, 8, 125}, {1000, 8, 8, 8, 31.25},
         {2500, 4, 3, 4, 2500.0 / 13}, {1, 2, 1, 2, 0.2},    {1000, 8, 2, 7, 100},
         {1000, 8, 9, 8, 31.25},    /* more available than it has: all of it is idle */
-        {0, 8, 2, 8, 1000.0 / 14}, /* nothing said about shares: 1000 */
+        {0, 8, 2, 8, 1000.0 / 14}, /* no shares set: 1000 */
     };
     size_t length = 0;
     char *text = shipped_text(&length);
@@ -452,7 +452,7 @@ static double random_up_to(uint64_t *state, double limit)
     return (double) (*state >> 11) * 0x1p-53 * limit;
 }
 
-/* What a guest could give of its free memory, in bytes: as the policy's comments say it. */
+/* How much of its free memory a guest could give, in bytes, as the policy's comments describe it. */
 static double can_give_free(const GuestFields *f)
 {
     double spare = guest_fields_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_fields_get(f, GUEST_FIELD_TARGET);
@@ -462,7 +462,7 @@ static double can_give_free(const GuestFields *f)
                      guest_fields_get(f, GUEST_FIELD_TARGET) - guest_fields_get(f, GUEST_FIELD_LEAST)));
 }
 
-/* Shares for each byte that a guest is charged for: the published formula as it stands. */
+/* Shares for each byte that a guest is charged for: the published formula. */
 static double rho(const GuestFields *g)
 {
     double p = guest_fields_get(g, GUEST_FIELD_TARGET),
@@ -481,9 +481,9 @@ static bool gives_before(const GuestFields *g, const GuestFields *h)
     return a > b || (a == b && rho(g) < rho(h) * (1 - 1e-9));
 }
 
-/* Over random guests, below the pressure threshold: whoever gives free memory, all who come before it and can
- * give some have given all that they can; no target is outside of what the guard allows; the host's need is
- * covered, or nobody has free memory left to give; and no more is taken than is needed. */
+/* With random guests, below the pressure threshold: before a guest gives free memory, all guests ahead of it
+ * have given all they can; no target is outside the guard's limits; the host's need is covered, or no guest
+ * has free memory left to give; and no more is taken than is needed. */
 START_TEST(test_random_order)
 {
     _cleanup_(policy_freep) Policy *p = load_shipped();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a balloon is taken to do, told as the sequence of what was sent and what was seen. */
+/* How sequences of targets sent and sizes seen are understood. */
 
 #include <string.h>
 
@@ -335,7 +335,7 @@ static const struct {
       {SEEN, 1500, 8000, SETTLED, 1500}}},
 };
 
-/* Seen there until it is at rest. Returns what that means. */
+/* Seen at this size until it is at rest. Returns the event. */
 static BalloonEvent rests(Balloon *b, uint64_t bytes, usec_t since)
 {
     for (usec_t at = since; at < since + BALLOON_REST_USEC; at += USEC_PER_SEC)
@@ -423,16 +423,16 @@ START_TEST(test_rates)
     balloon_seen(&b, 512 * MIB, 13000000);
     ck_assert(b.rate.shrink < 600.0 * MIB && b.rate.shrink > 200.0 * MIB);
 
-    /* Over when first looked at: at least 1,000 MiB/s, which says more than nothing … */
+    /* Over at the first look: at least 1,000 MiB/s, which is better than no rate … */
     balloon_sent(&b, 1512 * MIB, 20000000);
     balloon_seen(&b, 1512 * MIB, 21000000);
     ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
-    /* … and nothing where it is slower than what is known. */
+    /* … but is ignored if it is below the known rate. */
     balloon_sent(&b, 1612 * MIB, 22000000);
     balloon_seen(&b, 1612 * MIB, 25000000);
     ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
 
-    /* A short way says nothing. */
+    /* A short way yields no rate. */
     balloon_sent(&b, 1616 * MIB, 30000000);
     balloon_seen(&b, 1616 * MIB, 30000001);
     ck_assert_double_eq_tol(b.rate.grow, 1000.0 * MIB, 1);
@@ -442,7 +442,7 @@ START_TEST(test_rates)
 }
 END_TEST
 
-/* Who finds a foreign size needs to know what stood before it. */
+/* After a foreign size the caller needs the size before it. */
 START_TEST(test_foreign_from)
 {
     Balloon b = {};
@@ -461,7 +461,7 @@ START_TEST(test_foreign_from)
 }
 END_TEST
 
-/* Libvirt takes no move of a domain that is being saved: that isn't held against its balloon. */
+/* Libvirt refuses moves of a domain that is being saved; that isn't held against its balloon. */
 START_TEST(test_withdrawn)
 {
     Balloon b = {};

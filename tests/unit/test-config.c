@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ballastd.conf: what is taken, and what an administrator is told of what isn't. */
+/* ballastd.conf: which settings are accepted, and what is reported of the others. */
 
 #include <string.h>
 #include <syslog.h>
@@ -14,7 +14,7 @@
 
 #define FOUND_MAX 65536
 
-/* What was told, as lines: "E:3: …" for errors, "W:3: …" for warnings. */
+/* What was reported, as lines: "E:3: …" for errors, "W:3: …" for warnings. */
 typedef struct Found {
     char text[FOUND_MAX];
     size_t length;
@@ -34,7 +34,7 @@ static void on_found(void *userdata, int level, const char *path, unsigned line,
     ck_assert_uint_lt(f->length, sizeof(f->text));
 }
 
-/* Loads a file with that in it. */
+/* Loads a file with this text. */
 static int load_bytes(const void *bytes, size_t length, Found *ret_found, Config **ret)
 {
     char folder[TEMP_FOLDER_MAX], path[TEMP_FOLDER_MAX + 8];
@@ -60,7 +60,7 @@ static int load(const char *text, Found *ret_found, Config **ret)
     return load_bytes(text, strlen(text), ret_found, ret);
 }
 
-/* A file that is taken without a word. */
+/* A file that is accepted without a message. */
 static Config *load_good(const char *text)
 {
     Found found;
@@ -95,7 +95,7 @@ static void assert_defaults(const Config *c)
     ck_assert_double_eq_tol(c->guest_rules.strain.hurt_ratio, 0.25, 1e-12);
     ck_assert_uint_eq(c->guest_rules.distress_hold_usec, 10 * USEC_PER_SEC);
 
-    /* The table's defaults are the guard's own. */
+    /* The table has the guard's defaults. */
     ck_assert_uint_eq(c->guard.stale_usec, guard.stale_usec);
     ck_assert_uint_eq(c->guard.grace_usec, guard.grace_usec);
     ck_assert_uint_eq(c->guard.step_usec, guard.step_usec);
@@ -134,7 +134,7 @@ START_TEST(test_every_setting)
                           "Mode=auto\n"
                           "Connect = qemu+ssh://virt@host/system?no_tty=1\n"
                           "  Interval=250ms\r\n"
-                          "LogLevel=debug   ; told to the last detail\n"
+                          "LogLevel=debug   ; with every detail\n"
                           "[Host]\n"
                           "Scope=machine.slice\n"
                           "Reserve=1.5GiB\n"
@@ -225,7 +225,7 @@ START_TEST(test_reserve)
 }
 END_TEST
 
-/* Of which memory: names of cgroups, and what is none. */
+/* Whose memory counts: names of cgroups, and texts that are none. */
 START_TEST(test_scope)
 {
     static const struct {
@@ -271,7 +271,7 @@ START_TEST(test_guests)
     Config *c = load_good("[Guest *]\n"
                           "Shares=500\n"
                           "Mode=off\n"
-                          "Mode=\n" /* as if nothing had been said */
+                          "Mode=\n" /* as if it weren't set */
                           "[Guest db*]\n"
                           "Mode=off\n"
                           "Min=2GiB\n"
@@ -317,11 +317,11 @@ START_TEST(test_guests)
 }
 END_TEST
 
-/* Files that are refused whole, and what is said of them. */
+/* Files that are refused as a whole, and the messages. */
 START_TEST(test_errors)
 {
     static const struct {
-        const char *text, *told;
+        const char *text, *messages;
     } rows[] = {
         {"[Daemon]\nMode=off\n", "E:2: Mode=off is not valid: it takes observe or auto\n"},
         {"[Daemon]\nMode=\n", "E:2: Mode= is not valid: it takes observe or auto\n"},
@@ -395,7 +395,7 @@ START_TEST(test_errors)
          "E:2: AllocStalls=1MiB is not valid: it takes a whole number from 0 to 1000000, such as 10\n"},
         {"[Distress]\nAllocStalls=1000001\n",
          "E:2: AllocStalls=1000001 is not valid: it takes a whole number from 0 to 1000000, such as 10\n"},
-        /* all that is wrong is told, also what is only odd */
+        /* all errors are reported, and warnings, too */
         {"[Daemon]\nMode=off\nMood=auto\nInterval=0\n[Guard]\nFloor=x\n",
          "E:2: Mode=off is not valid: it takes observe or auto\n"
          "W:3: no setting is called Mood=, ignored; did you mean Mode= in [Daemon]?\n"
@@ -418,16 +418,16 @@ START_TEST(test_errors)
         Config *c;
 
         ck_assert_int_eq(load(rows[i].text, &found, &c), -EINVAL);
-        ck_assert_str_eq(found.text, rows[i].told);
+        ck_assert_str_eq(found.text, rows[i].messages);
     }
 }
 END_TEST
 
-/* What isn't known is ignored, and told. */
+/* Unknown settings are ignored, and reported. */
 START_TEST(test_warnings)
 {
     static const struct {
-        const char *text, *told;
+        const char *text, *messages;
     } rows[] = {
         {"[Deamon]\nMode=auto\nInterval=x\n\n[Daemon]\n",
          "W:1: no section is called [Deamon], ignored with what is in it; did you mean [Daemon]?\n"},
@@ -465,7 +465,7 @@ START_TEST(test_warnings)
         Config *c;
 
         ck_assert_int_eq(load(rows[i].text, &found, &c), 0);
-        ck_assert_str_eq(found.text, rows[i].told);
+        ck_assert_str_eq(found.text, rows[i].messages);
         ck_assert_int_eq(c->mode, GUEST_MODE_OBSERVE);
         config_free(c);
     }
@@ -487,7 +487,7 @@ START_TEST(test_limits)
     ck_assert_int_eq(load(text, &found, &c), -EINVAL);
     ck_assert_str_eq(found.text, "E:0: larger than 65536 bytes\n");
 
-    /* a line: told by its number, and those that follow are still right */
+    /* a long line: reported with its number, and the numbers of those after it are right */
     memset(line, 'x', sizeof(line));
     memcpy(line, "[Daemon]\nConnect=", 17);
     strcpy(line + sizeof(line) - 12, "\nMode=off\n");
@@ -521,8 +521,8 @@ START_TEST(test_not_there)
 }
 END_TEST
 
-/* The sample says of each setting what it is without it: as it comes, and with every # in front taken
- * away. */
+/* The sample shows the default of each setting: it changes nothing as shipped, nor with every leading #
+ * removed. */
 START_TEST(test_sample)
 {
     _cleanup_free_ char *sample = NULL;

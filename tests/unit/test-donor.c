@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Guests in distress that the host has no room for: who gives for them, how much, of what, and what people
- * are told. */
+/* Guests in distress that the host has no room for: who gives memory to them, how much, of which kind, and
+ * which reasons are shown. */
 
 #include <check.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
-#define ROOMLESS (5 * GIB + 640 * MIB) /* the critical threshold and its margin: just no room */
+#define ROOMLESS (5 * GIB + 640 * MIB) /* the critical threshold and its margin: no room */
 #define PRESSED  (20480 - 5760)        /* MiB: the host's room at its pressure threshold */
 #define GUESTS   4
 
@@ -50,7 +50,7 @@ typedef struct Spec {
     double shares;
 } Spec;
 
-/* Wants the 512 MiB that it lacks. */
+/* Needs the 512 MiB of its shortfall. */
 #define STARVED "starved", T_DISTRESS, 1536
 
 static SnapshotGuest guest_of(const Spec *spec)
@@ -114,7 +114,7 @@ typedef struct Case {
     Spec guests[GUESTS];
     unsigned targets[GUESTS]; /* in MiB, upwards; 0: what stands */
     unsigned lacking;
-    GuardRule rules[GUESTS]; /* NONE: not looked at */
+    GuardRule rules[GUESTS]; /* NONE: not checked */
     const char *words[GUESTS];
     const char *summary;
 } Case;
@@ -366,7 +366,7 @@ START_TEST(test_cases)
 }
 END_TEST
 
-/* The host's worst case: who is given memory uses it at once. */
+/* The host's worst case: guests use at once what they are given. */
 static void run_moves(Snapshot *s, const Plan *p)
 {
     double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE);
@@ -399,8 +399,8 @@ static Policy *load_shipped(void)
     return p;
 }
 
-/* Two starved guests beside two idle ones that have enough to spare: whatever the host has available, two
- * cycles later they have all they want, and the host was never driven into its critical zone, with the
+/* Two starved guests alongside two idle ones that have enough to spare: whatever the host has available, two
+ * cycles later they have all they need, and the host never fell below its critical threshold, with the
  * shipped policy and without any. */
 START_TEST(test_served_within_two_cycles)
 {
@@ -429,7 +429,7 @@ START_TEST(test_served_within_two_cycles)
 }
 END_TEST
 
-/* A host of which nothing is known has nothing to pass on, so nothing is taken for that. */
+/* An unknown host has no room to give away, so nothing is taken for that. */
 START_TEST(test_unknown_host)
 {
     SnapshotGuest guests[2] = {guest_of(&(Spec){STARVED}), guest_of(&(Spec){"idle"})};
@@ -442,7 +442,7 @@ START_TEST(test_unknown_host)
 }
 END_TEST
 
-/* What a guest tells needn't make sense. */
+/* A guest's figures needn't make sense. */
 START_TEST(test_odd_numbers)
 {
     static const double odd[] = {0, -1, 1e300, 0x1p64, __builtin_inf(), __builtin_nan("")};
@@ -462,7 +462,7 @@ START_TEST(test_odd_numbers)
 }
 END_TEST
 
-/* Names as long as libvirt takes them leave room for the rule. */
+/* The longest names that libvirt accepts leave room for the rule. */
 START_TEST(test_long_names)
 {
     SnapshotGuest guests[2] = {guest_of(&(Spec){STARVED}), guest_of(&(Spec){"idle"})};

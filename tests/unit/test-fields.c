@@ -28,7 +28,7 @@ static void on_wake(void *userdata)
 {
 }
 
-/* A guest whose agent and whose libvirt tell all that they can, as a policy sees it. */
+/* A guest with every stat of agent and libvirt, as a policy sees it. */
 START_TEST(test_every_guest_stat_has_a_source)
 {
     const Entitlement nothing = ENTITLEMENT_NONE;
@@ -96,7 +96,7 @@ START_TEST(test_every_host_stat_has_a_source)
 }
 END_TEST
 
-/* What the guard knows of a guest beside its stats. */
+/* What the guard knows of a guest in addition to its stats. */
 START_TEST(test_flags)
 {
     static const struct {

@@ -5,14 +5,14 @@
 #include "host-agent/guest/full-size.h"
 #include "tests/unit/run.h"
 
-/* What a daemon that starts beside a running guest takes for its full size. */
+/* What a daemon that starts while a guest runs takes for the guest's full size. */
 static const struct {
     const char *what;
     bool persistent;
     unsigned maximum, configured, current; /* MiB, of the definition */
     unsigned remembered_full, remembered_defined, remembered_from, remembered_sent;
     unsigned actual;
-    unsigned low, high; /* expected: where it may be although nobody set it */
+    unsigned low, high; /* expected: where it may be although no one set it */
     unsigned full;      /* expected, if it rests there */
     bool foreign, moving;
 } table[] = {
@@ -39,7 +39,7 @@ static const struct {
     {"transient, a foreign full remembered", false, 512, 0, 300, 400, 512, 400, 300, 300, 300, 300, 400, true,
      false},
     {"a foreign full remembered", true, 512, 512, 300, 400, 512, 400, 300, 300, 300, 300, 400, true, false},
-    {"defined anew meanwhile", true, 1024, 600, 300, 512, 512, 512, 300, 300, 300, 300, 600, false, false},
+    {"redefined meanwhile", true, 1024, 600, 300, 512, 512, 512, 300, 300, 300, 300, 600, false, false},
     {"a remembered full that can't be", true, 512, 512, 512, 9999, 512, 512, 512, 512, 512, 512, 512, false,
      false},
 };

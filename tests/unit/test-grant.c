@@ -83,7 +83,8 @@ START_TEST(test_extremes)
 }
 END_TEST
 
-/* What was used once was used: a guest that was shrunk again before it was judged told no lie. */
+/* Memory that was used once counts as used: a guest that was shrunk again before it was judged told no lie.
+ * */
 START_TEST(test_peak)
 {
     Grant c = {0};

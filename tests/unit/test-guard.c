@@ -247,8 +247,8 @@ static const struct {
     {"no swap, a step: the tighter of them", T_SWAPLESS, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"no swap, uses all it has: isn't made to grow", T_SWAPLESS | T_FAST, 1024, 512, R(FLOOR), 2048,
      R(CEILING), R(NONE)},
-    {"no swap, and doesn't tell what it uses", T_SWAPLESS | T_USE_UNKNOWN | T_FAST, 1500, 1500, R(SWAPLESS),
-     2048, R(CEILING), R(NONE)},
+    {"no swap, and its use is unknown", T_SWAPLESS | T_USE_UNKNOWN | T_FAST, 1500, 1500, R(SWAPLESS), 2048,
+     R(CEILING), R(NONE)},
     {"no swap, stale", T_SWAPLESS | T_STALE | T_FAST, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
 
     {"hurting", T_HURTING, 1500, 1500, R(HURTING), 2048, R(CEILING), R(NONE)},
@@ -283,7 +283,7 @@ static const struct {
      R(AGENTLESS), 2048, R(CEILING), R(NONE)},
     {"no agent, no swap, little available: the stricter", T_LIBVIRT | T_SWAPLESS | T_TIGHT | T_FAST, 2048,
      2033, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
-    {"no agent, and it doesn't tell what it has available", T_LIBVIRT | T_USE_UNKNOWN | T_FAST, 1500, 1500,
+    {"no agent, and what it has available is unknown", T_LIBVIRT | T_USE_UNKNOWN | T_FAST, 1500, 1500,
      R(AGENTLESS), 2048, R(CEILING), R(NONE)},
     {"no agent, stale", T_LIBVIRT | T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
     {"no agent, on a critical host", T_LIBVIRT | T_FAST | T_CRITICAL, 2048, 1536, R(AGENTLESS), 2048,
@@ -378,7 +378,7 @@ static void check_combination(unsigned traits)
 
 START_TEST(test_all_combinations)
 {
-    /* Beside what a guest feels, and who tells of it. */
+    /* Combined with each strain of a guest, and each source of stats. */
     static const unsigned some[] = {0,         T_BUSY,   T_STALE,   T_NEVER,    T_GRACE,
                                     T_REBOOT,  T_MOVING, T_STALLED, T_SWAPLESS, T_SWAP_FULL,
                                     T_OBSERVE, T_SLOW,   T_FAST,    T_RELEASED};

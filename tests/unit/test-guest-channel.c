@@ -98,7 +98,7 @@ START_TEST(test_opened_with_back_off)
         ck_assert_uint_eq(until_opened(&x, 60 * SEC), waits[i] * SEC);
     }
 
-    /* It was there, and said something: the next time it is opened again soon. */
+    /* An agent was heard: next time the channel is opened again soon. */
     guest_channel_opened(x.channel, clock_usec);
     say_hello(&x, BOOT_A);
     clock_usec += 60 * SEC;
@@ -282,8 +282,9 @@ START_TEST(test_definition_is_another)
 }
 END_TEST
 
-/* It goes on with the nonce of the daemon before this one: it notices only a channel that is closed for a moment. */
-START_TEST(test_agent_missed_our_coming)
+/* The agent continues with the last daemon's nonce: it notices the new one only if its channel is closed
+ * briefly. */
+START_TEST(test_agent_missed_our_start)
 {
     Scene x;
 
@@ -418,7 +419,7 @@ int main(void)
     tcase_add_test(tc, test_transport_drops);
     tcase_add_test(tc, test_rules_broken);
     tcase_add_test(tc, test_definition_is_another);
-    tcase_add_test(tc, test_agent_missed_our_coming);
+    tcase_add_test(tc, test_agent_missed_our_start);
     tcase_add_test(tc, test_pace);
     tcase_add_test(tc, test_pace_of_the_next_agent);
     tcase_add_test(tc, test_lost);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the guest says of itself is what its kernel says, in bytes; what a kernel doesn't have is left out. */
+/* A guest's report holds its kernel's figures, in bytes; it leaves out those that the kernel doesn't have. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static const struct {
     {REPORT_PSI_IO_FULL_TOTAL, 0, 111222},
 };
 
-START_TEST(every_field_is_told)
+START_TEST(every_field_is_reported)
 {
     _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
     uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
@@ -85,7 +85,7 @@ START_TEST(every_field_is_told)
 }
 END_TEST
 
-/* A folder of its own, to take files away from and to write others to. */
+/* A folder of its own, in which tests remove and write files. */
 static void make_root(void)
 {
     run_make_folder(root);
@@ -119,7 +119,7 @@ static void write_file(const char *name, const char *text)
     "Buffers: 0 kB\nCached: 50 kB\nSwapCached: 0 kB\nAnonPages: 0 kB\nDirty: 0 kB\n" \
     "Shmem: 0 kB\nSReclaimable: 0 kB\nMlocked: 0 kB\nSwapTotal: 10 kB\nSwapFree: " swap_free " kB\n"
 
-START_TEST(what_the_kernel_does_not_have_is_left_out)
+START_TEST(missing_figures_are_left_out)
 {
     _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
     Report r;
@@ -140,7 +140,7 @@ START_TEST(without_meminfo_there_is_no_report)
 }
 END_TEST
 
-/* Figures that were taken at different moments must not make a report that the host refuses. */
+/* Figures from different moments must not make a report that the host refuses. */
 START_TEST(a_part_is_never_more_than_the_whole)
 {
     _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
@@ -195,10 +195,10 @@ int main(void)
     TCase *fixture = tcase_create("fixture"), *own = tcase_create("own");
 
     tcase_add_checked_fixture(fixture, setup, NULL);
-    tcase_add_test(fixture, every_field_is_told);
+    tcase_add_test(fixture, every_field_is_reported);
     tcase_add_test(fixture, boot_id);
     tcase_add_checked_fixture(own, make_root, remove_root);
-    tcase_add_test(own, what_the_kernel_does_not_have_is_left_out);
+    tcase_add_test(own, missing_figures_are_left_out);
     tcase_add_test(own, without_meminfo_there_is_no_report);
     tcase_add_test(own, a_part_is_never_more_than_the_whole);
     tcase_add_test(own, a_change_is_seen);

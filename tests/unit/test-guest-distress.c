@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* When a guest whose kernel doesn't tell it at once counts as in distress. */
+/* When a guest counts as in distress although its kernel has no PSI trigger. */
 
 #include <stdlib.h>
 
@@ -43,7 +43,7 @@ static const Growth growths[] = {
     {"an OOM kill, no PSI", 1, false, NO, 0, 0, 1, DISTRESS_OOM},
     {"an OOM kill is worse than stalls", 1, false, 500000, 0, 0, 1, DISTRESS_OOM},
     {"an OOM kill a minute ago", 60, true, 0, 0, 0, 1, DISTRESS_OOM},
-    {"the trigger tells stalls by itself", 1, true, 500000, GIB, 1000, 0, 0},
+    {"stalls are left to the trigger", 1, true, 500000, GIB, 1000, 0, 0},
 
     {"looks too close together", 0.4, false, 500000, GIB, 1000, 1, -EAGAIN},
 };

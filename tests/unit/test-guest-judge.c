@@ -182,8 +182,8 @@ START_TEST(test_own_memory_back_is_no_grant)
 }
 END_TEST
 
-/* To take page cache a balloon has the kernel reclaim it, which counts as waiting for memory. The guest doesn't
- * need more because of that: its stalls count once the balloon rests. */
+/* To take page cache a balloon has the kernel reclaim it, which counts as waiting for memory. The guest
+ * doesn't need more because of that: its stalls count once the balloon rests. */
 START_TEST(test_balloons_own_stalls)
 {
     Rig *t = rig_new(0);

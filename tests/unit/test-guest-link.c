@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How the guest talks to a host that comes, goes, answers or doesn't. The port is a socket; what a virtio
- * port says by its events is said here by hand. */
+/* How the guest talks to a host that connects, disconnects, answers or doesn't. The port is a socket; the
+ * test calls the handlers of a virtio port's events itself. */
 
 #include <signal.h>
 #include <stdlib.h>
@@ -73,7 +73,7 @@ static const char *said(Message *ret_last)
     return letters;
 }
 
-/* The host sends a message, and the guest sees it at this time. Returns the guest's news. */
+/* The host sends a message, and the guest reads it at this time. Returns what the guest noticed. */
 static int host_says(Message m, usec_t now)
 {
     uint8_t frame[FRAME_MAX];
@@ -139,7 +139,7 @@ START_TEST(talks_with_the_newest_nonce)
     ck_assert_int_eq(link_report(&l, &report), 0);
     ck_assert_str_eq(said(&m), "r");
     ck_assert_uint_eq(m.nonce, 7);
-    /* Not greeted anew: the host wants to see that it is read. */
+    /* No second Hello: the host checks that the guest reads. */
     ck_assert_int_eq(welcome(8, T0), LINK_CONFIGURED);
     ck_assert_int_eq(link_distress(&l, DISTRESS_STALL, &report), 0);
     ck_assert_int_eq(link_goodbye(&l, "stopped", 0), 0);
@@ -175,7 +175,7 @@ START_TEST(host_away_and_back)
 }
 END_TEST
 
-/* What the last host still had to say isn't a word of the new one. */
+/* A message of the last host doesn't count as the new host's. */
 START_TEST(a_late_welcome_of_the_last_host)
 {
     uint8_t frame[FRAME_MAX];
@@ -191,7 +191,7 @@ START_TEST(a_late_welcome_of_the_last_host)
 }
 END_TEST
 
-/* A host that was replaced unseen drops what we say, and says nothing. */
+/* A host that was replaced unnoticed drops what the guest sends, and doesn't answer. */
 START_TEST(silent_host_is_greeted_again)
 {
     usec_t now = T0 + 60 * USEC_PER_SEC;
@@ -234,7 +234,7 @@ START_TEST(rubbish_is_passed_over)
 }
 END_TEST
 
-START_TEST(a_broken_port_is_told)
+START_TEST(a_broken_port_is_reported)
 {
     ck_assert_int_eq(link_io(&l, EPOLLIN | EPOLLHUP | EPOLLERR, T0), -EIO);
     welcome(7, T0);
@@ -249,14 +249,14 @@ START_TEST(a_broken_port_is_told)
 }
 END_TEST
 
-/* A socket without its peer is hung up at once and for ever, as a virtio port without a host is. */
+/* A socket without a peer reports a hang-up all the time, as does a virtio port without a host. */
 START_TEST(a_hang_up_does_not_spin)
 {
     _cleanup_close_ int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event e = {.events = link_events(&l)};
     int wakes = 0;
 
-    said(NULL); /* or the socket takes it for an error that it wasn't read */
+    said(NULL); /* unread data would be an error to the socket */
     ck_assert_int_eq(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, l.fd, &e), 0);
     closep(&host);
     host = -EBADF;
@@ -307,7 +307,7 @@ int main(void)
     tcase_add_test(c, a_late_welcome_of_the_last_host);
     tcase_add_test(c, silent_host_is_greeted_again);
     tcase_add_test(c, rubbish_is_passed_over);
-    tcase_add_test(c, a_broken_port_is_told);
+    tcase_add_test(c, a_broken_port_is_reported);
     tcase_add_test(c, a_hang_up_does_not_spin);
     tcase_add_test(c, waits_to_write_only_when_it_must);
     return run_tests(c);

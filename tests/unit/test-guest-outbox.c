@@ -170,7 +170,7 @@ START_TEST(a_frame_begun_is_finished)
 }
 END_TEST
 
-START_TEST(what_is_not_valid_is_dropped_and_told)
+START_TEST(an_invalid_message_is_dropped_and_reported)
 {
     Message m = message(MESSAGE_REPORT, 1);
     int dropped = 0;
@@ -187,7 +187,7 @@ START_TEST(what_is_not_valid_is_dropped_and_told)
 }
 END_TEST
 
-START_TEST(a_broken_port_is_told)
+START_TEST(a_broken_port_is_reported)
 {
     close(pair[1]);
     pair[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -205,7 +205,7 @@ int main(void)
     tcase_add_test(c, sent_at_once_with_the_nonce);
     tcase_add_test(c, newest_report_replaces_the_older);
     tcase_add_test(c, a_frame_begun_is_finished);
-    tcase_add_test(c, what_is_not_valid_is_dropped_and_told);
-    tcase_add_test(c, a_broken_port_is_told);
+    tcase_add_test(c, an_invalid_message_is_dropped_and_reported);
+    tcase_add_test(c, a_broken_port_is_reported);
     return run_tests(c);
 }

@@ -231,8 +231,8 @@ START_TEST(test_boots_slowly)
 }
 END_TEST
 
-/* A size that somebody else set counts once the balloon rests: not while it moves, nor while the guest boots or
- * is paused. It isn't forgotten, either. */
+/* A size that somebody else set counts once the balloon rests: not while it moves, nor while the guest boots
+ * or is paused. It isn't forgotten, either. */
 START_TEST(test_foreign_size_rests)
 {
     Rig *t = rig_new(0);

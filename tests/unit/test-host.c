@@ -34,11 +34,11 @@ START_TEST(test_hugepages)
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_SWAP_FREE), 6.0 * GIB);
     ck_assert_double_eq_tol(host_fields_get(&h, HOST_FIELD_PSI_MEMORY_SOME), 0.125, 1e-9);
     ck_assert_double_eq_tol(host_fields_get(&h, HOST_FIELD_PSI_MEMORY_FULL), 0.0425, 1e-9);
-    ck_assert(!host_fields_has(&h, HOST_FIELD_PENDING)); /* the plan's to say */
+    ck_assert(!host_fields_has(&h, HOST_FIELD_PENDING)); /* the plan sets it */
 }
 END_TEST
 
-/* What is only of use to a policy, and of a cgroup isn't known. */
+/* Fields that only policies use, and that a cgroup doesn't have. */
 static const struct {
     HostField field;
     double value;
@@ -60,7 +60,7 @@ static const struct {
     {HOST_FIELD_OOM_KILLS, 3},
 };
 
-/* Of these the kernel counts pages. */
+/* The kernel counts these in pages. */
 static const struct {
     HostField field;
     double pages;
@@ -104,7 +104,7 @@ START_TEST(test_counters_and_parts)
 }
 END_TEST
 
-/* A policy that goes by what the host swaps mustn't take it for what the cgroup does. */
+/* A policy mustn't take the host's swapping for the cgroup's. */
 START_TEST(test_cgroup_has_its_own_only)
 {
     _cleanup_(cgroup_freep) Cgroup *scope = NULL;
@@ -138,7 +138,7 @@ START_TEST(test_reserve)
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB - 1.0 * GIB);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_TOTAL), (65536000.0 - 33554432.0) * KIB);
 
-    /* More than there is: nothing is left, and no less. */
+    /* More than is available: zero is left. */
     host_sample_fields(&s, TIB, &h);
     ck_assert(host_fields_has(&h, HOST_FIELD_AVAILABLE));
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 0);
@@ -179,7 +179,7 @@ START_TEST(test_without_psi_and_swap)
 }
 END_TEST
 
-/* A kernel that doesn't say what is available: it stays missing, so that a policy doesn't act on a guess. */
+/* A kernel without MemAvailable: it stays missing, so that a policy doesn't act on a guess. */
 START_TEST(test_without_available)
 {
     HostSample s;
@@ -198,7 +198,7 @@ START_TEST(test_unreadable)
 
     ck_assert_int_eq(sample("nowhere", &s), -ENOENT);
     ck_assert_int_eq(sample("bad-meminfo", &s), -EBADMSG);
-    /* PSI that is there and can't be understood isn't taken for a kernel without PSI. */
+    /* PSI that can't be parsed isn't taken for a kernel without PSI. */
     ck_assert_int_eq(sample("bad-psi", &s), -EBADMSG);
     ck_assert_int_eq(sample("bad-psi-io", &s), -EBADMSG);
     ck_assert_int_eq(sample("bad-vmstat", &s), -EBADMSG);
@@ -219,9 +219,9 @@ START_TEST(test_cgroup)
         {"v2/machine.slice", 3 * GIB, 8 * GIB, 0, GIB, 2 * GIB, 1536 * MIB, 0.025},
         {"v2/wide.slice", 0, 5 * GIB, 100 * MIB, 100 * MIB, 0, 0, 0.025},
         {"v2/machine.slice/vm1.scope", 0, 8 * GIB, GIB + 784 * MIB, GIB, 2 * GIB, 1536 * MIB, 0},
-        /* The host's PSI would speak of others. */
+        /* The host's PSI would include others. */
         {"v1/memory/machine", 0, 4 * GIB, 640 * MIB, 200 * MIB, GIB, 724 * MIB, -1},
-        /* Without a limit: what the host has. */
+        /* Without a limit: the host's. */
         {"v1/memory/free", 0, (65536000 - 33554432) * KIB, 10240000 * KIB, 2048000 * KIB, 8 * GIB, 6 * GIB,
          -1},
     };
@@ -271,7 +271,7 @@ START_TEST(test_cgroup_on_a_full_host)
 }
 END_TEST
 
-/* ZFS's cache of 20 GiB, which keeps 2 GiB at the least: 18 GiB are available beside MemAvailable. */
+/* ZFS's cache of 20 GiB, which keeps 2 GiB at the least: 18 GiB are available in addition to MemAvailable. */
 START_TEST(test_zfs)
 {
     _cleanup_(cgroup_freep) Cgroup *scope = NULL;
@@ -285,7 +285,7 @@ START_TEST(test_zfs)
     host_sample_fields(&s, 0, &h);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_ARC), 18.0 * GIB);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB + 18.0 * GIB);
-    /* Never more than there is; the reserve comes off what there is. */
+    /* Never more than the total; the reserve comes off that. */
     s.arc_bytes = 100 * GIB;
     host_sample_fields(&s, GIB, &h);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 65536000.0 * KIB - 1.0 * GIB);
@@ -293,14 +293,14 @@ START_TEST(test_zfs)
     host_sample_fields(&s, 0, &h);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_AVAILABLE), 10240000.0 * KIB);
 
-    /* It isn't the cgroup's. */
+    /* ZFS's cache isn't the cgroup's. */
     snprintf(path, sizeof(path), "%s/tests/fixtures/cgroup/v2/machine.slice", getenv("BALLAST_SOURCE"));
     ck_assert_int_eq(cgroup_find("/nowhere", path, &scope), 0);
     snprintf(path, sizeof(path), "%s/tests/fixtures/host/zfs", getenv("BALLAST_SOURCE"));
     ck_assert_int_eq(host_sample_read(path, scope, 7, &s), 0);
     ck_assert_uint_eq(s.arc_bytes, 0);
 
-    /* What can't be understood is told, and counts as nothing. */
+    /* A file that can't be parsed is reported, and counts as zero. */
     ck_assert_int_eq(sample("bad-zfs", &s), 0);
     ck_assert_int_eq(s.arc_error, -EBADMSG);
     ck_assert_uint_eq(s.arc_bytes, 0);

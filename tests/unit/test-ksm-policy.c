@@ -451,8 +451,7 @@ START_TEST(test_no_flapping_where_it_helps)
 }
 END_TEST
 
-/* Where the kernel tells less, or nothing, the policy says so by what it decides, and doesn't fail
- * (cycle()). */
+/* On a kernel with fewer figures, or none, the policy's decisions say so, and it doesn't fail (cycle()). */
 START_TEST(test_other_kernels)
 {
     World w;

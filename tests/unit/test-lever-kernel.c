@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Which way the lever helper takes through which kernel, what it says of those that are missing, and that it
- * puts back what it changes. A folder has the kernel's files; real kernels are in tests/lab/test_levers.py. */
+ * puts back what it changes. A folder has the kernel's files; real kernels are in tests/lab/test_levers.py.
+ * */
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's end of a guest's channel, with a guest that sends too much, rubbish or lies, and how long it is left alone. */
+/* The host's end of a guest's channel, with a guest that sends too much, rubbish or lies, and its back-off.
+ * */
 
 #include "tests/unit/link-rig.h"
 
@@ -9,13 +10,13 @@ START_TEST(test_too_many_messages)
     int error = 0;
     unsigned sent;
 
-    /* As fast as may be asked, and twice that: heard for as long as it likes. */
+    /* At the shortest interval that a host may ask for, and at half of it: heard without end. */
     rig_welcome(&r);
     for (unsigned i = 0; i < 1000; i++) {
         r.now += USEC_PER_SEC / LINK_MESSAGES_PER_SEC;
         ck_assert_int_eq(send_report(&r), 0);
     }
-    /* At once: what the bucket holds, and no more. */
+    /* All at once: as many as the bucket holds, and no more. */
     r.now += 10 * USEC_PER_SEC;
     for (sent = 0; error == 0 && sent < 1000; sent++)
         error = send_report(&r);
@@ -51,7 +52,7 @@ START_TEST(test_too_many_bytes)
 
     rig_welcome(&r);
     for (fed = 0; error == 0 && fed < 1000; fed++) {
-        /* A good frame between, so that it isn't the rubbish that is too much. */
+        /* Good frames in between, so that the limit on rubbish isn't reached. */
         m = report(&r);
         n = message_pack(&m, buf);
         ck_assert_int_gt(n, 0);
@@ -73,7 +74,7 @@ START_TEST(test_rubbish)
     int error = 0;
     unsigned fed = 0;
 
-    /* A boot loader's words before Hello do no harm, and those of a reboot before the next neither. */
+    /* A boot loader's output before Hello does no harm, nor does that of a reboot before the next Hello. */
     rig_init(&r);
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned j = 0; j < 15; j++)
@@ -85,7 +86,7 @@ START_TEST(test_rubbish)
     ck_assert_uint_eq(link_stats(r.link)->invalid_bytes, 3 * 15 * sizeof(noise));
     ck_assert_uint_gt(link_stats(r.link)->bad_frames, 0);
 
-    /* However slowly it comes, a guest with nothing else to say is dropped. */
+    /* A guest that sends nothing but rubbish is dropped, however slowly it sends. */
     while (error == 0 && fed < 100) {
         error = feed(&r, noise, sizeof(noise));
         r.now += USEC_PER_SEC;
@@ -112,7 +113,7 @@ START_TEST(test_one_bad_message_is_not_fatal)
     }
     ck_assert_uint_eq(link_stats(r.link)->refused, 20);
 
-    /* At once it is too much: each costs ten of forty. */
+    /* All at once is too much: each costs ten of forty tokens. */
     r.now += 10 * USEC_PER_SEC;
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(send_payload(&r, "\xff\xff\xff", 3), 0);
@@ -141,7 +142,7 @@ START_TEST(test_liar_is_dropped_however_slow)
 }
 END_TEST
 
-/* Each counter that goes back within a boot, and time, is refused; each gauge may do so. */
+/* Within a boot no counter may go back, nor may time; gauges may. */
 START_TEST(test_counters_never_go_back)
 {
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
@@ -181,7 +182,7 @@ START_TEST(test_time_never_goes_back)
     ck_assert_uint_eq(r.reports, 1);
     ck_assert_uint_eq(link_stats(r.link)->refused, 1);
 
-    /* In distress neither. */
+    /* Nor in a Distress. */
     m.type = MESSAGE_DISTRESS;
     m.cause = DISTRESS_PSI;
     ck_assert_int_eq(send_message(&r, &m), 0);
@@ -191,7 +192,7 @@ START_TEST(test_time_never_goes_back)
 }
 END_TEST
 
-/* A guest that was put back to a snapshot tells of counters that went back, in good faith, for ever. */
+/* A guest that was reverted to a snapshot goes on sending counters that went back, in good faith. */
 START_TEST(test_snapshot_reverted)
 {
     Rig r;
@@ -236,7 +237,7 @@ START_TEST(test_more_memory_than_there_is)
 }
 END_TEST
 
-/* Lies that show in the message itself. 0x80 0x80 0x04 is 64 KiB as a varint. */
+/* Lies that are evident from the message itself. 0x80 0x80 0x04 is 64 KiB as a varint. */
 START_TEST(test_impossible_values)
 {
     static const ReportField fields[] = {
@@ -263,7 +264,7 @@ START_TEST(test_impossible_values)
 }
 END_TEST
 
-/* A guest that says what is a host's to say. */
+/* A guest that sends a host's messages. */
 START_TEST(test_host_messages_from_guest)
 {
     Rig r;
@@ -303,7 +304,7 @@ START_TEST(test_backoff)
     for (size_t i = 0; i < ELEMENTSOF(waits); i++) {
         ck_assert_uint_eq(drop(&r), waits[i] * USEC_PER_SEC);
 
-        /* Not heard before its time, also where the channel is opened. */
+        /* Not heard before its time, even if the channel is opened. */
         hellos = r.hellos;
         r.now = link_retry_usec(r.link) - 1;
         link_opened(r.link, r.now);

@@ -50,7 +50,7 @@ START_TEST(test_distress_and_goodbye)
     ck_assert_str_eq(r.reason, "stopped");
     ck_assert(!link_welcomed(r.link));
 
-    /* Who said goodbye isn't heard until the next Hello. */
+    /* After a goodbye the agent isn't heard until its next Hello. */
     ck_assert_int_eq(send_report(&r), 0);
     ck_assert_uint_eq(r.reports, 0);
     ck_assert_int_eq(say_hello(&r, BOOT_A), 0);
@@ -66,7 +66,7 @@ START_TEST(test_nonce)
     Message m;
     uint32_t first;
 
-    /* Before Hello, without a nonce, and with another: dropped, counted, and no lie. */
+    /* Before Hello, without a nonce, and with another one: dropped and counted, but not as a lie. */
     rig_init(&r);
     for (unsigned i = 0; i < 30; i++) {
         ck_assert_int_eq(send_report(&r), 0);
@@ -112,7 +112,7 @@ START_TEST(test_reboot)
     rig_welcome(&r);
     ck_assert_int_eq(send_report(&r), 0);
 
-    /* A restarted agent goes on with the kernel's counters; a rebooted guest begins at nothing. */
+    /* A restarted agent continues the kernel's counters; those of a rebooted guest begin at zero. */
     ck_assert_int_eq(say_hello(&r, BOOT_A), 0);
     m = report(&r);
     report_set(&m.report, REPORT_SWAP_IN, 0);
@@ -143,7 +143,7 @@ START_TEST(test_configure)
 
     rig_init(&r);
     link_configure(r.link, 5 * USEC_PER_SEC);
-    ck_assert_uint_eq(r.configures, 0); /* nobody there yet */
+    ck_assert_uint_eq(r.configures, 0); /* no agent yet */
     ck_assert_int_eq(say_hello(&r, BOOT_A), 0);
     ck_assert_uint_eq(r.configures, 1);
     ck_assert_uint_eq(r.interval, 5 * USEC_PER_SEC);
@@ -157,7 +157,7 @@ START_TEST(test_configure)
     link_configure(r.link, USEC_INFINITY);
     ck_assert_uint_eq(r.interval, REPORT_INTERVAL_MAX_USEC);
 
-    /* After each Welcome once, also where the handler of Hello asks for another. */
+    /* Once after each Welcome, also when the handler of Hello asks for another. */
     r.configures = 0;
     ck_assert_int_eq(say_hello(&r, BOOT_A), 0);
     ck_assert_uint_eq(r.configures, 1);
@@ -185,8 +185,8 @@ START_TEST(test_keepalive)
 }
 END_TEST
 
-/* A guest shows that it reads by coming back with its nonce. What was sent meanwhile it may not have read: it
- * gets another. */
+/* A guest shows that it reads by using its nonce. It may not have read what was sent before that, so it gets
+ * another nonce. */
 START_TEST(test_shows_that_it_reads)
 {
     uint32_t first;
@@ -208,7 +208,7 @@ START_TEST(test_shows_that_it_reads)
     ck_assert_uint_eq(r.welcomes, 2);
     ck_assert_uint_ne(r.nonce, first);
 
-    /* What was on its way with the old nonce is heard, and shows nothing; no third one is sent. */
+    /* Messages on their way with the old nonce are heard, but prove nothing; no third nonce is sent. */
     for (unsigned i = 0; i < 2 * LINK_UNPROVEN_MAX; i++) {
         Message m = report(&r);
 
@@ -227,7 +227,7 @@ START_TEST(test_shows_that_it_reads)
     ck_assert_uint_eq(r.reads, 2);
     ck_assert_uint_eq(r.reports, 4 + 2 * LINK_UNPROVEN_MAX);
 
-    /* The old one is over. */
+    /* The old nonce is no longer valid. */
     {
         Message m = report(&r);
 
@@ -257,7 +257,7 @@ START_TEST(test_frame_split_over_feeds)
     ck_assert_uint_eq(r.reports, 1);
     ck_assert_int_eq(feed(&r, buf, 0), 0);
 
-    /* Half a frame before the channel was closed is no part of what comes after. */
+    /* Half a frame from before the channel was closed is dropped. */
     ck_assert_int_eq(feed(&r, buf, (size_t) n / 2), 0);
     link_closed(r.link);
     link_opened(r.link, r.now);
@@ -280,7 +280,7 @@ START_TEST(test_closed)
     ck_assert_uint_eq(r.reports, 0);
     ck_assert_uint_eq(r.hellos, 1);
 
-    /* Opened anew: the nonce of before no longer counts. */
+    /* Opened again: the earlier nonce no longer counts. */
     link_opened(r.link, r.now);
     ck_assert_int_eq(send_report(&r), 0);
     ck_assert_uint_eq(r.reports, 0);

@@ -317,7 +317,7 @@ START_TEST(a_full_stderr_holds_nobody_up)
 
     ck_assert_int_ge(fcntl(fd, F_SETPIPE_SZ, 4096), 4096);
     log_open(LOG_INFO);
-    /* The pipe takes 4096 bytes. The test's own timeout tells if this blocks. */
+    /* The pipe takes 4096 bytes. If this blocks, the test times out. */
     for (int i = 0; i < 1000; i++)
         log_info("a line of a good length that nobody reads, number %d", i);
     ck_assert_int_gt(read(fd, text, sizeof(text)), 0);

@@ -240,7 +240,7 @@ START_TEST(test_refused)
     ck_assert(!x.guest->balloon.moving);
     ck_assert_uint_eq(caught_lines(log, "guest1: cannot ask libvirt to move its balloon"), 1);
 
-    /* The one before is still on its way: it is decided again when that is done, and that is nothing to log. */
+    /* The move before is still on its way: it is decided again when that is done, and nothing is logged. */
     x.asked.error = -EBUSY;
     ck_assert(!apply(&x, 3 * GIB, GUARD_RULE_NONE, 7, false));
     ck_assert_uint_eq(x.stage.n_heard, 0);
@@ -260,7 +260,7 @@ START_TEST(test_refused)
 }
 END_TEST
 
-/* Once for each change of mind: another line of the policy, or the other way; and again after it wanted nothing. */
+/* Once for each change: another line of the policy, the other direction, and again after no move. */
 START_TEST(test_observed)
 {
     const Notice *n;
@@ -352,7 +352,7 @@ static void scene_init_reset(Scene *x)
 }
 
 /* After the reset QEMU goes on reporting the size from before. */
-START_TEST(test_rebooted_guest_is_made_to_speak)
+START_TEST(test_rebooted_guest_is_made_to_report)
 {
     Report r = {};
     Scene x;
@@ -511,7 +511,7 @@ int main(void)
     tcase_add_test(tc, test_observed);
     tcase_add_test(tc, test_stalled_shrink_is_taken_back);
     tcase_add_test(tc, test_stalled_growth_stands);
-    tcase_add_test(tc, test_rebooted_guest_is_made_to_speak);
+    tcase_add_test(tc, test_rebooted_guest_is_made_to_report);
     tcase_add_test(tc, test_reboot_move_refused);
     tcase_add_test(tc, test_released);
     tcase_add_test(tc, test_released_in_part);

@@ -224,8 +224,8 @@ START_TEST(lock_names)
     ck_assert_str_eq(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("qemu:///system", b));
     ck_assert_ptr_nonnull(strstr(a, "qemu:///system"));
     ck_assert_str_ne(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("test:///default", b));
-    /* The folder of the sockets tells sessions apart, by whatever path it is named; of others it says
-     * nothing. */
+    /* The folder of the sockets distinguishes sessions, whatever its path; it makes no difference to
+     * other drivers. */
     run_make_folder(other);
     setenv("XDG_RUNTIME_DIR", folder, 1);
     neighbour_lock_name("qemu:///session", a);
@@ -313,7 +313,7 @@ START_TEST(lock_of_another)
     ck_assert_int_eq(l.pid, pid);
     ck_assert_uint_eq(l.uid, geteuid());
     ck_assert(!hung_up(l.fd));
-    /* It tells at once when the other ends, and then the lock is free. */
+    /* The end of the other is reported at once, and then the lock is free. */
     other_ends(pid, end);
     ck_assert(hung_up(l.fd));
     neighbour_lock_done(&l);

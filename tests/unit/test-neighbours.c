@@ -166,7 +166,7 @@ START_TEST(test_accepted)
 }
 END_TEST
 
-/* One that came while it was gone, before anybody said auto, holds the mode again. */
+/* One that started after the first ended, before mode auto was set, holds the mode again. */
 START_TEST(test_back_before_accepted)
 {
     Scene x;
@@ -199,7 +199,7 @@ START_TEST(test_proc_cannot_be_read)
     neighbours_look(&x.n);
     ck_assert_uint_eq(x.found, 1);
 
-    /* What isn't seen isn't gone. */
+    /* One that can't be seen hasn't ended. */
     x.n.proc_root = "/nowhere";
     neighbours_look(&x.n);
     expect_text(&x, "momd (process 345)");
@@ -229,8 +229,8 @@ START_TEST(test_started)
 }
 END_TEST
 
-/* Two daemons on one libvirt: the second holds; when the first ends the second knows it at once, and the next one
- * meets it. */
+/* Two daemons on one libvirt: the second holds its mode; it notices at once when the first ends, and the next
+ * daemon finds it. */
 START_TEST(test_two_ballastds)
 {
     char expected[64];

@@ -25,7 +25,7 @@ static void hear(void *userdata, const Notice *n)
     l->n++;
 }
 
-static void tell(const Audience *a, const char *expected)
+static void send(const Audience *a, const char *expected)
 {
     Notice n = notice_of_host(NOTICE_MODE, NULL);
 
@@ -40,25 +40,25 @@ START_TEST(test_order)
     Listener journal = {.letter = 'j'}, bus = {.letter = 'b'}, third = {.letter = 't'};
     Audience a = {};
 
-    tell(&a, "");
+    send(&a, "");
     audience_add(&a, hear, &journal);
-    tell(&a, "j");
+    send(&a, "j");
     audience_add(&a, hear, &bus);
     audience_add(&a, hear, &third);
-    tell(&a, "jbt");
-    tell(&a, "jbt");
+    send(&a, "jbt");
+    send(&a, "jbt");
     ck_assert_uint_eq(journal.n, 3);
 
     audience_remove(&a, &bus);
-    tell(&a, "jt");
+    send(&a, "jt");
     ck_assert_uint_eq(bus.n, 2);
     audience_remove(&a, &bus); /* it wasn't there */
-    tell(&a, "jt");
+    send(&a, "jt");
     audience_add(&a, hear, &bus);
     audience_add(&a, hear, &journal);
-    tell(&a, "jtbj");
+    send(&a, "jtbj");
     audience_remove(&a, &journal);
-    tell(&a, "tb");
+    send(&a, "tb");
 }
 END_TEST
 
@@ -69,9 +69,9 @@ START_TEST(test_all_places)
 
     for (unsigned i = 0; i < AUDIENCE_MAX; i++)
         audience_add(&a, hear, &l);
-    tell(&a, "xxxxxxxx");
+    send(&a, "xxxxxxxx");
     audience_remove(&a, &l);
-    tell(&a, "");
+    send(&a, "");
 }
 END_TEST
 
@@ -124,7 +124,7 @@ START_TEST(test_kept_after_its_guest)
     DomainInfo info = stage_domain(1, 4 * GIB);
     Listener first = {.letter = '1'}, second = {.letter = '2'};
     AskedTransport transport;
-    Notice told;
+    Notice copy;
     Guests guests;
     Stage t;
 
@@ -139,20 +139,20 @@ START_TEST(test_kept_after_its_guest)
     guests_add(&guests, &info, &nothing);
     ck_assert_str_eq(order, "12");
     ck_assert_int_eq(first.last.kind, NOTICE_GUEST_ADDED);
-    told = first.last;
+    copy = first.last;
     guests_remove(&guests, info.uuid);
     ck_assert_str_eq(order, "1212");
     ck_assert_uint_eq(guests.n, 0);
     ck_assert_int_eq(first.last.kind, NOTICE_GUEST_REMOVED);
     ck_assert_int_eq(second.last.kind, NOTICE_GUEST_REMOVED);
 
-    ck_assert_str_eq(told.uuid, "00000001-0000-4000-8000-000000000000");
-    ck_assert_str_eq(first.last.uuid, told.uuid);
-    ck_assert_uint_eq(strlen(told.name), DOMAIN_NAME_MAX);
-    ck_assert_int_eq(told.name[0], 'n');
-    ck_assert_uint_eq(told.full_bytes, 4 * GIB);
-    ck_assert_uint_eq(told.current_bytes, 4 * GIB);
-    ck_assert_double_eq(told.host_available_bytes, (double) (22 * GIB));
+    ck_assert_str_eq(copy.uuid, "00000001-0000-4000-8000-000000000000");
+    ck_assert_str_eq(first.last.uuid, copy.uuid);
+    ck_assert_uint_eq(strlen(copy.name), DOMAIN_NAME_MAX);
+    ck_assert_int_eq(copy.name[0], 'n');
+    ck_assert_uint_eq(copy.full_bytes, 4 * GIB);
+    ck_assert_uint_eq(copy.current_bytes, 4 * GIB);
+    ck_assert_double_eq(copy.host_available_bytes, (double) (22 * GIB));
 
     /* It isn't there: nothing to report. */
     guests_remove(&guests, info.uuid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a plan decides for one guest: its target, the rule that set it, whether it is sent, and the reason given. */
+/* What a plan decides for one guest: its target, the rule that set it, whether it is sent, and the reason. */
 
 #include <string.h>
 

@@ -375,7 +375,7 @@ static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
     return fmin(change, resident) + fmax(change - unused, 0);
 }
 
-/* How much is to be taken for those in distress, beside a plan in which nothing is. */
+/* How much is to be taken for guests in distress, compared with a plan that takes nothing for them. */
 static double lack_of(const Snapshot *s, const Plan *without)
 {
     double lack = -balance_of(s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From a snapshot to a plan: what the policy reads and assigns, the host's room, the summaries, and failures. */
+/* From a snapshot to a plan: what the policy reads and assigns, the host's room, summaries, and failures. */
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "tests/unit/plan-make.h"
 
-/* The thresholds: the policy's, else the usual ones; and where the host stands beside them. */
+/* The thresholds: the policy's, else the usual ones; and the host's pressure by them. */
 START_TEST(test_thresholds)
 {
     Snapshot s = {.host = fixture_host(21 * GIB)};
@@ -109,8 +109,8 @@ START_TEST(test_fields)
 }
 END_TEST
 
-/* What balloons on their way bring counts as there already, and what was given and isn't used yet as gone:
- * else it would be given to two. */
+/* Memory that moving balloons will free counts as available, and memory that was given and isn't used yet as
+ * used: otherwise two guests would get it. */
 START_TEST(test_pending)
 {
     static const struct {

@@ -136,7 +136,7 @@ START_TEST(test_aggregate_in_policy)
 }
 END_TEST
 
-/* What else goes wrong with a guest leaves it out, too, but it is told. */
+/* Any other failure leaves a guest out, too, but is logged. */
 START_TEST(test_aggregate_tells)
 {
     World w;
@@ -181,7 +181,7 @@ START_TEST(test_aggregate_fails)
 
         world_init(&w);
         ck_assert_int_eq(world_run(&w, table[i].text), -ECANCELED);
-        ck_assert_uint_eq(w.output.notes_total, 1); /* what was told of guests is void with the file */
+        ck_assert_uint_eq(w.output.notes_total, 1); /* notes about guests go with the file's failure */
         ck_assert_uint_eq(w.output.notes[0].guest, SIZE_MAX);
         ck_assert_str_eq(w.output.notes[0].text, table[i].note);
         ck_assert_uint_eq(w.output.notes[0].line, table[i].line);
@@ -455,9 +455,9 @@ START_TEST(test_window_bounds)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        _cleanup_free_ char *told = load_refused(&table[i].text, 1);
+        _cleanup_free_ char *error = load_refused(&table[i].text, 1);
 
-        ck_assert_msg(strncmp(told, table[i].at, strlen(table[i].at)) == 0, "%s\n%s", table[i].text, told);
+        ck_assert_msg(strncmp(error, table[i].at, strlen(table[i].at)) == 0, "%s\n%s", table[i].text, error);
     }
     policy_free(load("const w = 1s\nlet y = avg(host.free, w)\nlet z = avg(host.free, 10min)"));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a policy means: values of expressions, and statements. Turns of guests, what goes over all of them,
- * and what is kept are in the tests beside this one. */
+/* What a policy means: values of expressions, and statements. For guests' turns and aggregates see
+ * test-policy-turns.c and test-policy-guests.c, for what is kept test-policy-state.c. */
 
 #include "tests/unit/policy-world.h"
 
@@ -63,11 +63,11 @@ static const struct {
     {"host.total ?? 7B", 64.0 * GIB},
     {"2 * host.swap_total ?? 7B", 14}, /* ?? binds tightest */
     {"host.swap_total ?? (1B + 2B) * 2", 6},
-    /* what can't be worked out doesn't matter where it isn't asked for */
+    /* what can't be computed doesn't matter where it isn't used */
     {"if true or host.swap_free > 0B then 1B else 0B", 1},
     {"if false and 1B / 0B > 1 then 1B else 0B", 0},
     {"if true then 1B else host.swap_free", 1},
-    /* a line goes on where what follows can't begin a statement */
+    /* a line continues if the next can't begin a statement */
     {"1B\n + 2B\n * 3", 7},
     {"if 1 < 2\n then 1B\n else 2B", 1},
     {"max(\n1B,\n2B\n)", 2},
@@ -85,7 +85,7 @@ START_TEST(test_value)
 }
 END_TEST
 
-/* Bytes per second, which have no literals: what they are made of and what is made of them. */
+/* Bytes per second, which have no literals: how they come about and what they become. */
 static const struct {
     const char *expr;
     double value;
@@ -125,7 +125,7 @@ START_TEST(test_rate)
 }
 END_TEST
 
-/* a ?? b takes b where a stat that a needs is missing, wherever that is; whatever lay on the stack stays. */
+/* a ?? b is b if any stat that a needs is missing; what lay on the stack stays. */
 static const struct {
     const char *text;
     double value;
@@ -152,7 +152,7 @@ static const struct {
     {"fn f(x) = x + host.swap_total\nfn g(x, y) = x + f(y)\n"
      "fn h(a, b, c) = a + (b + g(b, c)) ?? c + c\nlet relax_threshold = 1B + h(10B, 100B, 1000B)",
      2011},
-    /* a function that fell back is done with: the next call is a fresh one */
+    /* a function that fell back has ended: the next call starts again */
     {"fn f(x) = x + host.swap_total\nfn g(x) = f(x) ?? x\nlet relax_threshold = g(1B) + g(2B) + g(3B)", 6},
     {"let x = 1B\nx = (x + host.swap_total) ?? x\nlet relax_threshold = x", 1},
     /* in turns */
@@ -174,7 +174,7 @@ START_TEST(test_default)
 }
 END_TEST
 
-/* Only what is missing is provided for. */
+/* ?? applies to missing stats only. */
 START_TEST(test_default_is_for_missing_only)
 {
     static const struct {
@@ -197,7 +197,7 @@ START_TEST(test_default_is_for_missing_only)
 }
 END_TEST
 
-/* Statements of the host's part; what they lead to is shown through relax_threshold. */
+/* Statements outside of turns; relax_threshold shows their result. */
 static const struct {
     const char *text;
     double value;
@@ -262,7 +262,7 @@ START_TEST(test_empty)
 }
 END_TEST
 
-START_TEST(test_assignment_tells_line_reason_and_order)
+START_TEST(test_assignment_has_line_reason_and_order)
 {
     const char *text = "for g in guests where g.free < 2GiB {\n"
                        "    g.target = 7GiB because \"first\"\n"
@@ -281,11 +281,11 @@ START_TEST(test_assignment_tells_line_reason_and_order)
     ck_assert_int_eq(policy_run(p, &w.input, &w.output), 0);
     ck_assert_str_eq(policy_name(p), "0.policy");
 
-    ck_assert_double_eq(target(&w, A), 5.0 * GIB); /* reads what was assigned before */
+    ck_assert_double_eq(target(&w, A), 5.0 * GIB); /* reads the earlier assignment */
     ck_assert_uint_eq(w.assignments[A].line, 8);
     ck_assert_uint_eq(w.assignments[A].order, 1);
     ck_assert_ptr_null(w.assignments[A].because);
-    ck_assert_double_eq(target(&w, C), 7.0 * GIB); /* reads what stands */
+    ck_assert_double_eq(target(&w, C), 7.0 * GIB); /* reads the target that stands */
     ck_assert_uint_eq(w.assignments[C].line, 5);
     ck_assert_uint_eq(w.assignments[C].order, 3);
     ck_assert_str_eq(w.assignments[C].because, "gives free memory");
@@ -322,7 +322,7 @@ int main(void)
     tcase_add_test(t, test_default_is_for_missing_only);
     tcase_add_loop_test(t, test_program, 0, ELEMENTSOF(programs));
     tcase_add_test(t, test_empty);
-    tcase_add_test(t, test_assignment_tells_line_reason_and_order);
+    tcase_add_test(t, test_assignment_has_line_reason_and_order);
     tcase_add_test(t, test_same_input_same_output);
     return run_tests(t);
 }

@@ -379,7 +379,7 @@ static Line *line_at(Block *b, unsigned number)
     return &b->lines[number - 1];
 }
 
-/* Hands what the cycle told to the lines that expect it. */
+/* Passes the cycle's output to the lines that expect it. */
 static void check_output(Block *b, const PolicyOutput *o)
 {
     for (size_t i = 0; i < o->n_logs; i++) {

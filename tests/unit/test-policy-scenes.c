@@ -177,7 +177,7 @@ START_TEST(test_careful_steps)
 }
 END_TEST
 
-/* Free memory is given at once, also by one of which nobody tells whether it misses cache. */
+/* Free memory is given at once, also by a guest of which it isn't known whether it misses cache. */
 START_TEST(test_careful_free_memory)
 {
     _cleanup_(scene_done) Scene s;
@@ -191,7 +191,7 @@ START_TEST(test_careful_free_memory)
 }
 END_TEST
 
-/* No page cache of who reads some back, waits for memory, or doesn't tell. */
+/* No page cache is taken of a guest that reads some back, waits for memory, or has no such stats. */
 START_TEST(test_careful_with_cache_in_use)
 {
     for (int why = 0; why < 3; why++) {
@@ -305,9 +305,9 @@ START_TEST(test_dense_stays_and_gives_back)
 }
 END_TEST
 
-/* Who has little left on a host that is short: what is given leaves that half-way between its thresholds at least
- * (at 12.5 GiB), comes when stats of what came before are there, and isn't taken again at once. Otherwise
- * guests were given and asked for the same memory every other second. */
+/* Guests that have little left, on a host that is short: gifts leave the host at least half-way between its
+ * thresholds (at 12.5 GiB), wait for the stats of earlier ones, and aren't taken back at once. Otherwise the
+ * same memory was given and taken every other second. */
 START_TEST(test_dense_has_little_left)
 {
     static const struct {
@@ -362,7 +362,7 @@ START_TEST(test_dense_holds)
 }
 END_TEST
 
-/* Of page cache of which nobody tells whether it is missed nothing is asked before there is need. */
+/* Page cache isn't asked for before the host needs it if it isn't known whether the guest misses it. */
 START_TEST(test_dense_agentless)
 {
     _cleanup_(scene_done) Scene s;

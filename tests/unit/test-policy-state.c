@@ -159,7 +159,7 @@ START_TEST(test_host_control_undone)
 }
 END_TEST
 
-/* A reload goes on with what has the same file, name and unit. */
+/* After a reload variables with the same file, name and unit keep their values. */
 START_TEST(test_states_carry)
 {
     static const char *const before[] = {"state a = 1\nstate b = 1B\nstate c = 1s\nstate guest.x = 1",
@@ -397,12 +397,12 @@ START_TEST(test_all_files_failed)
 }
 END_TEST
 
-/* Which files may not be together, and that all that is wrong with any is told at once. */
+/* Files that can't be combined; all errors are reported at once. */
 START_TEST(test_files_refused)
 {
     static const struct {
         const char *texts[3];
-        const char *told[3];
+        const char *errors[3];
     } table[] = {
         {{"for g in guests {\n g.target = 1GiB }", "let x = 1", "for g in guests { g.target = 2GiB }"},
          {"2.policy:1:19: error: 'target' is also assigned in 0.policy (line 2)"}},
@@ -412,10 +412,11 @@ START_TEST(test_files_refused)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-        _cleanup_free_ char *told = load_refused(table[i].texts, 3);
+        _cleanup_free_ char *text = load_refused(table[i].texts, 3);
 
-        for (size_t t = 0; t < ELEMENTSOF(table[i].told) && table[i].told[t]; t++)
-            ck_assert_msg(strstr(told, table[i].told[t]), "'%s' isn't said: %s", table[i].told[t], told);
+        for (size_t t = 0; t < ELEMENTSOF(table[i].errors) && table[i].errors[t]; t++)
+            ck_assert_msg(strstr(text, table[i].errors[t]), "'%s' isn't reported: %s", table[i].errors[t],
+                          text);
     }
 }
 END_TEST

@@ -183,7 +183,7 @@ static const struct {
     {"for g in guests { g.target = min(g.free + host.total, 4GiB) }",
      -1,
      {{"host", "total", FIELD_UNIT_BYTES, 64.0 * GIB}, {"g", "free", FIELD_UNIT_BYTES, 1.0 * GIB}}},
-    /* through functions; what is missing isn't told */
+    /* through functions; what is missing isn't listed */
     {"fn f(x) = (x.rss ?? x.free) + (host.swap_free ?? 0B)\nfor g in guests { g.target = f(g) }",
      -1,
      {{"g", "free", FIELD_UNIT_BYTES, 1.0 * GIB}}},
@@ -247,7 +247,7 @@ START_TEST(test_reads)
     n = policy_reads(p, &w.input, guest, a, got, READS_MAX);
     while (expected < READS_MAX && reads[_i].reads[expected].name)
         expected++;
-    ck_assert_msg(n == expected, "%s\n%zu are told", reads[_i].text, n);
+    ck_assert_msg(n == expected, "%s\n%zu are listed", reads[_i].text, n);
     for (size_t i = 0; i < n; i++) {
         const Expected *e = &reads[_i].reads[i];
 

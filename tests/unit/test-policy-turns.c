@@ -17,7 +17,7 @@ static const struct {
     {"for g in guests\nwhere g.free < 2GiB\nby g.free asc\n{", {[A] = 1}},
     {"for g in guests where false {", {}},
     {"for g in guests by g.psi_memory_some ?? 50% desc {", {[B] = 1, [A] = 2, [C] = 3}},
-    /* several keys: what is equal in one goes on to the next, and at last by UUID */
+    /* several keys: equal ones are ordered by the next key, and at last by UUID */
     {"for g in guests by g.free desc, g.psi_memory_some ?? 50% asc {", {[C] = 1, [B] = 2, [A] = 3}},
     {"for g in guests by g.free desc, g.psi_memory_some ?? 50% desc {", {[B] = 1, [C] = 2, [A] = 3}},
     {"for g in guests by g.free asc, g.psi_memory_some ?? 0% asc {", {[A] = 1, [B] = 2, [C] = 3}},
@@ -227,7 +227,7 @@ START_TEST(test_order_of_many)
 }
 END_TEST
 
-/* More undone turns than are told are still counted, and no guest at all is fine, too. */
+/* Undone turns above the limit of notes are still counted; having no guests works, too. */
 START_TEST(test_many_and_none)
 {
     enum { MANY = 100 };

@@ -117,7 +117,7 @@ START_TEST(test_agent_fields)
 }
 END_TEST
 
-/* A policy sees all that an agent tells: without one of its stats, what is made of the rest is another. */
+/* A policy sees everything in an agent's report: without any one of its stats the fields differ. */
 START_TEST(test_every_report_field_counts)
 {
     Sample s = agent_sample();

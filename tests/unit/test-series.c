@@ -23,7 +23,7 @@ static SeriesSet one_series(usec_t longest)
     return s;
 }
 
-static void tell(SeriesSet *s, usec_t at, double value)
+static void feed(SeriesSet *s, usec_t at, double value)
 {
     GuestFields g = {};
 
@@ -45,12 +45,12 @@ static void check(size_t row, const char *what, double is, double expected)
     ck_assert_msg(same, "row %zu: %s is %.12g, not %.12g", row, what, is, expected);
 }
 
-/* Times in ms; up to six values told (at 0: no more). */
+/* Times in ms; up to six values fed (at 0: no more). */
 typedef struct Row {
     struct {
         unsigned at;
         double value;
-    } told[6];
+    } fed[6];
     unsigned now, window;
     double present;
     double avg, min, max, slope, growth; /* growth: the rate of a counter */
@@ -70,7 +70,7 @@ static const Row rows[] = {
     /* What is older than the window doesn't count; at its edge it does. */
     {{{1000, 100}, {4000, 1}, {5000, 2}, {6000, 3}, {7000, 4}, {8000, 5}}, 9000, 5000, 6, 3.5, 1, 6, 1, 1},
     {{{1000, 0}, {3999, 1}, {5000, 2}, {6000, 3}, {7000, 4}, {8000, 5}}, 9000, 5000, 6, 4, 2, 6, 1, 1},
-    /* The present value was told already: it counts once. */
+    /* The present value was fed already: it counts once. */
     {{{8000, 4}, {9000, 6}}, 9000, 5000, 6, 5, 4, 6, 2, 2},
     {{{8000, 4}, {9000, 6}}, 9000, 5000, NAN, 5, 4, 6, 2, 2},
     /* … and where it is another by now, the present one counts. */
@@ -88,7 +88,7 @@ static const Row rows[] = {
     /* Two values that are too near to each other have no rate. */
     {{{8901, 4}}, 9000, 5000, 6, 5, 4, 6, NAN, NAN},
     {{{8900, 4}}, 9000, 5000, 6, 5, 4, 6, 20, 20},
-    /* A window that isn't longer than it takes from one value to the next: its rate goes on to the one
+    /* A window that isn't longer than it takes from one value to the next: its rate includes the one
      * before. The others have the present value. */
     {{{6998, 0}, {7999, 10}}, 9000, 1000, 20, 20, 20, 20, 10 / 1.001, 10 / 1.001},
     {{{8000, 0}, {30000, 60}}, 60000, 10000, 90, 90, 90, 90, 1, 1},
@@ -98,7 +98,7 @@ static const Row rows[] = {
     {{{6000, 0}, {7990, 20}, {8500, 20}}, 9000, 1000, 20, 20, 20, 20, 0, 0},
     /* … nor where nothing in it is known. */
     {{{6000, 0}, {7000, 20}}, 9000, 1000, NAN, NAN, NAN, NAN, NAN, NAN},
-    /* A clock that went back a little since: what lies ahead of it isn't looked at. */
+    /* The clock went back a little since: values ahead of it are ignored. */
     {{{7000, 1}, {8000, 2}, {9500, 50}}, 9000, 5000, 3, 2, 1, 3, 1, 1},
 };
 
@@ -109,8 +109,8 @@ START_TEST(test_functions)
         usec_t now = r->now * MSEC, window = r->window * MSEC;
         SeriesSet s = one_series(30 * SEC);
 
-        for (size_t k = 0; k < ELEMENTSOF(r->told) && r->told[k].at > 0; k++)
-            tell(&s, r->told[k].at * MSEC, r->told[k].value);
+        for (size_t k = 0; k < ELEMENTSOF(r->fed) && r->fed[k].at > 0; k++)
+            feed(&s, r->fed[k].at * MSEC, r->fed[k].value);
         check(i, "avg", look(&s, SERIES_AVG, now, window, r->present, false), r->avg);
         check(i, "min", look(&s, SERIES_MIN, now, window, r->present, false), r->min);
         check(i, "max", look(&s, SERIES_MAX, now, window, r->present, false), r->max);
@@ -132,7 +132,7 @@ START_TEST(test_no_series)
 }
 END_TEST
 
-/* The average of what doesn't change is that, to the last bit, so that a policy may compare them. */
+/* The average of equal values is that value, to the last bit, so that a policy may compare them. */
 START_TEST(test_average_of_equals)
 {
     SeriesSet s = one_series(10 * MINUTE);
@@ -140,14 +140,14 @@ START_TEST(test_average_of_equals)
     usec_t now = SEC;
 
     for (unsigned i = 0; i < 500; i++, now += 999 * MSEC + i * 7)
-        tell(&s, now, value);
+        feed(&s, now, value);
     ck_assert(look(&s, SERIES_AVG, now, 10 * MINUTE, value, false) == value);
     series_set_done(&s);
 }
 END_TEST
 
-/* Whatever the pace of the cycles, and however long it goes on, the longest window is there, its edges to
- * within a 60th, and so is the shortest. */
+/* Whatever the pace of the cycles, and however long they run, the longest window is kept, its edges to within
+ * a 60th, and so is the shortest. */
 START_TEST(test_pace)
 {
     static const struct {
@@ -163,9 +163,9 @@ START_TEST(test_pace)
         usec_t every = paces[i].every, longest = paces[i].longest, now = 1000 * SEC;
         SeriesSet s = one_series(longest);
 
-        /* What is told is the time itself, in seconds; all but the last, which is the present value. */
+        /* The values fed are the time itself, in seconds; all but the last, which is the present value. */
         for (unsigned k = 0; k < 30000; k++, now += every)
-            tell(&s, now, (double) now / (double) SEC);
+            feed(&s, now, (double) now / (double) SEC);
         for (size_t w = 0; w < ELEMENTSOF(windows); w++) {
             double seconds = (double) windows[w] / (double) SEC, present = (double) now / (double) SEC, reach;
             double gap = (double) (longest / 60 + every) / (double) SEC;
@@ -174,7 +174,7 @@ START_TEST(test_pace)
                 continue;
             reach = present - look(&s, SERIES_MIN, now, windows[w], present, false);
             ck_assert_msg(reach <= seconds && reach > seconds - gap,
-                          "pace %zu: a window of %g s looks back %g s, beside one of %g s", i, seconds, reach,
+                          "pace %zu: a window of %g s looks back %g s, with one of %g s", i, seconds, reach,
                           (double) longest / (double) SEC);
             ck_assert_double_eq(look(&s, SERIES_MAX, now, windows[w], present, false), present);
             ck_assert_double_eq_tol(look(&s, SERIES_AVG, now, windows[w], present, false),
@@ -186,14 +186,14 @@ START_TEST(test_pace)
 }
 END_TEST
 
-/* A peak of one second is seen in a window of some, beside one of ten minutes. */
+/* A peak of one second is seen in a window of some seconds, alongside one of ten minutes. */
 START_TEST(test_short_window_of_a_long_series)
 {
     SeriesSet s = one_series(10 * MINUTE);
     usec_t now = 1000 * SEC;
 
     for (unsigned k = 0; k < 1200; k++, now += SEC)
-        tell(&s, now, k == 1195 ? 100 : 1);
+        feed(&s, now, k == 1195 ? 100 : 1);
     ck_assert_double_eq(look(&s, SERIES_MAX, now, 5 * SEC, 1, false), 100);
     ck_assert_double_eq(look(&s, SERIES_MAX, now, 4 * SEC, 1, false), 1);
     ck_assert_double_eq(look(&s, SERIES_MAX, now, 10 * MINUTE, 1, false), 100);
@@ -206,9 +206,9 @@ START_TEST(test_clock_goes_back)
 {
     SeriesSet s = one_series(30 * SEC);
 
-    tell(&s, 100 * SEC, 1000);
-    tell(&s, 101 * SEC, 2000);
-    tell(&s, 50 * SEC, 3);
+    feed(&s, 100 * SEC, 1000);
+    feed(&s, 101 * SEC, 2000);
+    feed(&s, 50 * SEC, 3);
     ck_assert_double_eq(look(&s, SERIES_MAX, 51 * SEC, 30 * SEC, 4, false), 4);
     ck_assert_double_eq(look(&s, SERIES_RATE, 51 * SEC, 30 * SEC, 4, false), 1);
     /* also when it comes by there again */
@@ -223,11 +223,11 @@ START_TEST(test_missing)
     SeriesSet s = one_series(30 * SEC);
     GuestFields none = {};
 
-    tell(&s, 10 * SEC, 6);
+    feed(&s, 10 * SEC, 6);
     series_set_add_guest(&s, 11 * SEC, &none);
-    tell(&s, 12 * SEC, NAN);
-    tell(&s, 13 * SEC, INFINITY);
-    tell(&s, 14 * SEC, 6);
+    feed(&s, 12 * SEC, NAN);
+    feed(&s, 13 * SEC, INFINITY);
+    feed(&s, 14 * SEC, 6);
     ck_assert_double_eq(look(&s, SERIES_AVG, 15 * SEC, 10 * SEC, 6, false), 6);
     ck_assert_double_eq(look(&s, SERIES_MIN, 15 * SEC, 10 * SEC, 6, false), 6);
     ck_assert_double_eq(look(&s, SERIES_MAX, 15 * SEC, 10 * SEC, INFINITY, false), 6);
@@ -240,16 +240,16 @@ START_TEST(test_reboot)
     SeriesSet s = one_series(30 * SEC);
 
     for (unsigned k = 0; k < 200; k++)
-        tell(&s, (10 + k) * SEC, 1000);
+        feed(&s, (10 + k) * SEC, 1000);
     series_set_clear(&s);
     ck_assert_double_eq(look(&s, SERIES_MAX, 210 * SEC, 30 * SEC, 1, true), 1);
-    tell(&s, 210 * SEC, 1);
+    feed(&s, 210 * SEC, 1);
     ck_assert_double_eq(look(&s, SERIES_RATE, 211 * SEC, 30 * SEC, 3, true), 2);
     series_set_done(&s);
 }
 END_TEST
 
-/* Another policy: what both look back at goes on, the rest is forgotten; the host's and the guests' stats
+/* Another policy: what both look back at is kept, the rest is forgotten; the host's and the guests' stats
  * don't get mixed up where they have the same number. */
 START_TEST(test_copy)
 {
@@ -260,8 +260,8 @@ START_TEST(test_copy)
     HostFields h = {};
     GuestFields g = {};
 
-    tell(&before, 10 * SEC, 6);
-    tell(&before, 11 * SEC, 8);
+    feed(&before, 10 * SEC, 6);
+    feed(&before, 11 * SEC, 8);
     ck_assert_int_eq(series_set_copy(&after, &before, needs, ELEMENTSOF(needs), false), 0);
     ck_assert_uint_eq(after.n, 2);
     ck_assert_double_eq(look(&after, SERIES_AVG, 12 * SEC, 10 * SEC, 10, false), 8);

@@ -134,7 +134,7 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
     if (target > (double) d->bounds.most_bytes + 1)
         return "is given more than the guard allows";
     if (!d->because || !d->because[0])
-        return "isn't told why";
+        return "has no reason";
     return NULL;
 }
 
@@ -301,7 +301,7 @@ END_TEST
 
 /* ---- Who gives first ---- */
 
-/* Nine guests that are alike but for what is told here; some of them have to give. */
+/* Nine guests that differ only in what is set here; some of them have to give. */
 static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t shortfall_bytes)
 {
     plausible_world(r, w, policy, false, PRESSED - shortfall_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Snapshots as JSON: what the daemon tells decides the same when ballastctl reads it; what people write works
- * in a few lines; and what is wrong is told with its place. */
+/* Snapshots as JSON: one from the daemon leads to the same decisions in ballastctl, a few lines by hand are
+ * enough, and errors are reported with their place. */
 
 #include <string.h>
 
@@ -14,7 +14,8 @@
 #include "tests/unit/run.h"
 #include "tests/unit/wire.h"
 
-/* Looks back, keeps, and reads what is rarely there: a snapshot that loses any of it decides otherwise. */
+/* Looks back, keeps state, and reads rare stats: a snapshot that loses any of these leads to other decisions.
+ * */
 static const char looking_back[] =
     "state cycles = 0\n"
     "state calm = false\n"
@@ -98,7 +99,7 @@ static void assert_same_plan(uint64_t seed, const Snapshot *s, const Snapshot *p
         ck_assert_double_eq(a.guest_state[i], b.guest_state[i]);
 }
 
-/* As the daemon's snapshots are: stats that follow from others are there, and no value that is no number. */
+/* Like the daemon's snapshots: with the stats that follow from others, and without NaN. */
 static void make_like_the_daemons(World *w)
 {
     host_fields_set(&w->s.host, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
@@ -130,7 +131,7 @@ static void make_like_the_daemons(World *w)
     }
 }
 
-/* Two minutes of what a policy looks back at, and some state. */
+/* Two minutes of history, and some state. */
 static void fill_keep(Random *r, PolicyKeep *k, bool host, const Policy *policy, usec_t now)
 {
     size_t n;
@@ -187,7 +188,7 @@ static void check_seed(uint64_t seed, const Policy *policy)
         policy_keep_done(&keeps[i]);
 }
 
-START_TEST(what_the_daemon_tells_decides_the_same)
+START_TEST(a_snapshot_of_the_daemon_decides_the_same)
 {
     _cleanup_(policy_freep) Policy *policy = _i == 0 ? load_shipped() : load(looking_back, "/x/back.policy");
 
@@ -199,7 +200,7 @@ END_TEST
 
 START_TEST(each_member_is_passed_on)
 {
-    /* No default: each would be noticed if it were left out. */
+    /* No defaults, so that a member that is left out is noticed. */
     SnapshotGuest g = {
         .uuid = "u",
         .name = "n",
@@ -277,7 +278,7 @@ START_TEST(each_member_is_passed_on)
 }
 END_TEST
 
-START_TEST(little_is_left_out_only_where_it_must)
+START_TEST(little_is_left_out_and_only_if_necessary)
 {
     static SeriesSet sets[2];
     _cleanup_(policy_freep) Policy *policy = load("let x = avg(host.free, 30s) ?? 0B", "x");
@@ -290,7 +291,7 @@ START_TEST(little_is_left_out_only_where_it_must)
     const char *text;
     Wire w;
 
-    /* More values than are told. */
+    /* More values than are passed on. */
     sets[0].n = sets[1].n = SNAPSHOT_HISTORY_MAX / SERIES_POINTS_MAX;
     for (unsigned i = 0; i < 2; i++) {
         sets[i].series = calloc(sets[i].n, sizeof(Series));
@@ -417,7 +418,7 @@ static const struct {
      "guests[1].state.back.policy:taken: must be a number of bytes from -2^53 to 2^53, not true"},
 };
 
-START_TEST(what_is_wrong_is_told_with_its_place)
+START_TEST(errors_are_reported_with_their_place)
 {
     _cleanup_(policy_freep) Policy *policy = load(looking_back, "/x/back.policy");
     char error[JSON_ERROR_MAX] = "";
@@ -429,7 +430,7 @@ START_TEST(what_is_wrong_is_told_with_its_place)
 }
 END_TEST
 
-START_TEST(what_another_policy_kept_is_left_out)
+START_TEST(the_state_of_another_policy_is_left_out)
 {
     static const char text[] = GUEST(", \"state\": {\"other.policy:x\": \"?\", \"back.policy:takn\": 5, "
                                      "\"back.policy:taken\": 7}, \"history\": {\"cache_bytes\": [[1, 5]]}");
@@ -451,11 +452,11 @@ int main(void)
     TCase *t = tcase_create("snapshot");
 
     tcase_set_timeout(t, 30);
-    tcase_add_loop_test(t, what_the_daemon_tells_decides_the_same, 0, 2);
+    tcase_add_loop_test(t, a_snapshot_of_the_daemon_decides_the_same, 0, 2);
     tcase_add_test(t, each_member_is_passed_on);
-    tcase_add_test(t, little_is_left_out_only_where_it_must);
+    tcase_add_test(t, little_is_left_out_and_only_if_necessary);
     tcase_add_test(t, ten_lines_by_hand_are_enough);
-    tcase_add_loop_test(t, what_is_wrong_is_told_with_its_place, 0, ELEMENTSOF(refused));
-    tcase_add_test(t, what_another_policy_kept_is_left_out);
+    tcase_add_loop_test(t, errors_are_reported_with_their_place, 0, ELEMENTSOF(refused));
+    tcase_add_test(t, the_state_of_another_policy_is_left_out);
     return run_tests(t);
 }

@@ -69,7 +69,7 @@ START_TEST(test_read)
          {{REPORT_PSI_MEMORY_SOME_AVG10, 9000}},
          {{REPORT_PSI_MEMORY_SOME_AVG10, 250}},
          {0.025, NAN, NAN, NAN, NAN}},
-        /* refaults of both kinds, or of the one that the kernel tells */
+        /* refaults of both kinds, or of the one that the kernel counts */
         {GUEST_SOURCE_AGENT,
          {{REPORT_REFAULT_ANON, 10}, {REPORT_REFAULT_FILE, 100}, {REPORT_MAJOR_FAULTS, 0}},
          {{REPORT_REFAULT_ANON, 30}, {REPORT_REFAULT_FILE, 400}, {REPORT_MAJOR_FAULTS, 9999}},
@@ -78,7 +78,7 @@ START_TEST(test_read)
          {{REPORT_REFAULT_FILE, 100}},
          {{REPORT_REFAULT_FILE, 400}},
          {NAN, NAN, 300, NAN, NAN}},
-        /* the balloon driver tells of neither */
+        /* the balloon driver reports neither */
         {GUEST_SOURCE_LIBVIRT,
          {{REPORT_MAJOR_FAULTS, 50}, {REPORT_SWAP_IN, 0}},
          {{REPORT_MAJOR_FAULTS, 60}, {REPORT_SWAP_IN, 5 * MIB}},

@@ -11,7 +11,7 @@
 #define KINDS   4
 #define CALLERS 32
 
-/* A domain that answers after some time, or not before it is told to. */
+/* A domain that answers after some time, or when the test lets it. */
 typedef struct Dummy {
     Caller caller;
     unsigned index;
@@ -272,7 +272,7 @@ START_TEST(not_more_than_so_many_are_left_behind)
     workers_counters(w, &counters);
     ck_assert_uint_eq(left_behind, CALLS_LEFT_BEHIND_MAX);
     ck_assert_uint_eq(counters.outstanding, CALLS_LEFT_BEHIND_MAX + 3);
-    /* The other lane goes on. */
+    /* The other lane continues. */
     for (unsigned i = 20; i < CALLERS; i++)
         ck_assert_uint_eq(dummies[i].done[0], 1);
     for (unsigned i = 0; i < 20; i++)
@@ -300,7 +300,7 @@ START_TEST(lanes_without_replacement_wait)
 }
 END_TEST
 
-/* Where all is slow nobody hangs: after a few false alarms it is waited for longer. */
+/* When all domains are slow none hangs: after a few false alarms the limit is raised. */
 START_TEST(slowness_isnt_taken_for_a_hang)
 {
     replace = true;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest's own kernel can do without a word from the host: the rivals of the overcommit bench that run in the
- * guest. Statically linked; takes root.
+/* What a guest's kernel can do without its host: the rivals of the overcommit bench that run in the guest.
+ * Statically linked; needs root.
  *
  *   rival compact            compacts each 5 s
  *   rival reclaim            each second 16 MiB of page cache through the root cgroup's memory.reclaim, with
- *                            vm.swappiness=0. More than 64 refaults of file pages in a second double a wait that
- *                            starts at 5 s and ends at 60
- *   rival idle SECONDS       after that long without work: compacts, then drops the page cache, once until it works
- *                            again (the rule of WSL2, which waits two minutes)
- *   rival ages SECONDS       ages the page cache each period (MGLRU), evicts what was not used for three of them, then
- *                            compacts; no eviction while memory stalls for more than 1 % of the time (the rule of
- *                            Kata's mem-agent, whose period is ten minutes)
+ *                            vm.swappiness=0. More than 64 refaults of file pages in a second double a wait
+ *                            that starts at 5 s and ends at 60
+ *   rival idle SECONDS       after that long without work: compacts, then drops the page cache, once until it
+ *                            works again (the rule of WSL2, which waits two minutes)
+ *   rival ages SECONDS       ages the page cache each period (MGLRU), evicts what was not used for three of
+ *                            them, then compacts; no eviction while memory stalls for more than 1 % of the
+ *                            time (the rule of Kata's mem-agent, whose period is ten minutes)
  *
  * Prints "ready" when it can do that, else says why not and exits with 1. Runs until it is killed. */
 

@@ -4,18 +4,18 @@
  *   work KIND MIB PACE PERIOD FROM TO LENGTH [before]
  *   work fragments MIB         frees MIB in pieces of up to 63 pages, and keeps the page between two of them
  *
- * Works for LENGTH seconds from SIGUSR1 on, in each PERIOD from second FROM to second TO. It asks for PACE pages per
- * second, in requests of 256 pages, each at a random place of MIB. "before": it works like that before the signal, too,
- * and this does not count.
+ * Works for LENGTH seconds from SIGUSR1 on, in each PERIOD from second FROM to second TO. It asks for PACE
+ * pages per second, in requests of 256 pages, each at a random place of MIB. "before": it works like that
+ * before the signal, too, and this does not count.
  *
  *   fresh    memory that it takes when it begins to work and frees when it rests
  *   kept     memory that it took at its start
  *   reread   the first MIB of the lab's disk, through the page cache
  *   churn    takes memory, touches all of it in order, frees it, and so on
  *
- * Prints its pid when all is ready, and goes on in the background. The result is in /run/work when it ends: a line of
- * JSON with the pages of each second, and how many requests took how long. A request that is late holds up those
- * after it: each of these counts as late by what is left of that, as if it had been sent on time. */
+ * Prints its pid when all is ready, and continues in the background. When it ends the result is in /run/work:
+ * a line of JSON with the pages of each second, and how many requests took how long. A late request holds up
+ * those after it: each of these counts as late by what is left of that, as if it had been sent on time. */
 
 #include <errno.h>
 #include <fcntl.h>
