@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Reads memory figures from procfs: meminfo, vmstat, zoneinfo, pressure, arcstats. */
+/* Reads memory figures from procfs: meminfo, vmstat, zoneinfo, buddyinfo, swaps, pressure, arcstats. */
 
 #include "base/procfs.h"
 
@@ -68,6 +68,10 @@ int meminfo_parse(const char *text, Meminfo *ret)
         PROC_KEY("Buffers", Meminfo, buffers, .required = true),
         PROC_KEY("Cached", Meminfo, cached, .required = true),
         PROC_KEY("SwapCached", Meminfo, swap_cached),
+        PROC_KEY("Active(anon)", Meminfo, active_anon), /* these four since 2.6.28 */
+        PROC_KEY("Inactive(anon)", Meminfo, inactive_anon),
+        PROC_KEY("Active(file)", Meminfo, active_file),
+        PROC_KEY("Inactive(file)", Meminfo, inactive_file),
         PROC_KEY("Mlocked", Meminfo, mlocked),
         PROC_KEY("SwapTotal", Meminfo, swap_total, .required = true),
         PROC_KEY("SwapFree", Meminfo, swap_free, .required = true),
@@ -77,7 +81,7 @@ int meminfo_parse(const char *text, Meminfo *ret)
         PROC_KEY("SReclaimable", Meminfo, sreclaimable),
         PROC_KEY("Hugetlb", Meminfo, hugetlb), /* since 4.16 */
     };
-    enum { AVAILABLE = 2 };
+    enum { AVAILABLE = 1U << 2, LISTS = 15U << 6 };
     Meminfo m = {};
     uint32_t found;
     int r;
@@ -86,8 +90,31 @@ int meminfo_parse(const char *text, Meminfo *ret)
     if (r < 0)
         return r;
 
-    m.has_available = found & 1U << AVAILABLE;
+    m.has_available = found & AVAILABLE;
+    m.has_lists = (found & LISTS) == LISTS;
     *ret = m;
+    return 0;
+}
+
+int meminfo_parse_commit(const char *text, uint64_t *ret_limit, uint64_t *ret_committed)
+{
+    typedef struct Commit {
+        uint64_t limit, committed;
+    } Commit;
+    static const ProcKey keys[] = {
+        PROC_KEY("CommitLimit", Commit, limit, .required = true),
+        PROC_KEY("Committed_AS", Commit, committed, .required = true),
+    };
+    uint32_t found;
+    Commit c;
+    int r;
+
+    r = proc_parse_table(text, ':', "kB", 1024, keys, ELEMENTSOF(keys), &c, &found);
+    if (r < 0)
+        return r;
+
+    *ret_limit = c.limit;
+    *ret_committed = c.committed;
     return 0;
 }
 
@@ -149,6 +176,79 @@ int zoneinfo_parse_low(const char *text, uint64_t *ret_pages)
         return -EBADMSG;
 
     *ret_pages = pages;
+    return 0;
+}
+
+/* The numbers that end a line of buddyinfo, such as
+ * Node 0, zone   Normal   2679  21551  14892      0      2
+ * are the free blocks of 1, 2, 4 … pages. */
+static int parse_free_blocks(const char *p, unsigned order, uint64_t *pages)
+{
+    uint64_t count = 0, size = 0;
+
+    for (unsigned i = 0; *p != '\n'; i++) {
+        p = proc_parse_number(p, &count);
+        if (!p || i >= 32)
+            return -EBADMSG;
+        p = proc_skip_blanks(p);
+        if (i < order && *p != '\n')
+            continue;
+        size = UINT64_C(1) << i;
+        if (__builtin_mul_overflow(count, size, &count) || __builtin_add_overflow(*pages, count, pages))
+            return -EBADMSG;
+    }
+
+    return size > 0 ? 0 : -EBADMSG;
+}
+
+int buddyinfo_parse(const char *text, unsigned order, uint64_t *ret_pages)
+{
+    uint64_t pages = 0;
+    bool found = false;
+    int r;
+
+    for (const char *p = text; *p; p = *p ? p + 1 : p) {
+        const char *end = strchrnul(p, '\n');
+        const char *zone = strncmp(p, "Node ", 5) == 0 ? memmem(p, (size_t) (end - p), ", zone ", 7) : NULL;
+
+        if (zone) {
+            p = proc_skip_blanks(zone + 7);
+            p = proc_skip_blanks(p + strcspn(p, " \n"));
+            r = *end ? parse_free_blocks(p, order, &pages) : -EBADMSG;
+            if (r < 0)
+                return r;
+            found = true;
+        }
+        p = end;
+    }
+
+    if (!found)
+        return -EBADMSG;
+
+    *ret_pages = pages;
+    return 0;
+}
+
+/* A line of swaps is "<name> <type> <size> <used> <priority>", the size in KiB. Blanks in a name are escaped. */
+int swaps_parse_memory(const char *text, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0, kib;
+
+    if (strncmp(text, "Filename", 8) != 0)
+        return -EBADMSG;
+
+    for (const char *p = text; *p; p = *p ? p + 1 : p) {
+        if (strncmp(p, "/dev/zram", 9) == 0) {
+            p = proc_skip_blanks(p + strcspn(p, " \t\n"));
+            p = proc_parse_number(proc_skip_blanks(p + strcspn(p, " \t\n")), &kib);
+            if (!p || (*p != ' ' && *p != '\t') || __builtin_mul_overflow(kib, 1024, &kib) ||
+                __builtin_add_overflow(bytes, kib, &bytes))
+                return -EBADMSG;
+        }
+        p = strchrnul(p, '\n');
+    }
+
+    *ret_bytes = bytes;
     return 0;
 }
 
@@ -256,6 +356,15 @@ int zoneinfo_read_low(const char *root, uint64_t *ret_pages)
     return r < 0 ? r : zoneinfo_parse_low(f.buf, ret_pages);
 }
 
+int swaps_read_memory(const char *root, uint64_t *ret_bytes)
+{
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    int r;
+
+    r = proc_file_slurp(&f, root, "swaps");
+    return r < 0 ? r : swaps_parse_memory(f.buf, ret_bytes);
+}
+
 int psi_read(const char *folder, const char *name, Psi *ret)
 {
     _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
@@ -267,10 +376,11 @@ int psi_read(const char *folder, const char *name, Psi *ret)
 
 /* A line of the table is "<name> <type> <value>"; the two above it have more fields, or none that is a
  * number. */
-int arcstats_parse(const char *text, uint64_t *ret_bytes)
+int arcstats_parse(const char *text, Arcstats *ret)
 {
     enum { SIZE = 1, MINIMUM = 2 };
-    uint64_t size = 0, minimum = 0, type;
+    Arcstats a = {};
+    uint64_t type;
     unsigned found = 0;
     int r;
 
@@ -279,7 +389,7 @@ int arcstats_parse(const char *text, uint64_t *ret_bytes)
 
         if (is_size || strncmp(p, "c_min ", 6) == 0) {
             p = proc_parse_number(proc_skip_blanks(p + (is_size ? 5 : 6)), &type);
-            r = p ? proc_parse_value(p, "", 1, is_size ? &size : &minimum) : -EBADMSG;
+            r = p ? proc_parse_value(p, "", 1, is_size ? &a.size : &a.minimum) : -EBADMSG;
             if (r < 0)
                 return r;
             found |= is_size ? SIZE : MINIMUM;
@@ -290,15 +400,15 @@ int arcstats_parse(const char *text, uint64_t *ret_bytes)
     if (found != (SIZE | MINIMUM))
         return -EBADMSG;
 
-    *ret_bytes = LESS_BY(size, minimum);
+    *ret = a;
     return 0;
 }
 
-int arcstats_read(const char *root, uint64_t *ret_bytes)
+int arcstats_read(const char *root, Arcstats *ret)
 {
     _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
     int r;
 
     r = proc_file_slurp(&f, root, "spl/kstat/zfs/arcstats");
-    return r < 0 ? r : arcstats_parse(f.buf, ret_bytes);
+    return r < 0 ? r : arcstats_parse(f.buf, ret);
 }

@@ -37,11 +37,16 @@ typedef struct Meminfo {
         mlocked;
     uint64_t swap_total, swap_free;
     uint64_t hugetlb; /* all pools together; 0 if the kernel doesn't report it */
+    uint64_t active_file, inactive_file, active_anon, inactive_anon;
     bool has_available;
+    bool has_lists; /* the four lists of pages */
 } Meminfo;
 
 int meminfo_parse(const char *text, Meminfo *ret);
 int meminfo_read(const char *root, Meminfo *ret);
+/* CommitLimit and Committed_AS of /proc/meminfo, in bytes: what strict overcommit allows, and what is taken of it. An
+ * administrator can set the limit to more than fits a number: then -EBADMSG. */
+int meminfo_parse_commit(const char *text, uint64_t *ret_limit, uint64_t *ret_committed);
 
 /* /proc/vmstat: cumulative since boot; swap, refault, scan and steal in pages, the others in events. A
  * counter that this kernel doesn't have is VMSTAT_MISSING. Counters that kernels keep per zone are summed. */
@@ -61,6 +66,14 @@ int vmstat_read(const char *root, Vmstat *ret);
 int zoneinfo_parse_low(const char *text, uint64_t *ret_pages);
 int zoneinfo_read_low(const char *root, uint64_t *ret_pages);
 
+/* Free memory in blocks of 2^order pages or larger, all zones of /proc/buddyinfo together, in pages. If the kernel has
+ * no blocks so large, its largest count. */
+int buddyinfo_parse(const char *text, unsigned order, uint64_t *ret_pages);
+
+/* The size in bytes of the swap areas of /proc/swaps that are in memory themselves (zram). */
+int swaps_parse_memory(const char *text, uint64_t *ret_bytes);
+int swaps_read_memory(const char *root, uint64_t *ret_bytes);
+
 /* One line of /proc/pressure/<resource>. */
 typedef struct PsiLine {
     double avg10;      /* ratio 0 … 1 */
@@ -77,6 +90,10 @@ int psi_parse(const char *text, Psi *ret);
 /* folder and name: "/proc" and "pressure/memory", or a cgroup's folder and "memory.pressure". */
 int psi_read(const char *folder, const char *name, Psi *ret);
 
-/* The size of ZFS's cache (ARC) above its minimum, in bytes, from <root>/spl/kstat/zfs/arcstats. */
-int arcstats_parse(const char *text, uint64_t *ret_bytes);
-int arcstats_read(const char *root, uint64_t *ret_bytes);
+/* ZFS's cache (ARC), in bytes, from <root>/spl/kstat/zfs/arcstats. */
+typedef struct Arcstats {
+    uint64_t size, minimum; /* the minimum may be above the size */
+} Arcstats;
+
+int arcstats_parse(const char *text, Arcstats *ret);
+int arcstats_read(const char *root, Arcstats *ret);

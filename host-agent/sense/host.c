@@ -25,12 +25,14 @@ static int read_psi(const char *root, const Cgroup *scope, const char *resource,
 /* Reads what exists only for the whole host. */
 static int read_whole(const char *root, HostSample *s)
 {
+    Arcstats arc = {};
     int r = vmstat_read(root, &s->vmstat);
 
     if (r < 0 && r != -ENOENT)
         return r;
     s->has_vmstat = r >= 0;
-    r = arcstats_read(root, &s->arc_bytes);
+    r = arcstats_read(root, &arc);
+    s->arc_bytes = LESS_BY(arc.size, arc.minimum);
     s->arc_error = r == -ENOENT || r >= 0 ? 0 : r;
     return 0;
 }

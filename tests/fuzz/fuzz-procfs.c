@@ -35,7 +35,8 @@ static void check_cgroup(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_free_ char *text = malloc(size + 1);
-    uint64_t low, arc;
+    uint64_t low, limit, committed, free, all, swap;
+    Arcstats arc;
     Meminfo m;
     Vmstat v;
     Psi psi;
@@ -48,7 +49,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (meminfo_parse(text, &m) >= 0) {
         assert(m.has_available || m.available == 0);
         assert(m.total % 1024 == 0 && m.hugetlb % 1024 == 0);
+        assert(!m.has_lists || strstr(text, "Inactive(file):"));
     }
+    if (meminfo_parse_commit(text, &limit, &committed) >= 0)
+        assert(limit % 1024 == 0 && committed % 1024 == 0);
+    if (buddyinfo_parse(text, 0, &all) >= 0)
+        assert(buddyinfo_parse(text, 9, &free) >= 0 && free <= all);
+    if (swaps_parse_memory(text, &swap) >= 0)
+        assert(swap % 1024 == 0 && (swap == 0 || strstr(text, "/dev/zram")));
     if (vmstat_parse(text, &v) >= 0)
         assert(strstr(text, "pgfault "));
     if (zoneinfo_parse_low(text, &low) >= 0)

@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,13 +28,12 @@ START_TEST(meminfo_of_kernels)
         const char *root;
         Meminfo expected; /* KiB */
     } cases[] = {
-        {"proc-6.18",
-         {24684084, 24049764, 24305196, 2944, 430068, 4, 83060, 8872, 27024, 1736, 20012, 1048572, 1048512,
-          1052672, true}},
-        {"proc-6.1",
-         {996380, 957960, 891108, 2940, 1940, 120, 9012, 1940, 88, 36, 64, 524284, 487068, 0, true}},
-        {"proc-3.10",
-         {1017476, 101320, 0, 20716, 473400, 1204, 80320, 3632, 238620, 92, 16, 2097148, 2080764, 0, false}},
+        {"proc-6.18", {24684084, 24049764, 24305196, 2944,    430068, 4,     83060, 8872,  27024, 1736,
+                       20012,    1048572,  1048512,  1052672, 267840, 72108, 1580,  34872, true,  true}},
+        {"proc-6.1", {996380, 957960, 891108, 2940, 1940, 120, 9012, 1940, 88,   36,
+                      64,     524284, 487068, 0,    0,    0,   1644, 284,  true, true}},
+        {"proc-3.10", {1017476, 101320,  0,       20716, 473400, 1204,   80320,  3632,   238620, 92,
+                       16,      2097148, 2080764, 0,     281084, 209400, 139920, 103488, false,  true}},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -55,7 +55,12 @@ START_TEST(meminfo_of_kernels)
         ck_assert_uint_eq(m.swap_total, e->swap_total * KIB);
         ck_assert_uint_eq(m.swap_free, e->swap_free * KIB);
         ck_assert_uint_eq(m.hugetlb, e->hugetlb * KIB);
+        ck_assert_uint_eq(m.active_file, e->active_file * KIB);
+        ck_assert_uint_eq(m.inactive_file, e->inactive_file * KIB);
+        ck_assert_uint_eq(m.active_anon, e->active_anon * KIB);
+        ck_assert_uint_eq(m.inactive_anon, e->inactive_anon * KIB);
         ck_assert_int_eq(m.has_available, e->has_available);
+        ck_assert_int_eq(m.has_lists, e->has_lists);
     }
 }
 END_TEST
@@ -247,6 +252,103 @@ START_TEST(zoneinfo_that_is_none)
 }
 END_TEST
 
+START_TEST(commit_of_kernels)
+{
+    static const struct {
+        const char *text;
+        int r;
+    } cases[] = {
+        {"CommitLimit:    12342040 kB\nCommitted_AS:     105208 kB\n", 0},
+        {"Committed_AS: 105208 kB\n", -EBADMSG},
+        {"CommitLimit: 12342040 kB\n", -EBADMSG},
+        {"CommitLimit: 18446744073709551612 kB\nCommitted_AS: 105208 kB\n", -EBADMSG},
+        {"", -EBADMSG},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        uint64_t limit = 0, committed = 0;
+
+        ck_assert_msg(meminfo_parse_commit(cases[i].text, &limit, &committed) == cases[i].r, "%s",
+                      cases[i].text);
+        ck_assert_uint_eq(limit, cases[i].r < 0 ? 0 : 12342040 * KIB);
+        ck_assert_uint_eq(committed, cases[i].r < 0 ? 0 : 105208 * KIB);
+    }
+}
+END_TEST
+
+#define DMA    "Node 0, zone      DMA      1      0      1      0      1 \n"
+#define NORMAL "Node 1, zone   Normal   2679  21551  14892   7649    902 \n"
+
+START_TEST(free_blocks)
+{
+    static const struct {
+        const char *text;
+        unsigned order;
+        int r;
+        uint64_t pages;
+    } cases[] = {
+        {DMA, 0, 0, 1 + 4 + 16},
+        {DMA, 1, 0, 4 + 16},
+        {DMA, 4, 0, 16},
+        {DMA, 5, 0, 16}, /* there are none so large: the largest */
+        {DMA, UINT_MAX, 0, 16},
+        {DMA NORMAL, 3, 0, 16 + 8 * 7649 + 16 * 902},
+        {"Node 0, zone DMA 3\n", 9, 0, 3},
+        {"Node 0, zone DMA 0 1", 0, -EBADMSG, 0}, /* cut off */
+        {"Node 0, zone DMA \n", 0, -EBADMSG, 0},
+        {"Node 0, zone DMA", 0, -EBADMSG, 0},
+        {"Node 0, zone DMA -1 2\n", 0, -EBADMSG, 0},
+        {"Node 0, zone DMA 0 x\n", 0, -EBADMSG, 0},
+        {"Node 0, zone DMA 0 18446744073709551615\n", 0, -EBADMSG, 0},
+        {DMA "Node 0, zone Normal 18446744073709551615\n", 0, -EBADMSG, 0},
+        {"Node 0, zone DMA 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1\n", 0, -EBADMSG,
+         0},
+        {"Page block order: 9\n", 0, -EBADMSG, 0},
+        {"", 0, -EBADMSG, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        uint64_t pages = 0;
+
+        ck_assert_msg(buddyinfo_parse(cases[i].text, cases[i].order, &pages) == cases[i].r, "%s",
+                      cases[i].text);
+        ck_assert_msg(pages == cases[i].pages, "%s: %" PRIu64, cases[i].text, pages);
+    }
+}
+END_TEST
+
+#define SWAPS "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+
+START_TEST(swap_in_memory)
+{
+    static const struct {
+        const char *text;
+        int r;
+        uint64_t kib;
+    } cases[] = {
+        {SWAPS, 0, 0},
+        {SWAPS "/dev/zram0                              partition\t1048572\t\t0\t\t100\n", 0, 1048572},
+        {SWAPS "/dev/zram0 partition 4 0 100\n/dev/vda2 partition 1024 9 -2\n/dev/zram15 partition 8 0 100\n",
+         0, 12},
+        {SWAPS "/var/dev/zram0 file 1024 9 -2\n/dev/zrm partition 1024 9 -2\n", 0, 0},
+        {SWAPS "/dev/zram0\\040(deleted) partition 4 0 100\n", 0, 4},
+        {SWAPS "/dev/zram0 partition 4", -EBADMSG, 0},
+        {SWAPS "/dev/zram0 partition\n", -EBADMSG, 0},
+        {SWAPS "/dev/zram0\n", -EBADMSG, 0},
+        {SWAPS "/dev/zram0 partition -4 0 100\n", -EBADMSG, 0},
+        {SWAPS "/dev/zram0 partition 18446744073709551615 0 100\n", -EBADMSG, 0},
+        {"", -EBADMSG, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        uint64_t bytes = 0;
+
+        ck_assert_msg(swaps_parse_memory(cases[i].text, &bytes) == cases[i].r, "%s", cases[i].text);
+        ck_assert_msg(bytes == cases[i].kib * KIB, "%s: %" PRIu64, cases[i].text, bytes);
+    }
+}
+END_TEST
+
 #define SOME "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 
 START_TEST(pressure_that_is_none)
@@ -394,6 +496,9 @@ int main(void)
     tcase_add_test(tc, vmstat_that_is_none);
     tcase_add_test(tc, zoneinfo_that_is_none);
     tcase_add_test(tc, pressure_that_is_none);
+    tcase_add_test(tc, commit_of_kernels);
+    tcase_add_test(tc, free_blocks);
+    tcase_add_test(tc, swap_in_memory);
     tcase_add_test(tc, cut_off_anywhere);
     tcase_add_test(tc, file_kept_open);
     tcase_add_test(tc, this_machine);
