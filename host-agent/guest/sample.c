@@ -100,6 +100,9 @@ static const struct {
     {REPORT_PSI_MEMORY_FULL_TOTAL, GUEST_FIELD_PSI_MEMORY_FULL_TOTAL, 1},
     {REPORT_PSI_IO_SOME_TOTAL, GUEST_FIELD_PSI_IO_SOME_TOTAL, 1},
     {REPORT_PSI_IO_FULL_TOTAL, GUEST_FIELD_PSI_IO_FULL_TOTAL, 1},
+    {REPORT_COMMITTED, GUEST_FIELD_COMMITTED, 1},
+    {REPORT_COMMIT_LIMIT, GUEST_FIELD_COMMIT_LIMIT, 1},
+    {REPORT_REPORTING, GUEST_FIELD_REPORTING, 1},
 };
 
 /* Parts of the guest's memory; none can be larger than the whole. */
@@ -116,6 +119,11 @@ static const struct {
     {REPORT_DIRTY, GUEST_FIELD_DIRTY},
     {REPORT_MLOCKED, GUEST_FIELD_MLOCKED},
     {REPORT_LOW_WATERMARK, GUEST_FIELD_LOW_WATERMARK},
+    {REPORT_ACTIVE_FILE, GUEST_FIELD_ACTIVE_FILE},
+    {REPORT_INACTIVE_FILE, GUEST_FIELD_INACTIVE_FILE},
+    {REPORT_ACTIVE_ANON, GUEST_FIELD_ACTIVE_ANON},
+    {REPORT_INACTIVE_ANON, GUEST_FIELD_INACTIVE_ANON},
+    {REPORT_ARC_MIN, GUEST_FIELD_ARC_MIN},
 };
 
 /* The most memory that a guest's kernel may keep for itself and not count in MemTotal: page tables, firmware,
@@ -181,6 +189,14 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
     }
 }
 
+/* ZFS keeps the minimum of its cache whatever the kernel says. */
+static void arc_field(const Report *r, uint64_t total, GuestFields *ret)
+{
+    if (report_has(r, REPORT_ARC))
+        guest_fields_set(ret, GUEST_FIELD_ARC,
+                         (double) LESS_BY(part(r, REPORT_ARC, total), part(r, REPORT_ARC_MIN, total)));
+}
+
 static void swap_fields(const Report *r, GuestFields *ret)
 {
     uint64_t total = report_get(r, REPORT_SWAP_TOTAL), free = part(r, REPORT_SWAP_FREE, total);
@@ -188,6 +204,8 @@ static void swap_fields(const Report *r, GuestFields *ret)
     if (!report_has(r, REPORT_SWAP_TOTAL))
         return;
     guest_fields_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
+    if (report_has(r, REPORT_SWAP_MEMORY))
+        guest_fields_set(ret, GUEST_FIELD_SWAP_MEMORY, (double) part(r, REPORT_SWAP_MEMORY, total));
     if (!report_has(r, REPORT_SWAP_FREE))
         return;
     guest_fields_set(ret, GUEST_FIELD_SWAP_FREE, (double) free);
@@ -217,6 +235,7 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
     total = total_of(r, host);
     memory_fields(r, host, total, ret);
     swap_fields(r, ret);
+    arc_field(r, total, ret);
     for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
         if (report_has(r, passed_on[i].from))
             guest_fields_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);

@@ -13,7 +13,7 @@ typedef struct Sample {
 } Sample;
 
 /* Samples kept for each guest: enough for 10 s at the fastest pace (one each 250 ms, while a balloon moves),
- * and a few more. With 300 bytes each they are most of what a guest costs the daemon. */
+ * and a few more. With 410 bytes each they are most of what a guest costs the daemon. */
 #define HISTORY_MAX 42
 
 /* A ring of samples. The newest is history_get(h, 0). */
