@@ -267,6 +267,9 @@ void link_set_levers(Link *l, uint32_t levers, const char *missing, usec_t now)
     char text[sizeof(l->hello.levers_missing)];
 
     snprintf(text, sizeof(text), "%s", missing);
+    for (char *p = text; *p; p++)
+        if (*p < ' ' || *p > '~') /* the host would refuse the whole Hello */
+            *p = '?';
     if (features == l->hello.features && strcmp(text, l->hello.levers_missing) == 0)
         return;
     l->hello.features = features;

@@ -10,9 +10,10 @@
 typedef struct AskedTransport {
     Transport t;
     unsigned opened, closed, was_read, sent;
-    unsigned welcomes, configures;
+    unsigned welcomes, configures, levers;
     uint32_t nonce;             /* of the last Welcome */
     usec_t interval_usec;       /* of the last Configure */
+    uint32_t lever_id;          /* of the last Reclaim or Compact */
     int open_error, send_error; /* what it returns */
     char uuid[37];              /* whose channel was last asked for */
 } AskedTransport;
@@ -37,6 +38,9 @@ static inline int asked_send(void *userdata, const char *uuid, const uint8_t *da
     if (m.type == MESSAGE_WELCOME) {
         a->welcomes++;
         a->nonce = m.nonce;
+    } else if (m.type == MESSAGE_RECLAIM || m.type == MESSAGE_COMPACT) {
+        a->levers++;
+        a->lever_id = m.id;
     } else {
         ck_assert_int_eq(m.type, MESSAGE_CONFIGURE);
         a->configures++;

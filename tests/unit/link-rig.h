@@ -19,7 +19,7 @@ typedef struct Rig {
     usec_t interval;
     Report report;
     DistressCause cause;
-    unsigned reclaimed;
+    unsigned levers, reclaimed;
     Message lever; /* the last Reclaimed passed on, or Reclaim or Compact sent */
     char reason[GUEST_TEXT_MAX + 1];
     const char *why;
@@ -90,6 +90,9 @@ static inline void on_send(void *userdata, const uint8_t *data, size_t length)
         ck_assert_uint_eq(m.protocol, PROTOCOL_VERSION);
         r->nonce = m.nonce;
         r->welcomes++;
+    } else if (m.type == MESSAGE_RECLAIM || m.type == MESSAGE_COMPACT) {
+        r->lever = m;
+        r->levers++;
     } else {
         ck_assert_int_eq(m.type, MESSAGE_CONFIGURE);
         r->interval = m.interval_usec;

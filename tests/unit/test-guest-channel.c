@@ -185,6 +185,46 @@ START_TEST(test_welcome)
 }
 END_TEST
 
+/* What the guest can hand back, and what came of asking for it. */
+START_TEST(test_levers)
+{
+    Message hello = agent_hello(BOOT_A), m;
+    Scene x;
+
+    scene_init(&x);
+    guest_channel_opened(x.channel, clock_usec);
+    ck_assert_int_eq(guest_channel_compact(x.channel, 1), -ENOTCONN);
+    hello.features = HELLO_FEATURE_PSI | HELLO_FEATURE_COMPACT;
+    strcpy(hello.levers_missing, "no helper");
+    say(&x, &hello);
+    ck_assert_uint_eq(x.guest->levers.features, HELLO_FEATURE_COMPACT);
+    ck_assert_str_eq(x.guest->levers.missing, "no helper");
+
+    ck_assert_int_eq(guest_channel_reclaim(x.channel, 2, MIB, false), -EOPNOTSUPP);
+    ck_assert_int_eq(guest_channel_compact(x.channel, 3), 0);
+    ck_assert_uint_eq(x.transport.levers, 1);
+    ck_assert_uint_eq(x.transport.lever_id, 3);
+    ck_assert_int_eq(guest_channel_compact(x.channel, 4), -EBUSY);
+    m = (Message){.type = MESSAGE_RECLAIMED,
+                  .has_nonce = true,
+                  .nonce = x.transport.nonce,
+                  .id = 3,
+                  .bytes = 5 * MIB,
+                  .why = LEVER_END_DONE};
+    say(&x, &m);
+    ck_assert_int_eq(guest_channel_compact(x.channel, 5), 0);
+    guest_channel_forget_lever(x.channel);
+    ck_assert_int_eq(guest_channel_compact(x.channel, 6), 0);
+
+    hello.features = 0;
+    hello.levers_missing[0] = '\0';
+    say(&x, &hello); /* an older agent */
+    ck_assert_uint_eq(x.guest->levers.features, 0);
+    ck_assert_str_eq(x.guest->levers.missing, "");
+    scene_done(&x);
+}
+END_TEST
+
 /* A guest that has booted long before it was found. */
 START_TEST(test_age_of_the_guest)
 {
@@ -415,6 +455,7 @@ int main(void)
     tcase_add_test(tc, test_transport_refuses);
     tcase_add_test(tc, test_what_is_logged);
     tcase_add_test(tc, test_welcome);
+    tcase_add_test(tc, test_levers);
     tcase_add_test(tc, test_age_of_the_guest);
     tcase_add_test(tc, test_transport_drops);
     tcase_add_test(tc, test_rules_broken);

@@ -45,8 +45,8 @@ static void teardown(void)
     closep(&host);
 }
 
-/* What the guest has said since the last call: "h" hello, "r" report, "d" distress, "g" goodbye; the last in
- * *ret_last. */
+/* What the guest has said since the last call: "h" hello, "r" report, "R" reclaimed, "d" distress, "g" goodbye; the last
+ * in *ret_last. */
 static const char *said(Message *ret_last)
 {
     static char letters[64];
@@ -64,7 +64,7 @@ static const char *said(Message *ret_last)
             if (frame_reader_feed(&reader, buf + done, (size_t) n - done, &taken, &payload, &length) > 0) {
                 ck_assert_int_eq(message_unpack(payload, length, &m, NULL), 0);
                 ck_assert_uint_lt(n_said, sizeof(letters) - 1);
-                letters[n_said++] = message_type_to_string(m.type)[0];
+                letters[n_said++] = m.type == MESSAGE_RECLAIMED ? 'R' : message_type_to_string(m.type)[0];
                 if (ret_last)
                     *ret_last = m;
             }
@@ -220,6 +220,137 @@ START_TEST(silent_host_is_greeted_again)
 }
 END_TEST
 
+static int compact(uint32_t id)
+{
+    return host_says((Message){.type = MESSAGE_COMPACT, .id = id}, T0);
+}
+
+static int reclaimed(uint32_t id)
+{
+    return link_reclaimed(&l, &(Message){.type = MESSAGE_RECLAIMED, .id = id, .why = LEVER_END_DONE});
+}
+
+START_TEST(a_request_is_answered_once)
+{
+    Message m;
+
+    ck_assert_int_eq(compact(1), 0); /* before Welcome the host is not believed */
+    welcome(7, T0);
+    said(NULL);
+    ck_assert_int_eq(host_says((Message){.type = MESSAGE_RECLAIM, .id = 9, .bytes = MIB, .anon = true}, T0),
+                     LINK_LEVER);
+    ck_assert_int_eq(link_lever(&l)->type, MESSAGE_RECLAIM);
+    ck_assert_uint_eq(link_lever(&l)->id, 9);
+    ck_assert_uint_eq(link_lever(&l)->bytes, MIB);
+    ck_assert(link_lever(&l)->anon);
+    ck_assert_str_eq(said(NULL), "");
+
+    ck_assert_int_eq(reclaimed(8), 0); /* an earlier one, which the host has forgotten */
+    ck_assert_str_eq(said(NULL), "");
+    ck_assert_int_eq(reclaimed(9), 0);
+    ck_assert_str_eq(said(&m), "R");
+    ck_assert_uint_eq(m.id, 9);
+    ck_assert_uint_eq(m.nonce, 7);
+    ck_assert_int_eq(reclaimed(9), 0);
+    ck_assert_str_eq(said(NULL), "");
+
+    ck_assert_int_eq(compact(10), LINK_LEVER);
+    ck_assert_int_eq(link_lever(&l)->type, MESSAGE_COMPACT);
+    ck_assert_int_eq(reclaimed(10), 0);
+    ck_assert_str_eq(said(NULL), "R");
+}
+END_TEST
+
+START_TEST(a_request_too_early_finds_the_guest_busy)
+{
+    Message m;
+
+    welcome(7, T0);
+    said(NULL);
+    ck_assert_int_eq(compact(1), LINK_LEVER);
+    ck_assert_int_eq(compact(2), 0);
+    ck_assert_str_eq(said(&m), "R");
+    ck_assert_uint_eq(m.id, 2);
+    ck_assert_int_eq(m.why, LEVER_END_BUSY);
+    ck_assert_uint_eq(link_lever(&l)->id, 1);
+    ck_assert_int_eq(reclaimed(1), 0);
+    ck_assert_str_eq(said(&m), "R");
+    ck_assert_uint_eq(m.id, 1);
+}
+END_TEST
+
+/* A host forgets its requests when the guest says Hello, and would take an answer for a lie. */
+START_TEST(an_answer_to_nobody_is_kept_back)
+{
+    welcome(7, T0);
+    ck_assert_int_eq(compact(1), LINK_LEVER);
+    ck_assert_int_eq(welcome(8, T0), LINK_CONFIGURED); /* this one only checks that the guest reads */
+    said(NULL);
+    ck_assert_int_eq(reclaimed(1), 0);
+    ck_assert_str_eq(said(NULL), "R");
+
+    ck_assert_int_eq(compact(2), LINK_LEVER);
+    link_tick(&l, T0 + LINK_SILENCE_USEC);
+    ck_assert_int_eq(welcome(9, T0 + LINK_SILENCE_USEC), LINK_WELCOMED);
+    said(NULL);
+    ck_assert_int_eq(reclaimed(2), 0);
+    ck_assert_str_eq(said(NULL), "");
+
+    ck_assert_int_eq(compact(3), LINK_LEVER);
+    link_io(&l, EPOLLIN | EPOLLHUP, T0);
+    ck_assert_int_eq(reclaimed(3), 0);
+    link_io(&l, EPOLLIN | EPOLLOUT, T0);
+    welcome(10, T0);
+    ck_assert_int_eq(reclaimed(3), 0);
+    ck_assert_str_eq(said(NULL), "h");
+}
+END_TEST
+
+START_TEST(other_levers_are_told_by_another_hello)
+{
+    Message m;
+
+    link_set_levers(&l, HELLO_FEATURE_COMPACT, "no memory.reclaim", T0); /* before the first Welcome */
+    said(NULL);
+    welcome(7, T0);
+    link_tick(&l, T0);
+    ck_assert_str_eq(said(&m), "");
+
+    link_set_levers(&l, HELLO_FEATURE_COMPACT, "no memory.reclaim", T0); /* no news */
+    link_tick(&l, T0);
+    ck_assert_str_eq(said(NULL), "");
+    l.hello.features |= HELLO_FEATURE_PSI;
+    link_set_levers(
+        &l, 0, "the helper\tis masked and so this is a reason that is longer than what a text may be", T0);
+    ck_assert_uint_eq(link_due_usec(&l), T0);
+    link_tick(&l, T0);
+    ck_assert_str_eq(said(&m), "h");
+    ck_assert_uint_eq(m.features, HELLO_FEATURE_PSI);
+    ck_assert_uint_eq(strlen(m.levers_missing), GUEST_TEXT_MAX);
+    ck_assert_int_eq(strncmp(m.levers_missing, "the helper?is masked", 20), 0);
+    ck_assert(link_ready(&l)); /* meanwhile its reports count */
+    ck_assert_int_eq(welcome(8, T0), LINK_WELCOMED);
+}
+END_TEST
+
+/* A host of a later version says something that this agent has no word for. */
+START_TEST(what_it_does_not_understand_is_passed_over)
+{
+    const uint8_t later[] = {11 << 3 | 2, 2, 1 << 3, 1}; /* Envelope 11 */
+    uint8_t frame[FRAME_MAX];
+    ssize_t n;
+
+    welcome(7, T0);
+    said(NULL);
+    memcpy(frame + FRAME_HEADER_SIZE, later, sizeof(later));
+    n = frame_finish(frame, sizeof(later));
+    ck_assert_int_eq(write(host, frame, (size_t) n), n);
+    ck_assert_int_eq(link_io(&l, EPOLLIN, T0), 0);
+    ck_assert_int_eq(compact(1), LINK_LEVER);
+    ck_assert_str_eq(said(NULL), "");
+}
+END_TEST
+
 START_TEST(rubbish_is_passed_over)
 {
     uint8_t rubbish[5000];
@@ -306,6 +437,11 @@ int main(void)
     tcase_add_test(c, host_away_and_back);
     tcase_add_test(c, a_late_welcome_of_the_last_host);
     tcase_add_test(c, silent_host_is_greeted_again);
+    tcase_add_test(c, a_request_is_answered_once);
+    tcase_add_test(c, a_request_too_early_finds_the_guest_busy);
+    tcase_add_test(c, an_answer_to_nobody_is_kept_back);
+    tcase_add_test(c, other_levers_are_told_by_another_hello);
+    tcase_add_test(c, what_it_does_not_understand_is_passed_over);
     tcase_add_test(c, rubbish_is_passed_over);
     tcase_add_test(c, a_broken_port_is_reported);
     tcase_add_test(c, a_hang_up_does_not_spin);
