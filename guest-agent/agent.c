@@ -440,7 +440,7 @@ int agent_run(const AgentOptions *options)
     a.interval_usec = options->interval_usec;
     a.reopen_wait_usec = REOPEN_MIN_USEC;
 
-    r = collector_open(&a.collector, options->proc_root);
+    r = collector_open(&a.collector, options->proc_root, options->sys_root);
     if (r < 0)
         return log_error_errno(-r, "Cannot open %s/meminfo: %m", options->proc_root);
     r = open_loop(&a);

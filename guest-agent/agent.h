@@ -7,7 +7,7 @@
 
 typedef struct AgentOptions {
     const char *port_path;
-    const char *proc_root;
+    const char *proc_root, *sys_root;
     usec_t interval_usec; /* between reports, until the host configures another */
 } AgentOptions;
 

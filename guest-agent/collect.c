@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Reads the guest's memory figures from procfs into a Report. */
+/* Reads the guest's memory figures from procfs and sysfs into a Report. */
 
 #include "guest-agent/collect.h"
 
 #include <fcntl.h>
 #include <string.h>
 
-/* The watermarks change seldom: when memory is hotplugged or an administrator sets min_free_kbytes. On a
- * large guest zoneinfo, with a paragraph for each CPU and zone, costs more to read than all other files
- * together. */
-#define LOW_WATERMARK_INTERVAL_USEC (30 * USEC_PER_SEC)
+#include "guest-agent/reporting.h"
 
-int collector_open(Collector *c, const char *root)
+/* The watermarks change when memory is hotplugged or an administrator sets min_free_kbytes. On a large guest
+ * zoneinfo, with a paragraph for each CPU and zone, costs more to read than all other files together. The other
+ * figures of Seldom are an administrator's settings, too. */
+#define SELDOM_USEC (30 * USEC_PER_SEC)
+
+/* The largest order of most kernels: without huge pages, blocks of it are reported. */
+#define ORDER_LARGEST 10
+
+int collector_open(Collector *c, const char *root, const char *sys_root)
 {
     int r;
 
     *c = COLLECTOR_INIT;
     c->root = root;
+    c->sys_root = sys_root;
     c->page_bytes = (uint64_t) sysconf(_SC_PAGESIZE);
 
     r = proc_file_open(&c->meminfo, root, "meminfo");
@@ -26,6 +32,7 @@ int collector_open(Collector *c, const char *root)
 
     /* A missing file stays closed, and its fields are left out. */
     (void) proc_file_open(&c->vmstat, root, "vmstat");
+    (void) proc_file_open(&c->buddyinfo, root, "buddyinfo");
     (void) proc_file_open(&c->psi_memory, root, "pressure/memory");
     (void) proc_file_open(&c->psi_io, root, "pressure/io");
     return 0;
@@ -35,15 +42,9 @@ void collector_done(Collector *c)
 {
     proc_file_done(&c->meminfo);
     proc_file_done(&c->vmstat);
+    proc_file_done(&c->buddyinfo);
     proc_file_done(&c->psi_memory);
     proc_file_done(&c->psi_io);
-}
-
-/* The kernel does not take all figures at the same moment, so a part can come out a little above its total.
- * The host would refuse the whole report. */
-static void set_part(Report *r, ReportField f, uint64_t bytes, uint64_t total_bytes)
-{
-    report_set(r, f, MIN(bytes, total_bytes));
 }
 
 static int collect_meminfo(Collector *c, Report *r)
@@ -60,18 +61,24 @@ static int collect_meminfo(Collector *c, Report *r)
         return k;
 
     report_set(r, REPORT_MEM_TOTAL, m.total);
-    set_part(r, REPORT_MEM_FREE, m.free, m.total);
+    report_set(r, REPORT_MEM_FREE, m.free);
     if (m.has_available)
-        set_part(r, REPORT_MEM_AVAILABLE, m.available, m.total);
-    set_part(r, REPORT_BUFFERS, m.buffers, m.total);
-    set_part(r, REPORT_CACHED, m.cached, m.total);
-    set_part(r, REPORT_SRECLAIMABLE, m.sreclaimable, m.total);
-    set_part(r, REPORT_SHMEM, m.shmem, m.total);
-    set_part(r, REPORT_ANON_PAGES, m.anon_pages, m.total);
-    set_part(r, REPORT_DIRTY, m.dirty, m.total);
-    set_part(r, REPORT_MLOCKED, m.mlocked, m.total);
+        report_set(r, REPORT_MEM_AVAILABLE, m.available);
+    report_set(r, REPORT_BUFFERS, m.buffers);
+    report_set(r, REPORT_CACHED, m.cached);
+    report_set(r, REPORT_SRECLAIMABLE, m.sreclaimable);
+    report_set(r, REPORT_SHMEM, m.shmem);
+    report_set(r, REPORT_ANON_PAGES, m.anon_pages);
+    report_set(r, REPORT_DIRTY, m.dirty);
+    report_set(r, REPORT_MLOCKED, m.mlocked);
     report_set(r, REPORT_SWAP_TOTAL, m.swap_total);
-    set_part(r, REPORT_SWAP_FREE, m.swap_free, m.swap_total);
+    report_set(r, REPORT_SWAP_FREE, m.swap_free);
+    if (m.has_lists) {
+        report_set(r, REPORT_ACTIVE_FILE, m.active_file);
+        report_set(r, REPORT_INACTIVE_FILE, m.inactive_file);
+        report_set(r, REPORT_ACTIVE_ANON, m.active_anon);
+        report_set(r, REPORT_INACTIVE_ANON, m.inactive_anon);
+    }
     return 0;
 }
 
@@ -123,16 +130,73 @@ static void collect_psi(ProcFile *f, Report *r, ReportField first)
     report_set(r, first + 3, p.full.total_usec);
 }
 
-static void collect_low_watermark(Collector *c, Report *r)
+/* vm.overcommit_memory: 2 is strict. */
+static bool overcommit_is_strict(const char *root)
 {
-    uint64_t pages;
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
 
-    if (usec_since(c->low_usec, r->at_usec) >= LOW_WATERMARK_INTERVAL_USEC) {
-        c->low_bytes = zoneinfo_read_low(c->root, &pages) < 0 ? 0 : pages * c->page_bytes;
-        c->low_usec = r->at_usec;
+    return proc_file_slurp(&f, root, "sys/vm/overcommit_memory") >= 0 && f.buf[0] == '2';
+}
+
+static void read_seldom(Collector *c, usec_t now, uint64_t swap_total_bytes)
+{
+    Seldom *s = &c->seldom;
+    uint64_t pages;
+    bool on;
+    int order;
+
+    s->read_usec = now;
+    s->low_bytes = zoneinfo_read_low(c->root, &pages) < 0 ? 0 : pages * c->page_bytes;
+    s->reporting = reporting_read(c->sys_root, &on) < 0 ? -1 : on;
+    order = reporting_read_order(c->sys_root);
+    s->order = order < 0 ? ORDER_LARGEST : (unsigned) order;
+    s->strict = overcommit_is_strict(c->root);
+    s->has_arc = arcstats_read(c->root, &(Arcstats){}) >= 0;
+    s->swap_error = swaps_read_memory(c->root, &s->swap_memory_bytes);
+    s->swap_total_bytes = swap_total_bytes;
+}
+
+static void collect_seldom(Collector *c, Report *r)
+{
+    const Seldom *s = &c->seldom;
+    uint64_t swap_total = report_get(r, REPORT_SWAP_TOTAL);
+
+    if (usec_since(s->read_usec, r->at_usec) >= SELDOM_USEC || s->swap_total_bytes != swap_total)
+        read_seldom(c, r->at_usec, swap_total);
+    if (s->low_bytes > 0)
+        report_set(r, REPORT_LOW_WATERMARK, s->low_bytes);
+    if (s->reporting >= 0)
+        report_set(r, REPORT_REPORTING, (uint64_t) s->reporting);
+    if (s->swap_error >= 0)
+        report_set(r, REPORT_SWAP_MEMORY, s->swap_memory_bytes);
+}
+
+/* What changes all the time, in guests that have it. */
+static void collect_details(Collector *c, Report *r)
+{
+    uint64_t pages, limit, committed;
+    Arcstats arc;
+
+    if (c->buddyinfo.fd >= 0 && proc_file_read(&c->buddyinfo) >= 0 &&
+        buddyinfo_parse(c->buddyinfo.buf, c->seldom.order, &pages) >= 0)
+        report_set(r, REPORT_FREE_BLOCKS, pages * c->page_bytes);
+    if (c->seldom.strict && meminfo_parse_commit(c->meminfo.buf, &limit, &committed) >= 0) {
+        report_set(r, REPORT_COMMITTED, committed);
+        report_set(r, REPORT_COMMIT_LIMIT, limit);
     }
-    if (c->low_bytes > 0)
-        set_part(r, REPORT_LOW_WATERMARK, c->low_bytes, report_get(r, REPORT_MEM_TOTAL));
+    if (c->seldom.has_arc && arcstats_read(c->root, &arc) >= 0) {
+        report_set(r, REPORT_ARC, arc.size);
+        report_set(r, REPORT_ARC_MIN, arc.minimum);
+    }
+    for (unsigned i = 0; c->has_cold && i < ELEMENTSOF(c->cold_bytes); i++)
+        report_set(r, REPORT_COLD_10S + i, c->cold_bytes[i]);
+}
+
+void collector_set_cold(Collector *c, const uint64_t *cold_bytes)
+{
+    c->has_cold = cold_bytes;
+    if (cold_bytes)
+        memcpy(c->cold_bytes, cold_bytes, sizeof(c->cold_bytes));
 }
 
 int collector_read(Collector *c, Report *ret)
@@ -146,7 +210,10 @@ int collector_read(Collector *c, Report *ret)
     collect_vmstat(c, &r);
     collect_psi(&c->psi_memory, &r, REPORT_PSI_MEMORY_SOME_AVG10);
     collect_psi(&c->psi_io, &r, REPORT_PSI_IO_SOME_AVG10);
-    collect_low_watermark(c, &r);
+    collect_seldom(c, &r);
+    collect_details(c, &r);
+    /* The kernel doesn't take all figures at the same moment. */
+    report_fit(&r);
 
     *ret = r;
     return 0;

@@ -46,7 +46,7 @@ static const struct option options[] = {
 
 typedef struct Arguments {
     AgentOptions agent;
-    const char *sys_root, *run_folder;
+    const char *run_folder;
     bool once, json, lever_helper, debug;
 } Arguments;
 
@@ -134,7 +134,7 @@ static int take_option(int c, const char *argument, Arguments *a)
         a->agent.proc_root = optarg;
         return -1;
     case OPTION_SYS:
-        a->sys_root = optarg;
+        a->agent.sys_root = optarg;
         return -1;
     case OPTION_RUN:
         a->run_folder = optarg;
@@ -193,7 +193,7 @@ static int print_once(const Arguments *a)
     Report report;
     int r;
 
-    r = collector_open(&c, a->agent.proc_root);
+    r = collector_open(&c, a->agent.proc_root, a->agent.sys_root);
     if (r >= 0)
         r = collector_read(&c, &report);
     if (r < 0)
@@ -209,8 +209,8 @@ int main(int argc, char *argv[])
 {
     Arguments a = {.agent = {.port_path = "/dev/virtio-ports/" CHANNEL_NAME,
                              .proc_root = "/proc",
+                             .sys_root = "/sys",
                              .interval_usec = REPORT_INTERVAL_DEFAULT_USEC},
-                   .sys_root = "/sys",
                    .run_folder = LEVER_RUN_FOLDER};
     int r;
 
@@ -221,7 +221,7 @@ int main(int argc, char *argv[])
     log_open(a.debug ? LOG_DEBUG : LOG_INFO);
     if (a.lever_helper)
         r = lever_helper_run(&(LeverHelperOptions){
-            .proc_root = a.agent.proc_root, .sys_root = a.sys_root, .run_folder = a.run_folder});
+            .proc_root = a.agent.proc_root, .sys_root = a.agent.sys_root, .run_folder = a.run_folder});
     else
         r = a.once ? print_once(&a) : agent_run(&a.agent);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -6,7 +6,8 @@ import struct
 
 MAGIC = b"BLST"
 HEADER = struct.Struct("<4sHBBI")
-KINDS = {2: "hello", 3: "welcome", 4: "configure", 5: "report", 6: "distress", 7: "goodbye"}
+KINDS = {2: "hello", 3: "welcome", 4: "configure", 5: "report", 6: "distress", 7: "goodbye",
+         8: "reclaim", 9: "compact", 10: "reclaimed"}
 NUMBERS = {name: number for number, name in KINDS.items()}
 
 
@@ -98,6 +99,14 @@ def welcome(nonce):
 
 def configure(interval_usec, nonce=None):
     return pack("configure", b"\x08" + varint(interval_usec), nonce)
+
+
+def reclaim(id_, bytes_):
+    return pack("reclaim", b"\x08" + varint(id_) + b"\x10" + varint(bytes_))
+
+
+def compact(id_):
+    return pack("compact", b"\x08" + varint(id_))
 
 
 class Reader:

@@ -22,13 +22,16 @@ import tty
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from guestlink import Reader, configure, frame, pack, varint, welcome  # noqa: E402
+from guestlink import Reader, compact, configure, fields, frame, pack, reclaim, varint, welcome  # noqa: E402
 
 GUESTD = ""
 BOOT_ID = open("/proc/sys/kernel/random/boot_id").read().strip()
 
 # Fields of proto/guest.proto
 AT, MEM_TOTAL, MEM_FREE, MEM_AVAILABLE, LOW_WATERMARK, SWAP_IN, OOM_KILLS = 1, 2, 3, 4, 13, 18, 26
+DETAILS = 35  # its sizes are in units of 64 KiB
+FREE_BLOCKS, LISTS = 1, (2, 3, 4, 5)
+FAILED = 6  # why of Reclaimed
 CAUSE, REPORT = 1, 2
 CAUSE_PSI, CAUSE_SWAP_IN, CAUSE_STALL, CAUSE_OOM = 1, 2, 3, 4
 
@@ -232,7 +235,12 @@ class GuestdTest(unittest.TestCase):
         self.assertAlmostEqual(m.body[MEM_AVAILABLE], meminfo["MemAvailable"], delta=512 << 20)
         self.assertAlmostEqual(m.body[AT] / 1e6, time.clock_gettime(time.CLOCK_BOOTTIME), delta=2)
         self.assertGreater(m.body[LOW_WATERMARK], 0)
-        self.assertLessEqual(m.size, 256)
+        details = fields(m.body[DETAILS])
+        self.assertLessEqual(details[FREE_BLOCKS] << 16, m.body[MEM_FREE])
+        lists = [details[number] << 16 for number in LISTS]
+        self.assertLessEqual(m.body[MEM_FREE] + sum(lists), m.body[MEM_TOTAL])
+        self.assertAlmostEqual(lists[0], meminfo["Active(file)"], delta=512 << 20)
+        self.assertLessEqual(m.size, 320)
 
     def test_configure(self):
         port = self.new_port()
@@ -251,6 +259,20 @@ class GuestdTest(unittest.TestCase):
         self.assertEqual(port.collect(1.0), [])
         port.send(configure(1, 1))  # below what the protocol allows
         self.assertEqual(port.collect(0.5), [])
+
+    def test_asked_for_what_it_cannot(self):
+        port = self.new_port()
+        self.start()
+        port.send(compact(6))  # too early: before Welcome
+        port.welcome(3)
+        for id_, message in ((7, reclaim(7, 1 << 20)), (8, compact(8))):
+            port.send(message)
+            m = port.expect("reclaimed")
+            self.assertEqual((m.nonce, m.body[1]), (3, id_))
+            self.assertEqual(m.body[2], 0, "bytes got")
+            self.assertEqual(m.body[6], FAILED)
+        port.send(frame(b"\x5a\x02\x08\x01"))  # a message of a later version: 11
+        port.expect("report")
 
     def test_interval_does_not_drift(self):
         port = self.new_port()
@@ -457,9 +479,10 @@ class CommandTest(unittest.TestCase):
         p = self.run_guestd("--once", "--port", "/nonexistent")
         self.assertEqual((p.returncode, p.stderr), (0, ""))
         lines = {line.split()[0]: line for line in p.stdout.splitlines()}
-        self.assertEqual(len(lines), 34)
+        self.assertEqual(len(lines), 48)
         self.assertRegex(lines["mem_total"], r"^mem_total +\d+(\.\d+)? [KMGT]iB  MemTotal$")
         self.assertRegex(lines["psi_memory_some_avg10"], r"\d+\.\d\d%|-")
+        self.assertRegex(lines["reporting"], r"^reporting +(yes|no|-)  ")
         self.assertEqual(len({line.index("  ", 37) for line in p.stdout.splitlines()}), 1, "aligned")
 
     def test_once_json(self):
@@ -469,6 +492,8 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(report["mem_total_bytes"], os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         self.assertLess(report["mem_free_bytes"], report["mem_total_bytes"])
         self.assertIn("oom_kills", report)
+        self.assertLessEqual(report["free_blocks_bytes"], report["mem_free_bytes"])
+        self.assertLess(report["active_file_bytes"] + report["inactive_file_bytes"], report["mem_total_bytes"])
         if os.path.exists("/proc/pressure/memory"):
             self.assertIsInstance(report["psi_memory_some_avg10_ratio"], float)
             self.assertIsInstance(report["psi_memory_some_total_usec"], int)
@@ -485,6 +510,17 @@ class CommandTest(unittest.TestCase):
             self.assertNotIn("psi_memory_some_total_usec", report)
             text = self.run_guestd("--once", "--proc", folder)
             self.assertRegex(text.stdout, r"(?m)^swap_in +-  pswpin$")
+
+    def test_once_with_a_balloon(self):
+        with tempfile.TemporaryDirectory() as folder:
+            driver = folder + "/bus/virtio/drivers/virtio_balloon/virtio2"
+            os.makedirs(driver)
+            for bit, reporting in (("1", True), ("0", False)):
+                with open(driver + "/features", "w") as f:
+                    f.write("01100" + bit + "0" * 58 + "\n")
+                report = json.loads(self.run_guestd("--once", "--json", "--sys", folder).stdout)
+                self.assertIs(report["reporting"], reporting)
+            self.assertNotIn("reporting", json.loads(self.run_guestd("--once", "--json", "--sys", "/nonexistent").stdout))
 
     def test_unreadable_proc(self):
         p = self.run_guestd("--once", "--proc", "/nonexistent")
@@ -504,7 +540,7 @@ class CommandTest(unittest.TestCase):
     def test_help_and_version(self):
         p = self.run_guestd("--help")
         self.assertEqual((p.returncode, p.stderr), (0, ""))
-        for option in ("--port", "--interval", "--once", "--json", "--proc", "--version", "Examples:"):
+        for option in ("--port", "--interval", "--once", "--json", "--proc", "--sys", "--version", "Examples:"):
             self.assertIn(option, p.stdout)
         self.assertRegex(self.run_guestd("--version").stdout, r"^ballast-guestd \d+\.\d+")
 

@@ -12,11 +12,12 @@
 #include "guest-agent/collect.h"
 #include "tests/unit/run.h"
 
-static char root[4096];
+static char root[4096], sys_root[4096];
 
 static void setup(void)
 {
     snprintf(root, sizeof(root), "%s/tests/fixtures/proc-guest", getenv("BALLAST_SOURCE"));
+    snprintf(sys_root, sizeof(sys_root), "%s/tests/fixtures/sys-guest", getenv("BALLAST_SOURCE"));
 }
 
 static const struct {
@@ -56,6 +57,20 @@ static const struct {
     {REPORT_PSI_IO_SOME_TOTAL, 0, 222333},
     {REPORT_PSI_IO_FULL_AVG10, 0, 10000},
     {REPORT_PSI_IO_FULL_TOTAL, 0, 111222},
+    {REPORT_FREE_BLOCKS, (1 + 2) * 512 + 3 * 1024, 0},
+    {REPORT_REPORTING, 0, 1},
+    {REPORT_ACTIVE_FILE, 0, 60000 * KIB},
+    {REPORT_INACTIVE_FILE, 0, 110000 * KIB},
+    {REPORT_ACTIVE_ANON, 0, 60000 * KIB},
+    {REPORT_INACTIVE_ANON, 0, 100000 * KIB},
+    {REPORT_SWAP_MEMORY, 0, 131068 * KIB},
+    {REPORT_COMMITTED, 0, 300000 * KIB},
+    {REPORT_COMMIT_LIMIT, 0, 502764 * KIB},
+    {REPORT_ARC, 0, 100 * MIB},
+    {REPORT_ARC_MIN, 0, 32 * MIB},
+    {REPORT_COLD_10S, 0, 90 * MIB},
+    {REPORT_COLD_60S, 0, 80 * MIB},
+    {REPORT_COLD_600S, 0, 70 * MIB},
 };
 
 START_TEST(every_field_is_reported)
@@ -64,8 +79,9 @@ START_TEST(every_field_is_reported)
     uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
     Report r;
 
-    ck_assert_int_eq(ELEMENTSOF(expected), REPORT_FREE_BLOCKS); /* the others are collected later */
-    ck_assert_int_eq(collector_open(&c, root), 0);
+    ck_assert_int_eq(ELEMENTSOF(expected), REPORT_FIELD_MAX);
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
+    collector_set_cold(&c, (const uint64_t[]){90 * MIB, 80 * MIB, 70 * MIB});
     /* Twice: the files stay open and are read from their start. */
     for (int round = 0; round < 2; round++) {
         usec_t before = now_usec(CLOCK_BOOTTIME);
@@ -85,34 +101,37 @@ START_TEST(every_field_is_reported)
 }
 END_TEST
 
-/* A folder of its own, in which tests remove and write files. */
+/* Folders of their own, in which tests remove and write files; the sysfs is in the procfs. */
 static void make_root(void)
 {
     run_make_folder(root);
+    ck_assert_int_lt(snprintf(sys_root, sizeof(sys_root), "%.64s/sysfs", root), (int) sizeof(sys_root));
 }
 
 static void remove_root(void)
 {
-    static const char *const names[] = {"meminfo", "vmstat", "zoneinfo"};
-    char path[sizeof(root) + 16];
-
-    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-        snprintf(path, sizeof(path), "%s/%s", root, names[i]);
-        unlink(path);
-    }
-    rmdir(root);
+    ck_assert_int_eq(nftw(root, run_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 static void write_file(const char *name, const char *text)
 {
-    char path[sizeof(root) + 16];
+    char path[sizeof(root) + 128];
     _cleanup_fclose_ FILE *f = NULL;
 
     snprintf(path, sizeof(path), "%s/%s", root, name);
+    for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        ck_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
+        *p = '/';
+    }
     f = fopen(path, "we");
     ck_assert_ptr_nonnull(f);
     ck_assert_int_ge(fputs(text, f), 0);
 }
+
+#define LISTS(active_file, inactive_file, active_anon, inactive_anon)          \
+    "Active(anon): " active_anon " kB\nInactive(anon): " inactive_anon " kB\n" \
+    "Active(file): " active_file " kB\nInactive(file): " inactive_file " kB\n"
 
 #define MEMINFO(total, free, available, swap_free)                                   \
     "MemTotal: " total " kB\nMemFree: " free " kB\nMemAvailable: " available " kB\n" \
@@ -125,7 +144,7 @@ START_TEST(missing_figures_are_left_out)
     Report r;
 
     write_file("meminfo", MEMINFO("1000", "900", "950", "10"));
-    ck_assert_int_eq(collector_open(&c, root), 0);
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
     ck_assert_int_eq(collector_read(&c, &r), 0);
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
         ck_assert_msg(report_has(&r, f) == (f <= REPORT_SWAP_FREE), "%s", report_field_name(f));
@@ -136,7 +155,7 @@ START_TEST(without_meminfo_there_is_no_report)
 {
     _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
 
-    ck_assert_int_eq(collector_open(&c, root), -ENOENT);
+    ck_assert_int_eq(collector_open(&c, root, sys_root), -ENOENT);
 }
 END_TEST
 
@@ -147,15 +166,20 @@ START_TEST(a_part_is_never_more_than_the_whole)
     uint8_t frame[FRAME_MAX];
     Message m = {.type = MESSAGE_REPORT};
 
-    write_file("meminfo", MEMINFO("1000", "1001", "1002", "11"));
+    write_file("meminfo", MEMINFO("1000", "1001", "1002", "11") LISTS("1", "2", "3", "4"));
+    write_file("buddyinfo", "Node 0, zone Normal 0 0 0 0 0 0 0 0 0 0 1000000 \n");
+    write_file("swaps", "Filename Type Size Used Priority\n/dev/zram0 partition 11 0 100\n");
     write_file("zoneinfo", "Node 0, zone Normal\n  pages free 1\n        min 1000000\n        low 2000000\n"
                            "        high 3000000\n");
-    ck_assert_int_eq(collector_open(&c, root), 0);
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
     ck_assert_int_eq(collector_read(&c, &m.report), 0);
     ck_assert_uint_eq(m.report.value[REPORT_MEM_FREE], 1000 * KIB);
     ck_assert_uint_eq(m.report.value[REPORT_MEM_AVAILABLE], 1000 * KIB);
     ck_assert_uint_eq(m.report.value[REPORT_SWAP_FREE], 10 * KIB);
     ck_assert_uint_eq(m.report.value[REPORT_LOW_WATERMARK], 1000 * KIB);
+    ck_assert_uint_eq(m.report.value[REPORT_FREE_BLOCKS], 1000 * KIB);
+    ck_assert_uint_eq(m.report.value[REPORT_ACTIVE_FILE], 0);
+    ck_assert_uint_eq(m.report.value[REPORT_SWAP_MEMORY], 10 * KIB);
     ck_assert_int_gt(message_pack(&m, frame), 0);
 }
 END_TEST
@@ -167,7 +191,7 @@ START_TEST(a_change_is_seen)
 
     write_file("meminfo", MEMINFO("1000", "900", "950", "10"));
     write_file("vmstat", "pgfault 1\npgmajfault 1\n");
-    ck_assert_int_eq(collector_open(&c, root), 0);
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
     ck_assert_int_eq(collector_read(&c, &r), 0);
     ck_assert_uint_eq(r.value[REPORT_FAULTS], 1);
     ck_assert(!report_has(&r, REPORT_SWAP_IN));
@@ -177,6 +201,154 @@ START_TEST(a_change_is_seen)
     ck_assert_uint_eq(r.value[REPORT_MEM_FREE], 800 * KIB);
     ck_assert_uint_eq(r.value[REPORT_FAULTS], 20);
     ck_assert_uint_eq(r.value[REPORT_SWAP_IN], 4 * (uint64_t) sysconf(_SC_PAGESIZE));
+}
+END_TEST
+
+static Report collect(Collector *c)
+{
+    Message m = {.type = MESSAGE_REPORT};
+    uint8_t frame[FRAME_MAX];
+
+    ck_assert_int_eq(collector_read(c, &m.report), 0);
+    ck_assert_int_gt(message_pack(&m, frame), 0);
+    return m.report;
+}
+
+static Report collect_once(void)
+{
+    _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
+
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
+    return collect(&c);
+}
+
+/* An active balloon without free page reporting, one with it, none at all, and files that aren't the kernel's. */
+START_TEST(whether_free_page_reporting_is_on)
+{
+    static const struct {
+        const char *features;
+        int on; /* negative: not known */
+    } cases[] = {
+        {NULL, -1},      {"0110010000", 1}, {"0110000000", 0}, {"111111\n", 1},
+        {"111110\n", 0}, {"11111\n", -1},   {"", -1},          {"yes, of course", -1},
+    };
+
+    write_file("meminfo", MEMINFO("1000", "900", "950", "10"));
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Report r;
+
+        if (cases[i].features)
+            write_file("sysfs/bus/virtio/drivers/virtio_balloon/virtio0/features", cases[i].features);
+        r = collect_once();
+        ck_assert_int_eq(report_has(&r, REPORT_REPORTING), cases[i].on >= 0);
+        ck_assert_uint_eq(report_get(&r, REPORT_REPORTING), cases[i].on > 0);
+    }
+}
+END_TEST
+
+/* Free memory in blocks that are too small to be reported isn't counted. */
+START_TEST(which_blocks_free_page_reporting_reaches)
+{
+    const uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE), pmd = 8 * page; /* order 3 */
+    static const struct {
+        const char *order;
+        bool huge;
+        uint64_t pages;
+    } cases[] = {
+        {NULL, false, 8},                 /* the largest blocks that there are */
+        {NULL, true, 8},                  /* those of a huge page */
+        {"1\n", true, 4 + 2 + 8},         /* as an administrator set it … */
+        {"0\n", true, 1 + 4 + 2 + 2 + 8}, /* … down to single pages */
+        {"-1\n", true, 8},                /* no device has set it yet */
+        {"21\n", true, 8},
+        {"nonsense", true, 8},
+    };
+    char text[32];
+
+    write_file("meminfo", MEMINFO("1000", "900", "950", "10"));
+    write_file("buddyinfo", "Node 0, zone      DMA      1      0      1      0 \n"
+                            "Node 0, zone   Normal      2      1      0      1 \n");
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        Report r;
+
+        if (cases[i].order)
+            write_file("sysfs/module/page_reporting/parameters/page_reporting_order", cases[i].order);
+        if (cases[i].huge) {
+            snprintf(text, sizeof(text), "%" PRIu64 "\n", pmd);
+            write_file("sysfs/kernel/mm/transparent_hugepage/hpage_pmd_size", text);
+        }
+        r = collect_once();
+        ck_assert_msg(report_get(&r, REPORT_FREE_BLOCKS) == cases[i].pages * page, "%zu: %" PRIu64 " pages",
+                      i, report_get(&r, REPORT_FREE_BLOCKS) / page);
+    }
+}
+END_TEST
+
+START_TEST(overcommit_counts_only_where_it_is_strict)
+{
+    Report r;
+
+    write_file("meminfo", MEMINFO("1000", "900", "950", "10") "CommitLimit: 500 kB\nCommitted_AS: 600 kB\n");
+    write_file("sys/vm/overcommit_memory", "0\n");
+    r = collect_once();
+    ck_assert(!report_has(&r, REPORT_COMMITTED) && !report_has(&r, REPORT_COMMIT_LIMIT));
+
+    write_file("sys/vm/overcommit_memory", "2\n");
+    r = collect_once();
+    ck_assert_uint_eq(report_get(&r, REPORT_COMMIT_LIMIT), 500 * KIB);
+    ck_assert_uint_eq(report_get(&r, REPORT_COMMITTED), 600 * KIB);
+
+    /* vm.overcommit_kbytes as large as it can be: the rest is reported all the same. */
+    write_file("meminfo", MEMINFO("1000", "900", "950",
+                                  "10") "CommitLimit: 18446744073709551612 kB\nCommitted_AS: 600 kB\n");
+    r = collect_once();
+    ck_assert(!report_has(&r, REPORT_COMMIT_LIMIT));
+    write_file("meminfo", MEMINFO("1000", "900", "950",
+                                  "10") "CommitLimit: 18014398509481983 kB\nCommitted_AS: 600 kB\n");
+    r = collect_once();
+    ck_assert_uint_eq(report_get(&r, REPORT_COMMIT_LIMIT), GUEST_MEMORY_MAX_BYTES);
+}
+END_TEST
+
+START_TEST(new_swap_is_looked_at)
+{
+    _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
+    Report r;
+
+    write_file("meminfo", MEMINFO("1000", "900", "950", "10"));
+    write_file("swaps", "Filename Type Size Used Priority\n/dev/vda2 partition 10 0 -2\n");
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
+    r = collect(&c);
+    ck_assert(report_has(&r, REPORT_SWAP_MEMORY));
+    ck_assert_uint_eq(report_get(&r, REPORT_SWAP_MEMORY), 0);
+
+    write_file("meminfo",
+               "MemTotal: 1000 kB\nMemFree: 900 kB\nBuffers: 0 kB\nCached: 50 kB\nSwapTotal: 14 kB\n"
+               "SwapFree: 14 kB\n");
+    write_file("swaps", "Filename Type Size Used Priority\n/dev/vda2 partition 10 0 -2\n"
+                        "/dev/zram0 partition 4 0 100\n");
+    r = collect(&c);
+    ck_assert_uint_eq(report_get(&r, REPORT_SWAP_MEMORY), 4 * KIB);
+}
+END_TEST
+
+START_TEST(cold_cache_is_known_only_if_somebody_says_so)
+{
+    _cleanup_(collector_done) Collector c = COLLECTOR_INIT;
+    const uint64_t cold[] = {300 * KIB, 200 * KIB, 900 * KIB};
+    Report r;
+
+    write_file("meminfo", MEMINFO("1000", "100", "950", "10") LISTS("200", "250", "0", "0"));
+    ck_assert_int_eq(collector_open(&c, root, sys_root), 0);
+    collector_set_cold(&c, cold);
+    r = collect(&c);
+    ck_assert_uint_eq(report_get(&r, REPORT_COLD_10S), 300 * KIB);
+    ck_assert_uint_eq(report_get(&r, REPORT_COLD_60S), 200 * KIB);
+    ck_assert_uint_eq(report_get(&r, REPORT_COLD_600S), 200 * KIB); /* never more than what is warmer */
+
+    collector_set_cold(&c, NULL);
+    r = collect(&c);
+    ck_assert(!report_has(&r, REPORT_COLD_10S) && !report_has(&r, REPORT_COLD_600S));
 }
 END_TEST
 
@@ -202,5 +374,10 @@ int main(void)
     tcase_add_test(own, without_meminfo_there_is_no_report);
     tcase_add_test(own, a_part_is_never_more_than_the_whole);
     tcase_add_test(own, a_change_is_seen);
+    tcase_add_test(own, whether_free_page_reporting_is_on);
+    tcase_add_test(own, which_blocks_free_page_reporting_reaches);
+    tcase_add_test(own, overcommit_counts_only_where_it_is_strict);
+    tcase_add_test(own, new_swap_is_looked_at);
+    tcase_add_test(own, cold_cache_is_known_only_if_somebody_says_so);
     return run_cases((TCase *[]){fixture, own}, 2);
 }
