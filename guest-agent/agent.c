@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "guest-agent/collect.h"
+#include "guest-agent/history.h"
+#include "guest-agent/levers.h"
 #include "guest-agent/link.h"
 #include "guest-agent/notify.h"
 #include "guest-agent/trigger.h"
@@ -25,10 +27,21 @@
 #define REOPEN_MIN_USEC USEC_PER_SEC
 #define REOPEN_MAX_USEC (30 * USEC_PER_SEC)
 
+/* At the start the port is opened when it is known which levers the guest has, but no later than this: the
+ * helper may be started just now. A Hello that comes too early is followed by another. */
+#define PROBE_WAIT_USEC (500 * USEC_PER_MSEC)
+
 /* How long a stopping agent waits for the host to read the Goodbye. */
 #define GOODBYE_LIMIT_USEC (100 * USEC_PER_MSEC)
 
-typedef enum Source { SOURCE_PORT, SOURCE_TRIGGER, SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_MAX } Source;
+typedef enum Source {
+    SOURCE_PORT,
+    SOURCE_TRIGGER,
+    SOURCE_TIMER,
+    SOURCE_SIGNAL,
+    SOURCE_LEVERS,
+    SOURCE_MAX
+} Source;
 
 /* All times are of CLOCK_BOOTTIME, which counts while the guest is suspended. What became due meanwhile is
  * done once when the guest wakes up. */
@@ -38,10 +51,14 @@ typedef struct Agent {
     Collector collector;
     Trigger trigger;
     Link link;
+    char levers_path[108]; /* the longest name of a socket */
+    Levers levers;
+    History history;
 
     usec_t timer_usec; /* when the timer expires */
     usec_t reopen_usec, reopen_wait_usec;
-    int reopen_error; /* of the last attempt, so that each error is logged once */
+    usec_t probed_usec; /* until when the first attempt waits for the levers' probe */
+    int reopen_error;   /* of the last attempt, so that each error is logged once */
     uint32_t port_events;
 
     usec_t interval_usec;
@@ -63,12 +80,16 @@ typedef struct Agent {
              .collector = COLLECTOR_INIT, \
              .trigger = TRIGGER_INIT,     \
              .link = {.fd = -EBADF},      \
+             .levers = {.fd = -EBADF},    \
+             .history = HISTORY_INIT,     \
              .timer_usec = USEC_INFINITY, \
              .watchdog_usec = USEC_INFINITY})
 
 static void agent_done(Agent *a)
 {
     link_detach(&a->link);
+    levers_done(&a->levers);
+    history_done(&a->history);
     trigger_done(&a->trigger);
     collector_done(&a->collector);
     closep(&a->signal_fd);
@@ -98,6 +119,11 @@ static void port_failed(Agent *a, int error, usec_t now)
     link_detach(&a->link);
     a->reopen_usec = now + a->reopen_wait_usec;
     a->reopen_wait_usec = MIN(a->reopen_wait_usec * 2, REOPEN_MAX_USEC);
+}
+
+static usec_t reopen_due_usec(const Agent *a)
+{
+    return a->levers.probed ? a->reopen_usec : MAX(a->reopen_usec, a->probed_usec);
 }
 
 static void open_port(Agent *a, usec_t now)
@@ -144,6 +170,9 @@ static void look(Agent *a, int cause, usec_t now)
     /* Of several causes the last in the protocol's order counts: an OOM kill must not be hidden by a
      * stall. */
     a->cause = MAX(a->cause, MAX(cause, judged));
+    if (a->cause != 0)
+        levers_stop(&a->levers);
+    history_see_size(&a->history, report_get(&report, REPORT_MEM_TOTAL), now);
 
     if (a->cause != 0 && now >= a->distress_usec) {
         log_debug("Distress: %s", distress_cause_to_string((DistressCause) a->cause));
@@ -181,13 +210,29 @@ static usec_t look_due_usec(const Agent *a)
     return due;
 }
 
-/* The host asks this guest to hand back what it doesn't use. */
-static int on_lever_request(Agent *a, const Message *request)
+/* The host asks this guest to hand back what it doesn't use. Returns 0 or -errno as link_io(). */
+static int on_lever_request(Agent *a, const Message *request, usec_t now)
 {
-    return link_reclaimed(&a->link, &(Message){.type = MESSAGE_RECLAIMED,
-                                               .id = request->id,
-                                               .why = LEVER_END_FAILED,
-                                               .error = EOPNOTSUPP});
+    if (levers_begin(&a->levers, request, now) < 0)
+        return link_reclaimed(
+            &a->link, &(Message){.type = MESSAGE_RECLAIMED, .id = request->id, .why = LEVER_END_BUSY});
+    return 0;
+}
+
+/* Answers the host when its request has ended, and says which levers there are. */
+static void tend_levers(Agent *a, usec_t now)
+{
+    Message request, result;
+    int r;
+
+    levers_tick(&a->levers, link_ready(&a->link), now);
+    if (levers_take_result(&a->levers, &request, &result)) {
+        history_add_request(&a->history, &request, &result, now);
+        r = link_reclaimed(&a->link, &result);
+        if (r < 0)
+            port_failed(a, -r, now);
+    }
+    link_set_levers(&a->link, levers_features(&a->levers), a->levers.missing, now);
 }
 
 static void on_port(Agent *a, uint32_t events, usec_t now)
@@ -206,11 +251,12 @@ static void on_port(Agent *a, uint32_t events, usec_t now)
         a->reopen_error = 0;
         a->looked.at_usec = 0; /* earlier distress does not concern this host */
         a->cause = 0;
+        levers_stop(&a->levers); /* what another host asked for, neither */
         a->report_usec = now;
     } else if (news & LINK_CONFIGURED)
         a->report_usec = MIN(a->report_usec, now + a->interval_usec);
     if (news & LINK_LEVER) {
-        r = on_lever_request(a, link_lever(&a->link));
+        r = on_lever_request(a, link_lever(&a->link), now);
         if (r < 0)
             port_failed(a, -r, now);
     }
@@ -248,7 +294,8 @@ static int tick(Agent *a, usec_t now)
     struct epoll_event e = {.data.u32 = SOURCE_PORT};
     int r;
 
-    if (a->link.fd < 0 && now >= a->reopen_usec)
+    tend_levers(a, now);
+    if (a->link.fd < 0 && now >= reopen_due_usec(a))
         open_port(a, now);
     if (a->link.fd >= 0) {
         r = link_tick(&a->link, now);
@@ -278,8 +325,9 @@ static int arm_timer(Agent *a)
     usec_t due;
 
     due = MIN(link_due_usec(&a->link), a->watchdog_usec);
+    due = MIN(due, levers_due_usec(&a->levers, link_ready(&a->link)));
     if (a->link.fd < 0)
-        due = MIN(due, a->reopen_usec);
+        due = MIN(due, reopen_due_usec(a));
     if (link_ready(&a->link))
         due = MIN(due, look_due_usec(a));
     if (due == a->timer_usec)
@@ -309,6 +357,9 @@ static void dispatch(Agent *a, const struct epoll_event *e, usec_t now)
         break;
     case SOURCE_SIGNAL:
         a->stop = true;
+        break;
+    case SOURCE_LEVERS:
+        levers_io(&a->levers, now);
         break;
     case SOURCE_MAX:
         break;
@@ -412,6 +463,17 @@ static int make_hello(Agent *a, Message *ret)
     return 0;
 }
 
+static void open_levers(Agent *a, usec_t now)
+{
+    const AgentOptions *o = a->options;
+
+    history_init(&a->history, o->run_folder);
+    snprintf(a->levers_path, sizeof(a->levers_path), "%s/" LEVER_SOCKET_NAME, o->run_folder);
+    levers_init(&a->levers, o->levers ? a->levers_path : NULL, &a->collector, a->epoll_fd, SOURCE_LEVERS,
+                now);
+    a->probed_usec = now + PROBE_WAIT_USEC;
+}
+
 /* Locks the agent's pages, and drops the capabilities that only the start needed. */
 static void settle(void)
 {
@@ -451,6 +513,7 @@ int agent_run(const AgentOptions *options)
     if (r < 0)
         return r;
     link_init(&a.link, &hello);
+    open_levers(&a, now);
     settle();
 
     a.watchdog_interval_usec = notify_watchdog_usec();

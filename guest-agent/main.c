@@ -23,6 +23,7 @@ enum {
     OPTION_JSON,
     OPTION_INTERVAL,
     OPTION_LEVER_HELPER,
+    OPTION_NO_LEVERS,
     OPTION_PROC,
     OPTION_SYS,
     OPTION_RUN,
@@ -35,6 +36,7 @@ static const struct option options[] = {
     {"once", no_argument, NULL, OPTION_ONCE},
     {"json", no_argument, NULL, OPTION_JSON},
     {"lever-helper", no_argument, NULL, OPTION_LEVER_HELPER},
+    {"no-levers", no_argument, NULL, OPTION_NO_LEVERS},
     {"proc", required_argument, NULL, OPTION_PROC},
     {"sys", required_argument, NULL, OPTION_SYS},
     {"run", required_argument, NULL, OPTION_RUN},
@@ -46,7 +48,6 @@ static const struct option options[] = {
 
 typedef struct Arguments {
     AgentOptions agent;
-    const char *run_folder;
     bool once, json, lever_helper, debug;
 } Arguments;
 
@@ -61,11 +62,13 @@ static void print_help(void)
           "                           100ms to 60s (default: 1s)\n"
           "      --once               print one report and exit; needs no channel\n"
           "      --json               with --once: print JSON, with units in the names\n"
+          "      --no-levers          do not compact or reclaim memory for the hypervisor\n"
           "      --lever-helper       be the helper that compacts and reclaims memory when the\n"
           "                           hypervisor asks for it; needs root\n"
           "      --proc PATH          use PATH instead of /proc\n"
           "      --sys PATH           use PATH instead of /sys\n"
-          "      --run PATH           folder of the helper's socket (default: " LEVER_RUN_FOLDER ")\n"
+          "      --run PATH           folder of the helper's socket and of the history\n"
+          "                           (default: " LEVER_RUN_FOLDER ")\n"
           "      --debug              log debug messages too\n"
           "  -h, --help               print this help\n"
           "  -V, --version            print the version\n\n"
@@ -130,6 +133,9 @@ static int take_option(int c, const char *argument, Arguments *a)
     case OPTION_LEVER_HELPER:
         a->lever_helper = true;
         return -1;
+    case OPTION_NO_LEVERS:
+        a->agent.levers = false;
+        return -1;
     case OPTION_PROC:
         a->agent.proc_root = optarg;
         return -1;
@@ -137,7 +143,7 @@ static int take_option(int c, const char *argument, Arguments *a)
         a->agent.sys_root = optarg;
         return -1;
     case OPTION_RUN:
-        a->run_folder = optarg;
+        a->agent.run_folder = optarg;
         return -1;
     case OPTION_DEBUG:
         a->debug = true;
@@ -210,8 +216,9 @@ int main(int argc, char *argv[])
     Arguments a = {.agent = {.port_path = "/dev/virtio-ports/" CHANNEL_NAME,
                              .proc_root = "/proc",
                              .sys_root = "/sys",
-                             .interval_usec = REPORT_INTERVAL_DEFAULT_USEC},
-                   .run_folder = LEVER_RUN_FOLDER};
+                             .run_folder = LEVER_RUN_FOLDER,
+                             .levers = true,
+                             .interval_usec = REPORT_INTERVAL_DEFAULT_USEC}};
     int r;
 
     r = parse_arguments(argc, argv, &a);
@@ -221,7 +228,7 @@ int main(int argc, char *argv[])
     log_open(a.debug ? LOG_DEBUG : LOG_INFO);
     if (a.lever_helper)
         r = lever_helper_run(&(LeverHelperOptions){
-            .proc_root = a.agent.proc_root, .sys_root = a.agent.sys_root, .run_folder = a.run_folder});
+            .proc_root = a.agent.proc_root, .sys_root = a.agent.sys_root, .run_folder = a.agent.run_folder});
     else
         r = a.once ? print_once(&a) : agent_run(&a.agent);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

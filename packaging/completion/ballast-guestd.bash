@@ -7,9 +7,9 @@ _ballast_guestd()
 
     COMPREPLY=()
     case $prev in
-    --port | --proc | --sys) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    --port | --proc | --sys | --run) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     --interval) COMPREPLY=($(compgen -W '100ms 1s 10s' -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -W '--port --once --json --interval --proc --sys --debug --help --version' -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W '--port --once --json --interval --no-levers --lever-helper --proc --sys --run --debug --help --version' -- "$cur")) ;;
     esac
 }
 complete -o filenames -F _ballast_guestd ballast-guestd

@@ -61,7 +61,7 @@ def median(values):
 def run(guestd, seconds):
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
         port = test_guestd.Port(folder + "/port")
-        agent = subprocess.Popen([guestd, "--port", folder + "/port"], stderr=subprocess.DEVNULL)
+        agent = subprocess.Popen([guestd, "--port", folder + "/port", "--run", folder], stderr=subprocess.DEVNULL)
         try:
             port.welcome()
             port.expect("report")

@@ -181,7 +181,7 @@ class GuestdTest(unittest.TestCase):
 
     def start(self, *arguments, environment=None):
         self.process = subprocess.Popen(
-            [GUESTD, "--port", self.path, "--interval", "100ms", *arguments], stdin=subprocess.DEVNULL,
+            [GUESTD, "--port", self.path, "--run", self.folder.name, "--interval", "100ms", *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"} | (environment or {}))
 

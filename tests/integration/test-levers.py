@@ -6,6 +6,7 @@ the kernel's files. What it does to a real kernel is in tests/lab/test_levers.py
 Usage: test-levers.py PATH-OF-BALLAST-GUESTD [unittest options]"""
 
 import collections
+import importlib.util
 import os
 import shutil
 import signal
@@ -17,6 +18,14 @@ import sys
 import tempfile
 import time
 import unittest
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, FOLDER)
+from guestlink import compact, reclaim  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("test_guestd", FOLDER + "/test-guestd.py")
+test_guestd = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(test_guestd)
 
 GUESTD = ""
 HANG = 60  # far above what anything here takes on an idle machine
@@ -237,6 +246,61 @@ class Life(HelperTest):
         r = subprocess.run([GUESTD, "--lever-helper", "--once"], capture_output=True, text=True)
         self.assertEqual(r.returncode, 2)
         self.assertIn("exclude each other", r.stderr)
+
+
+class Agent(HelperTest):
+    """The agent and its helper together; the test is the host."""
+    FEATURES, MISSING = 5, 7  # of Hello
+    GOT, WHY = 2, 6  # of Reclaimed
+    DONE, NO_MORE, FAILED = 1, 4, 6
+
+    def start_agent(self, *arguments):
+        port = test_guestd.Port(self.fixture.path + "/port")
+        self.addCleanup(port.close)
+        agent = subprocess.Popen([GUESTD, "--port", self.fixture.path + "/port", "--run", self.fixture.run, *arguments],
+                                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, agent)
+        return port
+
+    def ask(self, port, request):
+        port.send(request)
+        return port.expect("reclaimed").body
+
+    def test_the_first_hello_says_what_it_can_do(self):
+        self.start()
+        hello = self.start_agent().welcome().body
+        self.assertEqual(hello[self.FEATURES] & 56, CAN_COMPACT | CAN_RECLAIM_FILE | CAN_RECLAIM_ANON)
+        self.assertNotIn(self.MISSING, hello)
+
+    def test_what_the_host_asks_is_done_and_written_down(self):
+        self.start()
+        port = self.start_agent()
+        port.welcome()
+        body = self.ask(port, reclaim(7, 64 << 20))
+        # The fixture's kernel never says that it reclaimed anything.
+        self.assertEqual((body[1], body[self.GOT], body[self.WHY]), (7, 0, self.NO_MORE))
+        self.assertEqual(self.fixture.read("cgroup/memory.reclaim"), "4194304 swappiness=0")
+        body = self.ask(port, compact(8))
+        self.assertEqual((body[1], body[self.WHY]), (8, self.DONE))
+        lines = self.fixture.read("run/history").splitlines()
+        self.assertEqual(len(lines), 2, lines)
+        self.assertIn("Page cache reclaimed for the hypervisor: 0 B of 64.0 MiB asked for", lines[0])
+        self.assertIn("there was no more", lines[0])
+        self.assertIn("Memory compacted for the hypervisor", lines[1])
+
+    def test_switched_off(self):
+        self.start()
+        port = self.start_agent("--no-levers")
+        hello = port.welcome().body
+        self.assertEqual((hello[self.FEATURES] & 56, hello[self.MISSING]), (0, b"switched off in the guest"))
+        self.assertEqual(self.ask(port, compact(3))[self.WHY], self.FAILED)
+        self.assertEqual(self.fixture.read("proc/sys/vm/compact_memory"), "")
+
+    def test_without_a_helper(self):
+        port = self.start_agent()
+        hello = port.welcome().body
+        self.assertEqual((hello[self.FEATURES] & 56, hello[self.MISSING]), (0, b"no lever helper"))
+        self.assertEqual(self.ask(port, compact(3))[self.WHY], self.FAILED)
 
 
 class Activated(HelperTest):
