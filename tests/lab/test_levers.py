@@ -2,15 +2,25 @@
 """What a guest's own kernel hands back at the host's word: the lever helper on a real kernel, and what it leaves as it
 was. The guest's kernel has no swappiness= of memory.reclaim; it has the multi-gen LRU, which is off at first."""
 
+import os
 import re
+import socket
+import sys
 import time
+import xml.etree.ElementTree
 
 import case
 from case import LabTest, figure
-from guest import MIB
-from waiting import wait
+from guest import CHANNEL, MIB
+from waiting import HANG, wait
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'integration'))
+from guestlink import Reader, compact, configure, reclaim, welcome  # noqa: E402
 
 CAN_COMPACT, CAN_RECLAIM_FILE, CAN_RECLAIM_ANON, HAS_AGES = 8, 16, 32, 1024
+LEVERS = CAN_COMPACT | CAN_RECLAIM_FILE | CAN_RECLAIM_ANON
+# Why a request ended (guest.proto).
+DONE, REFAULTS, STALLS, NO_MORE, BUSY, FAILED, STOPPED = range(1, 8)
 SWAPPINESS = '/proc/sys/vm/swappiness'
 AGES = '/sys/kernel/debug/lru_gen'
 MGLRU = '/sys/kernel/mm/lru_gen/enabled'
@@ -156,6 +166,141 @@ class Helper(LabTest):
                f'{", ".join(f"{b / MIB:.0f} MiB" for b in answer.cold)}; took {answer.cpu_usec / 1000:.1f} ms of CPU')
         self.assertGreater(answer.cold[0], 0)
         self.assertEqual(answer.cold, sorted(answer.cold, reverse=True))
+
+
+class Channel:
+    """The host's end of the agent's channel, in place of the daemon."""
+
+    def __init__(self, guest):
+        tree = xml.etree.ElementTree.fromstring(guest.lab.virsh('dumpxml', guest.name))
+        path, = (c.find('source').get('path') for c in tree.iter('channel')
+                 if c.find('target').get('name') == CHANNEL)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(HANG)
+        self.socket.connect(path)
+        self.reader, self.queue, self.id = Reader(), [], 0
+        self.last = None  # the last report
+        self.hello = self.expect('hello')
+        self.socket.sendall(welcome(1234) + configure(250000))
+
+    def close(self):
+        self.socket.close()
+
+    def next(self):
+        while not self.queue:
+            data = self.socket.recv(65536)
+            assert data, 'the channel has closed'
+            self.queue += self.reader.feed(data)
+        message = self.queue.pop(0)
+        if message.kind == 'report':
+            self.last = message.body
+        return message
+
+    def expect(self, kind):
+        while True:
+            message = self.next()
+            if message.kind == kind:
+                return message.body
+
+    def ask(self, what, *args):
+        """Returns the answer to a reclaim or a compact: got, refaulted, cpu_usec, why."""
+        self.id += 1
+        self.socket.sendall(what(self.id, *args))
+        body = self.expect('reclaimed')
+        assert body[1] == self.id, f'answers {body[1]}, not {self.id}'
+        return body.get(2, 0), body.get(3, 0), body.get(5, 0), body[6]
+
+
+class Agent(LabTest):
+    """The host asks over the channel, as the daemon does."""
+    GUESTS = {'one': {'memory': 256, 'swap': 64, 'free_page_reporting': True}}
+
+    def setUp(self):
+        super().setUp()
+        self.one = self.guests['one']
+        self.one.run('agent start; echo 1 >/proc/sys/vm/drop_caches')
+        self.addCleanup(self.one.stop_load)
+        self.channel = self.connect()
+
+    def connect(self):
+        channel = Channel(self.one)
+        self.addCleanup(channel.close)
+        return channel
+
+    def test_says_what_it_can_do(self):
+        self.assertEqual(self.channel.hello[5] & LEVERS, LEVERS)
+        self.assertNotIn(7, self.channel.hello)
+
+    def test_reclaims_cold_cache_and_stops_at_hot_cache(self):
+        """All of the cold cache is taken, in as many requests as it takes; what is read all the time stays."""
+        self.one.load_now('cache', 160)
+        self.one.load_now('cache', 80, 'again')
+        wait('the cache is in use', lambda: self.one.pages_touched() > 3 * 80 * MIB // 4096)
+        touched, began = self.one.pages_touched(), time.monotonic()
+        time.sleep(2)
+        before = (self.one.pages_touched() - touched) / (time.monotonic() - began)
+        answers = []
+        while not answers or answers[-1][3] == DONE:
+            answers.append(self.channel.ask(reclaim, 16 * MIB))
+        got, refaulted, cpu_usec = (sum(a[i] for a in answers) for i in range(3))
+        touched, began = self.one.pages_touched(), time.monotonic()
+        time.sleep(2)
+        after = (self.one.pages_touched() - touched) / (time.monotonic() - began)
+        figure(f'80 MiB of cold and 80 MiB of hot cache: {got / MIB:.0f} MiB taken in {len(answers)} requests until '
+               f'{refaulted / MIB:.1f} MiB were read again; {cpu_usec / 1000:.0f} ms of CPU; hot pages/s before '
+               f'{before:.0f}, after {after:.0f}')
+        self.assertEqual(answers[-1][3], REFAULTS)
+        self.assertGreater(got, 56 * MIB)
+        # Each request is paced by itself, so that what is missed is a few steps' worth.
+        self.assertLess(refaulted, 16 * MIB)
+        self.assertIn('stopped, as it was read again', self.one.run('cat /run/ballast-guestd/history'))
+
+    def test_says_when_there_is_no_more(self):
+        self.one.load_now('cache', 20)
+        got, _, _, why = self.channel.ask(reclaim, 128 * MIB)
+        self.assertEqual(why, NO_MORE)
+        self.assertGreater(got, 12 * MIB)
+
+    def test_compacts(self):
+        self.one.load_now('fragments', 128)
+        time.sleep(5)  # free page reporting takes what it reaches
+        before = self.one.resident()
+        got, _, cpu_usec, why = self.channel.ask(compact)
+        self.assertEqual(why, DONE)
+        self.assertGreater(got, 32 * MIB)
+        wait('the host gets the fragments', lambda: before - self.one.resident() > 48 * MIB)
+        figure(f'compaction of 128 MiB in fragments: the agent says {got / MIB:.0f} MiB in {cpu_usec / 1000:.0f} ms of '
+               f'CPU, the host gained {(before - self.one.resident()) / MIB:.0f} MiB')
+        again, _, cpu_usec, _ = self.channel.ask(compact)
+        figure(f'compaction when there is nothing to compact: {again / MIB:.0f} MiB, {cpu_usec / 1000:.0f} ms of CPU')
+
+    def test_goes_on_without_its_helper(self):
+        """It says so to the host, and says again when the helper is back."""
+        self.one.run('agent kill helper')
+        self.assertEqual(self.channel.ask(compact)[3], FAILED)
+        hello = self.channel.expect('hello')
+        self.assertEqual((hello[5] & LEVERS, hello[7]), (0, b'no lever helper'))
+        self.channel.socket.sendall(welcome(5678))
+        self.channel.expect('report')
+        self.one.run('agent start helper')
+        hello = self.channel.expect('hello')  # after half a minute
+        self.assertEqual(hello[5] & LEVERS, LEVERS)
+        self.channel.socket.sendall(welcome(91011))
+        self.channel.expect('report')
+        self.assertEqual(self.channel.ask(compact)[3], DONE)
+
+    def test_stays_small(self):
+        """400 KiB are its own, with the levers at work."""
+        self.one.load_now('cache', 60)
+        for _ in range(10):
+            self.channel.ask(reclaim, 4 * MIB)
+            self.channel.ask(compact)
+        kib = {}
+        for name in ('agent', 'helper'):
+            rollup = self.one.run(f'cat /proc/$(cat /run/{name}.pid)/smaps_rollup')
+            kib[name] = sum(int(n) for n in re.findall(r'Private_(?:Clean|Dirty): +(\d+) kB', rollup))
+        figure(f'private memory with the levers at work: agent {kib["agent"]} KiB, helper {kib["helper"]} KiB')
+        self.assertLessEqual(kib['agent'], 400)
 
 
 if __name__ == '__main__':
