@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the lab's tests have in common: one lab for a program, guests booted once for a class, and for each test a
-fresh daemon on guests that have their full size."""
+"""What the lab's tests have in common: one lab per program, guests booted once per class, and for each test a fresh
+daemon on guests that have their full size."""
 
 import argparse
 import concurrent.futures
@@ -15,7 +15,7 @@ from lab import SKIP, lab_or_skip
 LAB = None
 FIGURES = []
 SKIPPED = []
-# What is this near to its full size is there (host-agent/guest/balloon.h).
+# A balloon that is this near to its full size has it (host-agent/guest/balloon.h).
 TOLERANCE = MIB
 
 
@@ -25,7 +25,7 @@ def figure(text):
 
 
 def skip(test, why):
-    """What can't be had on this machine."""
+    """Skips a test that can't run on this machine."""
     SKIPPED.append(f'{test.__name__}: {why}')
     raise unittest.SkipTest(why)
 
@@ -58,12 +58,12 @@ class LabTest(unittest.TestCase):
         self.daemons = []
         self.sets_memory = False
         self.host.calm()
-        # What balloons took isn't backed by the host any more, and cache was dropped: as it was at first, then.
+        # The host no longer backs memory that balloons took, and cache was dropped: load it again.
         with concurrent.futures.ThreadPoolExecutor(max(1, len(self.guests))) as pool:
             list(pool.map(self.load_again, self.guests.values()))
 
     def load_again(self, guest):
-        """Unless it all is still there: what a balloon takes, and nothing else, makes its QEMU smaller."""
+        """Unless all of it is still resident: only its balloon makes its QEMU smaller."""
         if guest.resident() >= guest.loaded - 8 * MIB:
             return
         for item in guest.load.split(','):
@@ -72,7 +72,7 @@ class LabTest(unittest.TestCase):
         guest.loaded = guest.resident()
 
     def tearDown(self):
-        """The daemon gives back what it took, so that the next finds nothing of it on its way."""
+        """The daemon gives back what it took, so that the next one finds no balloon moving."""
         self.host.calm()
         daemon = next((d for d in self.daemons if d.process and not d.ended()), None)
         try:
@@ -103,7 +103,7 @@ class LabTest(unittest.TestCase):
             agents = [n for n, g in self.guests.items() if g.agent == 'yes']
             if agents:
                 daemon.wait_source('agent', *agents)
-            # A balloon that it sees for the first time it looks at before it moves it.
+            # It watches a balloon that it sees for the first time before it moves it.
             daemon.wait('all have been looked at',
                         lambda rows: all(row['busy'] != 'just found' for row in rows.values()))
         return daemon
@@ -134,7 +134,7 @@ class LabTest(unittest.TestCase):
 
 
 class Result(unittest.TextTestResult):
-    """Shows beside each failure what the daemons last said."""
+    """Shows with each failure the last lines of the daemons' logs."""
 
     def _say(self, test):
         for daemon in getattr(test, 'daemons', []):
@@ -170,5 +170,5 @@ def main():
         print('SKIP: ' + text)
     if SKIPPED and not result.testsRun and result.wasSuccessful():
         return SKIP
-    # No test at all isn't success.
+    # Without any test it isn't a success.
     return 0 if result.wasSuccessful() and result.testsRun else 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A memory cgroup with a limit, and a swap file: a small host within this one, which can be put under real pressure
-while the machine itself has none. Needs root."""
+without pressure on the machine. Needs root."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 
 def _hierarchy(v1, v2):
-    """Where groups can be made that this controller limits (its name in cgroup v1 and v2), and whether it is of v2."""
+    """A folder for groups that this controller limits (its name in cgroup v1 and v2), and whether it is of v2."""
     with open('/proc/mounts') as f:
         mounts = [line.split()[1:4] for line in f]
     for folder, kind, options in mounts:
@@ -57,7 +57,7 @@ def swap_off(folder):
 
 
 def remove(folder):
-    """What a lab in that folder left behind; its processes have ended."""
+    """Removes what a lab in that folder left behind; its processes have ended."""
     if os.geteuid() != 0:
         return
     swap_off(folder)
@@ -70,7 +70,7 @@ def remove(folder):
 
 class SmallHost:
     def __init__(self, lab, mib=None, swap_mib=512):
-        """As large as that (None: without a limit yet). The lab takes it away at its end."""
+        """With this limit (None: no limit yet). The lab removes it at its end."""
         if os.geteuid() != 0:
             raise Unavailable('a memory cgroup and a swap file take root')
         self.lab = lab

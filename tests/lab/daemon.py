@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ballastd on a lab's guests, the host that it sees, and what it says."""
+"""ballastd on a lab's guests, the host that it sees, and its output."""
 
 import collections
 import json
@@ -20,7 +20,7 @@ POLICY = os.path.join(SOURCE, 'policy', 'balloon.policy')
 # The shipped policy's thresholds (policy/balloon.policy).
 PRESSURE, CRITICAL, RELAX = 0.20, 0.05, 0.25
 
-# What of a guest's row stands still while nothing happens to the guest.
+# The keys of a guest's row that stay the same while nothing happens to the guest.
 OF_A_ROW = ('current_bytes', 'target_bytes', 'full_bytes', 'floor_bytes', 'mode', 'source', 'busy', 'rule', 'moving',
             'distress', 'hurting', 'stalled')
 
@@ -38,10 +38,9 @@ def parse_size(text):
 
 
 class Host:
-    """A small host for the daemon to look at: a folder with a meminfo in which MemTotal is a budget, and
-    MemAvailable what the guests' QEMU processes and "other" really leave of it. So the tests mean the same on every
-    machine, whatever else runs there, and never put it under pressure. Without swap (0) the daemon's thresholds are
-    twice as high."""
+    """A small host for the daemon: a folder with a meminfo in which MemTotal is a budget, and MemAvailable what the
+    guests' QEMU processes and "other" really leave of it. The tests mean the same on every machine, whatever else
+    runs there, and never put it under pressure. Without swap (0) the daemon's thresholds are twice as high."""
 
     def __init__(self, lab, total_mib=4096, swap_mib=2048, folder='proc'):
         self.lab = lab
@@ -80,8 +79,8 @@ class Host:
 
     def write(self):
         with self._lock:
-            self.told = self.available()
-            available = self.told >> 10
+            self.written = self.available()
+            available = self.written >> 10
             path = os.path.join(self.folder, 'meminfo')
             with open(path + '.new', 'w') as f:
                 f.write(f'MemTotal: {self.total >> 10} kB\nMemFree: {available} kB\nMemAvailable: {available} kB\n'
@@ -91,7 +90,7 @@ class Host:
             os.rename(path + '.new', path)
 
     def set_available(self, bytes_):
-        """Something else on the host takes memory, or gives it back, until this much is available now."""
+        """Other use of the host's memory changes until this much is available now."""
         self.other = self.total - self.guests_resident() - int(bytes_)
         self.write()
 
@@ -105,12 +104,13 @@ class Host:
         self.set_available(PRESSURE * self.total - mib * MIB)
 
     def steady(self):
-        """Between the thresholds, where nothing is taken nor given back. A host that is just above the pressure threshold,
-        as after moderate(), falls below it again when QEMUs grow by a few MiB, and then guests give those."""
+        """Between the thresholds, where nothing is taken or given back. A host that is just above the pressure
+        threshold, as after moderate(), falls below it again when QEMUs grow by a few MiB, and then guests give
+        those."""
         self.set_available((PRESSURE + RELAX) / 2 * self.total)
 
     def severe(self):
-        """Below the critical threshold, and however much the guests give, it isn't enough."""
+        """Below the critical threshold, and no amount that the guests give is enough."""
         self.set_available(-2 * self.total)
 
     def calm(self):
@@ -210,7 +210,7 @@ class Daemon:
         self.process = None
 
     def reload(self):
-        """SIGHUP. Returns the line that says what came of it."""
+        """SIGHUP. Returns the line with its result."""
         since = self.mark()
         self.process.send_signal(signal.SIGHUP)
         return self.wait_line(r'^Reload(ed| refused)', since)
@@ -222,7 +222,7 @@ class Daemon:
     def fds(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))
 
-    # What it says
+    # Its output
 
     def mark(self):
         """A place in the log: give it as since."""
@@ -260,7 +260,7 @@ class Daemon:
         return status
 
     def reserve_for(self, below_mib):
-        """The reserve that leaves the host that much below its pressure threshold, whatever the machine has."""
+        """The reserve with which the host is that much below its pressure threshold, whatever the machine has."""
         host = self.status()['host']
         return max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_threshold_bytes']
                           + below_mib * MIB))
@@ -301,10 +301,10 @@ class Daemon:
                   lambda rows: all(n in rows and rows[n]['source'] == source for n in names))
 
     def wait_rest(self, cycles=6):
-        """Until it has decided that many times in a row without a move."""
+        """Waits until it has decided that many times in a row without a move."""
         def rest():
             start, since = self.status()['cycle']['count'], self.mark()
-            wait('cycles go on', lambda: self.status()['cycle']['count'] >= start + cycles, step=0.2,
+            wait('more cycles run', lambda: self.status()['cycle']['count'] >= start + cycles, step=0.2,
                  dump=self.describe)
             return not self.moves(since) and not any(r['moving'] for r in self.list().values())
         wait('nothing moves any more', rest, step=0, dump=self.describe)

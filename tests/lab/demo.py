@@ -26,7 +26,7 @@ def mib(n):
 
 
 def is_back(row):
-    """At its full size, or within what isn't worth a move."""
+    """At its full size, or so near to it that a move isn't worth it."""
     return row['current_bytes'] >= row['full_bytes'] - MIB
 
 
@@ -122,7 +122,7 @@ class Demo:
         return {name: found[name] for name in GUESTS if name in found}
 
     def phase(self, least, most, until=lambda rows: True):
-        """Shows the table until it is as said and nothing has moved for a while."""
+        """Shows the table until the condition holds and nothing has moved for a while."""
         began = moved = time.monotonic()
         sizes = None
         while True:
@@ -204,7 +204,7 @@ class Demo:
             say(f'  +{start.at - began:4.1f} s  {start.guest:6} {mib(start.from_bytes):>4} → {mib(end.to_bytes):>4} MiB'
                 f'{steps}: {end.reason}')
 
-        # Within a cycle all are asked at once: who gives most comes first.
+        # Within a cycle all are asked at once: the guest that gives most comes first.
         order = list(dict.fromkeys(move.guest for move in sorted(
             taken, key=lambda m: (round(m.at - taken[0].at), m.to_bytes - m.from_bytes))))
         say()

@@ -32,7 +32,7 @@ XML = '''<domain type='{type}'>
   </devices>
 </domain>
 '''
-# What KSM finds in one lab isn't to slow down the others.
+# KSM's work in one lab mustn't slow down the others.
 SHARING = '  <memoryBacking><nosharepages/></memoryBacking>\n'
 BOOT = '''    <kernel>{kernel}</kernel>
     <initrd>{initramfs}</initrd>
@@ -49,8 +49,8 @@ class Guest:
     """memory, current (default: memory) and swap in MiB. agent: 'yes', 'no' (a channel, but nothing that speaks on
     it), 'hostile:MODE', or None (no channel either). load: done before the guest counts as ready, for example
     'free:200,cache:100,hold:50' (see load.c). stats: the balloon's stats period in seconds, 0 for none. kernel: False
-    for one that runs and never gets beyond its BIOS. mergeable: KSM may look at its memory. direct: its disks are read and written past the
-    host's page cache."""
+    for one that runs and never gets beyond its BIOS. mergeable: KSM may merge its pages. direct: its disks are read
+    and written past the host's page cache."""
 
     def __init__(self, lab, name, memory=512, current=None, swap=0, agent='yes', load='', stats=0,
                  free_page_reporting=False, autodeflate=False, persistent=True, kernel=True,
@@ -67,7 +67,7 @@ class Guest:
         self.command = lab.path('guests', name + '.sock')
         self.socket = None
         self.boots = 0
-        self.loaded = 0  # what was resident of it when its load was done
+        self.loaded = 0  # bytes resident when its load was done
         self._id = 0
 
     def xml(self):
@@ -111,11 +111,11 @@ class Guest:
             self.lab.virsh('create', path, *how)
 
     def wait_ready(self):
-        """Until it has booted (again): its load is done and its agent started."""
+        """Waits until it has booted (again): its load is done and its agent started."""
         wait(f'{self.short} is ready', lambda: self._ready_count() > self.boots,
              dump=lambda: f'its console:\n{self._console()[-2000:]}')
         self.boots = self._ready_count()
-        # While nobody has the other end its shell looks for commands ten times a second: 7 % of a core under TCG.
+        # While the other end is closed its shell looks for commands ten times a second: 7 % of a core under TCG.
         self._connect()
 
     def _console(self):
@@ -138,7 +138,7 @@ class Guest:
     def migration(self, peer):
         """The command that moves it to another host, alive."""
         xml = self.lab.virsh('dumpxml', '--migratable', self.name)
-        # Both QEMUs are here: each needs files of its own.
+        # Both QEMUs run here: each needs its own files.
         for path in (self.command, self.console):
             xml = xml.replace(path, path + '.moved')
         path = self.lab.path('guests', self.short + '.moved.xml')
@@ -193,7 +193,7 @@ class Guest:
             data = self.socket.recv(65536)
             if not data:
                 self.disconnect()
-                raise AssertionError(f'{self.short}: gone during "{command}"')
+                raise AssertionError(f'{self.short}: ended during "{command}"')
             got += data
         text = got[:m.start()].decode(errors='replace').strip('\n').rstrip()
         if check and m.group(1) != b'0':
@@ -232,5 +232,5 @@ class Guest:
         return size
 
     def setmem(self, mib):
-        """What an administrator does by hand."""
+        """Sets its size by hand, as an administrator does."""
         self.lab.virsh('setmem', self.name, f'{mib}M', '--live')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clears a lab away when whoever started it is gone, however that happened.
+"""Removes a lab when the process that started it has ended, for whatever reason.
 
     keeper.py FOLDER
 
@@ -13,6 +13,6 @@ from lab import clear_away
 
 sys.stdin.buffer.read()
 clear_away(sys.argv[1], patience=0)
-# What had been forked and not executed yet wasn't known by its folder.
+# A process that had forked but not executed yet wasn't found by its folder.
 time.sleep(0.5)
 clear_away(sys.argv[1], patience=0)

@@ -19,7 +19,7 @@ MODULES = ['virtio_ring', 'virtio', 'virtio_pci_modern_dev', 'virtio_pci_legacy_
 
 
 class Unavailable(Exception):
-    """Something that the lab needs isn't there; the text says what, and what to do."""
+    """Something that the lab needs is missing; the text says what, and what to do."""
 
 
 class Kernel:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The machine's KSM: opened to the lab's user, and put back in any case, also by whoever clears a killed lab away. Needs
+"""The machine's KSM: opened to the lab's user, and restored in any case, even after a lab that was killed. Needs
 root."""
 
 import json
@@ -25,7 +25,7 @@ def values():
 
 
 class Machine:
-    """KSM as the machine has it, kept in a file of the lab's folder."""
+    """The machine's KSM settings, kept in a file of the lab's folder."""
 
     def __init__(self, lab):
         names = [n for n in (*CONTROLS, 'merge_across_nodes', 'advisor_mode') if os.path.exists(f'{KSM}/{n}')]
@@ -55,7 +55,7 @@ class Machine:
 
 
 def restore(folder):
-    """Puts back what the lab in that folder found, if it changed anything."""
+    """Restores the settings that the lab in that folder found, if it changed any."""
     path = os.path.join(folder, 'ksm')
     try:
         with open(path) as f:

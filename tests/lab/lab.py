@@ -7,7 +7,7 @@
         print(idle.run('free -m'))
 
 Nothing needs root. As root, libvirt, QEMU and the daemon under test run as "nobody", for libvirt's session driver
-is for unprivileged users (and as root QEMU is probed anew at each call where KVM can't be used).
+is for unprivileged users (and as root libvirt probes QEMU again at each call if KVM can't be used).
 
 What belongs to a lab is known by its folder: every process that it starts has HOME or XDG_RUNTIME_DIR in there, and
 is ended by pid. A lab whose owner was killed is cleared away by its keeper (keeper.py), and if that was killed, too, by
@@ -58,7 +58,7 @@ BUS_CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 
 
 class Failed(Exception):
-    """The lab itself didn't work: not what it was to test."""
+    """The lab itself didn't work, rather than what it tests."""
 
 
 def build_file(build, *parts):
@@ -78,7 +78,7 @@ def alive(pid):
 
 
 def _started(pid):
-    """What tells a process from a later one with the same number; None: there is none."""
+    """Distinguishes a process from a later one with the same number; None: no such process."""
     try:
         with open(f'/proc/{pid}/stat') as f:
             return f.read().rpartition(')')[2].split()[19]
@@ -112,12 +112,12 @@ def processes_of(folder):
 def clear_away(folder, patience=2.0):
     """Ends what runs in the folder and removes it."""
     for sig, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 30.0)):
-        limit, told = time.monotonic() + seconds, set()
+        limit, signalled = time.monotonic() + seconds, set()
         while time.monotonic() < limit and (pids := processes_of(folder)):
-            for pid in set(pids) - told:
+            for pid in set(pids) - signalled:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sig)
-            told.update(pids)
+            signalled.update(pids)
             time.sleep(0.05)
     ksm.restore(folder)
     cgroup.remove(folder)
@@ -125,8 +125,7 @@ def clear_away(folder, patience=2.0):
 
 
 def _end_with_parent():
-    """What runs the tests was killed: then nobody waits for them any more. (Not for one that was started by hand: its
-    shell may end before it.)"""
+    """Ends a lab whose test runner was killed. (Not one that was started by hand: its shell may end before it.)"""
     if 'MESON_TEST_ITERATION' in os.environ:
         parent = os.getppid()
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
@@ -135,7 +134,7 @@ def _end_with_parent():
 
 
 def sweep():
-    """Clears away the folders of labs whose owner is gone."""
+    """Removes the folders of labs whose owner has ended."""
     for folder in glob.glob(os.path.join(TEMP, PREFIX + '*')):
         try:
             st = os.lstat(folder)
@@ -162,8 +161,8 @@ class Lab:
         self.bus = None
         self.folder = None
         self.kvm = False
-        self.cpu = 0.0  # what guests that were destroyed took, in seconds
-        # As root: whom everything runs as.
+        self.cpu = 0.0  # CPU time of destroyed guests, in seconds
+        # As root: the user that everything runs as.
         self.user = pwd.getpwnam('nobody') if os.geteuid() == 0 else None
         self._keeper = None
         self._signals = {}
@@ -192,7 +191,7 @@ class Lab:
 
     def _end(self):
         for s in self._signals:
-            signal.signal(s, signal.SIG_IGN)  # a second Ctrl-C mustn't leave half of it behind
+            signal.signal(s, signal.SIG_IGN)  # a second Ctrl-C mustn't leave half of the lab behind
         try:
             for close in reversed(self._closers):
                 close()
@@ -216,7 +215,7 @@ class Lab:
                 signal.signal(s, handler)
 
     def at_end(self, close):
-        """close() is called before the lab is cleared away, the last one given first."""
+        """close() is called before the lab is removed; the last one registered first."""
         self._closers.append(close)
 
     def _start(self):
@@ -239,7 +238,7 @@ class Lab:
         self.start_libvirtd()
 
     def _make(self):
-        """Its folder, and the keeper of that."""
+        """Makes its folder, and starts the keeper of that."""
         sweep()
         self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=TEMP)
         with open(self.path('owner'), 'w') as f:
@@ -253,7 +252,7 @@ class Lab:
             self.make_folder(name)
 
     def _program(self, name):
-        """One that runs inside guests; compiled here where the build has no tests in it (the demo's has none)."""
+        """A program that runs inside guests; compiled here if the build has no tests (as the demo's hasn't)."""
         built = os.path.join(self.build, 'tests', 'lab', name)
         return built if os.path.exists(built) else self._compile(os.path.join(image.SOURCE, name + '.c'))
 
@@ -304,7 +303,7 @@ class Lab:
 
     def _as_user(self, kvm=None):
         kwargs = {'env': self.environment(), 'cwd': self.folder, 'stdin': subprocess.DEVNULL,
-                  'start_new_session': True}  # Ctrl-C in a terminal is for us alone
+                  'start_new_session': True}  # Ctrl-C in a terminal is for this process only
         if self.user:
             # Root may lend its guests /dev/kvm's group, unless that is root's own.
             gid = os.stat('/dev/kvm').st_gid if (self.kvm if kvm is None else kvm) else 0
@@ -332,7 +331,8 @@ class Lab:
     # The session
 
     def _probe_kvm(self):
-        """/dev/kvm may be there, and even make a VM, and yet not run one: so let it boot the lab's own guest."""
+        """/dev/kvm may exist, and even create a VM, and yet not run one: only a guest of the lab that boots shows that it
+        works."""
         if not os.path.exists('/dev/kvm') or not os.access('/dev/kvm', os.R_OK | os.W_OK):
             return False
         argv = ['qemu-system-x86_64', '-accel', 'kvm', '-cpu', 'max', '-m', '256', '-nodefaults', '-display', 'none',
@@ -354,7 +354,7 @@ class Lab:
 
     def start_libvirtd(self):
         with open(self.path('libvirt', 'qemu.conf'), 'w') as f:
-            # No virtlogd beside us; no security driver to ask.
+            # No virtlogd alongside; no security driver.
             f.write('stdio_handler = "file"\nsecurity_driver = "none"\n')
         with open(self.path('libvirtd.log'), 'ab') as log:
             self.libvirtd = self.spawn(['libvirtd'], stdout=log, stderr=log)
@@ -367,12 +367,12 @@ class Lab:
         wait('libvirtd answers', answers, step=0.2)
 
     def kill_libvirtd(self):
-        """SIGKILL, as a crash would have it. The guests run on."""
+        """SIGKILL, as in a crash. The guests keep running."""
         self.libvirtd.kill()
         self.libvirtd.wait()
 
     def peer(self):
-        """Another host on this machine, to migrate to."""
+        """Another host on this machine, the target of a migration."""
         peer = Peer(self)
         self.peers.append(peer)
         peer.start()
@@ -422,7 +422,7 @@ class Lab:
 
 
 class Peer(Lab):
-    """A libvirtd and a session bus of their own, inside a lab's folder, which clears them away."""
+    """A separate libvirtd and session bus inside a lab's folder, which are removed with it."""
 
     def __init__(self, lab):
         super().__init__(lab.build, lab.say)
@@ -436,7 +436,7 @@ class Peer(Lab):
         for name in ('run', 'home', 'libvirt'):
             self.make_folder(name)
         with open(self.path('libvirt', 'libvirtd.conf'), 'w') as f:
-            # Nothing migrates to the host that it is on.
+            # libvirt migrates nothing to the same host.
             f.write(f'host_uuid = "{uuid.uuid4()}"\n')
         self._start_bus()
         self.start_libvirtd()

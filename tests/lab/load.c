@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Load for a lab guest. Runs inside it, statically linked.
  *
- *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and goes on rewriting them at that pace
+ *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and keeps rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
  *   load equal MIB                takes MIB of pages that differ from each other but not from guest to guest
  *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an operator may expect of balloons: who gives first, who is protected, and that all comes back."""
+"""What an operator may expect of balloons: who gives first, who is protected, and that all memory comes back."""
 
 import time
 
@@ -24,7 +24,7 @@ class Balloons(LabTest):
     }
 
     def watch(self, daemon, seconds, look):
-        """Calls look(rows) again and again for that long; what must hold all the time is asserted there."""
+        """Calls look(rows) again and again for that long; it asserts what must hold all the time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             look(daemon.list())
@@ -42,18 +42,18 @@ class Balloons(LabTest):
         moves = daemon.moves(since)
         figure(f'pressure (noticed by the 0.5 s cycle) → first setMemory: {moves[0].at - asked:.2f} s')
         self.assertEqual(moves[0].guest, 'idle', daemon.describe())
-        # What it gives is free there, so about as much comes to the host as was needed. When it has no more free
-        # than another the last few MiB may come from that one.
+        # It gives free memory, so the host gets about as much as it needed. Once it has no more free memory than
+        # another guest, the last few MiB may come from that one.
         given = {name: self.full(name) - self.actual(name) for name in self.guests}
         self.assertGreaterEqual(given['idle'], 150 * MIB, daemon.describe())
         self.assertLessEqual(sum(given.values()), 260 * MIB, daemon.describe())
         self.assertLessEqual(sum(given.values()) - given['idle'], 32 * MIB, daemon.describe())
         self.assertEqual(given['busy'], 0, daemon.describe())
 
-    def test_free_memory_before_page_cache_and_busy_is_spared(self):
+    def test_free_memory_before_page_cache_and_none_from_busy(self):
         daemon = self.daemon()
         since = daemon.mark()
-        # No more than what is free in all of them together.
+        # No more than is free in all guests together.
         self.host.moderate(450)
         daemon.wait('the host has its share again',
                     lambda rows: self.host.available() >= PRESSURE * self.host.total)
@@ -63,7 +63,7 @@ class Balloons(LabTest):
         self.assertIn('idle', {m.guest for m in moves if m.at < moves[0].at + 0.1}, daemon.describe())
         self.assertGreaterEqual(daemon.list()['cache']['cache_bytes'], 290 * MIB, daemon.describe())
 
-        # And more: now page cache goes.
+        # More pressure: now they give page cache, too.
         self.host.moderate(400)
         daemon.wait('cache gives page cache', lambda rows: rows['cache']['cache_bytes'] < 280 * MIB)
         daemon.wait_rest()
@@ -106,7 +106,7 @@ class Balloons(LabTest):
         self.host.severe()
         daemon.wait('busy gives', lambda rows: rows['busy']['current_bytes'] < self.full('busy') - 32 * MIB)
         daemon.wait_line('busy: in distress', since)
-        # Still under pressure: the policy gives nobody memory, but the host has room above its critical threshold.
+        # Still under pressure: the policy gives no memory, but the host has room above its critical threshold.
         squeezed = daemon.mark()
         self.host.moderate(100)
         daemon.wait('busy has its full size',
@@ -115,7 +115,7 @@ class Balloons(LabTest):
         back = [m for m in moves if m.guest == 'busy' and m.to_bytes > m.from_bytes]
         self.assertTrue(back, daemon.describe())
         self.assertIn('it is in distress', back[0].reason)
-        # (On a slow machine another may come to be in distress, too.)
+        # (On a slow machine another guest may be in distress, too.)
         for move in moves:
             if move.to_bytes > move.from_bytes:
                 self.assertIn('it is in distress', move.reason, daemon.describe())
@@ -134,11 +134,11 @@ class Balloons(LabTest):
         daemon.wait_rest()
         info = guest.meminfo()
         used = info['MemTotal'] - info['MemAvailable']
-        # A tenth above what it uses, less what the reports' age and rounding may make of it.
+        # A tenth above what it uses, less a margin for the reports' age and rounding.
         self.assertGreaterEqual(info['MemTotal'], used * 1.1 - 8 * MIB, daemon.describe())
         self.assertEqual(guest.run('grep -w oom_kill /proc/vmstat'), 'oom_kill 0')
 
-    def test_current_memory_below_the_maximum_is_the_administrators_word(self):
+    def test_current_memory_below_the_maximum_is_the_full_size(self):
         daemon = self.daemon()
         self.assertEqual(daemon.list()['capped']['full_bytes'], 320 * MIB)
         self.host.severe()
@@ -163,22 +163,22 @@ class Balloons(LabTest):
         self.host.set_available(threshold - 150 * MIB)
         daemon.wait('the host has its share again', lambda rows: self.host.available() >= threshold)
         self.assertEqual(daemon.moves(since)[0].guest, 'idle', daemon.describe())
-        # With swap there would be plenty.
+        # With swap the host would have plenty.
         self.host.set_swap(self.host.swap_mib)
         wait('it is calm', lambda: daemon.status()['host']['pressure'] == 'none', dump=daemon.describe)
         self.wait_full(daemon)
 
-    def test_observe_decides_tells_and_moves_nothing(self):
+    def test_observe_decides_logs_and_moves_nothing(self):
         daemon = self.daemon(mode='observe')
         self.host.severe()
-        wait('it tells what it would do', lambda: daemon.moves(would=True), dump=daemon.describe)
+        wait('it logs what it would do', lambda: daemon.moves(would=True), dump=daemon.describe)
         self.watch(daemon, 4, lambda rows: None)
         self.assertEqual(daemon.moves(), [])
         for name in self.guests:
             self.assertEqual(self.actual(name), self.full(name), name)
         self.assertEqual(daemon.status()['mode'], 'observe')
 
-        # And when told to, it does.
+        # In mode auto it moves.
         daemon.ctl('mode', 'auto')
         daemon.wait('idle gives', lambda rows: rows['idle']['current_bytes'] < self.full('idle'))
 
@@ -210,7 +210,7 @@ class Balloons(LabTest):
         daemon.wait_rest()
         daemon.stop()
         self.host.calm()
-        # To what is its full size anyway, so it is no decision.
+        # To its full size, so this sets no new one.
         self.guests['idle'].setmem(self.guests['idle'].current)
         wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')))
         self.load_again(self.guests['idle'])
@@ -257,7 +257,7 @@ class Balloons(LabTest):
     # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 
     def test_reserve_takes_effect_at_sighup_and_a_bad_file_is_refused(self):
-        daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so it isn't the next cycle that notices
+        daemon = self.daemon(host=None, config={'Daemon.Interval': '1s'})  # so that the next cycle isn't what notices it
         daemon.wait_rest(cycles=3)
         # Far below the threshold and far above the critical one: other processes' memory makes no difference.
         daemon.write_config(Host_Reserve=daemon.reserve_for(250))
@@ -288,7 +288,7 @@ class Balloons(LabTest):
         self.assertIn('refused', daemon.reload().text)
         self.assertTrue(daemon.find_lines(r'balloon\.policy:\d+:\d+', since), daemon.tail())
 
-        # The old ones run on: and a good file is taken again.
+        # The old settings stay in force, and a valid file is accepted again.
         with open(daemon.policy_paths[0], 'w') as f:
             f.write(policy)
         daemon.write_config(Host_Reserve=None)

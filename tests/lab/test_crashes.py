@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whoever dies, and whenever: the state is found again, and no balloon is left wrong.
+"""Whichever process dies, and whenever: the state is found again, and no balloon keeps a wrong size.
 
-BALLAST_KILLS says how often the daemon is killed, BALLAST_SEED which random numbers say when."""
+BALLAST_KILLS: how often the daemon is killed. BALLAST_SEED: the seed of the random times."""
 
 import os
 import random
@@ -18,14 +18,14 @@ SEED = int(os.environ.get('BALLAST_SEED', random.randrange(1 << 32)))
 
 class Crashes(LabTest):
     GUESTS = {
-        'big': {'memory': 1024, 'load': 'free:700'},  # its balloon is on its way for about a second
+        'big': {'memory': 1024, 'load': 'free:700'},  # its balloon moves for about a second
         'one': {'memory': 320, 'load': 'free:180'},
         'two': {'memory': 320, 'load': 'free:180'},
         'busy': {'memory': 320, 'load': 'free:60,hold:120', 'swap': 256},
     }
 
     def change_pressure(self, chance):
-        """Most of the time more than there is to give, so that balloons are on their way."""
+        """Pressure: most of the time more than the guests can give, so that balloons are moving."""
         what = chance.choice(('severe', 'severe', 'moderate', 'calm'))
         if what == 'moderate':
             self.host.moderate(chance.randrange(50, 500))
@@ -45,7 +45,7 @@ class Crashes(LabTest):
         floors = {name: row['floor_bytes'] for name, row in daemon.list().items()}
         moves, moving, began = daemon.mark(), 0, time.monotonic()
         for _ in range(KILLS):
-            # It looks at what it finds for two seconds before it moves anything.
+            # It watches the guests that it finds for two seconds before it moves anything.
             end = time.monotonic() + chance.uniform(0, 5)
             while time.monotonic() < end:
                 self.change_pressure(chance)
@@ -54,7 +54,7 @@ class Crashes(LabTest):
             daemon.kill()
             moving += self.lab.sizes() != sizes
             self.check_floors(floors, daemon)
-            # Also before it has said that it is up.
+            # Also before it has logged that it is ready.
             daemon.start(ready=chance.random() < 0.8)
         seconds = time.monotonic() - began
         if daemon.ended():
@@ -63,7 +63,7 @@ class Crashes(LabTest):
         sent = daemon.moves(moves)
         figure(f'daemon killed {KILLS} times in {seconds:.0f} s (seed {SEED}), {moving} times while a balloon was '
                f'on its way, {len(sent)} moves')
-        # Else nothing was shown.
+        # Otherwise the test proves nothing.
         self.assertGreater(len(sent), KILLS, daemon.tail())
         for move in sent:
             self.assertGreaterEqual(move.to_bytes, floors[move.guest], move)

@@ -15,8 +15,8 @@ GIB = 1 << 30
 
 
 class Watch:
-    """Looks at the host all the time, and remembers the least that was available, and by how much less that was at the
-    most than what the daemon is told: that is written ten times a second, on a busy machine less often."""
+    """Watches the host all the time: the least that was available, and by how much at most that was less than the
+    daemon read. The daemon's meminfo is written ten times a second, on a busy machine less often."""
 
     def __init__(self, host):
         self.host = host
@@ -27,9 +27,9 @@ class Watch:
 
     def _run(self):
         while not self._stop.wait(0.05):
-            told, available = self.host.told, self.host.available()
+            written, available = self.host.written, self.host.available()
             self.least = min(self.least, available)
-            self.misled = max(self.misled, told - available)
+            self.misled = max(self.misled, written - available)
 
     def stop(self):
         self._stop.set()
@@ -45,7 +45,7 @@ class Starved(LabTest):
     }
 
     def squeeze(self):
-        """starved is brought to its floor, by a daemon that leaves idle alone."""
+        """A daemon that leaves idle alone shrinks starved to its floor."""
         daemon = self.daemon(config={'Guest *-idle.Mode': 'off'})
         self.host.severe()
         daemon.wait('starved is at its floor', lambda rows:
@@ -53,18 +53,18 @@ class Starved(LabTest):
                     not rows['starved']['moving'])
         daemon.stop()
         self.daemons.remove(daemon)
-        # What it has it has touched: so whatever the host loses from now on was given.
+        # It touches all that it has: what the host loses from now on was given to it.
         self.guests['starved'].load_now('free', 180)
         time.sleep(3)  # that may have made it wait for memory
 
     def hold(self, mib):
-        """starved begins to use that much; it returns at once."""
+        """starved begins to use that much. Returns at once."""
         loading = threading.Thread(target=self.guests['starved'].load_now, args=('hold', mib, 64))
         loading.start()
         return loading
 
     def raw(self):
-        """How long the balloons take to move 1 GiB from idle to a starved guest when somebody sets both at once."""
+        """How long the balloons take to move 1 GiB from idle to a starved guest when both are set at once."""
         idle, starved = self.guests['idle'], self.guests['starved']
         self.addCleanup(starved.stop_load)
         starved.setmem(384)
@@ -101,7 +101,7 @@ class Starved(LabTest):
         figure(f'{what}: distress → first setMemory {1000 * max(first, 0):.0f} ms; 1 GiB from idle to starved '
                f'{took:.2f} s; the host had {watch.stop() // MIB} MiB available at the least '
                f'(critical {CRITICAL * self.host.total / MIB:.0f} MiB; up to {watch.misled // MIB} MiB less than the '
-               'daemon was told)')
+               'daemon read)')
         self.assertGreaterEqual(watch.least + watch.misled, CRITICAL * self.host.total, daemon.describe())
         self.assertGreaterEqual(self.actual('idle'), daemon.list()['idle']['floor_bytes'])
         return moves
@@ -109,7 +109,7 @@ class Starved(LabTest):
     def test_idle_feeds_starved_while_the_host_is_full(self):
         raw = self.raw()
         self.squeeze()
-        # A policy that does nothing: what happens is the guard's own doing, and idle is as full as it was.
+        # A policy that does nothing: all moves are the guard's, and idle has its full size.
         path = self.lab.path('none.policy')
         with open(path, 'w') as f:
             f.write('# Nothing is decided here.\n')
@@ -152,17 +152,17 @@ class Hurt(LabTest):
         self.addCleanup(reader.stop_load)
         reader.load_now('cache', 300, 'again')
         before, hits_before = self.pace(reader)
-        # More than all that is free: page cache goes, too.
+        # More than is free in all guests: they give page cache, too.
         self.host.moderate(400)
         daemon.wait('idle gives page cache', lambda rows: rows['idle']['cache_bytes'] < 300 * MIB)
         time.sleep(5)
         after, hits = self.pace(reader)
-        figure(f're-reading 300 MiB beside an idle guest under pressure: {before:.0f} → {after:.0f} pages/s '
+        figure(f're-reading 300 MiB alongside an idle guest under pressure: {before:.0f} → {after:.0f} pages/s '
                f'({after / before:.2f} ×), of which {100 * hits_before:.1f} → {100 * hits:.1f} % were in its page cache')
-        # What isn't there costs far more than what is: a guest that misses one page of twenty has lost its cache.
+        # A miss costs far more than a hit: a guest that misses one page in twenty has lost its cache.
         self.assertGreaterEqual(hits, 0.99 * hits_before, daemon.describe())
 
-    def test_what_hurts_is_rolled_back_and_remembered(self):
+    def test_a_shrink_that_hurts_is_rolled_back_and_remembered(self):
         daemon = self.daemon(config={'Guest *-idle.Mode': 'off'})
         reader = self.guests['reader']
         self.addCleanup(reader.stop_load)
@@ -175,7 +175,7 @@ class Hurt(LabTest):
         back = [m for m in daemon.moves(since) if m.guest == 'reader' and m.to_bytes > m.from_bytes]
         self.assertTrue(back, daemon.describe())
         figure(f'cache that is missed: noticed → setMemory of what was taken {1000 * (back[0].at - hurt.at):.0f} ms')
-        # And it is left alone for a while, though the host is still under pressure.
+        # And it is left alone for a while, although the host is still under pressure.
         rolled = daemon.mark()
         daemon.wait('it is protected', lambda rows: rows['reader']['rule'] in ('protected', 'needed'))
         time.sleep(8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an administrator grants a guest counts at once; and what is known of a guest decides how far it is trusted."""
+"""A guest's entitlement counts at once; and the less is known of a guest, the less is taken from it."""
 
 import time
 
@@ -21,7 +21,7 @@ class Entitlements(LabTest):
             ['--key', 'ballast', '--set', xml] if xml else ['--remove']))
 
     def granted(self, daemon, name, xml, what, condition):
-        """Grants it by virsh, and waits until it counts."""
+        """Sets it by virsh, and waits until it counts."""
         began = time.monotonic()
         self.grant(name, xml)
         said = time.monotonic()
@@ -44,7 +44,7 @@ class Entitlements(LabTest):
         self.assertEqual(self.sent(daemon, 'one', since), [], daemon.describe())
 
         # With its minimum alone it gives, and not below that.
-        time.sleep(1)  # libvirt's events are looked at once a second
+        time.sleep(1)  # libvirt's events are read once a second
         self.granted(daemon, 'one', "<guest min='300MiB'/>", 'its mode is auto', lambda row: row['mode'] == 'auto')
         daemon.wait('it gives down to its minimum', lambda rows: rows['one']['current_bytes'] < 304 * MIB)
         daemon.wait_rest()
@@ -55,7 +55,7 @@ class Entitlements(LabTest):
         self.granted(daemon, 'one', None, 'its floor is the default again', lambda row: row['floor_bytes'] == floor)
         daemon.wait('it gives more', lambda rows: rows['one']['current_bytes'] < 290 * MIB)
 
-    def test_a_bad_value_is_told_and_the_rest_counts(self):
+    def test_a_bad_value_is_logged_and_the_rest_counts(self):
         daemon = self.daemon()
         one = self.guests['one']
         self.addCleanup(self.lab.virsh, 'metadata', one.name, URI, '--live', '--remove', check=False)
@@ -68,13 +68,13 @@ class Entitlements(LabTest):
         self.shrunk(daemon, 'two', mib=64)
         self.assertEqual(self.sent(daemon, 'one', since), [], daemon.describe())
 
-    def test_full_size_that_was_granted(self):
+    def test_entitled_full_size(self):
         daemon = self.daemon()
         one = self.guests['one']
         self.addCleanup(self.lab.virsh, 'metadata', one.name, URI, '--live', '--remove', check=False)
         self.granted(daemon, 'one', "<guest full='400MiB'/>", 'its full size is 400 MiB',
                      lambda row: row['full_bytes'] == 400 * MIB)
-        # The host has plenty; it has more than it is granted, nevertheless.
+        # The guest has more than its full size and gives that back, although the host has plenty.
         daemon.wait('it comes down to it', lambda rows: rows['one']['current_bytes'] <= 400 * MIB + TOLERANCE)
         daemon.wait_rest()
         self.assertGreaterEqual(self.actual('one'), 400 * MIB - TOLERANCE)
@@ -83,7 +83,7 @@ class Entitlements(LabTest):
                      lambda row: row['full_bytes'] == self.full('one'))
         self.wait_full(daemon, 'one')
 
-    def test_set_by_ballastctl_is_there_for_the_next_start_too(self):
+    def test_set_by_ballastctl_holds_for_the_next_start_too(self):
         daemon = self.daemon()
         one = self.guests['one']
         for where in ('--live', '--config'):
@@ -98,7 +98,7 @@ class Entitlements(LabTest):
         daemon.wait('it gives', lambda rows: rows['one']['current_bytes'] < self.full('one') - 64 * MIB)
         daemon.wait_rest()
         self.assertGreaterEqual(self.actual('one'), 300 * MIB)
-        # A value that can't be is refused, and nothing changes.
+        # An impossible value is refused, and nothing changes.
         r = daemon.ctl('set', one.name, '--min', '2GiB', check=False)
         self.assertNotEqual(r.returncode, 0)
         self.assertIn('one', r.stdout + r.stderr)
@@ -107,10 +107,10 @@ class Entitlements(LabTest):
 
 class Sources(LabTest):
     GUESTS = {
-        'told': {'load': 'free:300'},
-        # Neither a channel nor an agent: the balloon driver's stats serve.
+        'reporting': {'load': 'free:300'},
+        # Neither a channel nor an agent: the balloon driver's stats are used.
         'agentless': {'load': 'free:300', 'agent': None},
-        # And not even those.
+        # Without those, too.
         'silent': {'memory': 320, 'agent': None, 'load': 'free:100'},
     }
 
@@ -120,22 +120,22 @@ class Sources(LabTest):
         daemon = self.daemon()
         daemon.wait_source('libvirt', 'agentless')
         daemon.wait('it has fresh stats', lambda rows: rows['agentless']['age_usec'] < 3000000)
-        # What was known of the other before its driver went is stale by now.
+        # The stats of silent from before its driver was removed are stale by now.
         daemon.wait('nothing is known of silent', lambda rows: (rows['silent'].get('age_usec') or 1 << 62) > 10500000)
         available = daemon.list()['agentless']['available_bytes']
         since = daemon.mark()
         self.host.severe()
-        self.shrunk(daemon, 'told', 'agentless', mib=64)
+        self.shrunk(daemon, 'reporting', 'agentless', mib=64)
         daemon.wait_rest()
         given = {n: self.full(n) - self.actual(n) for n in self.guests}
         figure('severe pressure: ' + ', '.join(f'{n} gave {given[n] >> 20} MiB' for n in given) +
                f'; the agentless one had {available >> 20} MiB available')
         self.assertGreater(given['agentless'], 0)
         self.assertLessEqual(given['agentless'], available / 2 + 2 * MIB, daemon.describe())
-        self.assertGreater(given['told'], given['agentless'], daemon.describe())
+        self.assertGreater(given['reporting'], given['agentless'], daemon.describe())
         self.assertEqual(self.sent(daemon, 'silent', since), [])
         self.assertEqual(given['silent'], 0)
-        # However long it is asked: by several rounds of its stats.
+        # Nor in several more rounds of its stats.
         time.sleep(8)
         rows = daemon.list()
         self.assertLessEqual(self.full('agentless') - self.actual('agentless'), available / 2 + 2 * MIB, daemon.describe())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What goes wrong around it must not bring the daemon down, nor the guests that have no part in it."""
+"""Failures around the daemon bring down neither it nor the guests that have no part in them."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from daemon import process_stopped
 from guest import MIB, Guest
 from waiting import wait
 
-# Domains created and destroyed: first so many until the daemon has what it needs, then those that are measured.
+# Domains created and destroyed: first some until the daemon's memory has settled, then those that are measured.
 WARM_UP, ROUNDS = 8, 24
 
 
@@ -34,9 +34,9 @@ class Faults(LabTest):
         daemon.wait_source('libvirt', 'one')
         daemon.wait('libvirt\'s stats are fresh', lambda rows: rows['one']['age_usec'] < 3000000)
 
-        # Neither agent nor stats: whatever is known is stale, and isn't acted on.
+        # Neither agent nor stats: all that is known is stale, and isn't acted on.
         guest.run('rmmod virtio_balloon')
-        # For so long that none is on its way any more: on a busy machine they come late.
+        # Long enough that none is still on its way: on a busy machine stats come late.
         daemon.wait('the stats are stale', lambda rows: rows['one']['age_usec'] > 8000000)
         since = daemon.mark()
         self.host.severe()
@@ -103,7 +103,7 @@ class Faults(LabTest):
                 sent.setdefault(move.guest, move.at - asked)
             figure('three of five QEMUs stopped: pressure → setMemory of the others: '
                    f'{sent["four"]:.2f} s and {sent["five"]:.2f} s')
-            # The CLI answers meanwhile, and says so of the stopped ones.
+            # Meanwhile ballastctl answers, and shows which are stopped.
             daemon.wait('the stopped ones are shown as such',
                         lambda rows: all('no answer' in (rows[n]['busy'] or '') for n in ('one', 'two', 'three')))
         finally:
@@ -121,7 +121,7 @@ class Faults(LabTest):
         self.host.severe()
         daemon.wait('it moves', lambda rows: rows['victim']['target_bytes'] < 320 * MIB, step=0.01)
         os.kill(victim.pid(), signal.SIGKILL)
-        daemon.wait('it is gone', lambda rows: victim.name not in rows and 'victim' not in rows)
+        daemon.wait('it is no longer listed', lambda rows: victim.name not in rows and 'victim' not in rows)
         victim.disconnect()
         self.lab.guests.remove(victim)
         self.shrunk(daemon, *self.guests)
@@ -141,10 +141,10 @@ class Faults(LabTest):
                 if first % 16:
                     daemon.wait('all are seen', lambda rows: all(g.name in rows for g in batch), step=0.02)
                 self.lab.destroy(*batch)
-            daemon.wait('those that stay are left', lambda rows: set(rows) == set(self.guests))
+            daemon.wait('only those that stay are listed', lambda rows: set(rows) == set(self.guests))
 
         def settled():
-            """Descriptors and memory, when they no longer change."""
+            """Descriptors and memory, once they no longer change."""
             counts = []
 
             def still():
@@ -165,7 +165,7 @@ class Faults(LabTest):
         self.assertLess(rss_after - rss, ROUNDS * 32 * 1024, daemon.tail())
         daemon.wait_source('agent', *self.guests)
         self.host.moderate(100)
-        daemon.wait('the others are served', lambda rows: any(r['moving'] for r in rows.values()), step=0.02)
+        daemon.wait('the others move', lambda rows: any(r['moving'] for r in rows.values()), step=0.02)
 
 
 if __name__ == '__main__':

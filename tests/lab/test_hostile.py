@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A guest that means harm does it to itself at most."""
+"""A malicious guest harms only itself."""
 
 import time
 
@@ -40,7 +40,7 @@ class Hostile(LabTest):
             if len(at) > 2:
                 self.assertGreaterEqual(at[2] - at[1], 9, name)
 
-        # The good one is served as if they weren't there. And nothing that a liar says moves its own balloon.
+        # The good one gives as if it were alone. And no report of a liar moves its own balloon.
         rows = daemon.list()
         self.assertEqual(rows['good']['source'], 'agent')
         daemon.wait('good reports', lambda rows: rows['good']['age_usec'] < 5000000)
@@ -60,7 +60,7 @@ class Boast(LabTest):
     GUESTS = {
         'boast': {'memory': 512, 'current': 320, 'agent': 'hostile:boast'},
         'spare': {'load': 'free:250'},
-        # Has less available than a guest keeps: it has nothing to spare for anyone.
+        # It has less available than a guest keeps, so it has nothing to spare.
         'kept': {'load': 'hold:350', 'swap': 256},
     }
 
@@ -71,7 +71,7 @@ class Boast(LabTest):
             rows = daemon.list()
             seen = max(seen, rows['boast']['current_bytes'])
             self.assertLessEqual(max(seen, rows['boast']['target_bytes']), most, daemon.describe())
-            # What the others keep, less what a report's age may make of it.
+            # What the others keep, less a margin for a report's age.
             spare = rows['spare']
             if not spare['moving']:
                 self.assertGreaterEqual(spare['available_bytes'], KEEP * spare['current_bytes'] - 16 * MIB,
@@ -80,7 +80,7 @@ class Boast(LabTest):
             time.sleep(0.1)
         return seen
 
-    def test_who_reports_the_utmost_in_all_fields_gets_no_more_than_it_is_granted(self):
+    def test_a_guest_that_reports_the_utmost_gets_no_more_than_its_entitlement(self):
         daemon, boast = self.daemon(), self.guests['boast']
         daemon.wait_source('agent', 'boast')
         self.assertEqual(daemon.list()['boast']['full_bytes'], self.FULL)
@@ -90,7 +90,7 @@ class Boast(LabTest):
         self.assertLessEqual(self.watch(daemon, 6, self.FULL), self.FULL)
         self.assertFalse(daemon.find_lines('boast: ignoring its agent', since), daemon.tail())
 
-        # With a grant it may have more, and still costs others nothing that they keep.
+        # With a larger maximum it may have more, but nothing that the others keep.
         self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--key', 'ballast', '--set',
                        f"<guest max='{self.GRANTED >> 20}MiB'/>")
         seen = self.watch(daemon, 10, self.GRANTED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A lab that is killed, however that happens, leaves nothing behind: no process, no folder."""
+"""A lab that is killed in any way leaves nothing behind: no process, no folder."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ BUILD = None
 
 
 def run_a_lab():
-    """What is killed: a lab with a guest and a daemon. It says where it is, and waits."""
+    """The lab that is killed, with a guest and a daemon. It prints its folder, and waits."""
     with lab.lab_or_skip(BUILD) as here:
         here.guest('one', memory=64, agent=None, persistent=False, kernel=False).start()
         Daemon(here, Host(here)).start()
@@ -27,7 +27,7 @@ def run_a_lab():
 
 
 def names(folder):
-    """What runs in the folder."""
+    """The names of the processes that run in the folder."""
     found = set()
     for pid in lab.processes_of(folder):
         try:
@@ -44,7 +44,7 @@ class Killed(unittest.TestCase):
         environ = {k: v for k, v in os.environ.items() if k != 'MESON_TEST_ITERATION'}
         if by_meson:
             environ['MESON_TEST_ITERATION'] = '1'
-        # The shell says which process is the lab's owner, and waits for it.
+        # The shell prints the pid of the lab's owner, and waits for it.
         argv = [sys.executable, '-B', os.path.abspath(__file__), '--build', BUILD, '--hold']
         self.shell = subprocess.Popen(['sh', '-c', '"$@" & echo $!; wait $!', 'sh', *argv], env=environ, text=True,
                                       stdout=subprocess.PIPE, start_new_session=True)
@@ -97,7 +97,7 @@ class Killed(unittest.TestCase):
         os.killpg(self.shell.pid, signal.SIGKILL)
         wait('its owner ended', lambda: not lab.alive(self.owner))
         time.sleep(1)
-        self.assertIn('qemu-system-x86', names(self.folder), 'nobody is left to clear it away')
+        self.assertIn('qemu-system-x86', names(self.folder), 'no process is left to remove it')
         lab.sweep()
         self.cleared('its keeper was killed, too, and the next lab began')
 

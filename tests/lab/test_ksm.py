@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The kernel's own KSM on real guests that hold equal pages, set by the shipped policies, and put back."""
+"""The kernel's KSM on real guests that hold equal pages, set by the shipped policies, and restored."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def ksmd():
 
 
 def proportional(guest):
-    """Bytes of the guest's QEMU, where what it shares with others counts in parts."""
+    """Bytes of the guest's QEMU (its PSS: shared pages count in parts)."""
     with open(f'/proc/{guest.pid()}/smaps_rollup') as f:
         return int(re.search(r'^Pss: +(\d+) kB', f.read(), re.MULTILINE).group(1)) << 10
 
@@ -73,10 +73,10 @@ class Ksm(LabTest):
         super().setUp()
 
     def both(self, **kwargs):
-        """A daemon on a host that is as short as can be."""
+        """A daemon on a host that is as short of memory as can be."""
         self.host.severe()
         kwargs.setdefault('policy', [POLICY, KSM_POLICY])
-        # The balloons are left alone where it isn't about them.
+        # Balloons stay alone in tests that aren't about them.
         kwargs.setdefault('config', {'Guest *.Mode': 'off'})
         return self.daemon(**kwargs)
 
@@ -96,14 +96,14 @@ class Ksm(LabTest):
              lambda: values() == {'run': 1, 'pages_to_scan': 1250, 'sleep_millisecs': 100}, dump=daemon.describe)
         self.assertTrue(self.remembered())
 
-    def test_1_equal_pages_are_merged_and_a_killed_daemon_is_cleared_up_after(self):
+    def test_1_equal_pages_are_merged_and_restored_after_a_killed_daemon(self):
         thread = ksmd()
         before = sum(proportional(g) for g in self.guests.values())
         resident = sum(g.resident() for g in self.guests.values())
         cpu, began = cpu_seconds(thread), time.monotonic()
         daemon = self.both()
         self.set_up_by_policy(daemon)
-        # All but one of the copies.
+        # All copies but one.
         expected = (len(self.guests) - 1) * EQUAL_MIB * MIB
 
         def merged():
@@ -126,14 +126,14 @@ class Ksm(LabTest):
         self.assertRegex(daemon.ctl('status').stdout,
                          r'KSM: on, 1250 pages every 100ms; saves \S+ MiB; set by the policy')
 
-        # merge_across_nodes can't be changed now; what may be done about it is told.
+        # merge_across_nodes can't be changed now; the log says what can be done about it.
         if os.path.exists(f'{KSM}/merge_across_nodes'):
             self.machine.allow('merge_across_nodes')
             other = 'false' if read('merge_across_nodes') == '1' else 'true'
             daemon.kill()
             daemon = self.both(policy=[self.policy('nodes.policy', f'host.ksm_merge_across_nodes = {other}\n')])
             daemon.wait_line(r'KSM: cannot set merge_across_nodes: Device or resource busy; .*echo 2')
-            # What the killed one had changed, and this policy says nothing about, is put back.
+            # Controls that the killed daemon changed, and that this policy doesn't set, are restored.
             daemon.wait_line(r'KSM: run 1 → 0: restored')
             self.assertEqual(values(), CONTROLS)
             daemon.stop()
@@ -183,7 +183,7 @@ class Ksm(LabTest):
         daemon.wait_line(r'^KSM: sleep 100ms → 400ms: ')
         self.assertEqual(values()['sleep_millisecs'], 400)
 
-    def test_what_the_kernel_refuses_is_told_once(self):
+    def test_a_refusal_by_the_kernel_is_logged_once(self):
         self.machine.allow('pages_to_scan', False)
         daemon = self.both()
         daemon.wait_line(r'KSM: cannot set pages_to_scan: Permission denied; .*systemd-tmpfiles')
@@ -192,7 +192,7 @@ class Ksm(LabTest):
         self.wait_cycles(daemon)
         self.assertEqual(len(daemon.find_lines('cannot set pages_to_scan')), 1, daemon.tail())
 
-        # The kernel's own advisor has it: as soon as the file may be written, this is what is told.
+        # The kernel's own advisor controls it: once the file may be written, this is logged.
         if os.path.exists(f'{KSM}/advisor_mode'):
             write('advisor_mode', 'scan-time')
             self.machine.allow('pages_to_scan')
@@ -205,7 +205,7 @@ class Ksm(LabTest):
 
     def wait_cycles(self, daemon, n=4):
         start = daemon.status()['cycle']['count']
-        wait('cycles go on', lambda: daemon.status()['cycle']['count'] >= start + n, dump=daemon.describe)
+        wait('more cycles run', lambda: daemon.status()['cycle']['count'] >= start + n, dump=daemon.describe)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What else happens to guests: hands off while it does, and right again afterwards."""
+"""Reboots, pauses, dumps, migrations: a guest is left alone meanwhile, and has the right size afterwards."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ from daemon import Daemon, Host
 from guest import MIB
 from waiting import HANG, wait
 
-# Of what /proc/meminfo in a guest says, and what is told of it: the command that reads it takes memory itself.
+# How far a guest's /proc/meminfo and its reports may differ: the command that reads it takes memory itself.
 ACCOUNTING = 6 * MIB
 
 
@@ -20,7 +20,7 @@ def idle(**kwargs):
 
 
 class SlowFile:
-    """A pipe that a job of libvirt writes to, which goes on only when it is told to."""
+    """A pipe that a job of libvirt writes to. The job waits until go_on() is called."""
 
     def __init__(self, lab, name):
         self.path = lab.path('home', name)
@@ -53,7 +53,7 @@ class SlowFile:
 
 class Lifecycle(LabTest):
     GUESTS = {
-        'big': {'memory': 1024, 'load': 'free:700'},  # its balloon is on its way for about a second
+        'big': {'memory': 1024, 'load': 'free:700'},  # its balloon moves for about a second
         'one': idle(),
         'two': idle(),
         'deflate': idle(autodeflate=True),
@@ -67,9 +67,9 @@ class Lifecycle(LabTest):
             self.host.moderate(600)
             daemon.wait_rest()
         daemon.stop()
-        # A grace much longer than a boot: until it is over only the reboot's own moves are made.
+        # A grace much longer than a boot: until it is over only moves for the reboot are made.
         daemon = self.daemon(config={'Guard.Grace': '90s'})
-        # They gave, and there is still room for both to have their full size.
+        # They gave, and the host still has room for both full sizes.
         for name in ('one', 'two'):
             self.assertLess(self.actual(name), self.full(name) - 64 * MIB, daemon.describe())
         one, two = self.guests['one'], self.guests['two']
@@ -93,7 +93,7 @@ class Lifecycle(LabTest):
             daemon.wait_source('agent', guest.short)
 
     def resume(self, daemon, guest, since):
-        """A paused guest was left alone since then, and when it goes on it gets what it lacks."""
+        """A paused guest was left alone since then, and gets its shortfall when it is resumed."""
         self.assertEqual(self.sent(daemon, guest.short, since), [], daemon.describe())
         self.lab.virsh('resume', guest.name)
         began = time.monotonic()
@@ -176,7 +176,7 @@ class Lifecycle(LabTest):
         since = daemon.mark()
         self.host.severe()
         self.shrunk(daemon, 'two')
-        # It didn't shut down after all.
+        # It didn't shut down.
         self.shrunk(daemon, 'one')
         # (The line that says goodbye may be read late on a busy machine.)
         self.assertGreaterEqual(self.sent(daemon, 'one', since)[0].at - goodbye, 7, daemon.describe())
@@ -194,7 +194,7 @@ class Lifecycle(LabTest):
         daemon.wait('it is seen to be saved', lambda rows: rows['big'].get('busy') == 'saving')
         time.sleep(2)
         self.assertEqual(big.actual(), self.full('big'), daemon.describe())
-        # A target that came before the job was noticed was refused, and that isn't held against the balloon.
+        # A target that was sent before the job was noticed was refused; that isn't held against the balloon.
         file.go_on()
         self.assertEqual(job.wait(HANG), 0)
         began = time.monotonic()
@@ -213,7 +213,7 @@ class Lifecycle(LabTest):
         self.lab.virsh('snapshot-create-as', big.name, 'shrunken', '--diskspec', 'vda,snapshot=no', '--memspec',
                        f'{self.lab.path("home", "shrunken")},snapshot=external')
         self.addCleanup(self.lab.virsh, 'snapshot-delete', big.name, 'shrunken', '--metadata')
-        daemon.wait('it goes on', lambda rows: not rows['big'].get('busy'))
+        daemon.wait('it is resumed', lambda rows: not rows['big'].get('busy'))
         daemon.wait_source('agent', 'big')
         self.assertAlmostEqual(big.actual(), size, delta=TOLERANCE)
         self.assertEqual(daemon.list()['big']['full_bytes'], self.full('big'))
@@ -238,14 +238,14 @@ class Lifecycle(LabTest):
                         'total': stats['total_bytes'] - info['MemTotal'] + (inflated if guest.autodeflate else 0)}
                     return all(abs(v) <= ACCOUNTING for v in self.off.values())
                 # A report may be a second old.
-                wait('what is told agrees with the guest', right, step=0.3,
+                wait('its reports agree with the guest', right, step=0.3,
                      dump=lambda: f'{name}: off by {self.off}\n{daemon.describe()}')
 
 
 class Migration(LabTest):
     GUESTS = {'one': {'memory': 512, 'load': 'free:300', 'persistent': False}}
 
-    def test_migrated_guest_is_left_alone_and_known_where_it_arrives(self):
+    def test_migrated_guest_is_left_alone_and_found_on_its_new_host(self):
         daemon, one = self.daemon(), self.guests['one']
         self.host.moderate(150)
         self.shrunk(daemon, 'one', mib=64)
@@ -254,7 +254,7 @@ class Migration(LabTest):
         size = one.actual()
         peer = self.lab.peer()
         command = one.migration(peer)
-        # A guest whose agent reports is looked at by libvirt each 5 s: it takes longer than that.
+        # ballastd asks libvirt about a guest whose agent reports each 5 s: the migration takes longer than that.
         self.lab.virsh('migrate-setspeed', one.name, '15')
         job = self.lab.spawn(command)
         daemon.wait('it is seen to migrate', lambda rows: rows.get('one', {}).get('busy') == 'migrating',
@@ -269,7 +269,7 @@ class Migration(LabTest):
         one.migrated(peer)
         del self.guests['one']
         self.addCleanup(peer.destroy, one)
-        # A loaded machine without KVM has lost a guest that way before any ballastd was there: it stood still for good.
+        # On a loaded machine without KVM a guest has hung for good after this, without any ballastd on its new host.
         try:
             one.run('true', 60)
         except AssertionError as e:

@@ -10,7 +10,7 @@ from guest import MIB
 from kernel import Unavailable
 
 LIMIT_MIB = 1024
-# More than the limit leaves beside an idle guest that holds what it once touched.
+# More than the limit leaves when an idle guest holds all that it once touched.
 STEPS, STEP_MIB = 7, 75
 
 
@@ -40,8 +40,8 @@ class Scope(LabTest):
             guest.wait_ready()
 
     def grow(self):
-        """The grower takes ever more and goes on using it. Returns the pages that it touched meanwhile, the major
-        faults of both QEMUs, and what they had in swap at the most."""
+        """The grower takes more and more memory and keeps using it. Returns the pages that it touched meanwhile, the
+        major faults of both QEMUs, and the most that they had in swap."""
         pids = [guest.pid() for guest in self.guests.values()]
         before = sum(cgroup.faults_and_swapped(pid)[0] for pid in pids)
         grower, most = self.guests['grower'], 0
@@ -54,7 +54,7 @@ class Scope(LabTest):
         return grower.pages_touched(), sum(major for major, _ in now) - before, max(most, sum(s for _, s in now))
 
     def tearDown(self):
-        # Nothing is given back in a cgroup that is to stay under pressure.
+        # No memory is given back in a cgroup that is to stay under pressure.
         self.end()
 
     def end(self):
@@ -64,7 +64,7 @@ class Scope(LabTest):
         self.lab.destroy(*self.guests.values())
         self.guests = {}
 
-    def test_a_guest_that_grows_is_served_by_an_idle_one_before_the_cgroup_swaps(self):
+    def test_an_idle_guest_gives_to_a_growing_one_before_the_cgroup_swaps(self):
         result = {}
         for managed in (False, True):
             self.boot()
@@ -77,13 +77,13 @@ class Scope(LabTest):
                 self.assertEqual(daemon.moves(), [], daemon.describe())
             result[managed] = self.grow()
             touched, faults, swapped = result[managed]
-            figure(f'cgroup of {LIMIT_MIB} MiB, a guest grows by {STEPS * STEP_MIB} beside an idle one, '
+            figure(f'cgroup of {LIMIT_MIB} MiB, a guest grows by {STEPS * STEP_MIB} alongside an idle one, '
                    f'{"with" if managed else "without"} Ballast: {swapped >> 20} MiB in swap at the most, '
                    f'{faults} major faults of QEMU, {touched} pages touched')
             if managed:
                 given = self.full('idle') - self.actual('idle')
                 self.assertGreater(given, 100 * MIB, daemon.describe())
-                # It may have given what was free before it grew, but it isn't the one that swaps now.
+                # It may have given memory that was free before it grew, but it doesn't swap now.
                 info = self.guests['grower'].meminfo()
                 own = info['SwapTotal'] - info['SwapFree']
                 figure(f'the guest that grew has {own >> 20} MiB in its own swap')

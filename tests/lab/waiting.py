@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Waiting for something without a bet on how fast the machine is.
+"""Waiting without assumptions about the speed of the machine.
 
 A wait ends when its condition holds. It fails when the lab stands still: nothing that was seen of guests and daemon
 changed for QUIET seconds. How long it takes altogether doesn't matter, as long as something still moves: a balloon of
@@ -19,7 +19,7 @@ HANG = 300
 
 
 class Progress:
-    """What was seen last, and when any of it last changed."""
+    """The last state seen, and when any part of it changed."""
 
     def __init__(self):
         self.at = time.monotonic()
