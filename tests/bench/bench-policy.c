@@ -60,7 +60,7 @@ static int read_text(const char *path, Text *ret)
     return ferror(f) ? -EIO : 0;
 }
 
-/* What it takes to look at each byte once: a measure of the machine's speed. */
+/* The time to read each byte once: a measure of the machine's speed. */
 static uint64_t hash(const Text *t)
 {
     uint64_t h = 14695981039346656037U;

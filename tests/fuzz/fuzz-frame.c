@@ -11,7 +11,7 @@
 #include "proto/frame.h"
 #include "tests/fuzz/fuzz.h"
 
-/* What was accepted can be sent on, and is then the same. */
+/* An accepted message can be packed, and reads back the same. */
 static void check_payload(const uint8_t *payload, size_t length)
 {
     static uint8_t first[FRAME_MAX], second[FRAME_MAX];

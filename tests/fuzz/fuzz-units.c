@@ -17,7 +17,7 @@ static void check_size(uint64_t bytes)
     memset(buf, 'x', sizeof(buf));
     assert(format_size(buf, bytes) == buf && memchr(buf, '\0', sizeof(buf)));
 
-    /* What is written can be read, and is the same to three digits. Larger units are never read. */
+    /* A formatted size can be parsed, and is the same to three digits. Larger units are never read. */
     if (bytes < 1000 * TIB) {
         r = parse_size(buf, &again);
         assert(r == 0);

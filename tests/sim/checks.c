@@ -233,7 +233,7 @@ static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimG
     if (!s->judgement.distress || s->judgement.grant_refused || !d->send ||
         d->target_bytes <= s->sizes.standing_bytes || sim_available(w) >= sim_pressed(w))
         return;
-    /* One grant may be served in parts. */
+    /* A grant may be fulfilled in parts. */
     k->grants += k->granted_usec == 0 || usec_since(k->granted_usec, w->now_usec) > GRANT_WAIT_MIN_USEC;
     k->granted_usec = w->now_usec;
     c->most_claims = MAX(c->most_claims, k->grants);
@@ -241,8 +241,8 @@ static void check_wolf(Checks *c, const SimWorld *w, CheckedGuest *k, const SimG
         fail(c, w, "%s: grants memory of others for the %uth time", name_of(g, name), k->grants);
 }
 
-/* At the end of a phase: whoever could still give what the host lacks, or get what it has too much of, would
- * be moving. A guest's stats are noise, in part. */
+/* At the end of a phase: a guest that could still give what the host lacks, or get what it has too much of,
+ * would be moving. A guest's stats are noise, in part. */
 static void check_rest(Checks *c, const SimWorld *w, const GuardConfig *config, const SnapshotGuest *g,
                        const Decision *d, const SimGuest *k)
 {

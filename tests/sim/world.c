@@ -143,7 +143,7 @@ static void follow_trace(SimWorld *w, SimGuest *g)
     g->present = d.present;
     g->wants = d.wants;
     g->cold = d.cold;
-    /* What isn't read any more is still there. */
+    /* Cache that is no longer read stays. */
     g->cold_cached += fmax(0, g->hot_cached - d.hot);
     g->hot_cached = fmin(g->hot_cached, d.hot);
     g->hot_most = fmin(g->hot_most, d.hot);
@@ -161,7 +161,7 @@ static double take(double *part, double amount)
     return amount - n;
 }
 
-/* Of its free memory, what it gets at without reclaim. */
+/* The part of its free memory that it can use without reclaim. */
 static double obtainable(const SimGuest *g)
 {
     return fmax(0, sim_free(g) - g->low);
@@ -367,7 +367,7 @@ static void tick_guest(SimWorld *w, SimGuest *g, double swap)
     w->demanded += fmax(0, take(&g->given, fmax(0, resident(g) - before)));
 }
 
-/* What the host itself uses goes up and down a little. */
+/* The host's own use goes up and down a little. */
 static double host_overhead(const SimWorld *w)
 {
     uint64_t second = w->now_usec / USEC_PER_SEC;

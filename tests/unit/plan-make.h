@@ -33,7 +33,7 @@ static inline void make(const Snapshot *s, const char *text, Plan *ret)
 
     plan_done(ret);
     ck_assert_int_eq(plan_make(s, p, &config, ret), 0);
-    /* What is borrowed from the policy is gone with it. */
+    /* Texts borrowed from the policy are freed with it. */
     for (size_t i = 0; i < ret->n_decisions; i++)
         ret->decisions[i].because = NULL;
 }

@@ -55,7 +55,7 @@ static inline SnapshotGuest plausible_guest(Random *r)
     g.shares = one_in(r, 2) ? 0 : (double) (1 + random_below(r, 5000));
     g.balloon.shrink_rate = one_in(r, 2) ? 0 : 64.0 * GIB;
     current = (double) g.sizes.current_bytes;
-    left = 0.97 * current * random_share(r, 0.05, 1); /* that nobody uses but as cache */
+    left = 0.97 * current * random_share(r, 0.05, 1); /* that is used as cache only */
     free_bytes = left * random_share(r, 0, 1);
     cache = left - free_bytes;
     g.fields = (GuestFields){};
@@ -78,7 +78,7 @@ static inline SnapshotGuest plausible_guest(Random *r)
     return g;
 }
 
-/* What was kept of the minutes before: a guest at ease, or one that reads back what it dropped. */
+/* The history of the last minutes: a guest at ease, or one that reads back dropped cache. */
 static inline void plausible_history(Random *r, const SnapshotGuest *g, PolicyKeep *k)
 {
     double rate = one_in(r, 3) ? random_share(r, 0, 4.0 * MIB) : 0;
@@ -93,7 +93,7 @@ static inline void plausible_history(Random *r, const SnapshotGuest *g, PolicyKe
     }
 }
 
-/* What a policy might have kept of a guest: anything of the right kind. */
+/* A value that a policy might have kept of a guest: any of the right kind. */
 static inline double random_state(Random *r, const PolicyState *s)
 {
     switch (s->unit) {

@@ -107,7 +107,7 @@ static const struct {
      {{.free = 7, .resident = 0},
       {.free = 6, .resident = 0.5, .target = 9.5, .because = FREE},
       {.free = 5, .resident = 5, .target = 9.5, .because = FREE}}},
-    {"free memory before page cache, whoever has it",
+    {"free memory before page cache, of whichever guest",
      19,
      0,
      {{.cache = 9}, {.free = 4, .resident = 4, .target = 9, .because = FREE}, {.cache = 5}}},

@@ -27,14 +27,14 @@ static void check_beside_mom(const SimTrace *trace, SimPolicy policy, const SimF
     SimFigures ours;
 
     run(trace, policy, &ours);
-    /* Where guests use more than that leaves, only who starves them keeps the host above its threshold. */
+    /* If guests use more than that leaves, only starving them keeps the host above its threshold. */
     if (trace->load + SIM_PRESSED_RATIO < 1)
         ck_assert_double_le(ours.pressed_sec, moms->pressed_sec);
     ck_assert_double_le(ours.critical_sec, moms->critical_sec);
     ck_assert_double_le(ours.starved_sec, moms->starved_sec);
     ck_assert_double_le(ours.worst_sec, moms->worst_sec);
     ck_assert_double_le(ours.host_swapped_out, moms->host_swapped_out);
-    /* Where the host gets critical, cache in use is taken, too, so that it doesn't swap. */
+    /* If the host gets critical, cache in use is taken, too, so that it doesn't swap. */
     if (policy == SIM_POLICY_CONSERVATIVE)
         ck_assert_double_ge(ours.throughput, ours.critical_sec > 0 ? 0.90 : 0.98);
 }
@@ -110,7 +110,7 @@ START_TEST(test_fed_by_others)
 }
 END_TEST
 
-/* What is checked was there to be checked: otherwise a simulation in which nothing happens would pass. */
+/* The traces contain everything that is checked: otherwise a simulation without events would pass. */
 START_TEST(test_traces_have_it_all)
 {
     unsigned served = 0, donations = 0, gifts = 0, turns = 0;

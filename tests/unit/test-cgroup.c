@@ -51,7 +51,7 @@ START_TEST(what_is_left)
         /* Of 8 GiB 7 are used, of which 784 MiB can be dropped; shmem, dirty pages and those under writeback
          * can't. */
         {"v2/machine.slice", {8 * GIB, GIB, GIB + 784 * MIB, 2 * GIB, 2 * GIB - 512 * MIB}},
-        /* Without a limit of its own: as what it is in. */
+        /* Without a limit of its own: its parent's. */
         {"v2/machine.slice/vm1.scope", {8 * GIB, GIB, GIB + 784 * MIB, 2 * GIB, 2 * GIB - 512 * MIB}},
         {"v2/wide.slice", {5 * GIB, 100 * MIB, 100 * MIB, 0, 0}}, /* by memory.high */
         /* 3 GiB left of its own limit, 100 MiB of its parent's; and its parent may not swap. */

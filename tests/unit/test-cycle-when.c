@@ -184,7 +184,7 @@ START_TEST(test_distress_is_fed)
     ck_assert_uint_gt(x.cycle.plan.shortfall_bytes, 0);
     ck_assert_uint_eq(due(&x), began + 100 * MSEC);
 
-    /* What was released so far is passed on, and the rest waited for. */
+    /* Memory that was released so far is passed on; the cycle waits for the rest. */
     clock_usec += 100 * MSEC;
     guest_set_done(guest(&x, 1), 0, clock_usec);
     guest_balloon_seen(guest(&x, 1), 4 * GIB - 128 * MIB, clock_usec);

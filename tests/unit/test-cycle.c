@@ -160,7 +160,7 @@ START_TEST(test_notes_are_logged_once)
     next_cycle(&x);
     ck_assert_uint_eq(caught_lines(log, "my.policy:3:23: "), 2);
 
-    /* What fails is all of the file. */
+    /* The whole file fails. */
     run_policy(&x, "let pressure_threshold = 1GiB * host.psi_memory_some\n");
     next_cycle(&x);
     next_cycle(&x);
@@ -211,7 +211,7 @@ START_TEST(test_logs_are_bounded)
 }
 END_TEST
 
-/* What the guests know of the host, and what they may all grow by. */
+/* The host's fields reach the guests, and so does the room that they may grow by. */
 START_TEST(test_host_is_learnt)
 {
     Scene x;
@@ -231,7 +231,7 @@ START_TEST(test_host_is_learnt)
 }
 END_TEST
 
-/* What a policy remembers, it knows in the next cycle. */
+/* A policy's variables keep their values for the next cycle. */
 START_TEST(test_policy_remembers)
 {
     Scene x;

@@ -480,8 +480,8 @@ START_TEST(a_thousand_mistakes)
 }
 END_TEST
 
-/* What is defined for the next start counts from then on. */
-START_TEST(the_running_definition_grants)
+/* A definition for the next start counts from then on. */
+START_TEST(the_running_definition_counts)
 {
     _cleanup_free_ char *live = domain_with("<metadata>" GUEST("shares='3'") "</metadata>", BALLOON);
     _cleanup_free_ char *inactive =
@@ -543,7 +543,7 @@ int main(void)
     tcase_add_test(tc, what_the_guest_is_granted);
     tcase_add_test(tc, what_is_written_is_granted);
     tcase_add_test(tc, a_thousand_mistakes);
-    tcase_add_test(tc, the_running_definition_grants);
+    tcase_add_test(tc, the_running_definition_counts);
     tcase_add_test(tc, the_element_alone);
 
     return run_tests(tc);

@@ -128,7 +128,7 @@ static const Case cases[] = {
      .words = {"in distress; others give 512 MiB, which it gets as they release it (room)",
                "gives 512 MiB of free memory to starved, which is in distress (donor)"},
      .summary = "idle gives 512 MiB to starved, which is in distress"},
-    {"nobody gives while there is room", .room_mib = 512, .guests = {{STARVED}, {"idle"}},
+    {"no guest gives while the host has room", .room_mib = 512, .guests = {{STARVED}, {"idle"}},
      .targets = {2048, 0}, .rules = {R(DISTRESS)}, .summary = "1 guest gets 512 MiB"},
     {"others give what there is no room for", .room_mib = 200,
      .guests = {{STARVED}, {"idle", .free = 700, .available = 1200}}, .targets = {1736, 1736}, .lacking = 312,
@@ -144,13 +144,13 @@ static const Case cases[] = {
      .guests = {{STARVED}, {"idle", .cache = 1}}, .targets = {0, 1552}, .lacking = 512,
      .words = {"in distress, but not grown: the host has nothing more to spare above its critical threshold "
                "(room); the host itself needs what others give"}},
-    {"nobody has any", .guests = {{STARVED}, {"busy", .free = 20, .cache = 1, .available = 30}},
+    {"no guest has any", .guests = {{STARVED}, {"busy", .free = 20, .cache = 1, .available = 30}},
      .lacking = 512, .rules = {R(ROOM)},
      .words =
          {"not grown: the host has nothing more to spare above its critical threshold (room); no other guest can "
           "spare memory now"}},
     {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest can spare memory now"}},
-    {"a grant that is refused takes nothing from anybody",
+    {"a grant that is refused takes nothing from any guest",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
      .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
     {"nor the host's room below its pressure threshold, for which others would be asked afterwards",
@@ -323,7 +323,7 @@ static const Case cases[] = {
      .words = {"others give 300 MiB"}},
     {"one that doesn't get all of a shrink back that is on its way",
      .guests = {{"starved", T_DISTRESS, 1736, 1536}, {"idle"}}, .targets = {1736, 1736}, .lacking = 312},
-    {"nobody in distress, nobody gives", .room_mib = -4000, .guests = {{"a", .current = 1536}, {"b"}}},
+    {"no guest in distress, none gives", .room_mib = -4000, .guests = {{"a", .current = 1536}, {"b"}}},
     {"one that rebooted isn't in distress", .guests = {{"rebooted", T_REBOOT, 1024}, {"idle"}}},
 };
 

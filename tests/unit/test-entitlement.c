@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What administrators grant a guest: texts in, what they agree on, what lies beneath. */
+/* Entitlements: parsing, consistency, and merging with lower layers. */
 
 #include <check.h>
 #include <string.h>
@@ -247,7 +247,7 @@ START_TEST(what_is_said_above_wins)
 }
 END_TEST
 
-/* Whatever two that agree with themselves are merged, the result does, and nothing that is said above is
+/* Merging any two consistent entitlements yields a consistent one, and nothing that the upper one sets is
  * lost. */
 START_TEST(merging_never_brings_a_contradiction)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is learnt of QEMU's own memory from what shrinks bring, and which guests give nothing. */
+/* QEMU's own memory is learnt from what the host gains by shrinks, and so is which guests give nothing. */
 
 #include <check.h>
 
@@ -149,7 +149,7 @@ START_TEST(test_look)
 }
 END_TEST
 
-/* Whatever a guest says, what is learnt stays within what a QEMU may have. */
+/* Whatever a guest reports, the result stays within what a QEMU may have. */
 START_TEST(test_extremes)
 {
     static const uint64_t wild[] = {0, 1, 48 * MIB, GIB, UINT64_C(1) << 52, UINT64_MAX / 2 + 1, UINT64_MAX};

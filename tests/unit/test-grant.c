@@ -216,7 +216,7 @@ START_TEST(test_waits)
 }
 END_TEST
 
-/* What costs nobody anything may be counted while it waits; that makes no grant of it. */
+/* Memory that costs no one anything may be counted while the guest waits; that doesn't make it a grant. */
 START_TEST(test_waits_on)
 {
     Grant c = {0};

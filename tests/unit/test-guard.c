@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What each safety rule allows a guest, alone and together with others. */
+/* The sizes that each safety rule allows a guest, alone and combined with others. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ START_TEST(test_no_host_swap)
 
     ck_assert(!guard_is_critical(&s, &config));
     ck_assert_uint_eq(guard_room(&s, &config), 11 * GIB - 5 * GIB * 9 / 8);
-    /* That its swap is full says that it has some. */
+    /* Swap that is full shows that it has some. */
     host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 0);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 5 * GIB);
 
@@ -74,7 +74,7 @@ START_TEST(test_no_host_swap)
 }
 END_TEST
 
-/* What is put into a guest before it is looked at. */
+/* Traits that a guest gets before it is checked. */
 typedef enum Trait {
     T_OFF = 1 << 0,
     T_UNMOVABLE = 1 << 1,
@@ -324,7 +324,7 @@ START_TEST(test_rules)
 }
 END_TEST
 
-/* What holds whatever comes together; NULL where all does. */
+/* The first property that doesn't hold; NULL if all do. They hold for every combination. */
 static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b)
 {
     const unsigned hold = T_OFF | T_UNMOVABLE | T_BUSY | T_UNKNOWN;
@@ -438,7 +438,7 @@ START_TEST(test_odd_sizes)
     guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, __builtin_nan(""));
     ck_assert_uint_eq(bounds_of(&g).least_bytes, 2 * GIB);
 
-    /* What it was found to need counts no further than what it may have. */
+    /* Its need counts no further than the size that it may have. */
     g = guest_with(T_FAST);
     g.judgement.needed_bytes = UINT64_MAX;
     fixture_size(&g, 2 * GIB);
@@ -480,7 +480,7 @@ START_TEST(test_room)
     SnapshotGuest guests[3] = {fixture_guest(), fixture_guest(), fixture_guest()};
     Snapshot s = {.guests = guests, .n_guests = 3, .host = fixture_host(10 * GIB + 640 * MIB)};
 
-    /* What is above the critical 5 GiB and an eighth of that. */
+    /* The memory above the critical 5 GiB and an eighth of that. */
     ck_assert_uint_eq(guard_room(&s, &config), 5 * GIB);
 
     /* Growth that is on its way is spoken for; what a shrink will bring doesn't count before it came. */

@@ -128,7 +128,7 @@ START_TEST(test_transport_refuses)
 }
 END_TEST
 
-/* What can't be opened again and again isn't logged for ever. */
+/* A channel that keeps failing to open isn't logged for ever. */
 START_TEST(test_what_is_logged)
 {
     int log = stderr_pipe();
@@ -306,7 +306,7 @@ START_TEST(test_rules_broken)
 }
 END_TEST
 
-/* What it can have at most may grow with its definition. */
+/* Its maximum may grow with its definition. */
 START_TEST(test_definition_is_another)
 {
     DomainInfo info = stage_domain(1, 8 * GIB);

@@ -29,8 +29,8 @@ static const Growth growths[] = {
     {"8 % over two seconds", 2, false, 160000, 0, 0, 0, DISTRESS_PSI},
     {"4 % over two seconds", 2, false, 80000, 0, 0, 0, 0},
     {"8 % over half a second", 0.5, false, 40000, 0, 0, 0, DISTRESS_PSI},
-    {"swap-in that nobody waits for", 1, false, 0, GIB, 0, 0, 0},
-    {"reclaim that nobody waits for long", 1, false, 0, 0, 1000, 0, 0},
+    {"swap-in that no task waits for", 1, false, 0, GIB, 0, 0, 0},
+    {"reclaim that no task waits for long", 1, false, 0, 0, 1000, 0, 0},
 
     {"swaps in, no PSI", 1, false, NO, 2 * MIB, 0, 0, DISTRESS_SWAP_IN},
     {"swaps in a little, no PSI", 1, false, NO, MIB / 2, 0, 0, 0},

@@ -230,7 +230,7 @@ START_TEST(test_suffers_while_it_shrinks)
         {DISTRESS_OOM, 0, GIB, true, true},         {DISTRESS_SWAP_IN, 0, GIB, true, true},
         {DISTRESS_PSI, 8.0 * MIB, GIB, true, true}, /* what was taken comes back */
         {DISTRESS_PSI, 0, 32 * MIB, true, true},    /* it has nothing left */
-        {DISTRESS_PSI, 0, GIB, false, true},        /* nobody knows */
+        {DISTRESS_PSI, 0, GIB, false, true},        /* it isn't known */
     };
     Rig *t = rig_new(0);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What becomes of what a policy wants of KSM. */
+/* What a policy's assignments to KSM's controls lead to. */
 
 #include <math.h>
 #include <string.h>

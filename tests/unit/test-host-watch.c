@@ -70,7 +70,7 @@ START_TEST(test_read)
 }
 END_TEST
 
-/* What is kept from guests, as a size or as a part of the total; and it may change with each reading. */
+/* The reserve, as a size or as a share of the total; it may change with each reading. */
 START_TEST(test_reserve)
 {
     Scene x;

@@ -363,7 +363,7 @@ static double random_ratio(unsigned *seed)
     return (*seed >> 8) / (double) (1 << 24);
 }
 
-/* Whatever the host does: within the bounds (cycle() looks at that), from 1 GiB to 8 TiB, in cycles of any
+/* Within the bounds (which cycle() checks) on every host: from 1 GiB to 8 TiB, in cycles of any
  * length. */
 START_TEST(test_random_hosts)
 {
@@ -416,7 +416,7 @@ START_TEST(test_at_rest)
             set_available(&w, levels[i] + 0.004 * (random_ratio(&seed) - 0.5));
             cycle(&w, 1);
         }
-        /* Where it trembles about the threshold it may start, once. */
+        /* If it wavers about the threshold, KSM may start once. */
         ck_assert_msg(w.changes == settled || (w.starts == 1 && settled == 0 && w.changes <= 3),
                       "at %g: %u changes, then %u more", levels[i], settled, w.changes - settled);
         ck_assert_uint_eq(w.stops, 0);

@@ -87,7 +87,7 @@ static void teardown(void)
     ck_assert_int_eq(nftw(root, run_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* What is seen */
+/* Reading */
 
 START_TEST(test_fields)
 {
@@ -117,7 +117,7 @@ START_TEST(test_fields)
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_SLEEP), 20 * (double) USEC_PER_MSEC);
     ck_assert_double_eq(host_fields_get(&h, HOST_FIELD_KSM_MERGE_ACROSS_NODES), 1);
 
-    /* What takes merged pages apart isn't running. */
+    /* KSM that only unmerges pages isn't running. */
     put("run", "2");
     ck_assert_int_eq(ksm_read(root, &s), 0);
     ksm_fields(&s, &h);
@@ -161,7 +161,7 @@ START_TEST(test_unreadable)
 }
 END_TEST
 
-/* What is done */
+/* Changing */
 
 static Ksm *fresh(int want_error)
 {
@@ -484,7 +484,7 @@ START_TEST(test_retry)
 }
 END_TEST
 
-/* Where nothing can be written down it is done all the same, and put back by this daemon. */
+/* If the settings can't be saved they are changed nevertheless, and this daemon restores them. */
 START_TEST(test_unremembered)
 {
     _cleanup_(ksm_freep) Ksm *k = NULL;

@@ -258,7 +258,7 @@ START_TEST(a_journal_that_is_gone_or_full)
     log_open(LOG_INFO);
     log_set_journal(j.path);
 
-    /* nobody reads: sooner or later the queue is full, and the message comes to stderr at once */
+    /* the queue isn't read: sooner or later the queue is full, and the message comes to stderr at once */
     for (int i = 0; i < 10000 && !refused; i++) {
         log_info("message %d", i);
         refused = read(fd, text, sizeof(text)) > 0;

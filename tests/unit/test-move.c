@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is asked of the hypervisor for a guest's size, what is remembered with it and what is reported. */
+/* The sizes that the hypervisor is asked for, what is stored with them, and what is reported. */
 
 #include "base/log.h"
 #include "host-agent/act/move.h"
@@ -85,7 +85,7 @@ START_TEST(test_remembered)
     ck_assert_uint_eq(last_move(&x)->defined_bytes, 4 * GIB);
     ck_assert_uint_eq(last_move(&x)->from_bytes, 3 * GIB);
 
-    /* What begins where the last one has got to. */
+    /* A move starts from the size that the last one has reached. */
     arrive(&x, 2816 * MIB, SEC);
     ck_assert_int_eq(move_send(&x.asked.h, x.guest, 2 * GIB, "why"), 0);
     ck_assert_uint_eq(last_move(&x)->from_bytes, 2816 * MIB);
@@ -157,7 +157,7 @@ static void in_distress(Scene *x)
     guest_distress(x->guest, DISTRESS_OOM, &r, clock_usec);
 }
 
-/* What donors release is passed on many times a second: only the first of it is news. */
+/* Memory that donors release is passed on many times a second: only the first move is reported as new. */
 START_TEST(test_further)
 {
     Scene x;
@@ -187,7 +187,7 @@ START_TEST(test_further)
 }
 END_TEST
 
-/* What costs nobody anything isn't a grant. */
+/* Memory that costs no one anything isn't a grant. */
 START_TEST(test_on_no_account)
 {
     Scene x;
@@ -315,7 +315,7 @@ START_TEST(test_stalled_shrink_is_taken_back)
     ck_assert_uint_eq(last_move(&x)->sent_bytes, 3 * GIB); /* whole KiB */
     ck_assert_uint_eq(last_move(&x)->full_bytes, 4 * GIB);
     ck_assert(x.guest->sending.setting);
-    /* It is no move that anybody decided. */
+    /* No one decided this move. */
     ck_assert_uint_eq(stage_count(&x.stage, NOTICE_MOVE), 1);
 
     guest_set_done(x.guest, 0, clock_usec);
@@ -481,7 +481,7 @@ START_TEST(test_not_released)
 }
 END_TEST
 
-/* What it still has costs nothing to leave it. */
+/* Leaving a guest the memory that it still has costs nothing. */
 START_TEST(test_shrink_taken_back)
 {
     uint64_t room = 0;

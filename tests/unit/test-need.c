@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a guest was found to need: held, faded, and tried ever more rarely. */
+/* A guest's need: how it is held, how it fades, and that it is tried ever more rarely. */
 
 #include <check.h>
 #include <limits.h>

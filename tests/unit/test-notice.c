@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What happened is heard by all who listen, in their order, and can be kept. */
+/* Every listener hears a notice, in their order, and may keep a copy. */
 
 #include "host-agent/daemon/guests.h"
 #include "tests/unit/asked-transport.h"
@@ -117,7 +117,7 @@ START_TEST(test_texts)
 }
 END_TEST
 
-/* Of a guest with the longest name: whole, and still so when the guest is no more. */
+/* A copy holds the longest name in full, and outlives its guest. */
 START_TEST(test_kept_after_its_guest)
 {
     Entitlement nothing = stage_entitlement();

@@ -205,7 +205,7 @@ static const Case cases[] = {
      .target_mib = 2576, .send = true, .rule = R(CEILING)},
     {"above an entitlement, by next to nothing", NULL, 50, .current_mib = 2049, .entitled = true,
      .fast = true, .target_mib = 2049, .rule = R(DEAD_BAND)},
-    {"above full, and nobody said what that is", NULL, 50, .current_mib = 2560, .fast = true,
+    {"above full, and the full size isn't set", NULL, 50, .current_mib = 2560, .fast = true,
      .target_mib = 2560},
     {"above an entitlement, observed", NULL, 50, .current_mib = 3072, .entitled = true, .fast = true,
      .mode = GUEST_MODE_OBSERVE, .target_mib = 2576, .rule = R(OBSERVE),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What no policy and no snapshot may bring about. Random guests, random hosts, and policies that ask for
+/* Properties that hold for every policy and snapshot. Random guests, random hosts, and policies that ask for
  * anything. What holds is worked out here again from the snapshot, not taken from guard_bounds().
  *
  * BALLAST_SEED=n begins with another seed; a failure prints the one that brings it back. */
@@ -165,7 +165,7 @@ static const char *broken_donor(const SnapshotGuest *g, const Decision *d)
         return "gives though it suffers itself";
     if (d->target_bytes < g->judgement.needed_bytes)
         return "gives what it was found to need";
-    /* Where it stands below its size yet, what it has available may be more than that. */
+    /* If its target is still below its size, more than that may be available. */
     if (left < 0.2 * (double) d->target_bytes - 1)
         return "gives more than it can spare";
     return NULL;
@@ -221,7 +221,7 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
     if (p->shortfall_bytes != lacking)
         return "not what those in distress lack";
     if (donors > 0 && lacking == 0)
-        return "somebody gives, and nobody lacks it";
+        return "memory is taken, and no guest needs it";
     if (growth > fmax(balance_of(s), 0) + 1)
         return "grown by more than the host has room for";
     if (refused > fmax(balance_of(s) - fmax(others, 0), 0) + 1)
@@ -443,7 +443,7 @@ START_TEST(test_gifts)
         random_world(&r, &w);
         if (!host_fields_has(&w.s.host, HOST_FIELD_AVAILABLE))
             continue;
-        /* What they keep is looked at also where they come down to their full size. */
+        /* The memory that guests keep is checked also if they come down to their full size. */
         for (size_t i = 0; i < w.s.n_guests; i++)
             if (!w.guests[i].judgement.distress) {
                 w.guests[i].sizes.entitled_full = false;
@@ -452,7 +452,7 @@ START_TEST(test_gifts)
         keeping.keep_ratio = 1;
         ck_assert_int_eq(plan_make(&w.s, NULL, &keeping, &without), 0);
         ck_assert_int_eq(plan_make(&w.s, NULL, &config, &p), 0);
-        /* What isn't refused is looked at in w, so the other world is a copy. */
+        /* w is checked for grants that aren't refused, so the other world is a copy. */
         {
             SnapshotGuest copies[GUESTS_MAX];
             Snapshot other = w.s;

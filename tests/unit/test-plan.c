@@ -240,7 +240,7 @@ START_TEST(test_mixed_modes)
 }
 END_TEST
 
-/* What a policy's numbers can be at their worst. */
+/* The worst numbers that a policy can assign. */
 START_TEST(test_odd_numbers)
 {
     static const struct {
@@ -390,7 +390,7 @@ START_TEST(test_long_words)
 }
 END_TEST
 
-/* Where the policy failed, what it had assigned before doesn't count. */
+/* The assignments of a policy that fails don't count. */
 START_TEST(test_failed_assignments)
 {
     SnapshotGuest g = fixture_guest();

@@ -81,7 +81,8 @@ START_TEST(test_read)
 }
 END_TEST
 
-/* b's turn fails, after it assigned to one of the controls or to both. What an earlier loop gave it stands. */
+/* b's turn fails, after it assigned to one of the controls or to both. What an earlier loop gave it stands.
+ * */
 static const struct {
     const char *body, *note;
 } undone[] = {

@@ -235,7 +235,7 @@ START_TEST(test_many_states)
 }
 END_TEST
 
-/* What looks like a mistake and is none. */
+/* Texts that look like mistakes and aren't. */
 static const char *const fine[] = {
     /* a function's aggregate has names of its own, wherever it is called, and with whatever kinds */
     "fn f(x) = sum(x for g in guests)\nlet g = 1B\nlet a = f(g) + f(2) * 1B + g",

@@ -159,7 +159,7 @@ START_TEST(test_aggregate_tells)
 }
 END_TEST
 
-/* What the aggregate itself can't say fails as any expression does. */
+/* An aggregate that has no value fails like any other expression. */
 START_TEST(test_aggregate_fails)
 {
     static const struct {
@@ -328,7 +328,7 @@ END_TEST
 
 /* ---- how it was ---- */
 
-/* What guest a had 30, 20 and 10 s ago, as fits to what it has now; and the host. */
+/* The stats of guest a and of the host 30, 20 and 10 s ago, which fit their present ones. */
 static void remember(World *w, const Policy *p)
 {
     size_t n;
@@ -463,7 +463,7 @@ START_TEST(test_window_bounds)
 }
 END_TEST
 
-/* What has to be remembered: each stat once, as long as any file asks. */
+/* History is kept for each stat once, for the longest window in any file. */
 START_TEST(test_needs)
 {
     static const char *const files[] = {"const w = 1min\nlet x = avg(host.free, 10s)\n"

@@ -283,7 +283,7 @@ static bool is_statement(const Line *l)
     return strstr(code, " = ") || strpbrk(code, "{}") || strncmp(code, "log(", 4) == 0;
 }
 
-/* What the statement of line i assigns to: in that line, or in one above where it goes over several. */
+/* The target of the statement in line i, which may begin in a line above. */
 static void assigned(const Block *b, unsigned i, char *ret, size_t size)
 {
     for (const Line *l = &b->lines[i]; l >= b->lines; l--) {

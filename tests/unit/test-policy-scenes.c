@@ -121,7 +121,7 @@ static void cycle(Scene *s)
     s->now_usec += USEC_PER_SEC;
 }
 
-/* Of guest 0: how often it gave in so many seconds. */
+/* How often guest 0 gave in so many seconds. */
 static unsigned cycles(Scene *s, unsigned seconds)
 {
     unsigned gave = 0;
@@ -251,7 +251,7 @@ START_TEST(test_careful_gives_back)
         read_back(&s, 1.0 * MIB);
         (void) cycles(&s, 1);
         ck_assert_double_gt(size_of(&s, 0), had);
-        /* What it got is used as cache again. */
+        /* It uses that memory as cache again. */
         guest_fields_set(&s.guests[0], GUEST_FIELD_CACHE,
                          guest_fields_get(&s.guests[0], GUEST_FIELD_CACHE) +
                              guest_fields_get(&s.guests[0], GUEST_FIELD_FREE));
@@ -337,7 +337,7 @@ START_TEST(test_dense_has_little_left)
 }
 END_TEST
 
-/* What it misses it gets back, and is asked again ever later. */
+/* It gets back the cache that it misses, and is asked again later and later. */
 START_TEST(test_dense_holds)
 {
     static const unsigned holds[] = {60, 120, 240, 480};

@@ -286,7 +286,7 @@ START_TEST(test_files_run_in_order)
 }
 END_TEST
 
-/* Of a file whose part outside of loops fails nothing stands; of the others all does. */
+/* A file that fails outside of loops has no effect; all other files keep theirs. */
 START_TEST(test_file_undone)
 {
     static const char *const bad = "state n = 1\nstate guest.n = 1\nn = n + 1\n"

@@ -4,7 +4,7 @@
 
 #include "tests/unit/policy-world.h"
 
-/* In which order guests are served: order[i] is the turn of guest c, a, b. */
+/* The order of guests' turns: order[i] is the turn of guest c, a, b. */
 static const struct {
     const char *head;
     unsigned order[N_GUESTS];
@@ -162,7 +162,7 @@ START_TEST(test_void)
 }
 END_TEST
 
-/* A stat that isn't a number is as good as missing, whoever made it so. */
+/* A stat that isn't finite counts as missing, wherever it comes from. */
 START_TEST(test_stat_not_finite)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What kernels of three ages print is read right, and what no kernel prints is refused. */
+/* The files of kernels of three ages are parsed correctly, and text that no kernel prints is refused. */
 
 #include <check.h>
 #include <fcntl.h>

@@ -268,7 +268,7 @@ START_TEST(test_copy)
     ck_assert_uint_eq(series_set_find(&after, GUEST_FIELD_FREE)->need.usec, 10 * MINUTE);
     ck_assert_ptr_nonnull(series_set_find(&after, GUEST_FIELD_CACHE));
     ck_assert_ptr_null(series_set_find(&after, GUEST_FIELD_DIRTY));
-    /* What it was copied from is as it was. */
+    /* The original hasn't changed. */
     ck_assert_double_eq(look(&before, SERIES_AVG, 12 * SEC, 10 * SEC, 10, false), 8);
 
     guest_fields_set(&g, GUEST_FIELD_CACHE, 5);

@@ -52,13 +52,13 @@ static double spare_left(const SnapshotGuest *g, double target)
     return guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE) - taken(g, target) - KEEP_FREE * target;
 }
 
-/* What the policy asked for, as far as it asked. */
+/* The size that the policy asked for; else the one that stands. */
 static double wanted(const SnapshotGuest *g, const Decision *d)
 {
     return d->line > 0 ? (double) d->wanted_bytes : (double) g->sizes.standing_bytes;
 }
 
-/* What the host gets of it; negative where the guest does. */
+/* How much the host gains; negative if the guest does. */
 static double gain(const SnapshotGuest *g, const Decision *d)
 {
     double from = (double) g->sizes.standing_bytes, change = from - wanted(g, d);
@@ -68,8 +68,8 @@ static double gain(const SnapshotGuest *g, const Decision *d)
     return fmin(change, resident_left(g, from)) + fmax(0, change - free_left(g, from));
 }
 
-/* What it could still give at no cost, once it gave what it was asked for. Who is given something isn't asked
- * for it. */
+/* How much more it could give at no cost, after giving what it was asked for. A guest that is given memory
+ * isn't asked for any. */
 static double can_give(const SnapshotGuest *g, const Decision *d)
 {
     double target = wanted(g, d), from = (double) g->sizes.standing_bytes;
@@ -95,7 +95,7 @@ static double can_give_cache(const SnapshotGuest *g, const Decision *d)
     return fmin(spare - way, guest_fields_get(&g->fields, GUEST_FIELD_CACHE));
 }
 
-/* What is left to be taken where the host would swap otherwise: all that brings it anything. */
+/* How much could still be taken to keep the host from swapping: all that the host would gain from. */
 static double can_give_at_last(const SnapshotGuest *g, const Decision *d)
 {
     double target = wanted(g, d);

@@ -289,7 +289,7 @@ START_TEST(test_hello)
     sources_hello(&s, true);
     ck_assert_uint_eq(s.history.count, 0);
     ck_assert_ptr_null(sources_sample(&s, clock_usec));
-    /* What libvirt says of QEMU, and what the agent was asked for, stands. */
+    /* Libvirt's figures of QEMU are kept, and so is the interval that the agent was asked for. */
     ck_assert_uint_eq(sources_rss(&s), 3 * GIB);
     ck_assert_uint_eq(s.interval_usec, 2 * SEC);
     report(&s, 7 * GIB);

@@ -207,7 +207,7 @@ START_TEST(threads_produce_while_the_loop_consumes)
         Mailbox *from = NULL;
 
         ck_assert_msg(poll(&(struct pollfd){.fd = queue_fd(q), .events = POLLIN}, 1, 5000) == 1,
-                      "nobody wakes us");
+                      "the queue doesn't wake its owner");
         pthread_mutex_lock(&lock);
         if (is_readable())
             for (size_t i = 0; i < 4; i++)

@@ -9,7 +9,7 @@
 #include "host-agent/ctl/json.h"
 #include "host-agent/show/dict.h"
 
-/* A connection that nobody answers: enough to build messages on. */
+/* A connection without a peer: enough to build messages on. */
 typedef struct Wire {
     sd_bus *bus;
     int other;

@@ -33,7 +33,7 @@ class Nothing:
         pass
 
     def stop(self, run):
-        """What it has to tell: {name: figure}."""
+        """Its figures: {name: figure}."""
         return {}
 
 
