@@ -185,8 +185,8 @@ class Hurt(LabTest):
 
 class Stalled(LabTest):
     GUESTS = {
-        'idle': {'memory': 512, 'load': 'free:300'},
-        'stuck': {'memory': 512, 'load': 'free:330'},
+        'idle': {'memory': 384, 'load': 'free:200'},
+        'stuck': {'memory': 384, 'load': 'free:230'},
     }
 
     def test_a_stuck_balloon_is_left_alone_and_others_give(self):
