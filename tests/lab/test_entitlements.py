@@ -12,8 +12,8 @@ URI = 'urn:ballast:guest:1'
 
 class Entitlements(LabTest):
     GUESTS = {
-        'one': {'load': 'free:300'},
-        'two': {'load': 'free:300'},
+        'one': {'memory': 512, 'load': 'free:300'},  # the tests set sizes of 300 and 400 MiB
+        'two': {'memory': 384, 'load': 'free:200'},
     }
 
     def grant(self, name, xml, where='--live'):
@@ -107,9 +107,9 @@ class Entitlements(LabTest):
 
 class Sources(LabTest):
     GUESTS = {
-        'reporting': {'load': 'free:300'},
+        'reporting': {'memory': 384, 'load': 'free:200'},
         # Neither a channel nor an agent: the balloon driver's stats are used.
-        'agentless': {'load': 'free:300', 'agent': None},
+        'agentless': {'memory': 384, 'load': 'free:200', 'agent': None},
         # Without those, too.
         'silent': {'memory': 320, 'agent': None, 'load': 'free:100'},
     }
