@@ -243,7 +243,7 @@ class Lifecycle(LabTest):
 
 
 class Migration(LabTest):
-    GUESTS = {'one': {'memory': 512, 'load': 'free:300', 'persistent': False}}
+    GUESTS = {'one': {'memory': 384, 'load': 'free:200', 'persistent': False}}
 
     def test_migrated_guest_is_left_alone_and_found_on_its_new_host(self):
         daemon, one = self.daemon(), self.guests['one']
@@ -255,7 +255,7 @@ class Migration(LabTest):
         peer = self.lab.peer()
         command = one.migration(peer)
         # ballastd asks libvirt about a guest whose agent reports each 5 s: the migration takes longer than that.
-        self.lab.virsh('migrate-setspeed', one.name, '15')
+        self.lab.virsh('migrate-setspeed', one.name, '10')
         job = self.lab.spawn(command)
         daemon.wait('it is seen to migrate', lambda rows: rows.get('one', {}).get('busy') == 'migrating',
                     step=0.02)
@@ -283,9 +283,9 @@ class Migration(LabTest):
         there.start()
         there.wait_source('agent', 'one')
         figure(f'migrated: its agent is heard on the other host {time.monotonic() - began:.1f} s after ballastd began')
-        self.assertEqual(there.list()['one']['full_bytes'], 512 * MIB, there.describe())
+        self.assertEqual(there.list()['one']['full_bytes'], one.memory * MIB, there.describe())
         host.calm()
-        there.wait('it has its full size', lambda rows: rows['one']['current_bytes'] >= 512 * MIB - TOLERANCE)
+        there.wait('it has its full size', lambda rows: rows['one']['current_bytes'] >= one.memory * MIB - TOLERANCE)
 
 
 if __name__ == '__main__':
