@@ -282,7 +282,7 @@ static int reclaim_mglru(const LeverKernel *k, uint64_t bytes)
 {
     _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
     char path[PATH_MAX], command[MGLRU_COMMAND_MAX];
-    uint64_t wanted = bytes / k->page_bytes, began, now;
+    uint64_t wanted = bytes / k->page_bytes, began = 0, now;
     Victim tried[EVICTIONS_MAX];
     int r;
 
