@@ -25,6 +25,7 @@ static const struct {
     [GUARD_RULE_AGENTLESS] = {"agentless", "it has no agent that reports how it is"},
     [GUARD_RULE_DONOR] = {"donor", "it gives what it can spare to a guest in distress"},
     [GUARD_RULE_REBOOT] = {"reboot", "it booted into a shrunken size"},
+    [GUARD_RULE_AHEAD] = {"ahead", "begins to use its memory: gets its full size back"},
     [GUARD_RULE_SWAPLESS] = {"swapless", "it has no swap for the memory that it uses"},
     [GUARD_RULE_STEP] = {"step", "one move at a time, each no larger than its balloon manages in one step"},
     [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical threshold"},
@@ -105,6 +106,14 @@ uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g)
     return MAX(bytes_from_double(c->dead_band_ratio * (double) g->sizes.full_bytes), c->dead_band_bytes);
 }
 
+uint64_t guard_step_min(const GuardConfig *c, const SnapshotGuest *g)
+{
+    uint64_t least =
+        MAX(bytes_from_double(GUARD_STEP_MIN_RATIO * (double) g->sizes.full_bytes), GUARD_STEP_MIN_BYTES);
+
+    return MAX(least, guard_dead_band(c, g));
+}
+
 /* The size up to which it may grow above its full size; 0: not set. */
 static uint64_t grown(const SnapshotGuest *g)
 {
@@ -134,6 +143,22 @@ static bool is_stale(const SnapshotGuest *g, const GuardConfig *c)
     return g->age_usec == USEC_INFINITY || g->age_usec > c->stale_usec;
 }
 
+/* It took this much at its fastest lately, and may do so again before the next report. */
+static uint64_t taken_at_once(const SnapshotGuest *g)
+{
+    uint64_t least =
+        MAX(bytes_from_double(GUARD_AHEAD_RATIO * (double) guard_full(g)), GUARD_AHEAD_MIN_BYTES);
+
+    return MAX(g->growth.fastest_bytes, least);
+}
+
+bool guard_is_ahead(const SnapshotGuest *g, const GuardConfig *c)
+{
+    return g->sizes.standing_bytes < guard_full(g) && g->growth.growing && !is_stale(g, c) &&
+           guest_fields_has(&g->fields, GUEST_FIELD_FREE) &&
+           guest_fields_get(&g->fields, GUEST_FIELD_FREE) < (double) taken_at_once(g);
+}
+
 /* The rule that forbids any move. Of several the one that lasts longest is named. */
 static GuardRule hold_rule(const SnapshotGuest *g)
 {
@@ -149,8 +174,8 @@ static GuardRule hold_rule(const SnapshotGuest *g)
     return GUARD_RULE_NONE;
 }
 
-/* The rule that forbids shrinking at all. While the host is critical, what a guest was found to need does not
- * count: a guest that hurts is better than a host that swaps, which hurts all guests. */
+/* The rule that forbids shrinking at all. While the host is critical, what a guest was found to need, or takes
+ * now, does not count: a guest that hurts is better than a host that swaps, which hurts all guests. */
 static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool critical)
 {
     if (g->judgement.distress)
@@ -163,6 +188,8 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
         return GUARD_RULE_GRACE;
     if (g->judgement.protected && !critical)
         return GUARD_RULE_PROTECTED;
+    if (g->growth.given_back && !critical)
+        return GUARD_RULE_AHEAD;
     if (g->judgement.ineffective)
         return GUARD_RULE_UNMOVABLE;
     if (g->source == GUEST_SOURCE_NONE)
@@ -211,14 +238,13 @@ static uint64_t agentless_least(const SnapshotGuest *g, const GuardConfig *c)
                    LESS_BY(unused(g), bytes_from_double((1 - c->agentless_ratio) * at_full)));
 }
 
-/* The largest move is what the balloon manages in a step, but never smaller than the dead band: else a guest
- * that was slow once would never move again. */
+/* The largest move is what the balloon manages in a step. A guest that was slow once still moves. */
 static uint64_t step_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     double rate = g->balloon.shrink_rate > 0 ? g->balloon.shrink_rate : c->step_rate_default;
     uint64_t step = bytes_from_double(rate * (double) c->step_usec / (double) USEC_PER_SEC);
 
-    return LESS_BY(g->sizes.standing_bytes, MAX(step, guard_dead_band(c, g)));
+    return LESS_BY(g->sizes.standing_bytes, MAX(step, guard_step_min(c, g)));
 }
 
 /* Applies a rule that forbids sizes below bytes, without demanding growth. */

@@ -25,6 +25,7 @@ typedef enum GuardRule {
                              stats nothing */
     GUARD_RULE_DONOR,     /* gives a guest in distress memory that it can spare */
     GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
+    GUARD_RULE_AHEAD,     /* begins to use its memory: not shrunk, and gets its full size back, within room */
     GUARD_RULE_SWAPLESS,  /* not below what the guest uses + 10 % less what its swap can still take (unknown:
                              0) */
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon manages in step_usec */
@@ -46,7 +47,7 @@ typedef struct GuardConfig {
     double step_rate_default;    /* bytes per second, until one was measured */
     double dead_band_ratio;      /* of full */
     uint64_t dead_band_bytes;    /* the larger of the two counts; a move to the full size, or one by the guard
-                               * itself, is never too small */
+                                  * itself, is never too small */
     double swapless_ratio;       /* above the memory that is used: 0.1 */
     double critical_ratio;       /* of the host's total … */
     uint64_t critical_max_bytes; /* … and no more than this: the room rule keeps it free */
@@ -54,6 +55,14 @@ typedef struct GuardConfig {
     double donor_cache_ratio;    /* of full: page cache that a donor gives in one move */
     double agentless_ratio;      /* of its available memory: a guest without an agent may give this much */
 } GuardConfig;
+
+/* A step is never smaller than this, however slow the balloon: a move takes CPU in guest and host however
+ * small it is. */
+#define GUARD_STEP_MIN_RATIO  0.05
+#define GUARD_STEP_MIN_BYTES  (UINT64_C(16) << 20)
+/* A guest that takes memory and has less than this free soon lacks it. */
+#define GUARD_AHEAD_RATIO     0.08
+#define GUARD_AHEAD_MIN_BYTES (UINT64_C(32) << 20)
 
 #define GUARD_CONFIG_DEFAULT                                               \
     ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,                        \
@@ -95,6 +104,13 @@ uint64_t guard_floor_of(const SnapshotGuest *g);
 uint64_t guard_ceiling(const SnapshotGuest *g);
 /* A smaller change is not worth a move. */
 uint64_t guard_dead_band(const GuardConfig *c, const SnapshotGuest *g);
+/* The least that the largest move may be: max(GUARD_STEP_MIN_RATIO × full, GUARD_STEP_MIN_BYTES), or the dead
+ * band if that is more. */
+uint64_t guard_step_min(const GuardConfig *c, const SnapshotGuest *g);
+/* Whether the guest's balloon holds memory and the guest begins to use its own: it takes memory, and has less
+ * free than what it took at its fastest lately, or than GUARD_AHEAD_MIN_BYTES or GUARD_AHEAD_RATIO of
+ * full. */
+bool guard_is_ahead(const SnapshotGuest *g, const GuardConfig *c);
 
 /* What the rules allow one guest: absolute sizes, least ≤ most. With least ≤ standing it may be shrunk that
  * far. A guest below its floor has least = floor: it must grow. A rule that forbids shrinking sets least =

@@ -123,6 +123,8 @@ static void wish_guard(const Planning *x, const SnapshotGuest *g, const GuestBou
         ask(w, GUARD_RULE_REBOOT, b->most_bytes);
     else if (standing < b->least_bytes)
         ask(w, GUARD_RULE_FLOOR, b->least_bytes);
+    else if (!g->judgement.distress && standing < b->most_bytes && guard_is_ahead(g, x->config))
+        ask(w, GUARD_RULE_AHEAD, b->most_bytes);
     else if (g->judgement.distress)
         ask(w, GUARD_RULE_DISTRESS, b->most_bytes);
     else if (standing > b->most_bytes && (g->sizes.entitled_full || g->sizes.growth_bytes > 0))
@@ -192,7 +194,7 @@ static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_b
         target = MAX(bytes_down_to_kib(most), standing);
         w->limited = GUARD_RULE_ROOM;
         /* The host's memory changes a little all the time: not every change is worth a move. */
-        if (target - standing < c->dead_band_bytes) {
+        if (target - standing < (w->asked == GUARD_RULE_AHEAD ? guard_step_min(c, g) : c->dead_band_bytes)) {
             if (w->asked == GUARD_RULE_DISTRESS && !is_refused(g, w))
                 *room = 0; /* the rest is kept for this guest */
             return;
@@ -215,13 +217,14 @@ typedef struct Growth {
 
 static uint64_t growth_rank(const SnapshotGuest *g, const Wish *w, const PolicyAssignment *a)
 {
-    uint64_t kind = is_refused(g, w)                  ? 4
+    uint64_t kind = is_refused(g, w)                  ? 5
                     : w->asked == GUARD_RULE_DISTRESS ? 0
                     : w->asked == GUARD_RULE_HURTING  ? 1
                     : w->asked == GUARD_RULE_REBOOT   ? 2
                     : w->asked == GUARD_RULE_FLOOR    ? 3
-                                                      : 5;
-    uint64_t order = kind < 5 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
+                    : w->asked == GUARD_RULE_AHEAD    ? 4
+                                                      : 6;
+    uint64_t order = kind < 6 ? 0 : a && a->order > 0 ? a->order : UINT32_MAX;
 
     return (uint64_t) (g->mode == GUEST_MODE_OBSERVE) << 40 | kind << 32 | order;
 }

@@ -11,11 +11,12 @@
  * not known.
  *
  * Guests grow in this order, each by at most what is left of guard_room(): distress, hurting, reboot, below
- * the floor, guests in distress whose grant is refused, then the policy's in the order of its assignments;
+ * the floor, guests that begin to use their memory (ahead), guests in distress whose grant is refused, then the policy's in the order of its assignments;
  * guests that are only observed come last. A guest whose grant is refused gets only memory above the pressure
  * threshold, as the policy would take memory below it from others. A guest in distress, or hurting, whose
  * shrink is still on its way keeps its current memory without using up room, as the host does not have that
- * yet. A part that is smaller than dead_band_bytes is not given. What guests in distress are still short of
+ * yet. A part that is smaller than dead_band_bytes (for a guest
+ * that begins to use its memory, than guard_step_min()) is not given. What guests in distress are still short of
  * is then asked from donors (donor.h).
  *
  * A guest above a full size that was set, or that it may grow above, comes down to it by itself: by its free

@@ -97,6 +97,9 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_STEP:
         text_add(t, "its last move is not finished, or no newer stats have come");
         break;
+    case GUARD_RULE_AHEAD:
+        text_add(t, "it took memory lately, and may take more");
+        break;
     case GUARD_RULE_NEEDED:
         text_addf(t, "it was found to need %s", SIZE(g->judgement.needed_bytes));
         break;
@@ -166,6 +169,7 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_PROTECTED:
     case GUARD_RULE_DONOR:
     case GUARD_RULE_REBOOT:
+    case GUARD_RULE_AHEAD:
     case GUARD_RULE_DEAD_BAND:
     case GUARD_RULE_OBSERVE:
     case GUARD_RULE_MAX:
@@ -226,6 +230,8 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
                                                     : "gets memory back: it is in distress");
     else if (w->asked == GUARD_RULE_HURTING)
         text_addf(t, "goes back to %s: it began to hurt after a shrink", SIZE(w->bytes));
+    else if (w->asked == GUARD_RULE_AHEAD)
+        text_add(t, guard_rule_describe(GUARD_RULE_AHEAD));
     else if (w->asked == GUARD_RULE_CEILING)
         text_addf(t, "comes down to its full size of %s", SIZE(guard_full(g)));
     else if (d->because)
@@ -289,6 +295,7 @@ static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g,
                 : w->asked == GUARD_RULE_HURTING ? "began to hurt after a shrink, but not grown: "
                 : w->asked == GUARD_RULE_REBOOT  ? "rebooted into a shrunken size, but not grown: "
                 : w->asked == GUARD_RULE_FLOOR   ? "below its floor, but not grown: "
+                : w->asked == GUARD_RULE_AHEAD   ? "begins to use its memory, but not grown: "
                                                  : "not grown: ");
     add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
     if (is_short(g, w)) {
@@ -495,6 +502,7 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_NEEDED] = "at what they were found to need",
         [GUARD_RULE_AGENTLESS] = "without an agent",
         [GUARD_RULE_REBOOT] = "rebooted",
+        [GUARD_RULE_AHEAD] = "taking memory",
         [GUARD_RULE_SWAPLESS] = "without swap",
         [GUARD_RULE_STEP] = "still moving",
         [GUARD_RULE_ROOM] = "without room to grow",

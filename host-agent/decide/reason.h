@@ -13,7 +13,7 @@
 typedef struct Wish {
     uint64_t bytes; /* the size asked for, within the bounds; before room and dead band */
     GuardRule
-        asked; /* the guard's rule that asks for it: distress, hurting, reboot, floor, ceiling; else NONE */
+        asked; /* the guard's rule that asks for it: distress, hurting, reboot, floor, ahead, ceiling; else NONE */
     GuardRule clipped; /* the rule that changed the policy's wish; else NONE */
     GuardRule limited; /* the rule that granted less: room or dead band; else NONE */
     bool no_number;    /* the policy's target is NaN */

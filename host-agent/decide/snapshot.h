@@ -58,6 +58,14 @@ typedef struct SnapshotBalloon {
     double shrink_rate;   /* bytes per second measured on this guest's balloon; 0: not yet */
 } SnapshotBalloon;
 
+/* How fast a guest takes its own memory: its use grows and its free memory falls, whatever the balloon
+ * does. */
+typedef struct SnapshotGrowth {
+    uint64_t fastest_bytes; /* the most that it took between two reports of the last minutes; 0: nothing */
+    bool growing;           /* it took a noticeable part in the last seconds */
+    bool given_back;        /* it got its full size back while it grew, and still grew lately */
+} SnapshotGrowth;
+
 /* How a guest fares. */
 typedef struct SnapshotJudgement {
     bool distress;
@@ -87,6 +95,7 @@ typedef struct SnapshotGuest {
 
     SnapshotSizes sizes;
     SnapshotBalloon balloon;
+    SnapshotGrowth growth;
     SnapshotJudgement judgement;
 
     const char *busy;      /* why it must be left alone now ("paused", "migrating", "saving"), or NULL */

@@ -270,6 +270,8 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
         s->given_usec = now_usec;
     } else
         s->given_bytes = LESS_BY(s->given_bytes, standing - target_bytes);
+    if (target_bytes > standing && target_bytes >= g->full.bytes)
+        guest_given_back(g, now_usec);
     if (target_bytes != standing)
         guest_watch(g, target_bytes < standing, now_usec);
     s->retried = s->grows_bytes > 0 && balloon_is_stalled_growing(&g->balloon, now_usec);

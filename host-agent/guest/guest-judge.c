@@ -176,6 +176,15 @@ void guest_judge_distress(Guest *g, DistressCause cause, usec_t now_usec)
         guest_distressed(g, cause, true, now_usec);
 }
 
+/* Where MemTotal includes what the balloon holds, only samples from after its last move show what the guest
+ * takes. */
+static void look_at_taking(Guest *g, usec_t now_usec)
+{
+    usec_t since = g->balloon.moving ? now_usec + 1 : g->balloon.settled_usec + LAST_SECOND_USEC;
+
+    taking_look(&g->judgement.taking, &g->sources.history, g->full.bytes, g->balloon_in_total ? since : 0);
+}
+
 void guest_judge(Guest *g, usec_t now_usec)
 {
     const StrainConfig *c = &g->host->rules->strain;
@@ -188,6 +197,7 @@ void guest_judge(Guest *g, usec_t now_usec)
     cause = strain_judge(&j->strain, c);
     if (cause != 0)
         guest_distressed(g, cause, false, now_usec);
+    look_at_taking(g, now_usec);
     if (!is_watched(g, now_usec))
         return;
     cause = strain_hurts(&j->strain, &j->strain_before, c);
@@ -202,6 +212,7 @@ void guest_judge_reboot(Guest *g)
     j->distress_usec = j->hurting_usec = j->shrunk_usec = j->reclaimed_usec = 0;
     j->strain = j->strain_before = STRAIN_NONE;
     j->need = (Need){};
+    j->taking = (Taking){};
     gain_reset(&j->gain);
 }
 
@@ -235,6 +246,11 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         gain_begin(&j->gain, &look);
     j->shrunk_usec = j->reclaimed_usec = now_usec;
     j->shrunk_from_bytes = MAX(guest_current(g), balloon_standing(&g->balloon));
+}
+
+void guest_given_back(Guest *g, usec_t now_usec)
+{
+    taking_given(&g->judgement.taking, now_usec);
 }
 
 void guest_reclaims(Guest *g, usec_t now_usec)

@@ -18,6 +18,8 @@ void guest_judge_reboot(Guest *g);
 
 /* A move was sent: watches the effect of a shrink, and ends the watch at a growth. */
 void guest_watch(Guest *g, bool shrinks, usec_t now_usec);
+/* It gets its full size back. */
+void guest_given_back(Guest *g, usec_t now_usec);
 /* The balloon was seen taking memory. */
 void guest_reclaims(Guest *g, usec_t now_usec);
 /* Memory was given to the guest at the cost of others: donors gave it, or the host is short of memory, so

@@ -67,6 +67,17 @@ static SnapshotBalloon balloon(const Guest *g, usec_t now_usec)
     };
 }
 
+static SnapshotGrowth growth(const Guest *g, usec_t now_usec)
+{
+    const Taking *t = &g->judgement.taking;
+
+    return (SnapshotGrowth){
+        .fastest_bytes = taking_fastest(t, now_usec),
+        .growing = taking_grows(t, now_usec),
+        .given_back = taking_holds(t, now_usec),
+    };
+}
+
 static SnapshotJudgement judgement(const Guest *g, usec_t now_usec)
 {
     const Judgement *j = &g->judgement;
@@ -122,6 +133,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .uptime_usec = usec_since(g->boot_usec, now_usec),
         .sizes = sizes(g),
         .balloon = balloon(g, now_usec),
+        .growth = growth(g, now_usec),
         .judgement = judgement(g, now_usec),
         .busy = why_busy(g, now_usec),
         .unmovable = g->info.unmovable,

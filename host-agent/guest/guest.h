@@ -13,6 +13,7 @@
 #include "host-agent/guest/guest-host.h"
 #include "host-agent/guest/need.h"
 #include "host-agent/guest/sources.h"
+#include "host-agent/guest/taking.h"
 #include "policy/keep.h"
 
 /* Stats that came less than this after the end of a move may have been collected before it. */
@@ -33,6 +34,7 @@ typedef struct Judgement {
     Need need;
     Grant grant;
     Gain gain;
+    Taking taking;
 } Judgement;
 
 /* The last target that was sent, and what is still outstanding. Written by guest-events.c. */

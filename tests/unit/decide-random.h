@@ -101,6 +101,9 @@ static inline SnapshotGuest random_guest(Random *r)
     g.judgement.protected = one_in(r, 10);
     g.judgement.needed_bytes = one_in(r, 4) ? random_size(r, 2 * g.sizes.maximum_bytes) : 0;
     g.judgement.grant_refused = one_in(r, 8) ? "it claimed too much" : NULL;
+    g.growth.growing = one_in(r, 6);
+    g.growth.given_back = one_in(r, 10);
+    g.growth.fastest_bytes = one_in(r, 3) ? random_size(r, 2 * g.sizes.maximum_bytes) : 0;
     g.sizes.growth_bytes = one_in(r, 4) ? random_size(r, 2 * g.sizes.maximum_bytes) : 0;
     g.sizes.entitled_full = one_in(r, 4);
     g.shares = one_in(r, 3) ? (double) (1 + random_below(r, 5000)) : 0;

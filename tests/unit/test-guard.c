@@ -193,7 +193,7 @@ static const struct {
 } rules[] = {
     {"a step is 2 s at 128 MiB/s where no rate is known", 0, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"a fast balloon may go to its floor at once", T_FAST, 2048, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
-    {"a slow one by what is worth a move", T_SLOW, 2048, 2038, R(STEP), 2048, R(CEILING), R(NONE)},
+    {"a slow one by a twentieth", T_SLOW, 2048, 1946, R(STEP), 2048, R(CEILING), R(NONE)},
     {"the floor wins over the step", 0, 600, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
     {"at its floor", 0, 512, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
     {"below its floor: must grow", 0, 300, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},

@@ -15,8 +15,9 @@ typedef struct Case {
     const char *busy, *unmovable, *ineffective;
     usec_t age_sec, uptime_sec; /* 0: fresh, long up */
     bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
+    bool growing, given_back;
     bool hurting, protected, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
-    unsigned restore_mib, needed_mib, growth_mib;
+    unsigned fastest_mib, restore_mib, needed_mib, growth_mib;
     unsigned free_mib, available_mib; /* 0: as the fixture has it */
     unsigned target_mib;              /* expected */
     bool send;
@@ -177,6 +178,35 @@ static const Case cases[] = {
      .target_mib = 1536, .rule = R(AGENTLESS),
      .words = {"not shrunk: it has no agent, so it keeps 50.0% of its available memory (agentless)"}},
 
+    /* Ahead of distress. 512 MiB are free; 8 % of its full size are 164. */
+    {"begins to use its memory", NULL, 50, .growing = true, .free_mib = 160, .target_mib = 2048, .send = true,
+     .rule = R(AHEAD), .words = {"begins to use its memory: gets its full size back (ahead)"}},
+    {"takes memory, and has enough free", NULL, 50, .growing = true, .free_mib = 170, .target_mib = 1536},
+    {"has less free than it took at its fastest", NULL, 50, .growing = true, .fastest_mib = 600,
+     .target_mib = 2048, .send = true, .rule = R(AHEAD)},
+    {"has little free, and takes nothing", NULL, 50, .free_mib = 20, .fastest_mib = 600, .target_mib = 1536},
+    {"begins to use its memory against the policy", ASK("600MiB"), 10, .growing = true, .free_mib = 100,
+     .target_mib = 2048, .send = true, .rule = R(AHEAD)},
+    {"begins to use its memory while it is shrunk", NULL, 50, .standing_mib = 1280, .moving = true,
+     .growing = true, .free_mib = 100, .target_mib = 2048, .send = true, .rule = R(AHEAD)},
+    {"begins to use its memory, with room for a part", NULL, 6, .growing = true, .free_mib = 100,
+     .target_mib = 1920, .send = true, .rule = R(AHEAD),
+     .words = {"(ahead), no more than the host can spare (room)"}},
+    {"begins to use its memory without room", NULL, 5, .growing = true, .free_mib = 100, .target_mib = 1536,
+     .rule = R(ROOM), .words = {"begins to use its memory, but not grown: the host has nothing more"}},
+    {"begins to use its memory, stale", NULL, 50, .growing = true, .free_mib = 100, .age_sec = 12,
+     .target_mib = 1536},
+    {"begins to use its memory, and doesn't say what is free", NULL, 50, .growing = true,
+     .no_available = true, .target_mib = 1536},
+    {"begins to use its memory, and hurts", NULL, 50, .growing = true, .free_mib = 100, .hurting = true,
+     .restore_mib = 1800, .target_mib = 1800, .send = true, .rule = R(HURTING)},
+    {"begins to use its memory, in distress", NULL, 50, .growing = true, .free_mib = 100, .distress = true,
+     .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+    {"was given back, and grew lately", ASK("1400MiB"), 10, .given_back = true, .target_mib = 1536,
+     .rule = R(AHEAD), .words = {"not shrunk: it took memory lately, and may take more (ahead)"}},
+    {"was given back, but the host is critical", ASK("1400MiB"), 4, .given_back = true, .target_mib = 1400,
+     .send = true},
+
     /* Above its full size. */
     {"distress, and it may grow", NULL, 50, .current_mib = 2048, .distress = true, .growth_mib = 3072,
      .target_mib = 3072, .send = true, .rule = R(DISTRESS),
@@ -285,6 +315,9 @@ static SnapshotGuest guest_of(const Case *c)
     if (c->swapless)
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0),
             guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
+    g.growth.growing = c->growing;
+    g.growth.given_back = c->given_back;
+    g.growth.fastest_bytes = c->fastest_mib * MIB;
     g.judgement.hurting = c->hurting;
     g.judgement.restore_bytes = c->restore_mib * MIB;
     g.judgement.protected = c->protected;

@@ -65,7 +65,8 @@ static bool is_held(const SnapshotGuest *g)
 
 static bool is_kept(const SnapshotGuest *g, bool critical)
 {
-    return g->judgement.distress || ((g->judgement.hurting || g->judgement.protected) && !critical) ||
+    return g->judgement.distress ||
+           ((g->judgement.hurting || g->judgement.protected || g->growth.given_back) && !critical) ||
            g->released || g->reboot || g->judgement.ineffective || g->balloon.stalled || g->balloon.moving ||
            g->uptime_usec < config.grace_usec || g->source == GUEST_SOURCE_NONE ||
            g->age_usec > config.stale_usec;
@@ -118,6 +119,7 @@ static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool c
         guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double step = (g->balloon.shrink_rate > 0 ? g->balloon.shrink_rate : config.step_rate_default) * 2;
     double band = fmax(0.005 * (double) g->sizes.full_bytes, 4.0 * MIB);
+    double most = fmax(step, fmax(0.05 * (double) g->sizes.full_bytes, 16.0 * MIB));
     double change = (double) (g->sizes.standing_bytes - target);
 
     if (is_kept(g, critical))
@@ -133,19 +135,27 @@ static const char *broken_shrink(const SnapshotGuest *g, uint64_t target, bool c
         return "shrunk though it is below its floor";
     if ((double) target < needs(g) - 1)
         return "shrunk below what it needs without swap";
-    if (change > fmax(step, band))
+    if (change > most)
         return "shrunk by more than a step";
     if (change < floor(band) && target != full_of(g))
         return "a shrink that isn't worth it";
     return NULL;
 }
 
-static const char *broken_growth(const SnapshotGuest *g, uint64_t target)
+static const char *broken_growth(const SnapshotGuest *g, const Decision *d)
 {
+    uint64_t target = d->target_bytes;
     double band = fmax(0.005 * (double) g->sizes.full_bytes, 4.0 * MIB);
-    bool wanted_by_guard =
-        g->judgement.distress || g->judgement.hurting || g->reboot || g->sizes.standing_bytes < floor_of(g);
+    bool wanted_by_guard = g->judgement.distress || g->judgement.hurting || g->reboot || g->growth.growing ||
+                           g->sizes.standing_bytes < floor_of(g);
 
+    /* In one move, or not at all. */
+    if (d->rule == GUARD_RULE_AHEAD && target != full_of(g) &&
+        (double) (target - g->sizes.standing_bytes) <
+            floor(fmax(0.05 * (double) g->sizes.full_bytes, 16.0 * MIB)))
+        return "given back in dribbles";
+    if (d->rule == GUARD_RULE_AHEAD && !g->growth.growing)
+        return "given back though it takes nothing";
     if (target > ceiling_of(g))
         return "grown above what it may have";
     if ((double) (target - g->sizes.standing_bytes) < floor(band) && !wanted_by_guard && target != full_of(g))
@@ -186,7 +196,7 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d, bool 
     if (d->rule == GUARD_RULE_DONOR && broken_donor(g, d))
         return broken_donor(g, d);
     return d->target_bytes < g->sizes.standing_bytes ? broken_shrink(g, d->target_bytes, critical)
-                                                     : broken_growth(g, d->target_bytes);
+                                                     : broken_growth(g, d);
 }
 
 static const char *broken_plan(const Snapshot *s, const Plan *p)
