@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "base/crc32c.h"
+#include "base/process.h"
 
 /* Users below this are system users (SYS_UID_MAX of login.defs). */
 #define SYSTEM_UID_END   1000U
@@ -52,25 +53,6 @@ static Neighbour neighbour_called(const char *name)
     return NEIGHBOUR_INVALID;
 }
 
-/* Reads the beginning of <pid>/<file>, NUL-terminated. Returns its length, or -errno; the process may have
- * ended. */
-static ssize_t read_of(int proc_fd, const char *pid, const char *file, char *buf, size_t size)
-{
-    _cleanup_close_ int fd = -EBADF;
-    char path[64];
-    ssize_t n;
-
-    snprintf(path, sizeof(path), "%s/%s", pid, file);
-    fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    n = read(fd, buf, size - 1);
-    if (n < 0)
-        return -errno;
-    buf[n] = '\0';
-    return n;
-}
-
 static bool is_interpreter(const char *comm)
 {
     static const char *const shells[] = {"sh", "bash", "dash", "ksh"};
@@ -83,10 +65,10 @@ static bool is_interpreter(const char *comm)
 
 /* "python3 -u /usr/sbin/momd -c …": the first argument that is no option is the script. A script that was
  * started by its own name has that name as a process. */
-static Neighbour neighbour_by_script(int proc_fd, const char *pid)
+static Neighbour neighbour_by_script(int proc_fd, pid_t pid)
 {
     char line[COMMAND_LINE_MAX];
-    ssize_t n = read_of(proc_fd, pid, "cmdline", line, sizeof(line));
+    ssize_t n = process_read(proc_fd, pid, "cmdline", line, sizeof(line));
     const char *end, *slash;
 
     if (n <= 0)
@@ -102,15 +84,13 @@ static Neighbour neighbour_by_script(int proc_fd, const char *pid)
 
 /* Real, effective and saved user must all count: anyone can start a set-user-ID program under any name,
  * through a link, and then it runs as root. */
-static bool process_counts(int proc_fd, const char *pid, uid_t own_uid)
+static bool process_counts(int proc_fd, pid_t pid, uid_t own_uid)
 {
-    char status[STATUS_MAX], *p;
-    unsigned uids[3];
+    char status[STATUS_MAX];
+    uid_t uids[3];
 
-    if (read_of(proc_fd, pid, "status", status, sizeof(status)) < 0)
-        return false;
-    p = strstr(status, "\nUid:");
-    if (!p || sscanf(p, "\nUid: %u %u %u", &uids[0], &uids[1], &uids[2]) != 3)
+    if (process_read(proc_fd, pid, "status", status, sizeof(status)) < 0 ||
+        process_uids_parse(status, uids) < 0)
         return false;
     for (size_t i = 0; i < ELEMENTSOF(uids); i++)
         if (!user_counts(uids[i], own_uid))
@@ -118,12 +98,12 @@ static bool process_counts(int proc_fd, const char *pid, uid_t own_uid)
     return true;
 }
 
-static Neighbour neighbour_of_process(int proc_fd, const char *pid, uid_t own_uid)
+static Neighbour neighbour_of_process(int proc_fd, pid_t pid, uid_t own_uid)
 {
     char comm[COMM_MAX + 2];
     Neighbour found;
 
-    if (read_of(proc_fd, pid, "comm", comm, sizeof(comm)) < 0)
+    if (process_read(proc_fd, pid, "comm", comm, sizeof(comm)) < 0)
         return NEIGHBOUR_INVALID;
     comm[strcspn(comm, "\n")] = '\0';
     found = is_interpreter(comm) ? neighbour_by_script(proc_fd, pid) : neighbour_called(comm);
@@ -147,13 +127,15 @@ int neighbour_scan(const char *proc_root, uid_t own_uid, pid_t ret_pids[NEIGHBOU
         return -errno;
     while (looked < NEIGHBOUR_PROCESSES_MAX && (errno = 0, e = readdir(d))) {
         Neighbour n;
+        pid_t pid;
 
         if (strspn(e->d_name, "0123456789") != strlen(e->d_name) || strlen(e->d_name) > 10)
             continue;
         looked++;
-        n = neighbour_of_process(dirfd(d), e->d_name, own_uid);
+        pid = (pid_t) strtol(e->d_name, NULL, 10);
+        n = neighbour_of_process(dirfd(d), pid, own_uid);
         if (n >= 0 && pids[n] == 0)
-            pids[n] = (pid_t) strtol(e->d_name, NULL, 10);
+            pids[n] = pid;
     }
     if (looked < NEIGHBOUR_PROCESSES_MAX && errno != 0)
         return -errno;
