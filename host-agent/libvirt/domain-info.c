@@ -289,6 +289,27 @@ static void parse_state(xmlNode *domain, DomainInfo *info)
     }
 }
 
+/* <seclabel model='dac'><label>+64055:+64055</label>: user and group. Also a name may stand there, which isn't
+ * looked up, because that can block. */
+static uid_t find_user(xmlNode *domain)
+{
+    for (xmlNode *n = domain->children; n; n = n->next) {
+        _cleanup_(xml_freep) xmlChar *text = NULL;
+        unsigned long user;
+        char *end;
+
+        if (n->ns || !is_named(n, "seclabel") || !attribute_is(n, "model", "dac") || !child(n, "label"))
+            continue;
+        text = xmlNodeGetContent(child(n, "label"));
+        if (!text || text[0] != '+' || !isdigit(text[1]))
+            return DOMAIN_USER_UNKNOWN;
+        errno = 0;
+        user = strtoul((const char *) text + 1, &end, 10);
+        return errno == 0 && *end == ':' && user < UINT32_MAX ? (uid_t) user : DOMAIN_USER_UNKNOWN;
+    }
+    return DOMAIN_USER_UNKNOWN;
+}
+
 static void parse_entitled(const xmlAttr *a, Entitlement *e, Text *problem)
 {
     _cleanup_(xml_freep) xmlChar *value = xmlNodeGetContent((const xmlNode *) a);
@@ -380,6 +401,7 @@ static int parse_live(const char *xml, DomainInfo *info)
     if (r < 0)
         return r;
     info->id = attribute_u64(domain, "id", &id) == 0 && id <= INT32_MAX ? (int) id : -1;
+    info->user = find_user(domain);
     info->unmovable = find_unmovable(domain, info);
     parse_state(domain, info);
     parse_entitlement(domain, info);
@@ -400,7 +422,7 @@ static int parse_inactive(const char *xml, DomainInfo *info)
 
 int domain_info_parse(const char *live_xml, const char *inactive_xml, DomainInfo *ret)
 {
-    DomainInfo info = {.id = -1, .entitlement = ENTITLEMENT_NONE};
+    DomainInfo info = {.id = -1, .user = DOMAIN_USER_UNKNOWN, .entitlement = ENTITLEMENT_NONE};
     int r;
 
     r = parse_live(live_xml, &info);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/macro.h"
 #include "host-agent/decide/entitlement.h"
@@ -21,10 +22,14 @@ typedef struct DomainState {
     uint64_t sent_bytes;    /* the target of the last move; 0: none */
 } DomainState;
 
+/* A domain whose XML doesn't say as which user its QEMU runs. */
+#define DOMAIN_USER_UNKNOWN ((uid_t) -1)
+
 typedef struct DomainInfo {
     char uuid[37];
     char name[DOMAIN_NAME_MAX + 1]; /* longer names are cut off; control characters replaced by '?' */
     int id;                         /* -1: not running */
+    uid_t user;                     /* as which its QEMU runs, by its DAC label; DOMAIN_USER_UNKNOWN */
     bool persistent;
     uint64_t maximum_bytes;            /* <memory>: the memory that the guest was started with */
     uint64_t current_bytes;            /* <currentMemory> of the live definition */

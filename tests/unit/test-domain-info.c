@@ -136,6 +136,35 @@ START_TEST(balloon_and_channel)
 }
 END_TEST
 
+START_TEST(the_user_of_its_process)
+{
+    static const struct {
+        const char *inside;
+        uid_t user;
+    } cases[] = {
+        {"", DOMAIN_USER_UNKNOWN},
+        {"<seclabel type='dynamic' model='apparmor'><label>+1:+1</label></seclabel>"
+         "<seclabel type='dynamic' model='dac'><label>+64055:+108</label></seclabel>",
+         64055},
+        {"<seclabel type='static' model='dac'><label>+0:+0</label></seclabel>", 0},
+        {"<seclabel type='dynamic' model='dac'/>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel type='none' model='dac'/>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel model='dac'><label>qemu:qemu</label></seclabel>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel model='dac'><label>+107</label></seclabel>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel model='dac'><label>+-1:+1</label></seclabel>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel model='dac'><label>+4294967295:+1</label></seclabel>", DOMAIN_USER_UNKNOWN},
+        {"<seclabel model='dac'><label>+99999999999999999999:+1</label></seclabel>", DOMAIN_USER_UNKNOWN},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *xml = domain_with(cases[i].inside, BALLOON);
+
+        ck_assert_msg(parsed(xml, NULL).user == cases[i].user, "%s: %u", cases[i].inside,
+                      parsed(xml, NULL).user);
+    }
+}
+END_TEST
+
 START_TEST(units_of_memory)
 {
     static const struct {
@@ -529,6 +558,7 @@ int main(void)
     tcase_add_test(tc, a_definition_that_isnt_running);
     tcase_add_test(tc, pinned_memory);
     tcase_add_test(tc, balloon_and_channel);
+    tcase_add_test(tc, the_user_of_its_process);
     tcase_add_test(tc, units_of_memory);
     tcase_add_test(tc, current_memory);
     tcase_add_test(tc, odd_names);
