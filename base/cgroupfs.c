@@ -46,6 +46,8 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("inactive_file", CgroupStat, inactive_file, .required = true),
         PROC_KEY("active_file", CgroupStat, active_file, .required = true),
         PROC_KEY("slab_reclaimable", CgroupStat, slab_reclaimable),
+        PROC_KEY("shmem", CgroupStat, shmem),
+        PROC_KEY("pswpin", CgroupStat, swap_in_pages),
     };
     /* Without "total_" they are of the cgroup alone. */
     static const ProcKey keys_v1[] = {
@@ -53,8 +55,10 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("total_writeback", CgroupStat, writeback),
         PROC_KEY("total_inactive_file", CgroupStat, inactive_file, .required = true),
         PROC_KEY("total_active_file", CgroupStat, active_file, .required = true),
+        PROC_KEY("total_shmem", CgroupStat, shmem),
+        PROC_KEY("total_swap", CgroupStat, swap),
     };
-    CgroupStat s = {};
+    CgroupStat s = {.swap_in_pages = CGROUP_NO_COUNT};
     uint32_t found;
     int r;
 

@@ -11,18 +11,22 @@
 #include "base/macro.h"
 
 #define CGROUP_NO_LIMIT UINT64_MAX
+#define CGROUP_NO_COUNT UINT64_MAX
 
 /* A limit or a usage, such as "512\n" or "max\n" (CGROUP_NO_LIMIT). Values from 2^62 on are CGROUP_NO_LIMIT,
  * too: v1 writes one for no limit. */
 int cgroup_number_parse(const char *text, uint64_t *ret_bytes);
 int cgroup_number_read(const char *folder, const char *file, uint64_t *ret_bytes);
 
-/* memory.stat of the cgroup and all below it. Values that this kernel lacks are 0. None of them includes
+/* memory.stat of the cgroup and all below it. Values that this kernel lacks are 0. None but shmem itself includes
  * shmem. */
 typedef struct CgroupStat {
     uint64_t active_file, inactive_file;
+    uint64_t shmem;
+    uint64_t swap;             /* v1 only; v2 has memory.swap.current */
     uint64_t slab_reclaimable; /* v2 only */
     uint64_t dirty, writeback; /* of the file pages */
+    uint64_t swap_in_pages;    /* cumulative; v2 only; CGROUP_NO_COUNT before Linux 6.13 */
 } CgroupStat;
 
 int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret);

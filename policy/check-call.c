@@ -48,7 +48,10 @@ static void check_windowed(Checker *c, const Expr *call, const Expr *e)
     else if (info->unit == FIELD_UNIT_TEXT || info->unit == FIELD_UNIT_BOOLEAN)
         check_error(c, e->field_at, "only stats that are numbers, bytes or durations have a history",
                     "'%s' is %s: it has no history", info->name, kind_describe(kind_from_unit(info->unit)));
-    else if (info->kind == FIELD_KIND_COUNTER && call->builtin != BUILTIN_RATE) {
+    else if (info->unit == FIELD_UNIT_RATE && call->builtin == BUILTIN_RATE) {
+        (void) snprintf(hint, sizeof(hint), "for its mean, use avg(%s.%s, 30s)", e->name->text, info->name);
+        check_error(c, e->field_at, hint, "'%s' is a rate already", info->name);
+    } else if (info->kind == FIELD_KIND_COUNTER && call->builtin != BUILTIN_RATE) {
         (void) snprintf(hint, sizeof(hint), "for how fast it grows, use rate(%s.%s, 30s)", e->name->text,
                         info->name);
         check_error(c, e->field_at, hint, "'%s' only ever grows: its %s over a window means nothing",

@@ -34,13 +34,19 @@ static bool missing(double v)
     return !isfinite(v);
 }
 
-/* A stat or control; NAN if it is missing. */
-static double read_host(Machine *m, uint8_t field)
+/* A stat or control as it stands in the input; NAN if it is missing. */
+static double find_host(Machine *m, uint8_t field)
 {
     const HostFields *h = m->input->host;
 
     field_set_add(&m->host_read, field);
     return h && host_fields_has(h, (HostField) field) ? h->value[field] : NAN;
+}
+
+/* The same in the machine's unit. No stat of a guest has another one. */
+static double read_host(Machine *m, uint8_t field)
+{
+    return value_from_unit(find_host(m, field), host_field_info((HostField) field)->unit);
 }
 
 static double read_guest(Machine *m, uint8_t field)
@@ -81,13 +87,15 @@ static double read_window(Machine *m, const Window *w)
 {
     const FieldInfo *info =
         w->host ? host_field_info((HostField) w->field) : guest_field_info((GuestField) w->field);
-    double present = w->host ? read_host(m, (uint8_t) w->field) : read_guest(m, (uint8_t) w->field);
+    double present = w->host ? find_host(m, (uint8_t) w->field) : read_guest(m, (uint8_t) w->field);
     const SeriesSet *history = w->host ? m->input->history : m->input->guests[m->guest].history;
     double v =
         series_function(history ? series_set_find(history, w->field) : NULL, w->function, m->input->now_usec,
                         (usec_t) w->usec, present, info->kind == FIELD_KIND_COUNTER);
 
-    return w->function == SERIES_RATE && info->unit != FIELD_UNIT_NUMBER ? v / USEC_PER_SEC : v;
+    if (w->function == SERIES_RATE)
+        return info->unit != FIELD_UNIT_NUMBER ? v / USEC_PER_SEC : v;
+    return value_from_unit(v, info->unit);
 }
 
 static Failure assign(Machine *m, const Instruction *i, uint32_t line, double value)

@@ -14,7 +14,7 @@
 typedef enum FieldUnit {
     FIELD_UNIT_NUMBER,
     FIELD_UNIT_BYTES,
-    FIELD_UNIT_RATE, /* bytes per second; no field has it, but a rate() of one */
+    FIELD_UNIT_RATE, /* bytes per second: of the host only, and a rate() of bytes */
     FIELD_UNIT_DURATION,
     FIELD_UNIT_BOOLEAN,
     FIELD_UNIT_TEXT,

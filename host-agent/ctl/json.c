@@ -18,6 +18,7 @@ static const char *const guest_keys[] = {
 };
 
 #define SUFFIX_BYTES    "_bytes"
+#define SUFFIX_RATE     "_bytes_per_sec"
 #define SUFFIX_DURATION "_usec"
 #define SUFFIX_NUMBER   ""
 #define SUFFIX_BOOLEAN  ""

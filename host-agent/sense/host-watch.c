@@ -4,6 +4,7 @@
 #include "host-agent/sense/host-watch.h"
 
 #include <linux/magic.h>
+#include <math.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/vfs.h>
@@ -15,6 +16,8 @@
 /* The trigger fires when tasks waited for memory during 5 % of a second. */
 #define PSI_STALL_USEC  (50 * USEC_PER_MSEC)
 #define PSI_WINDOW_USEC (USEC_PER_SEC)
+/* What is swapped in is counted for at least this long: cycles can follow each other by 50 ms. */
+#define SWAPPING_USEC   (900 * USEC_PER_MSEC)
 
 static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
@@ -80,6 +83,9 @@ void host_watch_init(HostWatch *w, sd_event *event, const char *proc_root, const
                      .sys_root = sys_root,
                      .pressure = pressure,
                      .userdata = userdata,
+                     .swap_in = VMSTAT_MISSING,
+                     .swapping = NAN,
+                     .faults = NAN,
                      .psi_fd = -EBADF};
 }
 
@@ -116,6 +122,7 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope)
 {
     cgroup_free(w->scope);
     w->scope = scope;
+    w->swap_in = VMSTAT_MISSING;
     watch_psi(w);
 }
 
@@ -131,6 +138,31 @@ static void read_ksm(HostWatch *w)
         log_warning_errno(-r, "Cannot read KSM's state below %s: %m; continuing as on a kernel without KSM",
                           w->sys_root);
     w->ksm_error = r;
+}
+
+/* Works out how much is swapped in per second. */
+static void see_swapping(HostWatch *w, usec_t now_usec)
+{
+    usec_t passed = usec_since(w->swap_in_usec, now_usec);
+    uint64_t now = w->sample.swap_in_pages, before = w->swap_in;
+
+    if (now == VMSTAT_MISSING || before == VMSTAT_MISSING || now < before)
+        w->swapping = NAN;
+    else if (passed < SWAPPING_USEC)
+        return;
+    else
+        w->swapping = (double) (now - before) * (double) sysconf(_SC_PAGESIZE) * (double) USEC_PER_SEC /
+                      (double) passed;
+    w->swap_in = now;
+    w->swap_in_usec = now_usec;
+}
+
+static void set_swapping(HostWatch *w)
+{
+    double swapping = w->sample.swap_in_pages == VMSTAT_MISSING ? w->faults : w->swapping;
+
+    if (!isnan(swapping))
+        host_fields_set(&w->fields, HOST_FIELD_SWAPPING, swapping);
 }
 
 int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
@@ -153,11 +185,18 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     w->reserve_bytes = bytes_of_total(reserve, host_sample_total(&w->sample));
     host_sample_fields(&w->sample, w->reserve_bytes, &w->fields);
     read_ksm(w);
+    see_swapping(w, now_usec);
+    set_swapping(w);
     if (w->valid && host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE) < swap_free)
         w->swapped_usec = now_usec;
     w->valid = true;
     w->failed = false;
     return 0;
+}
+
+void host_watch_set_faults(HostWatch *w, double bytes_per_sec)
+{
+    w->faults = bytes_per_sec;
 }
 
 const char *host_watch_source(const HostWatch *w)

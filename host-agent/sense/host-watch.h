@@ -23,6 +23,11 @@ typedef struct HostWatch {
     usec_t swapped_usec; /* when the host was last seen to swap out; 0: never */
     bool valid;          /* the last reading succeeded */
     bool failed;         /* the last reading failed, and that was logged */
+    /* Memory that is swapped in: the counter that the next rate begins at (pages; VMSTAT_MISSING: none). */
+    uint64_t swap_in;
+    usec_t swap_in_usec; /* 0: never */
+    double swapping;     /* bytes per second; NAN: not known */
+    double faults;       /* what host_watch_set_faults() was last told */
     int ksm_error;       /* the last error of reading KSM's state, which was logged */
 
     sd_event_source *psi_source;
@@ -43,5 +48,8 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope);
 /* Reads the host, and fills w->fields and the rest. reserve: memory that guests can't have. 0 or -errno; a
  * failure is logged once, w->valid is false then, and the fields are still those of the last reading. */
 int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec);
+/* What the guests' QEMUs read by major faults, in bytes per second (NAN: not known). It stands in for what is swapped
+ * in where the kernel doesn't count that: in a cgroup, before Linux 6.13. */
+void host_watch_set_faults(HostWatch *w, double bytes_per_sec);
 /* The folder that the memory is read from: the cgroup's, or "/proc". */
 const char *host_watch_source(const HostWatch *w);

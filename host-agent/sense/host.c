@@ -22,6 +22,16 @@ static int read_psi(const char *root, const Cgroup *scope, const char *resource,
     return 0;
 }
 
+/* What the scope swapped in since it began. */
+static uint64_t read_scope_swap_in(const Cgroup *scope)
+{
+    CgroupStat stat;
+
+    if (!scope->v2 || cgroup_stat_read(scope->path, true, &stat) < 0 || stat.swap_in_pages == CGROUP_NO_COUNT)
+        return VMSTAT_MISSING;
+    return stat.swap_in_pages;
+}
+
 /* Reads what exists only for the whole host. */
 static int read_whole(const char *root, HostSample *s)
 {
@@ -31,6 +41,7 @@ static int read_whole(const char *root, HostSample *s)
     if (r < 0 && r != -ENOENT)
         return r;
     s->has_vmstat = r >= 0;
+    s->swap_in_pages = s->has_vmstat ? s->vmstat.pswpin : VMSTAT_MISSING;
     r = arcstats_read(root, &arc);
     s->arc_bytes = LESS_BY(arc.size, arc.minimum);
     s->arc_error = r == -ENOENT || r >= 0 ? 0 : r;
@@ -47,6 +58,8 @@ int host_sample_read(const char *root, const Cgroup *scope, usec_t now_usec, Hos
 
     if (r >= 0)
         r = scope ? cgroup_read(scope, &s.cgroup) : read_whole(root, &s);
+    if (scope && r >= 0)
+        s.swap_in_pages = read_scope_swap_in(scope);
     if (r >= 0)
         r = read_psi(root, scope, "memory", &s.psi_memory, &s.has_psi);
     if (r >= 0)

@@ -9,12 +9,13 @@
 
 typedef struct HostSample {
     usec_t at_usec;
-    Meminfo meminfo;     /* of the whole host */
-    uint64_t arc_bytes;  /* the part of ZFS's cache above its minimum; 0 for a cgroup */
-    int arc_error;       /* 0, or -errno: ZFS has a cache, and its statistics can't be read */
-    CgroupMemory cgroup; /* without limits for the whole host */
-    bool scoped;         /* it is a cgroup */
-    Vmstat vmstat;       /* of the whole host */
+    Meminfo meminfo;        /* of the whole host */
+    uint64_t arc_bytes;     /* the part of ZFS's cache above its minimum; 0 for a cgroup */
+    int arc_error;          /* 0, or -errno: ZFS has a cache, and its statistics can't be read */
+    CgroupMemory cgroup;    /* without limits for the whole host */
+    uint64_t swap_in_pages; /* cumulative; VMSTAT_MISSING: not counted */
+    bool scoped;            /* it is a cgroup */
+    Vmstat vmstat;          /* of the whole host */
     Psi psi_memory, psi_io;
     bool has_vmstat, has_psi, has_psi_io;
 } HostSample;

@@ -89,7 +89,7 @@ STATUS_KEYS = {
 
 def stats_of(whose):
     """The API's names of what a policy sees of the host or of guests."""
-    suffix = {"BYTES": "_bytes", "DURATION": "_usec"}
+    suffix = {"BYTES": "_bytes", "RATE": "_bytes_per_sec", "DURATION": "_usec"}
     with open(f"{SOURCE}/policy/fields.def") as f:
         return {m[1] + suffix.get(m[2], "") for m in re.finditer(rf"^{whose}\(\w+, (\w+), (\w+),", f.read(), re.M)}
 

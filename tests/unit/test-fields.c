@@ -11,8 +11,7 @@
 #include "host-agent/decide/view.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-snapshot.h"
-#include "host-agent/sense/host.h"
-#include "host-agent/sense/ksm.h"
+#include "host-agent/sense/host-watch.h"
 #include "tests/policy-load.h"
 #include "tests/unit/run.h"
 
@@ -80,16 +79,16 @@ END_TEST
 
 START_TEST(test_every_host_stat_has_a_source)
 {
-    char path[PATH_MAX];
+    char proc[PATH_MAX], sys[PATH_MAX];
     Snapshot s = {.now_usec = NOW};
-    HostSample sample;
+    HostWatch watch;
     HostFields h;
-    KsmState ksm;
 
-    ck_assert_int_eq(host_sample_read(fixture(path, "host/hugepages"), NULL, NOW, &sample), 0);
-    host_sample_fields(&sample, 0, &s.host);
-    ck_assert_int_eq(ksm_read(fixture(path, "sys"), &ksm), 0);
-    ksm_fields(&ksm, &s.host);
+    host_watch_init(&watch, NULL, fixture(proc, "host/hugepages"), fixture(sys, "sys"), NULL, NULL);
+    ck_assert_int_eq(host_watch_read(&watch, (SizeOrRatio){}, NOW - USEC_PER_SEC), 0);
+    ck_assert_int_eq(host_watch_read(&watch, (SizeOrRatio){}, NOW), 0); /* swapping is a rate */
+    s.host = watch.fields;
+    host_watch_done(&watch);
     view_host_fields(&s, &h);
     for (HostField f = 0; f < HOST_FIELD_MAX; f++)
         ck_assert_msg(host_fields_has(&h, f), "nothing says what host.%s is", host_field_info(f)->name);

@@ -112,6 +112,79 @@ START_TEST(test_swapped)
 }
 END_TEST
 
+static void write_count(const Scene *x, const char *file, const char *before, const char *key, unsigned pages)
+{
+    char text[256];
+
+    (void) snprintf(text, sizeof(text), "%s%s %u\n", before, key, pages);
+    temp_file(x->folder, file, text);
+}
+
+static void read_at(Scene *x, usec_t now)
+{
+    ck_assert_int_eq(host_watch_read(&x->w, nothing, now), 0);
+}
+
+/* What is swapped in is a rate over a second at least, however often the host is read. */
+START_TEST(test_swapping)
+{
+    const char *others = "pgfault 1\npgmajfault 1\n";
+    const double page = (double) sysconf(_SC_PAGESIZE);
+    Scene x;
+
+    scene_init(&x);
+    write_count(&x, "vmstat", others, "pswpin", 1000);
+    read_at(&x, 10 * SEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_SWAPPING));
+    read_at(&x, 10 * SEC + 50 * USEC_PER_MSEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_SWAPPING));
+    write_count(&x, "vmstat", others, "pswpin", 1200);
+    read_at(&x, 12 * SEC);
+    expect(&x, HOST_FIELD_SWAPPING, 100 * page);
+    read_at(&x, 12 * SEC + 50 * USEC_PER_MSEC);
+    expect(&x, HOST_FIELD_SWAPPING, 100 * page);
+    host_watch_set_faults(&x.w, 5000); /* isn't needed here */
+    read_at(&x, 13 * SEC);
+    expect(&x, HOST_FIELD_SWAPPING, 0);
+    write_count(&x, "vmstat", others, "pswpin", 7); /* it began again */
+    read_at(&x, 14 * SEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_SWAPPING));
+    scene_done(&x);
+}
+END_TEST
+
+/* A cgroup whose kernel counts it, and one where the guests' major faults stand in. */
+START_TEST(test_swapping_of_a_scope)
+{
+    const char *others = "active_file 0\ninactive_file 0\n";
+    const double page = (double) sysconf(_SC_PAGESIZE);
+    Cgroup *scope = NULL;
+    char path[96];
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "group/memory.max", "1073741824\n");
+    temp_file(x.folder, "group/memory.high", "max\n");
+    temp_file(x.folder, "group/memory.current", "536870912\n");
+    temp_file(x.folder, "group/memory.stat", others);
+    (void) snprintf(path, sizeof(path), "%s/group", x.folder);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    host_watch_set_scope(&x.w, scope);
+    read_at(&x, 10 * SEC);
+    read_at(&x, 11 * SEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_SWAPPING));
+    host_watch_set_faults(&x.w, 5000);
+    read_at(&x, 12 * SEC);
+    expect(&x, HOST_FIELD_SWAPPING, 5000);
+    write_count(&x, "group/memory.stat", others, "pswpin", 100);
+    read_at(&x, 13 * SEC);
+    write_count(&x, "group/memory.stat", others, "pswpin", 300);
+    read_at(&x, 15 * SEC);
+    expect(&x, HOST_FIELD_SWAPPING, 100 * page);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_cannot_be_read)
 {
     Scene x;
@@ -290,6 +363,8 @@ int main(void)
     tcase_add_test(tc, test_read);
     tcase_add_test(tc, test_reserve);
     tcase_add_test(tc, test_swapped);
+    tcase_add_test(tc, test_swapping);
+    tcase_add_test(tc, test_swapping_of_a_scope);
     tcase_add_test(tc, test_cannot_be_read);
     tcase_add_test(tc, test_zfs);
     tcase_add_test(tc, test_scope);

@@ -338,6 +338,7 @@ static void remember(World *w, const Policy *p)
     ck_assert_int_eq(series_set_copy(&w->guest_history[A], &(SeriesSet){}, needs, n, false), 0);
     w->input.history = &w->history;
     w->guests[A].history = &w->guest_history[A];
+    host_fields_set(&w->host, HOST_FIELD_SWAPPING, 4.0 * MIB);
     guest_fields_set(&w->fields[A], GUEST_FIELD_SWAP_IN, 300.0 * MIB);
     guest_fields_set(&w->fields[A], GUEST_FIELD_MAJOR_FAULTS, 600);
     guest_fields_set(&w->fields[A], GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC);
@@ -352,6 +353,7 @@ static void remember(World *w, const Policy *p)
         guest_fields_set(&g, GUEST_FIELD_UPTIME, 100.0 * USEC_PER_SEC - (double) ago);
         series_set_add_guest(&w->guest_history[A], WORLD_NOW - ago, &g);
         host_fields_set(&h, HOST_FIELD_AVAILABLE, (10.0 + 2.0 * (double) i) * GIB); /* 10, 12, 14; now 16 */
+        host_fields_set(&h, HOST_FIELD_SWAPPING, (1.0 + (double) i) * MIB);         /* 1, 2, 3; now 4 MiB/s */
         series_set_add_host(&w->history, WORLD_NOW - ago, &h);
     }
 }
@@ -384,6 +386,12 @@ static const struct {
     {"avg(host.available, 30s)", 13.0 * GIB},
     {"min(host.available, 20s)", 12.0 * GIB},
     {"rate(host.available, 30s) * 30s", 6.0 * GIB},
+    /* a stat that is a rate */
+    {"host.swapping * 2s", 8.0 * MIB},
+    {"1GiB / (host.swapping + 4MiB / 1s) / 1s * 1B", 128},
+    {"avg(host.swapping, 30s) * 1s", 2.5 * MIB},
+    {"max(host.swapping, 1MiB / 1s) * 1s", 4.0 * MIB},
+    {"if host.swapping > 3MiB / 1s then 1B else 0B", 1},
     {"g.free / rate(g.swap_in, 30s) / 1s * 1B", 1024.0 / 10},
     {"avg(g.free, 30s) - g.free", 1.5 * GIB},
     {"avg(g.free, 30s) ?? 1B", 2.5 * GIB},
