@@ -13,7 +13,13 @@ static int request_stats(void *userdata, const char *uuid, unsigned period_sec)
     return virt_request_stats(userdata, uuid, period_sec);
 }
 
+static int remember(void *userdata, const char *uuid, uint64_t overhead_bytes)
+{
+    return virt_remember(userdata, uuid, overhead_bytes);
+}
+
 Hypervisor hypervisor_of_virt(Virt *v)
 {
-    return (Hypervisor){.set_memory = set_memory, .request_stats = request_stats, .userdata = v};
+    return (Hypervisor){
+        .set_memory = set_memory, .request_stats = request_stats, .remember = remember, .userdata = v};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The calls to the hypervisor about a guest. Both return at once, with 0 or -errno; the result comes as an
+/* The calls to the hypervisor about a guest. All return at once, with 0 or -errno; the result comes as an
  * event (libvirt/virt.h). */
 
 #include "host-agent/libvirt/virt.h"
@@ -12,6 +12,8 @@ typedef struct Hypervisor {
     int (*set_memory)(void *userdata, const char *uuid, const DomainState *state);
     /* Asks for the balloon's stats; period_sec as for virt_request_stats(). */
     int (*request_stats)(void *userdata, const char *uuid, unsigned period_sec);
+    /* Stores QEMU's own memory with the domain, without a move. -EBUSY as above. */
+    int (*remember)(void *userdata, const char *uuid, uint64_t overhead_bytes);
     void *userdata;
 } Hypervisor;
 

@@ -18,8 +18,8 @@ static void domain_freep(virDomainPtr *domain)
 static unsigned lane_of(unsigned kind)
 {
     static const LaneId lanes[CALL_KIND_MAX] = {
-        [CALL_SET] = LANE_SET,     [CALL_ENTITLE] = LANE_SET,     [CALL_DEFINITION] = LANE_QUERY,
-        [CALL_STATS] = LANE_QUERY, [CALL_CHANNEL] = LANE_CHANNEL,
+        [CALL_SET] = LANE_SET,          [CALL_ENTITLE] = LANE_SET, [CALL_REMEMBER] = LANE_SET,
+        [CALL_DEFINITION] = LANE_QUERY, [CALL_STATS] = LANE_QUERY, [CALL_CHANNEL] = LANE_CHANNEL,
     };
 
     return lanes[kind];
@@ -103,7 +103,7 @@ static void set_remembered(Call *call, virDomainPtr domain, const DomainState *s
 {
     _cleanup_free_ char *xml = NULL;
 
-    if (state->sent_bytes > 0) {
+    if (state->sent_bytes > 0 || state->overhead_bytes > 0) {
         xml = domain_state_xml(state);
         if (!xml)
             return;
@@ -144,6 +144,12 @@ static void run_set(Domain *d, virDomainPtr domain)
         call->remembered = false;
         call->forgetful = forgetful;
     }
+}
+
+static void run_remember(Domain *d, virDomainPtr domain)
+{
+    if (!refused_for_job(&d->call, domain))
+        set_remembered(&d->call, domain, &d->call.state);
 }
 
 /* Reads the running domain's present entitlement. Someone may just have changed it with virsh; a change based
@@ -303,6 +309,10 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
         .state = d->asked.state,
         .entitling = d->asked.entitling,
     };
+    if (kind == CALL_REMEMBER) {
+        call->state = d->remembered;
+        call->state.overhead_bytes = d->asked.overhead_bytes;
+    }
     if (kind == CALL_STATS && !d->has_period)
         call->period_sec = d->asked.period_sec;
     if (kind == CALL_DEFINITION)
@@ -313,8 +323,8 @@ static void call_begin(void *userdata, Caller *caller, unsigned kind)
 static void call_run(void *userdata, Caller *caller, unsigned kind)
 {
     static void (*const run[CALL_KIND_MAX])(Domain *, virDomainPtr) = {
-        [CALL_SET] = run_set,     [CALL_ENTITLE] = run_entitle, [CALL_DEFINITION] = run_definition,
-        [CALL_STATS] = run_stats, [CALL_CHANNEL] = run_channel,
+        [CALL_SET] = run_set,           [CALL_ENTITLE] = run_entitle, [CALL_DEFINITION] = run_definition,
+        [CALL_REMEMBER] = run_remember, [CALL_STATS] = run_stats,     [CALL_CHANNEL] = run_channel,
     };
     Domain *d = (Domain *) caller;
     _cleanup_(domain_freep) virDomainPtr domain = virDomainLookupByUUIDString(d->call.conn->ptr, d->uuid);

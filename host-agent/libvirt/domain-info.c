@@ -283,8 +283,13 @@ static void parse_state(xmlNode *domain, DomainInfo *info)
             attribute_u64(n, "defined", &state.defined_bytes) == 0 &&
             attribute_u64(n, "from", &state.from_bytes) == 0 && state.full_bytes <= GUEST_MEMORY_MAX_BYTES &&
             state.sent_bytes <= GUEST_MEMORY_MAX_BYTES && state.defined_bytes <= GUEST_MEMORY_MAX_BYTES &&
-            state.from_bytes <= GUEST_MEMORY_MAX_BYTES)
+            state.from_bytes <= GUEST_MEMORY_MAX_BYTES) {
+            /* An earlier version didn't write this. */
+            if (attribute_u64(n, "overhead", &state.overhead_bytes) < 0 ||
+                state.overhead_bytes > GUEST_MEMORY_MAX_BYTES)
+                state.overhead_bytes = 0;
             info->remembered = state;
+        }
         return;
     }
 }
@@ -457,8 +462,10 @@ char *domain_state_xml(const DomainState *state)
     char *xml;
 
     if (asprintf(&xml,
-                 "<state full='%" PRIu64 "' defined='%" PRIu64 "' from='%" PRIu64 "' sent='%" PRIu64 "'/>",
-                 state->full_bytes, state->defined_bytes, state->from_bytes, state->sent_bytes) < 0)
+                 "<state full='%" PRIu64 "' defined='%" PRIu64 "' from='%" PRIu64 "' sent='%" PRIu64
+                 "' overhead='%" PRIu64 "'/>",
+                 state->full_bytes, state->defined_bytes, state->from_bytes, state->sent_bytes,
+                 state->overhead_bytes) < 0)
         return NULL;
     return xml;
 }

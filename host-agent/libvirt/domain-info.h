@@ -16,10 +16,11 @@
 /* ballastd's own state of a domain. It is stored in the domain's live metadata (urn:ballast:state:1), so it
  * migrates with the domain and ends with it. All 0 if the domain has none. */
 typedef struct DomainState {
-    uint64_t full_bytes;    /* the full size in force */
-    uint64_t defined_bytes; /* the full size in the definition at that time */
-    uint64_t from_bytes;    /* the size from which the last move started */
-    uint64_t sent_bytes;    /* the target of the last move; 0: none */
+    uint64_t full_bytes;     /* the full size in force */
+    uint64_t defined_bytes;  /* the full size in the definition at that time */
+    uint64_t from_bytes;     /* the size from which the last move started */
+    uint64_t sent_bytes;     /* the target of the last move; 0: none */
+    uint64_t overhead_bytes; /* QEMU's own memory, as learned; 0: not yet */
 } DomainState;
 
 /* A domain whose XML doesn't say as which user its QEMU runs. */
@@ -68,5 +69,6 @@ char *domain_state_xml(const DomainState *state);
 static inline bool domain_state_equal(const DomainState *a, const DomainState *b)
 {
     return a->full_bytes == b->full_bytes && a->defined_bytes == b->defined_bytes &&
-           a->from_bytes == b->from_bytes && a->sent_bytes == b->sent_bytes;
+           a->from_bytes == b->from_bytes && a->sent_bytes == b->sent_bytes &&
+           a->overhead_bytes == b->overhead_bytes;
 }

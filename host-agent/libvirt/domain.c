@@ -180,6 +180,14 @@ int domain_ask_set(Domain *d, const DomainState *state)
     return workers_ask(d->virt->workers, &d->caller, CALL_SET);
 }
 
+int domain_ask_remember(Domain *d, uint64_t overhead_bytes)
+{
+    if (caller_has(&d->caller, CALL_REMEMBER))
+        return -EBUSY;
+    d->asked.overhead_bytes = overhead_bytes;
+    return workers_ask(d->virt->workers, &d->caller, CALL_REMEMBER);
+}
+
 int domain_ask_entitle(Domain *d, const EntitlementChange *change)
 {
     if (caller_has(&d->caller, CALL_ENTITLE))
@@ -222,6 +230,7 @@ static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
         [CALL_SET] = VIRT_SET_DONE,
         [CALL_ENTITLE] = VIRT_ENTITLE_DONE,
         [CALL_DEFINITION] = VIRT_EVENT_TYPE_MAX, /* nobody outside asked for it */
+        [CALL_REMEMBER] = VIRT_EVENT_TYPE_MAX,   /* nobody outside waits for it */
         [CALL_STATS] = VIRT_STATS,
         [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
     };
@@ -234,7 +243,7 @@ static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
                                .bytes = kind == CALL_SET ? d->asked.state.sent_bytes : 0});
 }
 
-static void done_set(Domain *d)
+static void done_remember(Domain *d)
 {
     const Call *call = &d->call;
     Domains *domains = &d->virt->domains;
@@ -246,6 +255,13 @@ static void done_set(Domain *d)
         log_warning(
             "libvirt cannot store metadata with a domain; after a restart ballastd will treat sizes that it set itself as set by an administrator");
     }
+}
+
+static void done_set(Domain *d)
+{
+    const Call *call = &d->call;
+
+    done_remember(d);
     virt_push(d->virt, d,
               &(VirtEvent){.type = VIRT_SET_DONE,
                            .error = call->error,
@@ -350,6 +366,9 @@ bool domain_call_done(Domain *d, CallKind kind)
         break;
     case CALL_ENTITLE:
         done_entitle(d);
+        break;
+    case CALL_REMEMBER:
+        done_remember(d);
         break;
     case CALL_STATS:
         done_stats(d);

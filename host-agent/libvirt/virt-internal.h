@@ -40,6 +40,7 @@ typedef enum CallKind {
     CALL_ENTITLE,
     CALL_DEFINITION,
     CALL_STATS,
+    CALL_REMEMBER,
     CALL_CHANNEL,
     CALL_KIND_MAX,
 } CallKind;
@@ -143,6 +144,7 @@ typedef struct DomainBusy {
 /* The arguments of calls asked for. */
 typedef struct DomainAsked {
     DomainState state;
+    uint64_t overhead_bytes;
     EntitlementChange entitling;
     unsigned period_sec;
 } DomainAsked;
@@ -287,6 +289,7 @@ void domain_set_stuck(Domain *d, bool stuck);
 /* Each asks for a call; see virt.h. */
 int domain_ask_stats(Domain *d, unsigned period_sec);
 int domain_ask_set(Domain *d, const DomainState *state);
+int domain_ask_remember(Domain *d, uint64_t overhead_bytes);
 int domain_ask_entitle(Domain *d, const EntitlementChange *change);
 void domain_close_channel(Domain *d);
 /* Asks to read the definition as it is now or later. It is read about once a second at most. */

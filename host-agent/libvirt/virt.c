@@ -221,6 +221,19 @@ int virt_set_memory(Virt *v, const char *uuid, const DomainState *state)
     return r;
 }
 
+int virt_remember(Virt *v, const char *uuid, uint64_t overhead_bytes)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0)
+        r = domain_ask_remember(d, overhead_bytes);
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
 int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
 {
     Domain *d;

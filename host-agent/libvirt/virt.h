@@ -40,6 +40,8 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
 /* Writes the state metadata (domain-info.h), then calls virDomainSetMemoryFlags() (live) with
  * state->sent_bytes → VIRT_SET_DONE. */
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
+/* Writes QEMU's own memory into the state metadata, and leaves the rest of it as it is. No event follows. */
+int virt_remember(Virt *v, const char *uuid, uint64_t overhead_bytes);
 /* Changes the entitlement in the domain's metadata. The change applies to the entitlement that the metadata
  * holds when the call is made, which may be newer than the last one reported. Writes the result (removes the
  * element if the result is ENTITLEMENT_NONE) live and, for a persistent domain, in its definition too →

@@ -20,7 +20,8 @@ typedef struct Asked {
 typedef struct AskedHypervisor {
     Hypervisor h;
     Asked moves[ASKED_MAX], stats[ASKED_MAX];
-    size_t n_moves, n_stats;
+    uint64_t remembered_bytes;
+    size_t n_moves, n_stats, n_remembered;
     int error; /* what it returns for moves; then nothing is written down */
 } AskedHypervisor;
 
@@ -46,8 +47,19 @@ static inline int asked_request_stats(void *userdata, const char *uuid, unsigned
     return 0;
 }
 
+static inline int asked_remember(void *userdata, const char *uuid, uint64_t overhead_bytes)
+{
+    AskedHypervisor *a = userdata;
+
+    a->remembered_bytes = overhead_bytes;
+    a->n_remembered++;
+    return 0;
+}
+
 static inline void asked_init(AskedHypervisor *a)
 {
-    *a = (AskedHypervisor){
-        .h = {.set_memory = asked_set_memory, .request_stats = asked_request_stats, .userdata = a}};
+    *a = (AskedHypervisor){.h = {.set_memory = asked_set_memory,
+                                 .request_stats = asked_request_stats,
+                                 .remember = asked_remember,
+                                 .userdata = a}};
 }

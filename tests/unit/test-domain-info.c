@@ -381,7 +381,8 @@ END_TEST
 
 START_TEST(what_is_remembered_can_be_read)
 {
-    _cleanup_free_ char *state = domain_state_xml(&(DomainState){8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB + 4096}),
+    _cleanup_free_ char *state = domain_state_xml(
+                            &(DomainState){8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB + 4096, 74 * MIB}),
                         *metadata = NULL, *xml = NULL;
     DomainInfo info;
 
@@ -396,6 +397,32 @@ START_TEST(what_is_remembered_can_be_read)
     ck_assert_uint_eq(info.remembered.defined_bytes, 7 * GIB);
     ck_assert_uint_eq(info.remembered.from_bytes, 6 * GIB);
     ck_assert_uint_eq(info.remembered.sent_bytes, 3 * GIB + 4096);
+    ck_assert_uint_eq(info.remembered.overhead_bytes, 74 * MIB);
+}
+END_TEST
+
+/* An earlier version didn't store it, and what can't be is forgotten without the rest. */
+START_TEST(overhead_may_be_missing)
+{
+    static const struct {
+        const char *overhead;
+        uint64_t bytes;
+    } cases[] = {{"", 0}, {"overhead='5'", 5}, {"overhead='-5'", 0}, {"overhead='9000000000000000000'", 0}};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *metadata = NULL, *xml = NULL;
+        DomainInfo info;
+
+        ck_assert_int_gt(asprintf(&metadata,
+                                  "<metadata><state xmlns='" STATE_URI
+                                  "' full='2' defined='2' from='2' sent='1' %s/></metadata>",
+                                  cases[i].overhead),
+                         0);
+        xml = domain_with(metadata, BALLOON);
+        info = parsed(xml, NULL);
+        ck_assert_msg(info.remembered.full_bytes == 2 && info.remembered.overhead_bytes == cases[i].bytes,
+                      "%s", cases[i].overhead);
+    }
 }
 END_TEST
 
@@ -570,6 +597,7 @@ int main(void)
     tcase_add_test(tc, too_large_or_too_deep_is_refused);
     tcase_add_test(tc, state_that_cant_be_is_forgotten);
     tcase_add_test(tc, what_is_remembered_can_be_read);
+    tcase_add_test(tc, overhead_may_be_missing);
     tcase_add_test(tc, what_the_guest_is_granted);
     tcase_add_test(tc, what_is_written_is_granted);
     tcase_add_test(tc, a_thousand_mistakes);
