@@ -13,7 +13,8 @@ static DomainState remember(const Guest *g, uint64_t target_bytes)
     return (DomainState){.full_bytes = g->full.bytes,
                          .defined_bytes = g->full.defined_bytes,
                          .from_bytes = guest_current(g),
-                         .sent_bytes = target_bytes};
+                         .sent_bytes = target_bytes,
+                         .overhead_bytes = held_to_store(&g->held)};
 }
 
 static void tell(const Guest *g, NoticeKind kind, uint64_t from_bytes, uint64_t to_bytes, const char *reason,
@@ -46,6 +47,7 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
     if (r < 0)
         return r;
     guest_sent(g, target_bytes, now);
+    held_stored(&g->held, now);
     tell(g, NOTICE_MOVE, from, target_bytes, reason, further || again);
     return 0;
 }
@@ -94,6 +96,15 @@ static void tend_cancel(const Hypervisor *h, Guest *g)
         guest_canceled(g);
 }
 
+/* A guest that isn't moved has its overhead stored, too: it takes hours to learn. */
+static void tend_overhead(const Hypervisor *h, Guest *g, usec_t now_usec)
+{
+    if (!held_is_due(&g->held, now_usec) || g->busy[0] || guest_mode(g) != GUEST_MODE_AUTO)
+        return;
+    if (h->remember(h->userdata, g->info.uuid, held_to_store(&g->held)) >= 0)
+        held_stored(&g->held, now_usec);
+}
+
 void move_tend(const Hypervisor *h, Guest *g, usec_t now_usec)
 {
     uint64_t target_bytes;
@@ -102,6 +113,7 @@ void move_tend(const Hypervisor *h, Guest *g, usec_t now_usec)
     tend_cancel(h, g);
     if (guest_reboot_due(g, now_usec, &target_bytes, &reason) && move_send(h, g, target_bytes, reason) >= 0)
         guest_reboot_sent(g);
+    tend_overhead(h, g, now_usec);
 }
 
 int move_release(const Hypervisor *h, Guest *g, uint64_t *room)

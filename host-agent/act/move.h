@@ -14,7 +14,8 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
  * guest gets is taken from others. Returns whether memory is on its way from this guest to the host. */
 bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account);
 /* Between decisions: sets the target of a stalled shrink to the size that was reached (otherwise QEMU and the
- * guest's driver would go on trying without end), and sends the moves that a rebooted guest needs. */
+ * guest's driver would go on trying without end), sends the moves that a rebooted guest needs, and stores what was
+ * learned of the guest's QEMU. */
 void move_tend(const Hypervisor *h, Guest *g, usec_t now_usec);
 /* Gives a guest its full size back now, and doesn't shrink it during the grace time. A live size that an
  * administrator set is forgotten. *room: by how many bytes guests may grow; the growth of this guest is

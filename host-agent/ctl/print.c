@@ -63,9 +63,10 @@ static void add_guest(Table *t, json_object *guest)
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "full_bytes"));
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "current_bytes"));
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "target_bytes"));
-    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "free_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "resident_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "idle_bytes"));
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "available_bytes"));
-    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "cache_bytes"));
+    table_add(t, STYLE_PLAIN, size_cell(buf, guest, "cold_bytes"));
     add_state(t, guest);
     table_add(t, STYLE_PLAIN, json_text(guest, "reason"));
 }
@@ -81,9 +82,9 @@ static int by_name(const void *a, const void *b)
 int print_list(const Screen *screen, json_object *guests)
 {
     static const TableColumn columns[] = {
-        {"NAME", false}, {"MODE", false},   {"SOURCE", false}, {"AGE", true},
-        {"FULL", true},  {"CURRENT", true}, {"TARGET", true},  {"FREE", true},
-        {"AVAIL", true}, {"CACHE", true},   {"STATE", false},  {"REASON", false},
+        {"NAME", false},   {"MODE", false},  {"SOURCE", false},  {"AGE", true},  {"FULL", true},
+        {"CURRENT", true}, {"TARGET", true}, {"RESIDENT", true}, {"IDLE", true}, {"AVAIL", true},
+        {"COLD", true},    {"STATE", false}, {"REASON", false},
     };
     _cleanup_(table_freep) Table *t = NULL;
     int r;

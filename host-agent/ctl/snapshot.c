@@ -267,7 +267,7 @@ static void complete_guest(SnapshotGuest *g, json_object *object)
     if (!guest_fields_has(&g->fields, GUEST_FIELD_LOW_WATERMARK))
         guest_fields_set(&g->fields, GUEST_FIELD_LOW_WATERMARK, 0);
     default_field(g, GUEST_FIELD_AVAILABLE, GUEST_FIELD_FREE);
-    default_field(g, GUEST_FIELD_RESIDENT_FREE, GUEST_FIELD_FREE);
+    default_field(g, GUEST_FIELD_IDLE, GUEST_FIELD_FREE);
     if (!guest_fields_has(&g->fields, GUEST_FIELD_SWAP_USED) &&
         guest_fields_has(&g->fields, GUEST_FIELD_SWAP_TOTAL) &&
         guest_fields_has(&g->fields, GUEST_FIELD_SWAP_FREE))

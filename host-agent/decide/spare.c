@@ -13,8 +13,7 @@ void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_byte
 {
     uint64_t taken = LESS_BY(g->sizes.current_bytes, target_bytes);
     uint64_t free_then = LESS_BY(field(g, GUEST_FIELD_FREE), field(g, GUEST_FIELD_LOW_WATERMARK));
-    GuestField backed = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
-                                                                                : GUEST_FIELD_FREE;
+    GuestField backed = guest_fields_has(&g->fields, GUEST_FIELD_IDLE) ? GUEST_FIELD_IDLE : GUEST_FIELD_FREE;
     GuestField available =
         guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) ? GUEST_FIELD_AVAILABLE : GUEST_FIELD_FREE;
     double left = (double) LESS_BY(field(g, available), taken), keep = c->keep_ratio;

@@ -5,10 +5,10 @@
 
 #include "base/macro.h"
 
-/* How much of what was given the guest has used, as far as RSS shows. */
+/* How much of what was given the guest has used, as far as resident shows. */
 static uint64_t used_bytes(const Grant *g)
 {
-    return g->rss_bytes > 0 ? LESS_BY(g->peak_bytes, g->rss_bytes) : 0;
+    return g->resident_bytes > 0 ? LESS_BY(g->peak_bytes, g->resident_bytes) : 0;
 }
 
 static bool is_used(const Grant *g)
@@ -18,7 +18,7 @@ static bool is_used(const Grant *g)
 
 static bool is_unproven(const Grant *g)
 {
-    return g->rss_bytes == 0 || g->swapped || g->given_bytes < GRANT_LOOK_BYTES ||
+    return g->resident_bytes == 0 || g->swapped || g->given_bytes < GRANT_LOOK_BYTES ||
            used_bytes(g) >= g->given_bytes / 8;
 }
 
@@ -30,7 +30,7 @@ bool grant_allowed(const Grant *g, usec_t now_usec)
     return !g->open || usec_since(g->opened_usec, now_usec) < GRANT_PROOF_USEC || is_used(g);
 }
 
-void grant_given(Grant *g, uint64_t bytes, uint64_t rss_bytes, usec_t now_usec)
+void grant_given(Grant *g, uint64_t bytes, uint64_t resident_bytes, usec_t now_usec)
 {
     if (bytes == 0)
         return;
@@ -38,7 +38,7 @@ void grant_given(Grant *g, uint64_t bytes, uint64_t rss_bytes, usec_t now_usec)
         g->open = true;
         g->swapped = false;
         g->given_bytes = 0;
-        g->rss_bytes = rss_bytes;
+        g->resident_bytes = resident_bytes;
         g->peak_bytes = 0;
         g->opened_usec = now_usec;
         g->grants++;
@@ -48,11 +48,11 @@ void grant_given(Grant *g, uint64_t bytes, uint64_t rss_bytes, usec_t now_usec)
     g->given_usec = now_usec;
 }
 
-bool grant_judge(Grant *g, uint64_t rss_bytes, bool swapping, usec_t now_usec)
+bool grant_judge(Grant *g, uint64_t resident_bytes, bool swapping, usec_t now_usec)
 {
     if (!g->open)
         return false;
-    g->peak_bytes = MAX(g->peak_bytes, rss_bytes);
+    g->peak_bytes = MAX(g->peak_bytes, resident_bytes);
     g->swapped |= swapping;
     if (usec_since(g->given_usec, now_usec) < GRANT_PROOF_USEC)
         return false;
@@ -60,7 +60,7 @@ bool grant_judge(Grant *g, uint64_t rss_bytes, bool swapping, usec_t now_usec)
     g->open = false;
     if (is_used(g))
         return false;
-    if (rss_bytes == 0 || is_unproven(g)) {
+    if (resident_bytes == 0 || is_unproven(g)) {
         g->next_usec = now_usec + GRANT_WAIT_UNPROVEN_USEC;
         return false;
     }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-judge.h"
 
 /* Outstanding memory (given and not used yet) counts against the host's room for this long. */
@@ -19,12 +20,21 @@
 /* A slow guest's report may still describe the size before a move if it comes within this time after it. */
 #define LATE_REPORT_USEC  (2 * USEC_PER_SEC)
 
+/* Sees how the guest counts its memory. */
+static void account(Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    uint64_t current = guest_current(g), maximum = g->info.maximum_bytes;
+    bool in_total = sample_balloon_in_total(s, current, maximum, g->info.autodeflate);
+
+    guest_set_accounting(g, in_total, s ? LESS_BY(current, sample_total(s, current, maximum, in_total)) : 0);
+}
+
 /* A new sample came, from the source in use. */
 static void on_sample(Guest *g, usec_t now_usec)
 {
     if (!guest_is_moving(g, now_usec) && usec_since(g->balloon.settled_usec, now_usec) >= LATE_REPORT_USEC)
-        guest_set_balloon_in_total(g, sample_balloon_in_total(guest_sample(g, now_usec), guest_current(g),
-                                                              g->info.maximum_bytes, g->info.autodeflate));
+        account(g, now_usec);
     guest_judge(g, now_usec);
 }
 
@@ -83,7 +93,7 @@ void guest_stats(Guest *g, const VirtStats *stats, usec_t now_usec)
 
     if (stats->has_actual)
         guest_balloon_seen(g, stats->actual_bytes, now_usec);
-    guest_look_at_gain(g, now_usec);
+    guest_see_rss(g, now_usec);
     if (answered && sources_use_stats(&g->sources, now_usec))
         on_sample(g, now_usec);
 }
@@ -209,6 +219,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     g->sending.took_cache = g->sending.cancel = false;
     guest_judge_reboot(g);
     sources_reboot(&g->sources);
+    held_reboot(&g->held);
     balloon_reset(&g->balloon);
     guest_reset_keep(g);
     guest_host_wake(g->host);
@@ -313,8 +324,7 @@ void guest_canceled(Guest *g)
 
 void guest_settle(Guest *g, usec_t now_usec)
 {
-    const VirtStats *stats = &g->sources.stats;
-    uint64_t used = stats->has_rss ? LESS_BY(stats->rss_bytes, gain_overhead(&g->judgement.gain)) : 0;
+    uint64_t used = LESS_BY(guest_resident(g, now_usec), held_overhead(&g->held));
     uint64_t reach = balloon_standing(&g->balloon);
     Sending *s = &g->sending;
 

@@ -218,13 +218,15 @@ void guest_judge_reboot(Guest *g)
 
 static bool gain_look(const Guest *g, usec_t now_usec, GainLook *ret)
 {
-    const Sample *s = guest_sample(g, now_usec);
+    HeldGuest guest;
 
-    if (!s || !g->sources.stats.has_rss || !report_has(&s->report, REPORT_MEM_FREE))
+    if (!held_is_known(&g->held, now_usec) || !guest_memory(g, now_usec, &guest))
         return false;
     *ret = (GainLook){.current_bytes = guest_current(g),
-                      .free_bytes = report_get(&s->report, REPORT_MEM_FREE),
-                      .rss_bytes = g->sources.stats.rss_bytes};
+                      .used_bytes = guest.used_bytes,
+                      .free_bytes = guest.free_bytes,
+                      .resident_bytes = guest_resident(g, now_usec),
+                      .idle_bytes = held_idle(&g->held, &guest, now_usec)};
     return true;
 }
 
@@ -242,7 +244,7 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
     /* Of several shrinks in a row, the rates before the first count. */
     if (!is_watched(g, now_usec))
         j->strain_before = j->strain;
-    if (!guest_host_swaps(g->host, now_usec) && gain_look(g, now_usec, &look))
+    if (!guest_is_swap_hidden(g, now_usec) && gain_look(g, now_usec, &look))
         gain_begin(&j->gain, &look);
     j->shrunk_usec = j->reclaimed_usec = now_usec;
     j->shrunk_from_bytes = MAX(guest_current(g), balloon_standing(&g->balloon));
@@ -263,17 +265,17 @@ void guest_look_at_gain(Guest *g, usec_t now_usec)
     Judgement *j = &g->judgement;
     GainLook look;
 
-    if (guest_host_swaps(g->host, now_usec))
+    if (guest_is_swap_hidden(g, now_usec))
         gain_reset(&j->gain);
-    if (!j->gain.open || guest_is_moving(g, now_usec) || g->sources.stats_usec <= g->balloon.settled_usec ||
+    if (!j->gain.open || guest_is_moving(g, now_usec) || g->held.look_usec <= g->balloon.settled_usec ||
         !gain_look(g, now_usec, &look))
         return;
-    gain_end(&j->gain, &look);
+    held_prove(&g->held, gain_end(&j->gain, &look), LESS_BY(look.resident_bytes, look.used_bytes));
     if (!gain_is_ineffective(&j->gain))
         j->ineffective_usec = 0;
     else if (j->ineffective_usec == 0) {
         log_notice(
-            "%s: shrinking it frees no memory on the host: QEMU's resident memory doesn't fall; it isn't shrunk for an hour",
+            "%s: shrinking it frees no memory on the host: what its QEMU holds doesn't fall; it isn't shrunk for an hour",
             g->info.name);
         j->ineffective_usec = now_usec;
     }
@@ -300,9 +302,9 @@ const char *guest_grant_refused(const Guest *g, usec_t now_usec)
 
     if (!grant_allowed(grant, now_usec))
         return "it used little of what it was given before";
-    if (!grant->open && g->sources.stats.has_rss && !guest_host_swaps(g->host, now_usec) &&
-        (double) g->sources.stats.rss_bytes < USED_RATIO * (double) guest_current(g))
-        return "QEMU's resident memory shows that it doesn't use what it has";
+    if (!grant->open && held_is_known(&g->held, now_usec) && !guest_is_swap_hidden(g, now_usec) &&
+        (double) guest_resident(g, now_usec) < USED_RATIO * (double) guest_current(g))
+        return "what its QEMU holds shows that it doesn't use what it has";
     return NULL;
 }
 
@@ -311,7 +313,7 @@ void guest_judge_grant(Guest *g, usec_t now_usec)
     Grant *grant = &g->judgement.grant;
     Notice n;
 
-    if (!grant_judge(grant, sources_rss(&g->sources), guest_host_swaps(g->host, now_usec), now_usec))
+    if (!grant_judge(grant, guest_resident(g, now_usec), guest_is_swap_hidden(g, now_usec), now_usec))
         return;
     n = guest_notice(g, NOTICE_UNUSED_GRANT);
     n.wait_usec = grant->wait_usec;
@@ -340,7 +342,7 @@ void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_
 
     if (!s->judgement.distress)
         return;
-    grant_given(&j->grant, given, sources_rss(&g->sources), now_usec);
+    grant_given(&j->grant, given, guest_resident(g, now_usec), now_usec);
     if (j->grant.open && !was_open)
         tell_grant(g, s->sizes.current_bytes, target_bytes);
 }

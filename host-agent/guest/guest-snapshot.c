@@ -91,7 +91,7 @@ static SnapshotJudgement judgement(const Guest *g, usec_t now_usec)
         .protected = need_protects(&j->need, now_usec),
         .needed_bytes = need_bytes(&j->need, now_usec),
         .ineffective = guest_is_ineffective(g, now_usec)
-                           ? "QEMU's resident memory didn't fall when the guest was shrunk"
+                           ? "what its QEMU holds didn't fall when the guest was shrunk"
                            : NULL,
     };
 }
@@ -101,16 +101,17 @@ static void fields(const Guest *g, const Sample *s, usec_t now_usec, GuestFields
 {
     const VirtStats *stats = &g->sources.stats;
     double stall = g->judgement.strain.stall;
+    HeldGuest memory;
 
     sample_fields(s,
                   &(SampleHost){
                       .current_bytes = guest_current(g),
                       .maximum_bytes = g->info.maximum_bytes,
-                      .rss_bytes = sources_rss(&g->sources),
-                      .overhead_bytes = gain_overhead(&g->judgement.gain),
                       .balloon_in_total = g->balloon_in_total,
                   },
                   ret);
+    held_fields(&g->held, s ? &s->report : NULL, guest_memory(g, now_usec, &memory) ? &memory : NULL,
+                g->info.free_page_reporting, now_usec, ret);
     if (!isnan(stall))
         guest_fields_set(ret, GUEST_FIELD_STALL, stall);
     if (stats->has_hugetlb_allocs)

@@ -26,6 +26,7 @@ int guest_new(const GuestHost *host, const DomainInfo *info, const Entitlement *
     g->configured = *configured;
     g->seen_usec = g->boot_usec = now_usec;
     g->judgement.strain = g->judgement.strain_before = STRAIN_NONE;
+    held_init(&g->held, info->remembered.overhead_bytes);
     if (host->policy) {
         r = policy_keep_copy(&g->keep, false, &(PolicyKeep){}, host->policy, NULL);
         if (r < 0)
@@ -119,9 +120,11 @@ void guest_set_released(Guest *g, usec_t now_usec)
     full_size_clear_foreign(&g->full);
 }
 
-void guest_set_balloon_in_total(Guest *g, bool in_total)
+void guest_set_accounting(Guest *g, bool balloon_in_total, uint64_t reserved_bytes)
 {
-    g->balloon_in_total = in_total;
+    g->balloon_in_total = balloon_in_total;
+    g->has_reserved = true;
+    g->reserved_bytes = reserved_bytes;
 }
 
 void guest_decide(Guest *g, const Decision *d)
@@ -200,6 +203,31 @@ uint64_t guest_floor(const Guest *g)
 
     return floor_bytes > 0 ? MIN(floor_bytes, g->full.bytes)
                            : guard_floor(g->full.bytes, g->host->rules->floor_ratio);
+}
+
+bool guest_memory(const Guest *g, usec_t now_usec, HeldGuest *ret)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    uint64_t total, reserved, free_bytes;
+
+    if (!s || !report_has(&s->report, REPORT_MEM_FREE))
+        return false;
+    total = sample_total(s, guest_current(g), g->info.maximum_bytes, g->balloon_in_total);
+    reserved = g->has_reserved ? g->reserved_bytes : LESS_BY(guest_current(g), total);
+    free_bytes = MIN(report_get(&s->report, REPORT_MEM_FREE), total);
+    *ret = (HeldGuest){
+        .used_bytes = total - free_bytes + reserved, .free_bytes = free_bytes, .reserved_bytes = reserved};
+    return true;
+}
+
+uint64_t guest_resident(const Guest *g, usec_t now_usec)
+{
+    return held_resident(&g->held, now_usec);
+}
+
+bool guest_is_swap_hidden(const Guest *g, usec_t now_usec)
+{
+    return g->held.source != HELD_SOURCE_PROCESS && guest_host_swaps(g->host, now_usec);
 }
 
 bool guest_in_distress(const Guest *g, usec_t now_usec)

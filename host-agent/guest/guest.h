@@ -11,6 +11,7 @@
 #include "host-agent/guest/gain.h"
 #include "host-agent/guest/grant.h"
 #include "host-agent/guest/guest-host.h"
+#include "host-agent/guest/held.h"
 #include "host-agent/guest/need.h"
 #include "host-agent/guest/sources.h"
 #include "host-agent/guest/taking.h"
@@ -91,7 +92,11 @@ typedef struct Guest {
     FullSize full;
     Sources sources;
     Balloon balloon;
-    bool balloon_in_total; /* its MemTotal includes what the balloon holds, as last seen at rest (guest.c) */
+    Held held;
+    /* As last seen at rest (guest.c): its MemTotal includes what the balloon holds; and by how much MemTotal without that
+     * is less than its size, because its kernel keeps so much for itself. */
+    bool balloon_in_total, has_reserved;
+    uint64_t reserved_bytes;
 
     Judgement judgement;
     Sending sending;
@@ -125,7 +130,7 @@ void guest_set_busy(Guest *g, const char *why);
 void guest_set_boot(Guest *g, usec_t boot_usec);
 void guest_set_stats_asked(Guest *g, usec_t now_usec);
 void guest_set_released(Guest *g, usec_t now_usec);
-void guest_set_balloon_in_total(Guest *g, bool in_total);
+void guest_set_accounting(Guest *g, bool balloon_in_total, uint64_t reserved_bytes);
 /* After a cycle: stores the decision; and the key of the decision that mode observe reported. */
 void guest_decide(Guest *g, const Decision *d);
 void guest_set_observed(Guest *g, uint64_t key);
@@ -149,6 +154,12 @@ uint64_t guest_current(const Guest *g);
 /* The size below which the guest is never shrunk: its entitlement's minimum, else FloorRatio of its full
  * size. */
 uint64_t guest_floor(const Guest *g);
+/* What it says of its memory. Returns false if it says nothing. */
+bool guest_memory(const Guest *g, usec_t now_usec, HeldGuest *ret);
+/* What its QEMU holds of the host; 0: not known. */
+uint64_t guest_resident(const Guest *g, usec_t now_usec);
+/* Whether that proves nothing now, because the host swaps and what it swapped out isn't known. */
+bool guest_is_swap_hidden(const Guest *g, usec_t now_usec);
 /* Whether it was in distress within the configured hold time. */
 bool guest_in_distress(const Guest *g, usec_t now_usec);
 /* Whether its balloon is on its way, or has arrived and no stats came since. */

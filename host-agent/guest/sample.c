@@ -5,7 +5,6 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/guest/gain.h"
 
 void history_add(History *h, const Sample *s)
 {
@@ -155,6 +154,15 @@ static uint64_t total_of(const Report *r, const SampleHost *host)
     return host->balloon_in_total ? LESS_BY(total, LESS_BY(host->maximum_bytes, host->current_bytes)) : total;
 }
 
+uint64_t sample_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_bytes, bool balloon_in_total)
+{
+    const SampleHost host = {
+        .current_bytes = current_bytes, .maximum_bytes = maximum_bytes, .balloon_in_total = balloon_in_total};
+
+    return report_has(&s->report, REPORT_MEM_TOTAL) ? MIN(total_of(&s->report, &host), current_bytes)
+                                                    : current_bytes;
+}
+
 /* The codec has validated the reports of an agent, but nobody has validated the balloon driver's stats. So
  * each value is limited to the total, and sums can't overflow. */
 static uint64_t part(const Report *r, ReportField f, uint64_t total)
@@ -212,14 +220,6 @@ static void swap_fields(const Report *r, GuestFields *ret)
     guest_fields_set(ret, GUEST_FIELD_SWAP_USED, (double) (total - free));
 }
 
-/* If RSS isn't known, all free memory may be resident. */
-static uint64_t resident_free(uint64_t free, const SampleHost *host)
-{
-    const GainLook look = {host->current_bytes, free, host->rss_bytes};
-
-    return host->rss_bytes == 0 ? free : gain_resident_free(&look, host->overhead_bytes);
-}
-
 void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
 {
     const Report *r = s ? &s->report : NULL;
@@ -227,8 +227,6 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
 
     guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) host->current_bytes);
     guest_fields_set(ret, GUEST_FIELD_LOW_WATERMARK, 0);
-    if (host->rss_bytes > 0)
-        guest_fields_set(ret, GUEST_FIELD_RSS, (double) host->rss_bytes);
     if (!r)
         return;
 
@@ -239,7 +237,4 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
     for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
         if (report_has(r, passed_on[i].from))
             guest_fields_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);
-    if (report_has(r, REPORT_MEM_FREE))
-        guest_fields_set(ret, GUEST_FIELD_RESIDENT_FREE,
-                         (double) resident_free(part(r, REPORT_MEM_FREE, total), host));
 }

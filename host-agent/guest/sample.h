@@ -35,11 +35,9 @@ bool history_rate(const History *h, ReportField f, usec_t window_usec, double *r
 
 /* What the host knows of a guest, independent of what the guest reports. */
 typedef struct SampleHost {
-    uint64_t current_bytes;  /* the balloon's size: what the guest has */
-    uint64_t maximum_bytes;  /* … and the balloon together */
-    uint64_t rss_bytes;      /* of its QEMU; 0: not known */
-    uint64_t overhead_bytes; /* of that, QEMU's own (gain_overhead()) */
-    bool balloon_in_total;   /* sample_balloon_in_total() */
+    uint64_t current_bytes; /* the balloon's size: what the guest has */
+    uint64_t maximum_bytes; /* … and the balloon together */
+    bool balloon_in_total;  /* sample_balloon_in_total() */
 } SampleHost;
 
 /* Whether the guest's MemTotal includes what its balloon holds. In a Linux guest it doesn't: MemTotal shrinks
@@ -53,8 +51,12 @@ typedef struct SampleHost {
 bool sample_balloon_in_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_bytes,
                              bool autodeflate);
 
-/* The stats that a policy sees, from a sample (NULL: none) and what the host knows of the guest. Sets those
- * fields and no others. The values are the same whether or not the guest counts its balloon as used:
+/* MemTotal, less what the balloon holds if the guest counts that: what the guest's kernel can use of its size.
+ * current_bytes if the guest doesn't report it. */
+uint64_t sample_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_bytes, bool balloon_in_total);
+
+/* The stats that a policy sees, from a sample (NULL: none) and the guest's size. Sets those fields and no others;
+ * held.h has what follows from both sides. The values are the same whether or not the guest counts its balloon as used:
  *
  *   total          MemTotal, less what the balloon holds if the guest counts that
  *   available      MemAvailable; MemFree if the guest doesn't report it (Windows, Linux before 3.14)
@@ -62,7 +64,5 @@ bool sample_balloon_in_total(const Sample *s, uint64_t current_bytes, uint64_t m
  *                  size could just live. It is never less than total − available, because the size may be
  *                  newer than the sample while the balloon inflates.
  *   cache          Buffers + Cached + SReclaimable − Shmem
- *   resident_free  the part of the guest's free memory that the host still holds, beyond what the guest uses
- *                  and QEMU's own: clamp(rss − overhead − (current − free), 0, free); all free memory if RSS
- *                  isn't known */
+ *   arc            ZFS's cache above its minimum */
 void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret);

@@ -69,8 +69,10 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
     put_guest_bytes(d, "swap_in_bytes", &s.fields, GUEST_FIELD_SWAP_IN);
     put_guest_bytes(d, "swap_out_bytes", &s.fields, GUEST_FIELD_SWAP_OUT);
-    if (g->sources.stats.has_rss)
-        dict_count(d, "rss_bytes", g->sources.stats.rss_bytes);
+    put_guest_bytes(d, "rss_bytes", &s.fields, GUEST_FIELD_RSS);
+    put_guest_bytes(d, "resident_bytes", &s.fields, GUEST_FIELD_RESIDENT);
+    put_guest_bytes(d, "idle_bytes", &s.fields, GUEST_FIELD_IDLE);
+    put_guest_bytes(d, "cold_bytes", &s.fields, GUEST_FIELD_COLD);
     dict_known(d, "agent_version", link_agent_version(e->channel->link));
     dict_known(d, "busy", s.busy);
     dict_known(d, "unmovable", s.unmovable ?: s.judgement.ineffective);
@@ -463,12 +465,34 @@ static void describe_grant(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
+/* What the guest holds of the host's memory. What follows from it is among the stats. */
+static void describe_held(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Held *h = &g->held;
+
+    dict_open(d, "held");
+    dict_text(d, "source", held_source_to_string(held_is_known(h, now_usec) ? h->source : HELD_SOURCE_NONE));
+    dict_age(d, "age_usec", h->look_usec, now_usec);
+    if (held_is_known(h, now_usec)) {
+        dict_count(d, "resident_bytes", held_resident(h, now_usec));
+        dict_count(d, "rss_bytes", h->look.rss_bytes);
+        if (h->source == HELD_SOURCE_PROCESS)
+            dict_count(d, "swapped_bytes", h->look.swap_bytes);
+        dict_count(d, "shared_bytes", h->look.shmem_bytes);
+        dict_count(d, "merged_bytes", h->look.merged_bytes);
+    }
+    dict_count(d, "overhead_bytes", held_overhead(h));
+    dict_bool(d, "overhead_learned", h->learned);
+    if (h->recent_usec > 0)
+        dict_count(d, "overhead_uncertainty_bytes", held_uncertainty(h));
+    dict_bool(d, "overhead_proven", h->proven_bytes > 0);
+    dict_close(d);
+}
+
 /* What a shrink of the guest brings the host. */
 static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "gain");
-    dict_count(d, "overhead_bytes", gain_overhead(&g->judgement.gain));
-    dict_bool(d, "overhead_learned", g->judgement.gain.overhead_bytes > 0);
     dict_count(d, "ineffective_shrinks", g->judgement.gain.ineffective);
     dict_bool(d, "ineffective", guest_is_ineffective(g, now_usec));
     dict_close(d);
@@ -507,6 +531,7 @@ void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec)
     describe_suffering(d, g, now_usec);
     describe_need(d, g, now_usec);
     describe_grant(d, g, now_usec);
+    describe_held(d, g, now_usec);
     describe_gain(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);

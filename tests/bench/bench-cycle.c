@@ -125,7 +125,7 @@ static void fill(World *w, unsigned n, double available_bytes, uint64_t standing
         g->uuid = fixture_uuid(w->uuids[i], i);
         fixture_size(g, standing_bytes);
         guest_fields_set(&g->fields, GUEST_FIELD_FREE, free_bytes);
-        guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
+        guest_fields_set(&g->fields, GUEST_FIELD_IDLE, free_bytes);
         guest_fields_set(&g->fields, GUEST_FIELD_CACHE, 500.0 * MIB);
         guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE, free_bytes + 450.0 * MIB);
         guest_fields_set(&g->fields, GUEST_FIELD_STALL, 0);

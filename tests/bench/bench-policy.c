@@ -121,7 +121,7 @@ static void fill(World *w)
         guest_fields_set(f, GUEST_FIELD_MOST, 8.0 * GIB);
         guest_fields_set(f, GUEST_FIELD_LEAST, 6.75 * GIB);
         guest_fields_set(f, GUEST_FIELD_FREE, free_bytes);
-        guest_fields_set(f, GUEST_FIELD_RESIDENT_FREE, free_bytes / 2);
+        guest_fields_set(f, GUEST_FIELD_IDLE, free_bytes / 2);
         guest_fields_set(f, GUEST_FIELD_CACHE, 2.5 * GIB - free_bytes);
         guest_fields_set(f, GUEST_FIELD_AVAILABLE, 2.5 * GIB);
         guest_fields_set(f, GUEST_FIELD_LOW_WATERMARK, 16.0 * MIB);

@@ -52,9 +52,9 @@ CLOSED = """<policy context="default"><allow user="*"/><deny own="*"/><deny send
 GUEST_KEYS = {
     "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "available_bytes": int, "free_bytes": int,
-    "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "agent_version": str,
-    "busy": str, "unmovable": str, "distress": bool, "hurting": bool, "protected": bool, "moving": bool, "stalled": bool,
-    "rule": str, "reason": str,
+    "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
+    "idle_bytes": int, "cold_bytes": int, "agent_version": str, "busy": str, "unmovable": str, "distress": bool,
+    "hurting": bool, "protected": bool, "moving": bool, "stalled": bool, "rule": str, "reason": str,
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
               "floor_bytes", "distress", "hurting", "protected", "moving", "stalled", "rule", "reason"}
@@ -64,8 +64,9 @@ PART_KEYS = {
     "entitlement.mode": str, "entitlement.min_origin": str, "entitlement.full_origin": str, "entitlement.max_origin": str,
     "entitlement.shares_origin": str, "entitlement.mode_origin": str, "strain.distress": bool, "strain.hurting": bool,
     "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "grant.open": bool,
-    "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "gain.overhead_bytes": int,
-    "gain.overhead_learned": bool, "gain.ineffective": bool, "gain.ineffective_shrinks": int, "balloon.stalled": bool,
+    "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "held.source": str,
+    "held.overhead_bytes": int, "held.overhead_learned": bool, "held.overhead_proven": bool, "gain.ineffective": bool,
+    "gain.ineffective_shrinks": int, "balloon.stalled": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
@@ -310,8 +311,8 @@ class Session(World):
             self.assertIn(g["source"], ("libvirt", "none"))
             self.assertEqual(g["age_usec"] is None, g["source"] == "none")
         lines = self.ctl("--session", "list").splitlines()
-        self.assertEqual(lines[0].split(), ["NAME", "MODE", "SOURCE", "AGE", "FULL", "CURRENT", "TARGET", "FREE", "AVAIL",
-                                            "CACHE", "STATE", "REASON"])
+        self.assertEqual(lines[0].split(), ["NAME", "MODE", "SOURCE", "AGE", "FULL", "CURRENT", "TARGET", "RESIDENT",
+                                            "IDLE", "AVAIL", "COLD", "STATE", "REASON"])
         self.assertEqual([l.split("  ")[0] for l in lines[1:]], sorted(UUIDS))
         at = lines[0].index("FULL") + len("FULL")
         for line in lines[1:]:

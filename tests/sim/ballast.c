@@ -12,6 +12,7 @@
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-snapshot.h"
 
@@ -23,6 +24,9 @@
 #define REPORT_FAST_USEC     (10 * USEC_PER_SEC)
 #define REPORT_CALM_USEC     (2 * USEC_PER_SEC)
 #define CYCLE_FEED_USEC      (100 * USEC_PER_MSEC)
+/* As looks.c has them. */
+#define LOOK_OFTEN_USEC      (USEC_PER_SEC)
+#define LOOK_SELDOM_USEC     (5 * USEC_PER_SEC)
 
 /* As the agent's trigger has them. */
 #define TRIGGER_WINDOW_USEC USEC_PER_SEC
@@ -122,7 +126,24 @@ static void receive(BallastGuest *k, usec_t now)
     }
 }
 
-/* Libvirt's stats: of all guests the balloon's size and RSS, of those without agent the balloon driver's
+/* What the host sees of its QEMU. */
+static void look_at_process(const Ballast *b, BallastGuest *k, const SimGuest *g)
+{
+    const SimWorld *w = b->world;
+    usec_t now = w->now_usec;
+    const Guest *guest = k->guest;
+    bool often = sim_available(w) < sim_relaxed(w) || guest_is_moving(guest, now) ||
+                 guest_in_distress(guest, now) || guest->judgement.grant.open || guest->judgement.gain.open;
+
+    if (k->look_usec > 0 && usec_since(k->look_usec, now) < (often ? LOOK_OFTEN_USEC : LOOK_SELDOM_USEC))
+        return;
+    k->look_usec = now;
+    guest_process(
+        k->guest,
+        &(ProcessLook){.rss_bytes = (uint64_t) sim_rss(w, g), .swap_bytes = (uint64_t) sim_swap(w, g)}, now);
+}
+
+/* Libvirt's stats: of all guests the balloon's size, of those without agent the balloon driver's
  * stats, as guest_stats() takes them (which knows the wall clock's time only). */
 static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
 {
@@ -139,11 +160,8 @@ static void see_stats(Ballast *b, BallastGuest *k, const SimGuest *g)
     if (k->stats_usec > 0 && usec_since(k->stats_usec, now) < every)
         return;
     k->stats_usec = now;
-    sources->stats.has_rss = true;
-    sources->stats.rss_bytes = (uint64_t) sim_rss(w, g);
     sources->stats_usec = now;
     guest_balloon_seen(guest, (uint64_t) g->current, now);
-    guest_look_at_gain(guest, now);
     if (g->kind->source != SIM_SOURCE_LIBVIRT)
         return;
     sources->newest[GUEST_SOURCE_LIBVIRT] = (Sample){.at_usec = now, .source = GUEST_SOURCE_LIBVIRT};
@@ -178,6 +196,7 @@ static void tend_guest(Ballast *b, size_t i)
         run_agent(b, k, g);
         receive(k, now);
     }
+    look_at_process(b, k, g);
     guest_settle(k->guest, now);
     if (k->guest->sending.cancel &&
         sim_set_memory(b->world, i, (double) k->guest->balloon.actual_bytes) == 0) {

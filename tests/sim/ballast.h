@@ -24,7 +24,7 @@ typedef struct BallastGuest {
     usec_t boot_usec;
     BallastMessage queue[BALLAST_QUEUE];
     unsigned first, last; /* of the queue, counted up */
-    usec_t report_usec, fast_usec, stats_usec, told_usec;
+    usec_t report_usec, fast_usec, stats_usec, look_usec, told_usec;
     double told_stall_usec;
 } BallastGuest;
 

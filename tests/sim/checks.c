@@ -135,7 +135,7 @@ static double spare_of(const GuardConfig *config, const SnapshotGuest *g, const 
 {
     double above =
         (double) g->sizes.standing_bytes - (double) MAX(d->bounds.least_bytes, g->judgement.needed_bytes);
-    double free_bytes = guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) -
+    double free_bytes = guest_fields_get(&g->fields, GUEST_FIELD_IDLE) -
                         guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK);
 
     if (g->balloon.moving || g->judgement.distress || g->judgement.hurting || g->judgement.protected ||

@@ -398,7 +398,8 @@ static void make_guest(SimWorld *w, size_t i)
     g->floor = (double) guard_floor((uint64_t) g->full, draw(w, g, DRAW_FLOOR, 0, 0, 1) < 0.2 ? 0.5 : 0.25);
     g->kernel = 0.03 * g->full;
     g->low = 0.01 * g->full;
-    g->own = draw(w, g, DRAW_OWN, 0, 30, 90) * (double) MIB;
+    /* Some have more than is thought of a QEMU before a shrink proves it. */
+    g->own = draw(w, g, DRAW_OWN, 0, 30, 110) * (double) MIB;
     g->shares = 1000 * exp2(floor(draw(w, g, DRAW_SHARES, 0, -1, 2)));
     g->speed = draw(w, g, DRAW_SPEED, 0, 150, 900) * (double) MIB;
     g->slow_usec = (usec_t) (exp2(draw(w, g, DRAW_SLOW, 0, -5, 1)) * (double) USEC_PER_SEC);
@@ -473,11 +474,17 @@ double sim_relaxed(const SimWorld *w)
     return fmin(SIM_RELAXED_RATIO * w->total, SIM_RELAXED_MAX);
 }
 
-double sim_rss(const SimWorld *w, const SimGuest *g)
+/* All guests have the same share swapped out. */
+double sim_swap(const SimWorld *w, const SimGuest *g)
 {
     double all = resident_all(w);
 
-    return all > 0 ? resident(g) * (1 - fmin(1, w->swapped / all)) : 0;
+    return all > 0 ? resident(g) * fmin(1, w->swapped / all) : 0;
+}
+
+double sim_rss(const SimWorld *w, const SimGuest *g)
+{
+    return resident(g) - sim_swap(w, g);
 }
 
 bool sim_is_starved(const SimGuest *g)

@@ -44,7 +44,7 @@ typedef struct SimGuest {
     char uuid[16];
     const SimKind *kind;
     double full, floor, kernel, low; /* low: what its kernel keeps free */
-    double own;                      /* QEMU's own memory */
+    double own;                      /* QEMU's own memory, which nobody outside knows */
     double shares;
     double speed;     /* of its balloon when it takes, bytes per second; it gives back twice as fast */
     usec_t slow_usec; /* how long it takes to set out */
@@ -102,8 +102,9 @@ double sim_available(const SimWorld *w);
 double sim_pressed(const SimWorld *w);
 double sim_relaxed(const SimWorld *w);
 double sim_critical(const SimWorld *w);
-/* Of its QEMU, as the host sees it. */
+/* Of its QEMU, as the host sees it: VmRSS, and VmSwap, which is what the host swapped out of it. */
 double sim_rss(const SimWorld *w, const SimGuest *g);
+double sim_swap(const SimWorld *w, const SimGuest *g);
 /* Its stats now. */
 void sim_report(const SimWorld *w, const SimGuest *g, Report *ret);
 /* How fast it reads its hot cache, compared with how fast it would if all that was ever cached of

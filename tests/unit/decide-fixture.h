@@ -34,7 +34,7 @@ static inline SnapshotGuest fixture_guest(void)
     guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, (double) GIB);
     guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (512 * MIB));
     guest_fields_set(&g.fields, GUEST_FIELD_CACHE, (double) (512 * MIB));
-    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE, (double) (512 * MIB));
+    guest_fields_set(&g.fields, GUEST_FIELD_IDLE, (double) (512 * MIB));
     guest_fields_set(&g.fields, GUEST_FIELD_LOW_WATERMARK, (double) (16 * MIB));
     guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, (double) GIB);
     guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, (double) GIB);

@@ -111,7 +111,7 @@ static inline SnapshotGuest random_guest(Random *r)
     random_stat(r, &g, GUEST_FIELD_AVAILABLE);
     random_stat(r, &g, GUEST_FIELD_FREE);
     random_stat(r, &g, GUEST_FIELD_CACHE);
-    random_stat(r, &g, GUEST_FIELD_RESIDENT_FREE);
+    random_stat(r, &g, GUEST_FIELD_IDLE);
     random_stat(r, &g, GUEST_FIELD_STALL);
     random_stat(r, &g, GUEST_FIELD_SWAP_TOTAL);
     random_stat(r, &g, GUEST_FIELD_SWAP_FREE);

@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-snapshot.h"
 #include "tests/unit/guest-stage.h"
 
@@ -32,7 +33,8 @@ static inline Rig *rig_new(uint64_t growth_bytes)
 {
     Rig *t = calloc(1, sizeof *t);
     Entitlement nothing = stage_entitlement();
-    DomainInfo info = {.persistent = true,
+    DomainInfo info = {.remembered.overhead_bytes = 48 * MIB,
+                       .persistent = true,
                        .has_balloon = true,
                        .maximum_bytes = 8 * GIB,
                        .current_bytes = 4 * GIB,
@@ -95,8 +97,7 @@ static inline void move(Rig *t, uint64_t target_bytes)
 
 static inline void rss(Rig *t, uint64_t bytes)
 {
-    t->guest->sources.stats.has_rss = true;
-    t->guest->sources.stats.rss_bytes = bytes;
+    guest_process(t->guest, &(ProcessLook){.rss_bytes = bytes}, t->now);
 }
 
 static inline SnapshotGuest seen(const Rig *t)

@@ -64,8 +64,7 @@ static inline SnapshotGuest plausible_guest(Random *r)
     guest_fields_set(&g.fields, GUEST_FIELD_CACHE, cache);
     guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE,
                      fmax(0, free_bytes + cache * random_share(r, 0.5, 1) - 0.02 * current));
-    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
-                     free_bytes * (one_in(r, 2) ? 1 : random_share(r, 0, 1)));
+    guest_fields_set(&g.fields, GUEST_FIELD_IDLE, free_bytes * (one_in(r, 2) ? 1 : random_share(r, 0, 1)));
     guest_fields_set(&g.fields, GUEST_FIELD_USED,
                      current - guest_fields_get(&g.fields, GUEST_FIELD_AVAILABLE));
     guest_fields_set(&g.fields, GUEST_FIELD_SWAP_IN, (double) random_below(r, GIB));

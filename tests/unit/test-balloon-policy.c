@@ -55,7 +55,7 @@ static void guest_fields(const TestGuest *t, GuestFields *f)
     guest_fields_set(f, GUEST_FIELD_LOW_WATERMARK, 0);
     if (t->free != MISSING) {
         guest_fields_set(f, GUEST_FIELD_FREE, t->free * GIB);
-        guest_fields_set(f, GUEST_FIELD_RESIDENT_FREE, t->resident * GIB);
+        guest_fields_set(f, GUEST_FIELD_IDLE, t->resident * GIB);
         guest_fields_set(f, GUEST_FIELD_AVAILABLE, (t->free + t->cache) * GIB);
     }
     if (t->cache != MISSING)
@@ -457,7 +457,7 @@ static double can_give_free(const GuestFields *f)
 {
     double spare = guest_fields_get(f, GUEST_FIELD_AVAILABLE) - 0.2 * guest_fields_get(f, GUEST_FIELD_TARGET);
 
-    return fmin(fmin(spare, guest_fields_get(f, GUEST_FIELD_RESIDENT_FREE)),
+    return fmin(fmin(spare, guest_fields_get(f, GUEST_FIELD_IDLE)),
                 fmin(guest_fields_get(f, GUEST_FIELD_FREE),
                      guest_fields_get(f, GUEST_FIELD_TARGET) - guest_fields_get(f, GUEST_FIELD_LEAST)));
 }

@@ -64,7 +64,7 @@ static SnapshotGuest guest_of(const Spec *spec)
         g.sizes.standing_bytes = spec->standing * MIB;
     if (spec->free > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_FREE, (double) (spec->free * MIB));
-    guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT_FREE,
+    guest_fields_set(&g.fields, GUEST_FIELD_IDLE,
                      spec->resident > 0 ? (double) (spec->resident * MIB)
                                         : guest_fields_get(&g.fields, GUEST_FIELD_FREE));
     if (spec->cache > 0)
@@ -381,8 +381,7 @@ static void run_moves(Snapshot *s, const Plan *p)
             continue;
         guest_fields_set(&g->fields, GUEST_FIELD_FREE,
                          guest_fields_get(&g->fields, GUEST_FIELD_FREE) + change);
-        guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
-                         guest_fields_get(&g->fields, GUEST_FIELD_FREE));
+        guest_fields_set(&g->fields, GUEST_FIELD_IDLE, guest_fields_get(&g->fields, GUEST_FIELD_FREE));
         guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
                          guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE) + change);
     }

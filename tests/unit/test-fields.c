@@ -10,6 +10,7 @@
 #include "host-agent/config/config-load.h"
 #include "host-agent/decide/view.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-snapshot.h"
 #include "host-agent/sense/host-watch.h"
 #include "tests/policy-load.h"
@@ -62,6 +63,7 @@ START_TEST(test_every_guest_stat_has_a_source)
         for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
             report_set(&r, f, 1);
         guest_report(guest, &r, NOW + i * USEC_PER_SEC);
+        guest_process(guest, &(ProcessLook){.rss_bytes = GIB}, NOW + i * USEC_PER_SEC);
     }
 
     guest_snapshot(guest, NOW + 3 * USEC_PER_SEC, &s);

@@ -16,7 +16,7 @@
 START_TEST(test_judged)
 {
     static const struct {
-        uint64_t given, before, after; /* MiB; RSS 0: not known */
+        uint64_t given, before, after; /* MiB; resident 0: not known */
         bool swapping;
         usec_t wait_sec;
         bool is_false;
@@ -40,7 +40,7 @@ START_TEST(test_judged)
         {1000, 2000, 0, false, 15, false},
         {1000, 0, 0, false, 15, false},
         {1000, 2000, 1500, true, 15, false},
-        {15, 2000, 2000, false, 15, false}, /* RSS doesn't show so little */
+        {15, 2000, 2000, false, 15, false}, /* resident doesn't show so little */
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {

@@ -376,8 +376,7 @@ END_TEST
  * first, then free memory that isn't, then cache. */
 static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
 {
-    GuestField f = guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT_FREE) ? GUEST_FIELD_RESIDENT_FREE
-                                                                           : GUEST_FIELD_FREE;
+    GuestField f = guest_fields_has(&g->fields, GUEST_FIELD_IDLE) ? GUEST_FIELD_IDLE : GUEST_FIELD_FREE;
     double taken = from < g->sizes.current_bytes ? (double) (g->sizes.current_bytes - from) : 0;
     double unused = fmax(field(g, GUEST_FIELD_FREE) - field(g, GUEST_FIELD_LOW_WATERMARK) - taken, 0);
     double resident = fmin(fmax(field(g, f) - taken, 0), unused), change = (double) from - (double) to;
@@ -503,7 +502,7 @@ static void check_most_free_gives_first(const Policy *policy, uint64_t available
             w.guests[i] = fixture_guest();
             w.guests[i].uuid = fixture_uuid(w.uuids[i], i);
             guest_fields_set(&w.guests[i].fields, GUEST_FIELD_FREE, free_bytes);
-            guest_fields_set(&w.guests[i].fields, GUEST_FIELD_RESIDENT_FREE, free_bytes);
+            guest_fields_set(&w.guests[i].fields, GUEST_FIELD_IDLE, free_bytes);
             guest_fields_set(&w.guests[i].fields, GUEST_FIELD_AVAILABLE, free_bytes + 256.0 * MIB);
         }
         if (starved) {

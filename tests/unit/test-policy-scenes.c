@@ -47,7 +47,7 @@ static void scene_init(Scene *s, const char *file, double available)
                          FULL); /* only those of which a scene is have something to give */
         guest_fields_set(g, GUEST_FIELD_SHARES, 1000);
         guest_fields_set(g, GUEST_FIELD_FREE, 2.0 * GIB);
-        guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_IDLE, 2.0 * GIB);
         guest_fields_set(g, GUEST_FIELD_CACHE, 6.0 * GIB);
         guest_fields_set(g, GUEST_FIELD_AVAILABLE, 8.0 * GIB);
         guest_fields_set(g, GUEST_FIELD_LOW_WATERMARK, 0);
@@ -81,8 +81,7 @@ static void resize(GuestFields *g, double to)
     guest_fields_set(g, GUEST_FIELD_TARGET, to);
     guest_fields_set(g, GUEST_FIELD_CURRENT, to);
     guest_fields_set(g, GUEST_FIELD_FREE, fmax(0, free_bytes));
-    guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE,
-                     fmin(fmax(0, free_bytes), guest_fields_get(g, GUEST_FIELD_RESIDENT_FREE)));
+    guest_fields_set(g, GUEST_FIELD_IDLE, fmin(fmax(0, free_bytes), guest_fields_get(g, GUEST_FIELD_IDLE)));
     guest_fields_set(g, GUEST_FIELD_CACHE, guest_fields_get(g, GUEST_FIELD_CACHE) + fmin(0, free_bytes));
     guest_fields_set(g, GUEST_FIELD_AVAILABLE, guest_fields_get(g, GUEST_FIELD_AVAILABLE) + change);
 }
@@ -156,7 +155,7 @@ static void has_cache_only(Scene *s)
 {
     guest_fields_set(&s->guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
     guest_fields_set(&s->guests[0], GUEST_FIELD_FREE, 0);
-    guest_fields_set(&s->guests[0], GUEST_FIELD_RESIDENT_FREE, 0);
+    guest_fields_set(&s->guests[0], GUEST_FIELD_IDLE, 0);
     guest_fields_set(&s->guests[0], GUEST_FIELD_CACHE, 8.0 * GIB);
 }
 
@@ -329,7 +328,7 @@ START_TEST(test_dense_has_little_left)
         /* It turns out to have more than it was thought. */
         guest_fields_set(&s.guests[0], GUEST_FIELD_AVAILABLE, 3.0 * GIB);
         guest_fields_set(&s.guests[0], GUEST_FIELD_FREE, 2.0 * GIB);
-        guest_fields_set(&s.guests[0], GUEST_FIELD_RESIDENT_FREE, 2.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_IDLE, 2.0 * GIB);
         guest_fields_set(&s.guests[0], GUEST_FIELD_CACHE, 0);
         guest_fields_set(&s.guests[0], GUEST_FIELD_MOVING, false);
         ck_assert_uint_eq(cycles(&s, 1) > 0, table[i].got == 0);
@@ -421,7 +420,7 @@ START_TEST(test_shares)
         guest_fields_set(g, GUEST_FIELD_CURRENT, table[_i].guests[i].size * GIB);
         guest_fields_set(g, GUEST_FIELD_AVAILABLE, table[_i].guests[i].available * GIB);
         guest_fields_set(g, GUEST_FIELD_FREE, table[_i].guests[i].available * GIB);
-        guest_fields_set(g, GUEST_FIELD_RESIDENT_FREE, table[_i].guests[i].available * GIB);
+        guest_fields_set(g, GUEST_FIELD_IDLE, table[_i].guests[i].available * GIB);
         guest_fields_set(g, GUEST_FIELD_CACHE, 0);
     }
     cycle(&s);

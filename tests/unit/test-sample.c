@@ -6,7 +6,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "host-agent/guest/sample.h"
+#include "host-agent/guest/held.h"
 #include "tests/unit/run.h"
 
 static Sample agent_sample(void)
@@ -47,6 +47,7 @@ static Sample agent_sample(void)
     report_set(r, REPORT_PSI_MEMORY_FULL_TOTAL, 18 * USEC_PER_SEC);
     report_set(r, REPORT_PSI_IO_SOME_TOTAL, 19 * USEC_PER_SEC);
     report_set(r, REPORT_PSI_IO_FULL_TOTAL, 20 * USEC_PER_SEC);
+    report_set(r, REPORT_FREE_BLOCKS, 250 * MIB);
     report_set(r, REPORT_REPORTING, 1);
     report_set(r, REPORT_ACTIVE_FILE, 101 * MIB);
     report_set(r, REPORT_INACTIVE_FILE, 102 * MIB);
@@ -57,10 +58,13 @@ static Sample agent_sample(void)
     report_set(r, REPORT_COMMIT_LIMIT, 1700 * MIB);
     report_set(r, REPORT_ARC, 108 * MIB);
     report_set(r, REPORT_ARC_MIN, 32 * MIB);
+    report_set(r, REPORT_COLD_10S, 150 * MIB);
+    report_set(r, REPORT_COLD_60S, 110 * MIB);
+    report_set(r, REPORT_COLD_600S, 90 * MIB);
     return s;
 }
 
-/* A host that sees 1024 MiB, half of the maximum, and doesn't know RSS. */
+/* A host that sees 1024 MiB, half of the maximum. */
 static const SampleHost half_host = {.current_bytes = 1024 * MIB, .maximum_bytes = 2048 * MIB};
 
 START_TEST(test_agent_fields)
@@ -81,8 +85,6 @@ START_TEST(test_agent_fields)
         {GUEST_FIELD_LOW_WATERMARK, 8.0 * MIB},
         {GUEST_FIELD_SWAP_TOTAL, 500.0 * MIB},
         {GUEST_FIELD_SWAP_FREE, 400.0 * MIB},
-        {GUEST_FIELD_RSS, 900.0 * MIB},
-        {GUEST_FIELD_RESIDENT_FREE, 136.0 * MIB},
         {GUEST_FIELD_SWAP_IN, 7.0 * MIB},
         {GUEST_FIELD_SWAP_OUT, 9.0 * MIB},
         {GUEST_FIELD_MAJOR_FAULTS, 1234},
@@ -119,10 +121,7 @@ START_TEST(test_agent_fields)
         {GUEST_FIELD_ARC, 76.0 * MIB},
         {GUEST_FIELD_ARC_MIN, 32.0 * MIB},
     };
-    const SampleHost host = {.current_bytes = 1024 * MIB,
-                             .maximum_bytes = 2048 * MIB,
-                             .rss_bytes = 900 * MIB,
-                             .overhead_bytes = 40 * MIB};
+    const SampleHost host = {.current_bytes = 1024 * MIB, .maximum_bytes = 2048 * MIB};
     Sample s = agent_sample();
     GuestFields g = {0};
     FieldSet present = {};
@@ -137,28 +136,33 @@ START_TEST(test_agent_fields)
 }
 END_TEST
 
-/* Raw figures that no policy reads: other stats are worked out of them, elsewhere. */
-static bool is_raw(ReportField f)
+static void all_fields(const Sample *s, GuestFields *ret)
 {
-    return f == REPORT_FREE_BLOCKS || f == REPORT_COLD_10S || f == REPORT_COLD_60S || f == REPORT_COLD_600S;
+    Held h;
+
+    held_init(&h, 48 * MIB);
+    sample_fields(s, &half_host, ret);
+    held_fields(&h, &s->report, &(HeldGuest){.used_bytes = 700 * MIB, .free_bytes = 300 * MIB}, false,
+                USEC_PER_SEC, ret);
 }
 
-/* A policy sees everything in an agent's report: without any one of its stats the fields differ. */
+/* A policy sees all that an agent tells, but for two of three ages of page cache: without one of its stats, what is
+ * made of the rest is another. */
 START_TEST(test_every_report_field_counts)
 {
     Sample s = agent_sample();
     GuestFields all = {0};
 
-    sample_fields(&s, &half_host, &all);
+    all_fields(&s, &all);
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++) {
         Sample less = s;
         GuestFields g = {0};
 
-        if (is_raw(f))
-            continue;
         ck_assert_msg(report_has(&s.report, f), "%s isn't in the sample", report_field_name(f));
+        if (f == REPORT_COLD_10S || f == REPORT_COLD_600S)
+            continue;
         less.report.present &= ~(UINT64_C(1) << f);
-        sample_fields(&less, &half_host, &g);
+        all_fields(&less, &g);
         ck_assert_msg(memcmp(&g, &all, sizeof(g)) != 0, "%s counts for nothing", report_field_name(f));
     }
 }
@@ -183,9 +187,7 @@ START_TEST(test_libvirt_fields)
     ck_assert(!guest_fields_has(&g, GUEST_FIELD_PSI_MEMORY_SOME));
     ck_assert(!guest_fields_has(&g, GUEST_FIELD_SWAP_TOTAL));
     ck_assert(!guest_fields_has(&g, GUEST_FIELD_SHMEM));
-    ck_assert(!guest_fields_has(&g, GUEST_FIELD_RSS));
     ck_assert(guest_fields_has(&g, GUEST_FIELD_LOW_WATERMARK));
-    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE), 300.0 * MIB);
 
     /* Without disk caches nothing is known of the cache. */
     s.report.present &= ~(UINT64_C(1) << REPORT_CACHED);
@@ -203,11 +205,8 @@ START_TEST(test_impossible_stats)
     for (size_t i = 0; i < ELEMENTSOF(wild); i++)
         for (unsigned variant = 0; variant < 4; variant++) {
             bool has_total = variant & 1;
-            const SampleHost host = {.current_bytes = 512 * MIB,
-                                     .maximum_bytes = 768 * MIB,
-                                     .rss_bytes = UINT64_MAX,
-                                     .overhead_bytes = wild[i],
-                                     .balloon_in_total = variant & 2};
+            const SampleHost host = {
+                .current_bytes = 512 * MIB, .maximum_bytes = 768 * MIB, .balloon_in_total = variant & 2};
             Sample s = {.source = GUEST_SOURCE_LIBVIRT};
             GuestFields g = {0};
             double total;
@@ -225,8 +224,6 @@ START_TEST(test_impossible_stats)
             ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_FREE), total);
             ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_AVAILABLE), total);
             ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_CACHE), 3 * total);
-            ck_assert_double_le(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE),
-                                guest_fields_get(&g, GUEST_FIELD_FREE));
             ck_assert(guest_fields_has(&g, GUEST_FIELD_USED) == has_total);
             if (has_total) {
                 ck_assert_double_ge(guest_fields_get(&g, GUEST_FIELD_USED), 0);
@@ -243,45 +240,10 @@ START_TEST(test_no_sample)
     GuestFields g = {0};
 
     guest_fields_set(&g, GUEST_FIELD_FULL, 5);
-    sample_fields(NULL, &(SampleHost){.current_bytes = 1024 * MIB, .rss_bytes = 900 * MIB}, &g);
+    sample_fields(NULL, &(SampleHost){.current_bytes = 1024 * MIB}, &g);
     ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_CURRENT), 1024.0 * MIB);
-    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_RSS), 900.0 * MIB);
     ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_FULL), 5); /* what was there is left alone */
     ck_assert(!guest_fields_has(&g, GUEST_FIELD_TOTAL));
-    ck_assert(!guest_fields_has(&g, GUEST_FIELD_RESIDENT_FREE));
-}
-END_TEST
-
-START_TEST(test_resident_free)
-{
-    /* MiB */
-    static const struct {
-        uint64_t free, current, rss, overhead, expected;
-    } rows[] = {
-        {300, 1000, 0, 48, 300},    /* RSS not known */
-        {300, 1000, 1000, 0, 300},  /* all of it touched */
-        {300, 1000, 1048, 48, 300}, /* likewise */
-        {300, 1000, 1000, 48, 252}, /* QEMU's own memory is none of the guest's */
-        {300, 1000, 700, 0, 0},     /* all given back already (free page reporting) */
-        {300, 1000, 748, 48, 0},    /* likewise */
-        {300, 1000, 500, 48, 0},    /* some of what it uses is swapped out or shared */
-        {300, 1000, 850, 48, 102},  {300, 1000, 40, 48, 0},
-        {1000, 1000, 200, 48, 152}, {1000, 800, 200, 0, 200}, /* free as it was before the balloon grew */
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
-        const SampleHost host = {.current_bytes = rows[i].current * MIB,
-                                 .maximum_bytes = 2000 * MIB,
-                                 .rss_bytes = rows[i].rss * MIB,
-                                 .overhead_bytes = rows[i].overhead * MIB};
-        Sample s = {.source = GUEST_SOURCE_AGENT};
-        GuestFields g = {0};
-
-        report_set(&s.report, REPORT_MEM_FREE, rows[i].free * MIB);
-        sample_fields(&s, &host, &g);
-        ck_assert_msg(guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE) == (double) (rows[i].expected * MIB),
-                      "row %zu: %.0f", i, guest_fields_get(&g, GUEST_FIELD_RESIDENT_FREE) / (double) MIB);
-    }
 }
 END_TEST
 
@@ -296,7 +258,7 @@ typedef struct Kind {
     uint64_t mem_total, mem_free, mem_available, cached; /* as the guest says */
     uint64_t rss;
     bool in_total;
-    uint64_t total, available, used, cache, resident_free; /* as they should be */
+    uint64_t total, available, used, cache, idle; /* as they should be, with 48 MiB of QEMU's own */
 } Kind;
 
 static const Kind kinds[] = {
@@ -341,19 +303,15 @@ START_TEST(test_accounting)
 {
     const Kind *k = &kinds[_i];
     Sample s = {.source = k->source};
-    SampleHost host = {.current_bytes = k->current * MIB,
-                       .maximum_bytes = k->maximum * MIB,
-                       .rss_bytes = k->rss * MIB,
-                       .overhead_bytes = 48 * MIB};
+    SampleHost host = {.current_bytes = k->current * MIB, .maximum_bytes = k->maximum * MIB};
+    HeldGuest memory;
+    Held held;
     const struct {
         GuestField field;
         uint64_t expected;
     } fields[] = {
-        {GUEST_FIELD_TOTAL, k->total},
-        {GUEST_FIELD_AVAILABLE, k->available},
-        {GUEST_FIELD_USED, k->used},
-        {GUEST_FIELD_CACHE, k->cache},
-        {GUEST_FIELD_RESIDENT_FREE, k->resident_free},
+        {GUEST_FIELD_TOTAL, k->total}, {GUEST_FIELD_AVAILABLE, k->available}, {GUEST_FIELD_USED, k->used},
+        {GUEST_FIELD_CACHE, k->cache}, {GUEST_FIELD_IDLE, k->idle},
     };
     GuestFields g = {0};
 
@@ -368,6 +326,10 @@ START_TEST(test_accounting)
     if (k->current < k->maximum)
         ck_assert_msg(host.balloon_in_total == k->in_total, "%s", k->name);
     sample_fields(&s, &host, &g);
+    held_init(&held, 48 * MIB);
+    held_look(&held, &(ProcessLook){.rss_bytes = k->rss * MIB}, HELD_SOURCE_LIBVIRT, NULL, USEC_PER_SEC);
+    memory = (HeldGuest){.used_bytes = (k->current - k->mem_free) * MIB, .free_bytes = k->mem_free * MIB};
+    held_fields(&held, &s.report, &memory, false, USEC_PER_SEC, &g);
     for (size_t i = 0; i < ELEMENTSOF(fields); i++)
         ck_assert_msg(guest_fields_has(&g, fields[i].field)
                           ? guest_fields_get(&g, fields[i].field) == (double) (fields[i].expected * MIB)
@@ -511,7 +473,6 @@ int main(void)
     tcase_add_test(t, test_libvirt_fields);
     tcase_add_test(t, test_impossible_stats);
     tcase_add_test(t, test_no_sample);
-    tcase_add_test(t, test_resident_free);
     tcase_add_loop_test(t, test_accounting, 0, ELEMENTSOF(kinds));
     tcase_add_test(t, test_accounting_in_motion);
     tcase_add_test(t, test_history);

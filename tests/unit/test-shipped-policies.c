@@ -41,9 +41,9 @@ static double free_left(const SnapshotGuest *g, double target)
                        guest_fields_get(&g->fields, GUEST_FIELD_LOW_WATERMARK) - taken(g, target));
 }
 
-static double resident_left(const SnapshotGuest *g, double target)
+static double idle_left(const SnapshotGuest *g, double target)
 {
-    return fmin(fmax(0, guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE) - taken(g, target)),
+    return fmin(fmax(0, guest_fields_get(&g->fields, GUEST_FIELD_IDLE) - taken(g, target)),
                 free_left(g, target));
 }
 
@@ -65,7 +65,7 @@ static double gain(const SnapshotGuest *g, const Decision *d)
 
     if (change < 0)
         return change;
-    return fmin(change, resident_left(g, from)) + fmax(0, change - free_left(g, from));
+    return fmin(change, idle_left(g, from)) + fmax(0, change - free_left(g, from));
 }
 
 /* How much more it could give at no cost, after giving what it was asked for. A guest that is given memory
@@ -77,7 +77,7 @@ static double can_give(const SnapshotGuest *g, const Decision *d)
 
     if (target > from)
         return 0;
-    return fmin(fmin(resident_left(g, target), spare), target - (double) d->bounds.least_bytes);
+    return fmin(fmin(idle_left(g, target), spare), target - (double) d->bounds.least_bytes);
 }
 
 /* Page cache that it could still give: who keeps enough available without it, waits for nothing, and gave
@@ -100,7 +100,7 @@ static double can_give_at_last(const SnapshotGuest *g, const Decision *d)
 {
     double target = wanted(g, d);
 
-    return target - (double) d->bounds.least_bytes - (free_left(g, target) - resident_left(g, target));
+    return target - (double) d->bounds.least_bytes - (free_left(g, target) - idle_left(g, target));
 }
 
 static double cache_given(const SnapshotGuest *g, const Decision *d)
@@ -319,7 +319,7 @@ static void make_alike(Plausible *w, Random *r, const Policy *policy, uint64_t s
 static void set_free(SnapshotGuest *g, uint64_t bytes)
 {
     guest_fields_set(&g->fields, GUEST_FIELD_FREE, (double) bytes);
-    guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE, (double) bytes);
+    guest_fields_set(&g->fields, GUEST_FIELD_IDLE, (double) bytes);
 }
 
 /* key: who has less of it gives first. */

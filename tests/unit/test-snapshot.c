@@ -112,10 +112,10 @@ static void make_like_the_daemons(World *w)
             if (guest_fields_has(&g->fields, f) && isnan(g->fields.value[f]))
                 field_set_remove(&g->fields.present, f);
         if (guest_fields_has(&g->fields, GUEST_FIELD_FREE)) {
-            guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
+            guest_fields_set(&g->fields, GUEST_FIELD_IDLE,
                              guest_fields_get(&g->fields, GUEST_FIELD_FREE) / 2);
-            guest_fields_set(&g->fields, GUEST_FIELD_RESIDENT_FREE,
-                             floor(guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT_FREE)));
+            guest_fields_set(&g->fields, GUEST_FIELD_IDLE,
+                             floor(guest_fields_get(&g->fields, GUEST_FIELD_IDLE)));
             if (!guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE))
                 guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
                                  guest_fields_get(&g->fields, GUEST_FIELD_FREE));
@@ -346,7 +346,7 @@ START_TEST(ten_lines_by_hand_are_enough)
     ck_assert_uint_eq(a->sizes.maximum_bytes, 4 * GIB);
     ck_assert_uint_eq(a->sizes.floor_bytes, GIB);
     ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_AVAILABLE), (double) GIB);
-    ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_RESIDENT_FREE), (double) GIB);
+    ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_IDLE), (double) GIB);
     ck_assert_double_eq(guest_fields_get(&a->fields, GUEST_FIELD_USED), 3.0 * GIB);
     ck_assert(!guest_fields_has(&a->fields, GUEST_FIELD_CACHE));
     ck_assert_uint_eq(b->sizes.standing_bytes, 2 * GIB);
