@@ -77,10 +77,24 @@ static bool tend_guests(const Cycle *c, usec_t now_usec)
     return moving;
 }
 
+/* The last reading of the host says whether the processes are looked at often. */
+static void look_at_processes(const Cycle *c, usec_t now_usec)
+{
+    const CycleParts *p = &c->parts;
+    const HostFields *h = &p->watch->fields;
+    bool often = c->count <= 1 || host_fields_get(h, HOST_FIELD_AVAILABLE) < c->plan.relax_threshold_bytes;
+
+    looks_run(p->looks, p->guests, often, host_fields_get(h, HOST_FIELD_KSM_SHARING) > 0, now_usec);
+    host_watch_set_faults(p->watch, p->looks->faults);
+}
+
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
     Cycle *c = userdata;
-    bool moving = tend_guests(c, now_usec(CLOCK_MONOTONIC));
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    bool moving = tend_guests(c, now);
+
+    look_at_processes(c, now);
 
     if (moving)
         (void) sd_event_source_set_time_relative(s, STATS_MOVING_USEC);
@@ -240,6 +254,7 @@ void cycle_run(Cycle *c)
 
     c->began_usec = now;
     c->count++;
+    look_at_processes(c, now);
     if (sense(c, now) < 0 || take_snapshot(c, now, &s) < 0)
         return;
 

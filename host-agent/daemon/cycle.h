@@ -8,6 +8,7 @@
 
 #include "host-agent/act/host-ksm.h"
 #include "host-agent/act/hypervisor.h"
+#include "host-agent/daemon/looks.h"
 #include "host-agent/daemon/policies.h"
 #include "host-agent/sense/host-watch.h"
 #include "host-agent/sense/neighbours.h"
@@ -18,6 +19,7 @@ typedef struct CycleParts {
     const Config *config;
     HostWatch *watch;
     Guests *guests;
+    Looks *looks;
     GuestHost *guest_host; /* updated when the host is read */
     RunningPolicy *policy;
     const Hypervisor *hypervisor;

@@ -18,6 +18,7 @@ void guests_init(Guests *guests, const GuestHost *host, const Transport *transpo
 
 static void entry_done(GuestEntry *e)
 {
+    qemu_process_done(&e->qemu);
     guest_channel_free(e->channel);
     guest_free(e->guest);
 }

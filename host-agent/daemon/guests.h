@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* All guests, each with its channel, sorted by UUID. */
+/* All guests, each with its channel and its QEMU process, sorted by UUID. */
 
 #include "host-agent/sense/guest-channel.h"
+#include "host-agent/sense/qemu.h"
 
 typedef struct GuestEntry {
     Guest *guest;
     GuestChannel *channel;
+    QemuProcess qemu;
+    usec_t looked_usec; /* when its process was last read (looks.c) */
 } GuestEntry;
 
 typedef struct Guests {

@@ -169,6 +169,7 @@ static int wire(Manager *m)
                                 .wake = on_wake,
                                 .userdata = m};
     guests_init(&m->guests, &m->guest_host, &m->transport);
+    looks_init(&m->looks, o->proc_root);
     r = virt_link_init(&m->libvirt, default_uri(m), &m->guests, &m->guest_host, m->config, &m->neighbours);
     if (r >= 0)
         r = host_ksm_init(&m->ksm, o->sys_root, o->session, &m->watch.fields, &m->audience);
@@ -177,6 +178,7 @@ static int wire(Manager *m)
                                                 .config = m->config,
                                                 .watch = &m->watch,
                                                 .guests = &m->guests,
+                                                .looks = &m->looks,
                                                 .guest_host = &m->guest_host,
                                                 .policy = &m->policy,
                                                 .hypervisor = &m->hypervisor,
@@ -197,7 +199,7 @@ int manager_new(const ManagerOptions *options, Manager **ret)
     if (!m)
         return log_oom();
     m->options = *options;
-    m->watch.psi_fd = -EBADF;
+    m->watch.psi_fd = m->looks.reader.proc_fd = -EBADF;
     m->neighbours.lock = NEIGHBOUR_LOCK_INIT;
     m->started_usec = now_usec(CLOCK_MONOTONIC);
 
@@ -229,6 +231,7 @@ Manager *manager_free(Manager *m)
         return NULL;
     virt_link_done(&m->libvirt);
     guests_done(&m->guests);
+    looks_done(&m->looks);
     stop_done(&m->stop);
     cycle_done(&m->cycle);
     host_ksm_done(&m->ksm);

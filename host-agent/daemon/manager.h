@@ -35,6 +35,7 @@ typedef struct Manager {
     Transport transport;
     Hypervisor hypervisor;
     Guests guests;
+    Looks looks;
     HostKsm ksm;
     Cycle cycle;
     Stop stop;

@@ -466,12 +466,14 @@ static void describe_grant(Dict *d, const Guest *g, usec_t now_usec)
 }
 
 /* What the guest holds of the host's memory. What follows from it is among the stats. */
-static void describe_held(Dict *d, const Guest *g, usec_t now_usec)
+static void describe_held(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
-    const Held *h = &g->held;
+    const Held *h = &e->guest->held;
 
     dict_open(d, "held");
     dict_text(d, "source", held_source_to_string(held_is_known(h, now_usec) ? h->source : HELD_SOURCE_NONE));
+    if (e->qemu.pid > 0)
+        dict_count(d, "pid", (uint64_t) e->qemu.pid);
     dict_age(d, "age_usec", h->look_usec, now_usec);
     if (held_is_known(h, now_usec)) {
         dict_count(d, "resident_bytes", held_resident(h, now_usec));
@@ -531,7 +533,7 @@ void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec)
     describe_suffering(d, g, now_usec);
     describe_need(d, g, now_usec);
     describe_grant(d, g, now_usec);
-    describe_held(d, g, now_usec);
+    describe_held(d, e, now_usec);
     describe_gain(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);

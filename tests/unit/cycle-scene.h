@@ -23,6 +23,7 @@ typedef struct Scene {
     AskedTransport transport;
     HostWatch watch;
     Guests guests;
+    Looks looks;
     RunningPolicy policy;
     HostKsm ksm;
     Neighbours neighbours;
@@ -87,12 +88,14 @@ static inline void scene_init(Scene *x, usec_t now)
     asked_transport_init(&x->transport);
     host_watch_init(&x->watch, x->event, x->folder, x->folder, NULL, NULL);
     guests_init(&x->guests, &x->stage.host, &x->transport.t);
+    looks_init(&x->looks, x->folder);
     ck_assert_int_eq(host_ksm_init(&x->ksm, x->folder, false, &x->watch.fields, &x->stage.audience), 0);
     neighbours_init(&x->neighbours, x->event, x->folder, on_found, NULL);
     parts = (CycleParts){.event = x->event,
                          .config = x->stage.config,
                          .watch = &x->watch,
                          .guests = &x->guests,
+                         .looks = &x->looks,
                          .guest_host = &x->stage.host,
                          .policy = &x->policy,
                          .hypervisor = &x->asked.h,
@@ -110,6 +113,7 @@ static inline void scene_done(Scene *x)
     host_ksm_done(&x->ksm);
     running_policy_done(&x->policy);
     guests_done(&x->guests);
+    looks_done(&x->looks);
     host_watch_done(&x->watch);
     stage_done(&x->stage);
     sd_event_unref(x->event);
