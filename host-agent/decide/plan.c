@@ -10,6 +10,7 @@
 #include "host-agent/decide/donor.h"
 #include "host-agent/decide/host.h"
 #include "host-agent/decide/spare.h"
+#include "host-agent/decide/summary.h"
 #include "host-agent/decide/view.h"
 
 /* The policy's thresholds, or the usual ones if it names none. */
@@ -358,7 +359,7 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files
         conclude(&x, s->guests + i, wishes + i, p.decisions + i);
         reason_decision(&x, s->guests + i, wishes + i, note_for(&p, i), p.decisions + i);
     }
-    reason_summary(&x, &p);
+    summary_write(&x, &p);
     if (output && policy_error >= 0)
         p.n_host = host_decide(&s->host, output, files, s->mode, p.host);
 

@@ -8,6 +8,9 @@
 
 /* Bytes of foreign text in a reason, so that the rules' names, which come last, always fit. */
 #define REASON_WORDS_MAX 100
+/* The same for a file's or a guest's name. */
+#define REASON_FILE_MAX  40
+#define REASON_NAME_MAX  40
 
 /* What a decision follows from. */
 typedef struct Wish {
@@ -52,7 +55,7 @@ typedef struct ReasonContext {
 /* Sets d->reason; the rest of d is complete. note: why the guest's turn was undone, or NULL. */
 void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,
                      Decision *d);
+/* "web1, which is in distress", "3 guests in distress" */
+void reason_add_requesters(Text *t, const Requests *c);
 /* " (balloon.policy:41)" */
 void reason_add_line(Text *t, const char *file, unsigned line);
-/* Sets p->summary; the rest of p is complete. */
-void reason_summary(const ReasonContext *x, Plan *p);
