@@ -2,6 +2,9 @@
 /* The values that a plan is made of: their names, and how they are freed. */
 #include "host-agent/decide/decision.h"
 
+#include <stddef.h>
+#include <string.h>
+
 static const char *const pressure_names[HOST_PRESSURE_MAX] = {
     [HOST_PRESSURE_NONE] = "none",
     [HOST_PRESSURE_MODERATE] = "moderate",
@@ -11,6 +14,14 @@ static const char *const pressure_names[HOST_PRESSURE_MAX] = {
 const char *host_pressure_to_string(HostPressure p)
 {
     return p >= 0 && p < HOST_PRESSURE_MAX ? pressure_names[p] : NULL;
+}
+
+void decision_init(Decision *d)
+{
+    memset(d, 0, offsetof(Decision, reclaim));
+    memset(&d->reclaim, 0, offsetof(Reclaim, reads));
+    d->n_reads = 0;
+    d->reason[0] = d->reclaim.reason[0] = '\0';
 }
 
 void plan_done(Plan *p)

@@ -116,6 +116,10 @@ static void explain(const Evaluation *e, Plan *p)
         if (d->line > 0)
             d->n_reads = policy_reads(e->policy, &e->input, i, e->assignments[GUEST_CONTROL_TARGET] + i,
                                       d->reads, DECISION_READS_MAX);
+        if (d->reclaim.line > 0)
+            d->reclaim.n_reads =
+                policy_reads(e->policy, &e->input, i, e->assignments[GUEST_CONTROL_RECLAIM] + i,
+                             d->reclaim.reads, DECISION_READS_MAX);
     }
 }
 
@@ -169,7 +173,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     int r, error;
 
     if (!policy)
-        return plan_apply(s, c, NULL, NULL, 0, ret);
+        return plan_apply(s, c, NULL, NULL, NULL, 0, ret);
 
     r = evaluation_init(&e, s, c, policy);
     if (r < 0)
@@ -185,7 +189,7 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
         if (r < 0)
             return r;
     }
-    r = plan_apply(s, c, e.files, &output, error, ret);
+    r = plan_apply(s, c, e.bounds, e.files, &output, error, ret);
     if (r < 0)
         return r;
     explain(&e, ret);

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
+#include "host-agent/decide/spare.h"
 
 static const struct {
     const char *name, *description;
@@ -30,6 +31,7 @@ static const struct {
     [GUARD_RULE_STEP] = {"step", "one move at a time, each no larger than its balloon manages in one step"},
     [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical threshold"},
     [GUARD_RULE_DEAD_BAND] = {"dead-band", "the change is too small to be worth a move"},
+    [GUARD_RULE_SPARE] = {"spare", "it has no more idle memory and page cache to hand back"},
     [GUARD_RULE_OBSERVE] = {"observe", "its mode is observe: decided, not sent"},
 };
 
@@ -271,6 +273,55 @@ static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool crit
     raise_least(b, step_least(g, c), standing, GUARD_RULE_STEP);
 }
 
+/* The rule by which a guest hands nothing back while it keeps its size. A critical host is no reason to ask a
+ * guest that a shrink hurt, or that takes memory: it would take back at once what it drops. A balloon that stalled says nothing about
+ * the guest's kernel. */
+static GuardRule no_reclaim_rule(const SnapshotGuest *g, const GuardConfig *c)
+{
+    GuardRule hold = hold_rule(g), keep = keep_rule(g, c, false);
+
+    if (hold != GUARD_RULE_NONE)
+        return hold;
+    if (keep != GUARD_RULE_NONE && keep != GUARD_RULE_STALLED)
+        return keep;
+    if (g->growth.growing)
+        return GUARD_RULE_AHEAD;
+    return g->balloon.moving || g->sizes.standing_bytes > g->sizes.current_bytes ? GUARD_RULE_STEP
+                                                                                 : GUARD_RULE_NONE;
+}
+
+uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
+                           GuardRule *ret_rule)
+{
+    GuardRule rule = GUARD_RULE_SPARE;
+    uint64_t has, may;
+    Spare s;
+
+    spare_at(g, c, target_bytes, &s);
+    has = bytes_add(s.backed_bytes, s.cache_bytes);
+    if (anon)
+        has = bytes_add(has, MIN(bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_ANON)),
+                                 bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_SWAP_FREE))));
+    has = MIN(has, target_bytes);
+    if (g->source == GUEST_SOURCE_LIBVIRT) {
+        may = LESS_BY(target_bytes, agentless_least(g, c));
+        if (may < has) {
+            has = may;
+            rule = GUARD_RULE_AGENTLESS;
+        }
+    }
+    if (ret_rule)
+        *ret_rule = rule;
+    return bytes_down_to_kib(has);
+}
+
+static void bound_reclaim(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *b)
+{
+    b->reclaim_rule = no_reclaim_rule(g, c);
+    if (b->reclaim_rule == GUARD_RULE_NONE)
+        b->reclaim_bytes = guard_reclaimable(g, c, g->sizes.standing_bytes, critical, &b->reclaim_rule);
+}
+
 static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *ret)
 {
     uint64_t standing = g->sizes.standing_bytes;
@@ -281,7 +332,8 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, G
                              .most_bytes = standing,
                              .least_rule = hold,
                              .most_rule = hold,
-                             .hold = hold};
+                             .hold = hold,
+                             .reclaim_rule = hold};
         return;
     }
 
@@ -289,6 +341,7 @@ static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, G
                          .most_bytes = guard_ceiling(g),
                          .least_rule = GUARD_RULE_FLOOR,
                          .most_rule = GUARD_RULE_CEILING};
+    bound_reclaim(g, c, critical, ret);
     if (keep != GUARD_RULE_NONE)
         raise_least(ret, standing, standing, keep);
     else

@@ -31,6 +31,7 @@ typedef enum GuardRule {
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon manages in step_usec */
     GUARD_RULE_ROOM,      /* grows only by what the host has to give: guard_room() */
     GUARD_RULE_DEAD_BAND, /* too small a change to be worth a move */
+    GUARD_RULE_SPARE,     /* hands back no more than it has */
     GUARD_RULE_OBSERVE,   /* mode observe: decided, not sent */
     GUARD_RULE_MAX,
     GUARD_RULE_INVALID = -EINVAL,
@@ -115,15 +116,25 @@ bool guard_is_ahead(const SnapshotGuest *g, const GuardConfig *c);
 /* What the rules allow one guest: absolute sizes, least ≤ most. With least ≤ standing it may be shrunk that
  * far. A guest below its floor has least = floor: it must grow. A rule that forbids shrinking sets least =
  * standing, above full as well (then most = least). hold: the rule that forbids any move (then both are
- * standing), or NONE. A guest whose size is not known is held as stale. */
+ * standing), or NONE. A guest whose size is not known is held as stale.
+ *
+ * reclaim_bytes: the most that it may be asked to hand back while it keeps its size; 0 if a rule forbids it. */
 typedef struct GuestBounds {
     uint64_t least_bytes, most_bytes;
     GuardRule least_rule, most_rule; /* the rule that set each */
     GuardRule hold;
+    uint64_t reclaim_bytes;
+    GuardRule reclaim_rule; /* that forbids it, or sets reclaim_bytes: spare or agentless */
 } GuestBounds;
 
 /* Fills one GuestBounds for each guest. */
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
+
+/* What a guest has at a target that it could hand back: idle memory and page cache; with anon also anonymous
+ * memory that its swap can take. Without an agent, no more than it may be shrunk by. Whole KiB; *ret_rule, which
+ * may be NULL, is the rule that sets it. */
+uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
+                           GuardRule *ret_rule);
 
 /* The part of the host's available memory that can't be given: guard_kept(), and for each guest the larger of
  * the growth on its way and its outstanding memory. */

@@ -9,6 +9,7 @@
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/donor.h"
 #include "host-agent/decide/host.h"
+#include "host-agent/decide/reclaim.h"
 #include "host-agent/decide/spare.h"
 #include "host-agent/decide/summary.h"
 #include "host-agent/decide/view.h"
@@ -82,6 +83,7 @@ typedef struct Planning {
     const Snapshot *snapshot;
     const char *const *files; /* of the policy */
     const GuardConfig *config;
+    const GuestBounds *bounds;
     bool critical; /* guard_is_critical() of the host */
     bool pressed;  /* the host is below its pressure threshold */
 } Planning;
@@ -273,7 +275,8 @@ static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         d->rule = w->limited;
     else if (w->clipped != GUARD_RULE_NONE)
         d->rule = w->clipped;
-    else if (d->line == 0 && pressed && d->bounds.least_bytes >= g->sizes.standing_bytes)
+    else if (d->line == 0 && d->reclaim.line == 0 && pressed &&
+             d->bounds.least_bytes >= g->sizes.standing_bytes)
         d->rule = d->bounds.least_rule;
 
     d->send = moves && g->mode == GUEST_MODE_AUTO;
@@ -293,20 +296,19 @@ static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *
                   Requests *ret)
 {
     const Snapshot *s = x->snapshot;
-    _cleanup_free_ GuestBounds *bounds = calloc(s->n_guests + 1, sizeof *bounds);
     _cleanup_free_ Growth *growths = calloc(s->n_guests + 1, sizeof *growths);
     size_t n_growths = 0;
 
-    if (!bounds || !growths)
+    if (!growths)
         return -ENOMEM;
 
-    guard_bounds(s, x->config, bounds);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
         const PolicyAssignment *a = assignments ? assignments + i : NULL;
         Decision *d = p->decisions + i;
 
-        d->bounds = bounds[i];
+        decision_init(d);
+        d->bounds = x->bounds[i];
         wish(x, g, a, d, wishes + i);
         if (wishes[i].bytes < g->sizes.standing_bytes)
             shrink(g, x->config, wishes + i, d);
@@ -320,47 +322,61 @@ static int decide(const Planning *x, const PolicyAssignment *assignments, Wish *
     return donors_ask(s, x->config, wishes, p->decisions, ret);
 }
 
-int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
-               int policy_error, Plan *ret)
+static void take_words(const PolicyOutput *output, Plan *p)
+{
+    p->n_notes = MIN(output->n_notes, (size_t) POLICY_NOTES_MAX);
+    p->notes_total = output->notes_total;
+    memcpy(p->notes, output->notes, p->n_notes * sizeof *p->notes);
+    p->n_logs = MIN(output->n_logs, (size_t) POLICY_LOGS_MAX);
+    p->logs_total = output->logs_total;
+    memcpy(p->logs, output->logs, p->n_logs * sizeof *p->logs);
+}
+
+int plan_apply(const Snapshot *s, const GuardConfig *c, const GuestBounds *bounds, const char *const *files,
+               const PolicyOutput *output, int policy_error, Plan *ret)
 {
     _cleanup_(plan_done) Plan p = {.n_decisions = s->n_guests, .policy_error = policy_error};
     _cleanup_free_ Wish *wishes = calloc(s->n_guests + 1, sizeof *wishes);
+    _cleanup_free_ GuestBounds *own = NULL;
     Planning planning = {.snapshot = s, .files = files, .config = c, .critical = guard_is_critical(s, c)};
     ReasonContext x = {.snapshot = s, .config = c, .files = files};
+    bool decided = output && policy_error >= 0;
+    const PolicyAssignment *targets = decided ? output->assignments[GUEST_CONTROL_TARGET] : NULL,
+                           *reclaims = decided ? output->assignments[GUEST_CONTROL_RECLAIM] : NULL;
     int r;
 
-    p.decisions = calloc(s->n_guests + 1, sizeof *p.decisions);
-    if (!p.decisions || !wishes)
+    p.decisions = reallocarray(NULL, s->n_guests + 1, sizeof *p.decisions);
+    if (!bounds)
+        bounds = own = calloc(s->n_guests + 1, sizeof *own);
+    if (!p.decisions || !wishes || !bounds)
         return -ENOMEM;
 
+    if (own)
+        guard_bounds(s, c, own);
+    planning.bounds = bounds;
     set_thresholds(s, output, &p);
     p.pending_bytes = view_pending_bytes(s);
     p.pressure = pressure_of(s, &p);
     planning.pressed = p.pressure != HOST_PRESSURE_NONE;
     if (output) {
-        p.n_notes = MIN(output->n_notes, (size_t) POLICY_NOTES_MAX);
-        p.notes_total = output->notes_total;
-        memcpy(p.notes, output->notes, p.n_notes * sizeof *p.notes);
-        p.n_logs = MIN(output->n_logs, (size_t) POLICY_LOGS_MAX);
-        p.logs_total = output->logs_total;
-        memcpy(p.logs, output->logs, p.n_logs * sizeof *p.logs);
+        take_words(output, &p);
         x.own_thresholds = isfinite(output->thresholds[POLICY_THRESHOLD_PRESSURE]) &&
                            isfinite(output->thresholds[POLICY_THRESHOLD_RELAX]);
     }
     x.situation = situation_of(s, output, &p);
 
-    r = decide(&planning, output && policy_error >= 0 ? output->assignments[GUEST_CONTROL_TARGET] : NULL,
-               wishes, &p, &x.requests);
+    r = decide(&planning, targets, wishes, &p, &x.requests);
     if (r < 0)
         return r;
     p.shortfall_bytes = x.requests.shortfall_bytes;
 
     for (size_t i = 0; i < s->n_guests; i++) {
+        reclaim_decide(&x, s->guests + i, reclaims ? reclaims + i : NULL, planning.critical, p.decisions + i);
         conclude(&x, s->guests + i, wishes + i, p.decisions + i);
         reason_decision(&x, s->guests + i, wishes + i, note_for(&p, i), p.decisions + i);
     }
     summary_write(&x, &p);
-    if (output && policy_error >= 0)
+    if (decided)
         p.n_host = host_decide(&s->host, output, files, s->mode, p.host);
 
     *ret = p;

@@ -6,7 +6,8 @@
 
 #include "host-agent/decide/decision.h"
 
-/* Fits a policy's output, whatever it is, to the rules. output: NULL without a policy; not read if
+/* Fits a policy's output, whatever it is, to the rules. bounds: as guard_bounds() sets them; NULL: not
+ * known yet. output: NULL without a policy; not read if
  * policy_error shows that the policy failed. files: the policy's, by their numbers, without folders; NULL:
  * not known.
  *
@@ -22,5 +23,5 @@
  * A guest above a full size that was set, or that it may grow above, comes down to it by itself: by its free
  * memory, while it keeps keep_ratio of its size available; or by more if the host is below its pressure
  * threshold. */
-int plan_apply(const Snapshot *s, const GuardConfig *c, const char *const *files, const PolicyOutput *output,
-               int policy_error, Plan *ret);
+int plan_apply(const Snapshot *s, const GuardConfig *c, const GuestBounds *bounds, const char *const *files,
+               const PolicyOutput *output, int policy_error, Plan *ret);

@@ -5,7 +5,7 @@
 
 #include "host-agent/decide/bytes.h"
 
-static void add_rule(Text *t, GuardRule rule)
+void reason_add_rule(Text *t, GuardRule rule)
 {
     text_add(t, " (");
     text_add(t, guard_rule_to_string(rule));
@@ -48,8 +48,7 @@ static void add_grace(Text *t, const SnapshotGuest *g, const GuardConfig *c)
                   format_duration(grace, c->grace_usec));
 }
 
-/* Why a rule stops a guest's move: a clause with the rule's name. */
-static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d,
+void reason_add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d,
                             GuardRule rule)
 {
     switch (rule) {
@@ -109,13 +108,14 @@ static void add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_ROOM:
     case GUARD_RULE_DEAD_BAND:
+    case GUARD_RULE_SPARE:
     case GUARD_RULE_OBSERVE:
     case GUARD_RULE_MAX:
     case GUARD_RULE_INVALID:
         text_add(t, guard_rule_describe(rule) ?: "");
         break;
     }
-    add_rule(t, rule);
+    reason_add_rule(t, rule);
 }
 
 /* The rule that cut short a move by the policy. */
@@ -161,13 +161,14 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_REBOOT:
     case GUARD_RULE_AHEAD:
     case GUARD_RULE_DEAD_BAND:
+    case GUARD_RULE_SPARE:
     case GUARD_RULE_OBSERVE:
     case GUARD_RULE_MAX:
     case GUARD_RULE_INVALID:
         text_add(t, ", clipped");
         break;
     }
-    add_rule(t, rule);
+    reason_add_rule(t, rule);
 }
 
 void reason_add_requesters(Text *t, const Requests *c)
@@ -229,7 +230,7 @@ static void add_asked(Text *t, const ReasonContext *x, const SnapshotGuest *g, c
         text_add(t, grows ? "grown by the policy" : "shrunk by the policy");
 
     if (w->asked != GUARD_RULE_NONE)
-        add_rule(t, w->asked);
+        reason_add_rule(t, w->asked);
     else {
         reason_add_line(t, d->file, d->line);
         if (w->limited != GUARD_RULE_ROOM)
@@ -263,11 +264,11 @@ static void add_move(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
                   : w->gives_free_bytes == 0 ? "page cache"
                                              : "free memory and page cache");
         reason_add_requesters(t, &x->requests);
-        add_rule(t, GUARD_RULE_DONOR);
+        reason_add_rule(t, GUARD_RULE_DONOR);
     }
 
     if (d->rule == GUARD_RULE_OBSERVE)
-        add_rule(t, GUARD_RULE_OBSERVE);
+        reason_add_rule(t, GUARD_RULE_OBSERVE);
 }
 
 /* The host has no room for a move that was asked for. */
@@ -277,7 +278,7 @@ static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g,
     if (is_short(g, w) && (g->judgement.grant_refused || x->requests.coming_bytes > 0)) {
         text_add(t, g->judgement.grant_refused ? "in distress, but " : "in distress; ");
         add_request(t, x, g);
-        add_rule(t, GUARD_RULE_ROOM);
+        reason_add_rule(t, GUARD_RULE_ROOM);
         return;
     }
     text_add(t, w->asked == GUARD_RULE_DISTRESS  ? "in distress, but not grown: "
@@ -286,7 +287,7 @@ static void add_no_room(Text *t, const ReasonContext *x, const SnapshotGuest *g,
                 : w->asked == GUARD_RULE_FLOOR   ? "below its floor, but not grown: "
                 : w->asked == GUARD_RULE_AHEAD   ? "begins to use its memory, but not grown: "
                                                  : "not grown: ");
-    add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
+    reason_add_rule_clause(t, x, g, d, GUARD_RULE_ROOM);
     if (is_short(g, w)) {
         text_add(t, "; ");
         add_request(t, x, g);
@@ -303,10 +304,10 @@ static void add_stopped(Text *t, const ReasonContext *x, const SnapshotGuest *g,
         text_addf(t, "not moved: a change of %s is not worth a move",
                   TEXT_SIZE(w->bytes > g->sizes.standing_bytes ? w->bytes - g->sizes.standing_bytes
                                                                : g->sizes.standing_bytes - w->bytes));
-        add_rule(t, GUARD_RULE_DEAD_BAND);
+        reason_add_rule(t, GUARD_RULE_DEAD_BAND);
     } else {
         text_add(t, d->wanted_bytes > g->sizes.standing_bytes ? "not grown: " : "not shrunk: ");
-        add_rule_clause(t, x, g, d, d->rule);
+        reason_add_rule_clause(t, x, g, d, d->rule);
     }
 }
 
@@ -329,7 +330,7 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
     case SITUATION_COMING:
         if (d->rule != GUARD_RULE_NONE) {
             text_add(t, "not shrunk: ");
-            add_rule_clause(t, x, g, d, d->rule);
+            reason_add_rule_clause(t, x, g, d, d->rule);
         } else if (x->situation == SITUATION_COMING)
             text_add(t, "nothing to do: moving balloons bring what the host is short of");
         else if (guest_fields_has(f, GUEST_FIELD_AVAILABLE))
@@ -359,7 +360,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
 
     if (d->bounds.hold != GUARD_RULE_NONE) {
         text_add(&t, "not moved: ");
-        add_rule_clause(&t, x, g, d, d->bounds.hold);
+        reason_add_rule_clause(&t, x, g, d, d->bounds.hold);
     } else if (d->target_bytes != g->sizes.standing_bytes)
         add_move(&t, x, g, w, d);
     else if (w->limited != GUARD_RULE_NONE || (w->clipped != GUARD_RULE_NONE && w->asked == GUARD_RULE_NONE))
@@ -368,11 +369,11 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         text_add(&t, guard_ceiling(g) > guard_full(g)
                          ? "in distress, but it already has all that it may grow to"
                          : "in distress, but it already has its full size");
-        add_rule(&t, GUARD_RULE_DISTRESS);
+        reason_add_rule(&t, GUARD_RULE_DISTRESS);
     } else if (w->asked == GUARD_RULE_CEILING) {
         text_addf(&t, "above its full size of %s: it comes down to that when it has free memory",
                   TEXT_SIZE(guard_full(g)));
-        add_rule(&t, GUARD_RULE_CEILING);
+        reason_add_rule(&t, GUARD_RULE_CEILING);
     } else if (note) {
         text_add(&t, "not moved: the policy skipped it: ");
         text_add_some(&t, note->text, REASON_WORDS_MAX);
@@ -380,6 +381,9 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
     } else if (w->no_number) {
         text_add(&t, "not moved: the policy's target is not a number");
         reason_add_line(&t, d->file, d->line);
+    } else if (d->line == 0 && d->reclaim.line > 0) {
+        text_add(&t, "keeps its size and ");
+        text_add(&t, d->reclaim.reason);
     } else if (d->line > 0) {
         text_addf(&t, "stays at %s", TEXT_SIZE(g->sizes.standing_bytes));
         reason_add_line(&t, d->file, d->line);

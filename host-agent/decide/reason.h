@@ -52,10 +52,16 @@ typedef struct ReasonContext {
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 
-/* Sets d->reason; the rest of d is complete. note: why the guest's turn was undone, or NULL. */
+/* Sets d->reason; the rest of d, d->reclaim included, is complete. note: why the guest's turn was undone, or
+ * NULL. */
 void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,
                      Decision *d);
 /* "web1, which is in distress", "3 guests in distress" */
 void reason_add_requesters(Text *t, const Requests *c);
+/* " (stale)" */
+void reason_add_rule(Text *t, GuardRule rule);
+/* Why a rule keeps a guest as it is: a clause, and the rule's name. */
+void reason_add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest *g, const Decision *d,
+                            GuardRule rule);
 /* " (balloon.policy:41)" */
 void reason_add_line(Text *t, const char *file, unsigned line);

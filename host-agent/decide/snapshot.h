@@ -81,7 +81,7 @@ typedef struct SnapshotJudgement {
 } SnapshotJudgement;
 
 /* One guest. Texts are borrowed for the snapshot's life. fields holds every stat that is known, except LEAST,
- * MOST, TARGET and those in the members below, which view_guest_fields() sets in a copy. */
+ * MOST, RECLAIMABLE, the controls and those in the members below, which view_guest_fields() sets in a copy. */
 typedef struct SnapshotGuest {
     const char *uuid;
     const char *name;

@@ -9,7 +9,9 @@
 typedef struct Tally {
     size_t give, get, would, below_full, auto_guests, observed;
     uint64_t give_bytes, get_bytes;
-    size_t stopped[GUARD_RULE_MAX]; /* guests that are not moved, by rule */
+    size_t reclaim, would_reclaim; /* hand memory back, and would */
+    uint64_t reclaim_bytes;
+    size_t stopped[GUARD_RULE_MAX]; /* guests that are not moved and hand nothing back, by rule */
 } Tally;
 
 static void count(const ReasonContext *x, const Plan *p, Tally *ret)
@@ -22,8 +24,12 @@ static void count(const ReasonContext *x, const Plan *p, Tally *ret)
         ret->auto_guests += g->mode == GUEST_MODE_AUTO;
         ret->observed += g->mode == GUEST_MODE_OBSERVE;
         ret->below_full += g->sizes.standing_bytes < guard_full(g);
+        ret->reclaim += d->reclaim.send;
+        ret->would_reclaim += d->reclaim.bytes > 0 && !d->reclaim.send;
+        if (d->reclaim.send)
+            ret->reclaim_bytes += d->reclaim.bytes;
         if (d->target_bytes == g->sizes.standing_bytes)
-            ret->stopped[d->rule]++;
+            ret->stopped[d->rule] += d->reclaim.bytes == 0;
         else if (!d->send)
             ret->would++;
         else if (d->target_bytes < g->sizes.standing_bytes) {
@@ -41,6 +47,27 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
+static size_t n_acts(const Tally *n)
+{
+    return n->give + n->get + n->reclaim;
+}
+
+static bool is_nothing(const Tally *n)
+{
+    return n_acts(n) + n->would + n->would_reclaim == 0;
+}
+
+/* "3 moves and 1 reclaim decided" */
+static void add_would(Text *t, const Tally *n)
+{
+    if (n->would > 0)
+        text_addf(t, "%zu move%s", n->would, plural(n->would));
+    if (n->would_reclaim > 0)
+        text_addf(t, "%s%zu reclaim%s", n->would > 0 ? " and " : "", n->would_reclaim,
+                  plural(n->would_reclaim));
+    text_add(t, " decided");
+}
+
 static void add_moves(Text *t, const Tally *n)
 {
     if (n->give > 0)
@@ -49,16 +76,20 @@ static void add_moves(Text *t, const Tally *n)
     if (n->get > 0)
         text_addf(t, "%s%zu guest%s get%s %s", n->give > 0 ? ", " : "", n->get, plural(n->get),
                   n->get == 1 ? "s" : "", TEXT_SIZE(n->get_bytes));
-    if (n->would == 0)
+    if (n->reclaim > 0)
+        text_addf(t, "%s%zu guest%s hand%s back %s", n->give + n->get > 0 ? ", " : "", n->reclaim,
+                  plural(n->reclaim), n->reclaim == 1 ? "s" : "", TEXT_SIZE(n->reclaim_bytes));
+    if (n->would + n->would_reclaim == 0)
         return;
-    if (n->auto_guests == 0)
-        text_addf(
-            t,
-            "mode observe: %zu move%s decided, none sent; `ballastctl mode auto` lets Ballast move balloons",
-            n->would, plural(n->would));
-    else
-        text_addf(t, "%s%zu move%s decided for guests in mode observe and not sent",
-                  n->give + n->get > 0 ? "; " : "", n->would, plural(n->would));
+    if (n->auto_guests == 0) {
+        text_add(t, "mode observe: ");
+        add_would(t, n);
+        text_add(t, ", none sent; `ballastctl mode auto` lets Ballast move balloons");
+    } else {
+        text_add(t, n_acts(n) > 0 ? "; " : "");
+        add_would(t, n);
+        text_add(t, " for guests in mode observe and not sent");
+    }
 }
 
 /* "idle gives 300 MiB to starved, which is in distress". part: of the sum named before. */
@@ -188,11 +219,11 @@ void summary_write(const ReasonContext *x, Plan *p)
     /* If all that is given is for guests in distress, it is named only once. */
     if (n.give_bytes == x->requests.given_bytes)
         n.give = 0;
-    if (n.give + n.get + n.would > 0)
+    if (!is_nothing(&n))
         add_moves(&t, &n);
     if (x->requests.donors > 0) {
-        text_add(&t, n.give + n.get + n.would > 0 ? "; " : "");
+        text_add(&t, is_nothing(&n) ? "" : "; ");
         add_donors(&t, &x->requests, n.give > 0);
-    } else if (n.give + n.get + n.would == 0)
+    } else if (is_nothing(&n))
         add_rest(&t, x, &n, p);
 }

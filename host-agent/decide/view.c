@@ -39,6 +39,7 @@ void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
     guest_fields_set(ret, GUEST_FIELD_RECLAIM, 0);
     guest_fields_set(ret, GUEST_FIELD_LEAST, (double) b->least_bytes);
     guest_fields_set(ret, GUEST_FIELD_MOST, (double) b->most_bytes);
+    guest_fields_set(ret, GUEST_FIELD_RECLAIMABLE, (double) b->reclaim_bytes);
     guest_fields_set(ret, GUEST_FIELD_MAXIMUM, (double) g->sizes.maximum_bytes);
     guest_fields_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
     guest_fields_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));

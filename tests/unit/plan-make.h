@@ -35,7 +35,7 @@ static inline void make(const Snapshot *s, const char *text, Plan *ret)
     ck_assert_int_eq(plan_make(s, p, &config, ret), 0);
     /* Texts borrowed from the policy are freed with it. */
     for (size_t i = 0; i < ret->n_decisions; i++)
-        ret->decisions[i].because = NULL;
+        ret->decisions[i].because = ret->decisions[i].reclaim.because = NULL;
 }
 
 /* A policy that asks for one size. */

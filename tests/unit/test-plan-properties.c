@@ -298,8 +298,8 @@ START_TEST(test_any_assignment)
                 assignments[i] = (PolicyAssignment){.value = random_ask(&r, w.guests + i),
                                                     .line = 1 + (unsigned) random_below(&r, 99),
                                                     .order = (unsigned) random_below(&r, 14)};
-        if (plan_apply(&w.s, &config, (const char *[]){"x"}, &output, 0, &p) < 0 ||
-            plan_apply(&w.s, &config, (const char *[]){"x"}, &output, 0, &again) < 0)
+        if (plan_apply(&w.s, &config, NULL, (const char *[]){"x"}, &output, 0, &p) < 0 ||
+            plan_apply(&w.s, &config, NULL, (const char *[]){"x"}, &output, 0, &again) < 0)
             ck_abort_msg("no memory");
         check_plan(&w.s, &p, seed, "any assignment");
         if (!is_same(&p, &again))

@@ -271,7 +271,7 @@ START_TEST(test_odd_numbers)
                                .thresholds = {NAN, INFINITY, NAN}};
         _cleanup_(plan_done) Plan p = {};
 
-        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x.policy"}, &output, 0, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, NULL, (const char *[]){"x.policy"}, &output, 0, &p), 0);
         ck_assert_msg(p.decisions[0].target_bytes == table[i].target, "%g: %" PRIu64 " KiB", table[i].asked,
                       p.decisions[0].target_bytes / KIB);
         if (isnan(table[i].asked))
@@ -373,7 +373,7 @@ START_TEST(test_long_words)
             strcat(origin, i % 2 ? "😀" : "x");
         }
         g.mode = n % 2 ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
-        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){origin}, &output, 0, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, NULL, (const char *[]){origin}, &output, 0, &p), 0);
         ck_assert(strlen(p.decisions[0].reason) < DECISION_REASON_MAX);
         ck_assert_msg(is_utf8(p.decisions[0].reason), "%s", p.decisions[0].reason);
         /* The rule survives whatever the policy's words are. */
@@ -384,7 +384,7 @@ START_TEST(test_long_words)
         output.n_notes = output.notes_total = 1;
         snprintf(output.notes[0].text, sizeof output.notes[0].text, "%.99s", because);
         plan_done(&p);
-        ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){origin}, &output, -ECANCELED, &p), 0);
+        ck_assert_int_eq(plan_apply(&s, &config, NULL, (const char *[]){origin}, &output, -ECANCELED, &p), 0);
         g.judgement.distress = false;
     }
 }
@@ -399,10 +399,10 @@ START_TEST(test_failed_assignments)
     PolicyOutput output = {.assignments = {[GUEST_CONTROL_TARGET] = &a}, .thresholds = {NAN, NAN, NAN}};
     _cleanup_(plan_done) Plan p = {};
 
-    ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, -ECANCELED, &p), 0);
+    ck_assert_int_eq(plan_apply(&s, &config, NULL, (const char *[]){"x"}, &output, -ECANCELED, &p), 0);
     ck_assert(!p.decisions[0].send);
     plan_done(&p);
-    ck_assert_int_eq(plan_apply(&s, &config, (const char *[]){"x"}, &output, 0, &p), 0);
+    ck_assert_int_eq(plan_apply(&s, &config, NULL, (const char *[]){"x"}, &output, 0, &p), 0);
     ck_assert(p.decisions[0].send);
 }
 END_TEST
