@@ -2,10 +2,12 @@
 """A memory cgroup with a limit, and a swap file: a small host within this one, which can be put under real pressure
 without pressure on the machine. Needs root."""
 
+import errno
 import os
 import subprocess
 
 from kernel import Unavailable
+from waiting import note, wait
 
 MIB = 1 << 20
 
@@ -100,9 +102,21 @@ class SmallHost:
         return folder
 
     def limit(self, mib):
-        """None: none."""
+        """None: none. Takes as long as the kernel takes to swap out what is above the limit."""
         value, none = mib and mib * MIB, 'max' if self._v2 else -1
-        _write(os.path.join(self.folder, 'memory.max' if self._v2 else 'memory.limit_in_bytes'), value or none)
+        path = os.path.join(self.folder, 'memory.max' if self._v2 else 'memory.limit_in_bytes')
+
+        def written():
+            try:
+                _write(path, value or none)
+            except OSError as e:
+                # Of v1, on a machine whose disk is busy: it gives up, and goes on when it is asked again.
+                if e.errno != errno.EBUSY:
+                    raise
+                note('usage of the small host', self.usage())
+                return False
+            return True
+        wait(f'the small host has a limit of {mib} MiB', written)
 
     def usage(self):
         """Bytes."""
