@@ -121,13 +121,13 @@ class Run:
         self.prime()
         time.sleep(3)
         limit = self.limit_mib()
+        self.say(f'settles; host of {limit or "any number of"} MiB')
+        if limit:
+            self.small.limit(limit)
         self.zero = time.monotonic() + SETTLE
         self.rival.start(self)
         agents = self.agents_cpu()
-        self.say(f'settles; host of {limit or "any number of"} MiB')
         time.sleep(max(0, self.zero - time.monotonic()))
-        if limit:
-            self.small.limit(limit)
         each([g for g, w in zip(self.guests, self.works) if w], lambda g: g.run('kill -USR1 $(cat /run/work.pid)'))
         self.zero = time.monotonic()
         self.rival.go(self)
