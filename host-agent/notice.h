@@ -18,13 +18,16 @@
 
 /* What happened, and which members of Notice are set besides those of the guest and the host. */
 typedef enum NoticeKind {
-    NOTICE_MOVE,          /* a target was sent: from, to, rule, text (the reason), further */
-    NOTICE_WOULD_MOVE,    /* mode observe would have sent one; reported when the decision changes: as MOVE */
-    NOTICE_STALLED,       /* a balloon makes no progress: from, to, wait (until the next try) */
-    NOTICE_DISTRESS,      /* a guest is in distress: cause */
-    NOTICE_HURTING,       /* a shrink hurts a guest: to (its restore size), cause, wait (it isn't shrunk) */
-    NOTICE_GRANT,         /* a guest in distress gets memory from others: from, to (the first move), cause */
-    NOTICE_UNUSED_GRANT,  /* it didn't use that: wait (until the next grant), count (of unused grants) */
+    NOTICE_MOVE,         /* a target was sent: from, to, rule, text (the reason), further */
+    NOTICE_WOULD_MOVE,   /* mode observe would have sent one; reported when the decision changes: as MOVE */
+    NOTICE_STALLED,      /* a balloon makes no progress: from, to, wait (until the next try) */
+    NOTICE_DISTRESS,     /* a guest is in distress: cause */
+    NOTICE_HURTING,      /* a shrink hurts a guest: to (its restore size), cause, wait (it isn't shrunk) */
+    NOTICE_GRANT,        /* a guest in distress gets memory from others: from, to (the first move), cause */
+    NOTICE_UNUSED_GRANT, /* it didn't use that: wait (until the next grant), count (of unused grants) */
+    NOTICE_LEVER, /* a guest's kernel was asked for memory: lever (name, wanted), text (the reason), further */
+    NOTICE_LEVER_ENDED,   /* its answer: lever; or none came: error of lever is ETIMEDOUT */
+    NOTICE_LEVERS_LIE,    /* the host got nothing of what it said: wait (it isn't asked) */
     NOTICE_AGENT_DROPPED, /* an agent broke the channel's rules: text (which), wait (it isn't heard) */
     NOTICE_KSM,           /* one of KSM's controls: ksm, text (the reason) */
     NOTICE_MODE,          /* the daemon's mode changed: mode */
@@ -54,6 +57,15 @@ typedef struct NoticeKsm {
     char hint[NOTICE_TEXT_MAX]; /* what to do about error; empty: no advice */
 } NoticeKsm;
 
+/* What a guest's kernel did. */
+typedef struct NoticeLever {
+    char name[16]; /* "compact", "reclaim" */
+    uint64_t wanted_bytes, got_bytes, refaulted_bytes;
+    usec_t cpu_usec; /* that it took in the guest */
+    LeverEnd why;
+    int error; /* positive errno, or 0 */
+} NoticeLever;
+
 /* Members that a kind doesn't use are 0 or empty. */
 typedef struct Notice {
     NoticeKind kind;
@@ -64,11 +76,12 @@ typedef struct Notice {
     usec_t wait_usec;
     unsigned count;
     int error;    /* 0 or -errno */
-    bool further; /* continues the move that was reported just before */
+    bool further; /* continues what was reported just before */
     GuardRule rule;
     DistressCause cause;
     GuestMode mode;
     NoticeKsm ksm;
+    NoticeLever lever;
     char text[NOTICE_TEXT_MAX]; /* a longer text is cut off */
 } Notice;
 

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "host-agent/act/lever.h"
 #include "host-agent/act/move.h"
 #include "host-agent/decide/evaluate.h"
 
@@ -212,6 +213,69 @@ static void log_lines(Cycle *c, const Snapshot *s)
     c->log.left_out += p->logs_total - i;
 }
 
+static int ask_compact(void *userdata, uint32_t id)
+{
+    return guest_channel_compact(userdata, id);
+}
+
+static int ask_reclaim(void *userdata, uint32_t id, uint64_t bytes, bool anon)
+{
+    return guest_channel_reclaim(userdata, id, bytes, anon);
+}
+
+static void forget(void *userdata)
+{
+    guest_channel_forget_lever(userdata);
+}
+
+static LeverChannel lever_channel(GuestEntry *e)
+{
+    return (LeverChannel){ask_compact, ask_reclaim, forget, e->channel};
+}
+
+typedef struct Asking {
+    uint64_t bytes;
+    size_t guest;
+} Asking;
+
+static int asking_compare(const void *a, const void *b)
+{
+    const Asking *x = a, *y = b;
+
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    return (x->guest > y->guest) - (x->guest < y->guest);
+}
+
+/* Asks guests' kernels for the memory that the plan wants of them, those that are to hand back most first. */
+static void apply_levers(const Cycle *c, const Snapshot *s)
+{
+    _cleanup_free_ Asking *asking = calloc(s->n_guests + 1, sizeof *asking);
+    GuestEntry *entries = c->parts.guests->entries;
+    size_t n = 0, asked = 0;
+
+    if (!asking)
+        return;
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const Decision *d = &c->plan.decisions[i];
+        LeverChannel channel = lever_channel(entries + i);
+
+        lever_tend(&channel, entries[i].guest, &s->guests[i], s->now_usec);
+        if (entries[i].guest->levers.outstanding)
+            asked++;
+        else if (d->reclaim.send)
+            asking[n++] = (Asking){d->reclaim.bytes, i};
+    }
+    qsort(asking, n, sizeof *asking, asking_compare);
+    for (size_t k = 0; k < n && asked < LEVERS_AT_ONCE; k++) {
+        size_t i = asking[k].guest;
+        LeverChannel channel = lever_channel(entries + i);
+
+        lever_apply(&channel, entries[i].guest, &s->guests[i], &c->plan.decisions[i], s->now_usec);
+        asked += entries[i].guest->levers.outstanding;
+    }
+}
+
 /* Sends the plan's targets. was_short: in the last cycle other guests had to give for those in distress.
  * Returns whether memory is on its way to the host. */
 static bool apply(const Cycle *c, const Snapshot *s, bool was_short)
@@ -269,6 +333,7 @@ void cycle_run(Cycle *c)
         log_lines(c, &s);
         keep(c, &s);
         apply_ksm(c);
+        apply_levers(c, &s);
         /* Memory that donors release goes to guests in distress as it comes. */
         if (apply(c, &s, was_short) && c->plan.shortfall_bytes > 0)
             cycle_wake_in(c, CYCLE_FEED_USEC);

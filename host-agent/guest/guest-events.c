@@ -3,6 +3,7 @@
 
 #include "host-agent/guest/guest-events.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -40,14 +41,27 @@ static void on_sample(Guest *g, usec_t now_usec)
 
 void guest_hello(Guest *g, const Message *hello, usec_t boot_usec, bool restarted)
 {
-    g->levers.features = hello->features & HELLO_FEATURE_LEVERS;
-    memcpy(g->levers.missing, hello->levers_missing, sizeof(g->levers.missing));
+    levers_hello(&g->levers, hello);
     sources_hello(&g->sources, restarted);
     guest_set_boot(g, MIN(g->boot_usec, boot_usec));
 }
 
+/* Page cache that was read back since the last report. */
+static uint64_t refaulted(const Guest *g, const Report *r)
+{
+    const Sample *last = history_get(&g->sources.history, 0);
+
+    if (!last || last->source != GUEST_SOURCE_AGENT)
+        return 0;
+    return LESS_BY(report_get(r, REPORT_REFAULT_FILE), report_get(&last->report, REPORT_REFAULT_FILE));
+}
+
 static void take_report(Guest *g, const Report *r, usec_t now_usec)
 {
+    uint64_t read_back = refaulted(g, r);
+
+    levers_refaulted(&g->levers, read_back, now_usec);
+    held_reclaimed(&g->held, 0, read_back, now_usec);
     sources_report(&g->sources, r, now_usec);
     on_sample(g, now_usec);
 }
@@ -74,12 +88,51 @@ bool guest_goodbye(Guest *g, usec_t now_usec)
     return sources_goodbye(&g->sources, now_usec);
 }
 
+static void tell_lever_ended(const Guest *g, const Message *m)
+{
+    Notice n = guest_notice(g, NOTICE_LEVER_ENDED);
+
+    snprintf(n.lever.name, sizeof(n.lever.name), "%s", lever_kind_to_string(g->levers.kind));
+    n.lever.got_bytes = m->bytes;
+    n.lever.refaulted_bytes = m->refaulted_bytes;
+    n.lever.cpu_usec = m->cpu_usec;
+    n.lever.why = m->why;
+    n.lever.error = m->error;
+    guest_tell(g, &n);
+}
+
 void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec)
 {
-    char got[UNITS_FORMAT_MAX], refaulted[UNITS_FORMAT_MAX];
+    tell_lever_ended(g, m);
+    if (g->levers.kind == LEVER_RECLAIM)
+        held_reclaimed(&g->held, m->bytes, 0, now_usec);
+    levers_answered(&g->levers, m, now_usec);
+    /* The next step needn't wait for the timer. */
+    guest_host_wake(g->host);
+}
 
-    log_debug("%s: handed back %s and read back %s (%s)", g->info.name, format_size(got, m->bytes),
-              format_size(refaulted, m->refaulted_bytes), lever_end_to_string(m->why));
+void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec)
+{
+    levers_asked(&g->levers, call, need, now_usec);
+}
+
+bool guest_lever_expired(Guest *g, usec_t now_usec)
+{
+    if (!levers_expire(&g->levers, now_usec))
+        return false;
+    tell_lever_ended(g, &(Message){.why = LEVER_END_FAILED, .error = ETIMEDOUT});
+    return true;
+}
+
+void guest_look_at_levers(Guest *g, const LeverLook *look, usec_t now_usec)
+{
+    Notice n;
+
+    if (!levers_look(&g->levers, look, now_usec))
+        return;
+    n = guest_notice(g, NOTICE_LEVERS_LIE);
+    n.wait_usec = LEVER_LIE_USEC;
+    guest_tell(g, &n);
 }
 
 void guest_set_interval(Guest *g, usec_t interval_usec)

@@ -16,8 +16,13 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 /* The agent said Goodbye: the guest may be shutting down. Returns whether that counts; a repeated one
  * doesn't. */
 bool guest_goodbye(Guest *g, usec_t now_usec);
-/* The agent answered guest_channel_reclaim() or guest_channel_compact(). */
+/* The guest's kernel was asked for memory (act/lever.h); the agent answered; and whether the answer is given up now,
+ * because none came for too long. */
+void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec);
 void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec);
+bool guest_lever_expired(Guest *g, usec_t now_usec);
+/* Judges what the host got of it. */
+void guest_look_at_levers(Guest *g, const LeverLook *look, usec_t now_usec);
 /* The agent was asked to report at this interval. */
 void guest_set_interval(Guest *g, usec_t interval_usec);
 

@@ -12,6 +12,7 @@
 #include "host-agent/guest/grant.h"
 #include "host-agent/guest/guest-host.h"
 #include "host-agent/guest/held.h"
+#include "host-agent/guest/lever.h"
 #include "host-agent/guest/need.h"
 #include "host-agent/guest/sources.h"
 #include "host-agent/guest/taking.h"
@@ -50,12 +51,6 @@ typedef struct Sending {
     uint64_t given_bytes; /* outstanding: given to the guest and not used yet */
     usec_t given_usec;
 } Sending;
-
-/* What the guest's own kernel does when the host asks for memory, as its agent says. Written by guest-events.c. */
-typedef struct Levers {
-    uint32_t features;                /* HELLO_FEATURE_COMPACT, …_RECLAIM_FILE, …_RECLAIM_ANON */
-    char missing[GUEST_TEXT_MAX + 1]; /* why it lacks some of these; may be empty */
-} Levers;
 
 /* A guest that rebooted gets its full size first. Written by guest-events.c. */
 typedef struct Reboot {

@@ -20,6 +20,8 @@
 #define MESSAGE_GRANT      "8eeea7c9aa04450196d6593eb2f0e001"
 #define MESSAGE_UNUSED     "b46078ead6ce47439cf4b95784511779"
 #define MESSAGE_KSM        "84af8a8e431747efa3afccf232099617"
+#define MESSAGE_LEVER      "6b38920c915c48e39336132606b3a53a"
+#define MESSAGE_LIE        "70410f16a0394baab2bba16d1c1d8ca1"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 
@@ -77,6 +79,46 @@ static void log_move(const Notice *n)
     log_fields(n->further ? LOG_DEBUG : LOG_INFO, observed ? MESSAGE_WOULD_MOVE : MESSAGE_MOVE, f.fields, f.n,
                "%s: %s%s → %s: %s; host available %s", n->name, observed ? "would be " : "",
                format_size(from, n->from_bytes), format_size(to, n->to_bytes), n->text, available(ratio, n));
+}
+
+/* "web1: asked to reclaim 16 MiB: hands back cold page cache (balloon.policy:41); host available 3.2%". */
+static void log_lever(const Notice *n)
+{
+    char wanted[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX];
+    Fields f;
+
+    fields_init(&f, n);
+    add(&f, "BALLAST_LEVER", n->lever.name);
+    add(&f, "BALLAST_REASON", n->text);
+    log_fields(n->further ? LOG_DEBUG : LOG_INFO, MESSAGE_LEVER, f.fields, f.n,
+               "%s: asked to %s %s: %s; host available %s", n->name, n->lever.name,
+               format_size(wanted, n->lever.wanted_bytes), n->text, available(ratio, n));
+}
+
+static void log_lever_ended(const Notice *n)
+{
+    const NoticeLever *l = &n->lever;
+    char got[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX], took[UNITS_FORMAT_MAX];
+
+    if (l->why == LEVER_END_FAILED)
+        log_warning("%s: its kernel failed to %s: %s; other ways to get its memory are used meanwhile",
+                    n->name, l->name, l->error ? strerror(l->error) : "no reason given");
+    else
+        log_debug("%s: %s got %s (%s): %s read back, %s of CPU", n->name, l->name,
+                  format_size(got, l->got_bytes), lever_end_to_string(l->why),
+                  format_size(back, l->refaulted_bytes), format_duration(took, l->cpu_usec));
+}
+
+static void log_levers_lie(const Notice *n)
+{
+    char wait[UNITS_FORMAT_MAX];
+    Fields f;
+
+    fields_init(&f, n);
+    log_fields(
+        LOG_WARNING, MESSAGE_LIE, f.fields, f.n,
+        "%s: says that it handed back memory, but its QEMU holds as much as before; it isn't asked again for %s. Is free page reporting on, and is its agent the one that was installed?",
+        n->name, format_duration(wait, n->wait_usec));
 }
 
 static void log_stalled(const Notice *n)
@@ -237,6 +279,15 @@ void journal_hear(void *userdata, const Notice *n)
         return;
     case NOTICE_UNUSED_GRANT:
         log_unused_grant(n);
+        return;
+    case NOTICE_LEVER:
+        log_lever(n);
+        return;
+    case NOTICE_LEVER_ENDED:
+        log_lever_ended(n);
+        return;
+    case NOTICE_LEVERS_LIE:
+        log_levers_lie(n);
         return;
     case NOTICE_AGENT_DROPPED:
         log_dropped(n);

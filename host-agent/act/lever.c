@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Asks guests' kernels for memory. */
+
+#include "host-agent/act/lever.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "host-agent/decide/bytes.h"
+#include "host-agent/guest/guest-events.h"
+
+static uint64_t field(const SnapshotGuest *s, GuestField f)
+{
+    return guest_fields_has(&s->fields, f) ? bytes_from_double(guest_fields_get(&s->fields, f)) : 0;
+}
+
+/* What the host got of what was asked before. */
+static void look_at(Guest *g, const SnapshotGuest *s, usec_t now_usec)
+{
+    LeverLook look = {.resident_bytes = field(s, GUEST_FIELD_RESIDENT),
+                      .used_bytes = LESS_BY(s->sizes.current_bytes, field(s, GUEST_FIELD_FREE)),
+                      .fragmented_bytes = field(s, GUEST_FIELD_FRAGMENTED)};
+
+    guest_look_at_levers(g, &look, now_usec);
+}
+
+static LeverNeed need_of(const SnapshotGuest *s, const Decision *d)
+{
+    return (LeverNeed){.wanted_bytes = d->reclaim.send ? d->reclaim.bytes : 0,
+                       .idle_bytes = field(s, GUEST_FIELD_IDLE),
+                       .fragmented_bytes = field(s, GUEST_FIELD_FRAGMENTED),
+                       .full_bytes = s->sizes.full_bytes,
+                       .reporting = field(s, GUEST_FIELD_REPORTING) != 0,
+                       .anon = d->reclaim.anon};
+}
+
+static void tell(const Guest *g, const LeverCall *call, const LeverNeed *need, const char *reason,
+                 bool further)
+{
+    Notice n = guest_notice(g, NOTICE_LEVER);
+
+    snprintf(n.lever.name, sizeof n.lever.name, "%s", lever_kind_to_string(call->kind));
+    n.lever.wanted_bytes = call->kind == LEVER_COMPACT ? need->fragmented_bytes : call->bytes;
+    n.further = further;
+    notice_set_text(&n, reason);
+    guest_tell(g, &n);
+}
+
+static int send(const LeverChannel *c, const LeverCall *call)
+{
+    return call->kind == LEVER_COMPACT ? c->compact(c->userdata, call->id)
+                                       : c->reclaim(c->userdata, call->id, call->bytes, call->anon);
+}
+
+void lever_tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)
+{
+    look_at(g, s, now_usec);
+    if (guest_lever_expired(g, now_usec))
+        c->forget(c->userdata);
+}
+
+void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const Decision *d, usec_t now_usec)
+{
+    LeverNeed need = need_of(s, d);
+    char why[LEVER_WHY_MAX];
+    LeverCall call;
+    bool further;
+    int r;
+
+    if (!levers_next(&g->levers, &need, now_usec, &call, why))
+        return;
+    r = send(c, &call);
+    if (r < 0) {
+        log_debug_errno(-r, "%s: cannot ask its agent to %s: %m", g->info.name,
+                        lever_kind_to_string(call.kind));
+        return;
+    }
+    further = levers_is_further(&g->levers, call.kind, now_usec);
+    guest_lever_asked(g, &call, &need, now_usec);
+    tell(g, &call, &need, d->reclaim.reason, further);
+}

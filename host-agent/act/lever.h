@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Asks a guest's own kernel for memory; no other file does. guest/lever.h says what is asked for, and when. */
+
+#include "host-agent/guest/guest.h"
+
+/* The channel to one guest's agent. Each call returns at once, with 0 or -errno; the answer goes to guest_reclaimed(). */
+typedef struct LeverChannel {
+    int (*compact)(void *userdata, uint32_t id);
+    int (*reclaim)(void *userdata, uint32_t id, uint64_t bytes, bool anon);
+    void (*forget)(void *userdata); /* no answer is waited for any longer */
+    void *userdata;
+} LeverChannel;
+
+/* How many guests are asked at a time. Each works on pages that the host may have swapped out, and competes with the
+ * others for CPU and disk: one after the other, the host has the first memory much sooner. */
+#define LEVERS_AT_ONCE 2U
+
+/* In each cycle, before lever_apply(): judges what the host got, and gives up an answer that doesn't come. */
+void lever_tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec);
+/* Carries out this cycle's decision about a guest's memory that it hands back while it keeps its size. */
+void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const Decision *d, usec_t now_usec);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a guest's own kernel does when the host asks for memory, and when it is not asked. */
+
+#include "host-agent/guest/lever.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+
+#define LIES_MAX        3U
+#define LIE_PART        8U
+#define GAIN_PART       4U
+/* Less was not taken on purpose. */
+#define TAKEN_MIN_BYTES ((double) (UINT64_C(1) << 20))
+
+static const char *const kind_names[] = {[LEVER_COMPACT] = "compact", [LEVER_RECLAIM] = "reclaim"};
+
+static const uint32_t kind_features[] = {
+    [LEVER_COMPACT] = HELLO_FEATURE_COMPACT, [LEVER_RECLAIM] = HELLO_FEATURE_RECLAIM_FILE};
+
+const char *lever_kind_to_string(LeverKind k)
+{
+    return k >= 0 && k < LEVER_KIND_MAX ? kind_names[k] : NULL;
+}
+
+void levers_hello(Levers *l, const Message *hello)
+{
+    l->features = hello->features & HELLO_FEATURE_LEVERS;
+    memcpy(l->missing, hello->levers_missing, sizeof l->missing);
+    l->outstanding = false;
+}
+
+void levers_reset(Levers *l)
+{
+    Levers fresh = {.id = l->id, .lies = l->lies, .lie_usec = l->lie_usec};
+
+    *l = fresh;
+}
+
+static double faded(double bytes, const Levers *l, usec_t now_usec)
+{
+    return bytes * exp(-(double) usec_since(l->faded_usec, now_usec) / (double) LEVER_COST_USEC);
+}
+
+static void fade(Levers *l, usec_t now_usec)
+{
+    l->taken_bytes = faded(l->taken_bytes, l, now_usec);
+    l->refaulted_bytes = faded(l->refaulted_bytes, l, now_usec);
+    l->faded_usec = now_usec;
+}
+
+double levers_cost(const Levers *l, usec_t now_usec)
+{
+    if (faded(l->taken_bytes, l, now_usec) < TAKEN_MIN_BYTES)
+        return NAN;
+    return MIN(1.0, l->refaulted_bytes / l->taken_bytes);
+}
+
+bool levers_lie(const Levers *l, usec_t now_usec)
+{
+    return l->lie_usec > 0 && usec_since(l->lie_usec, now_usec) < LEVER_LIE_USEC;
+}
+
+static bool is_ready(const Levers *l, LeverKind k, usec_t now_usec, char why[static LEVER_WHY_MAX])
+{
+    const Lever *v = &l->lever[k];
+
+    if (!(l->features & kind_features[k])) {
+        snprintf(why, LEVER_WHY_MAX, "its agent cannot %s%s%s", kind_names[k], l->missing[0] ? ": " : "",
+                 l->missing);
+        return false;
+    }
+    if (now_usec < v->retry_usec) {
+        char wait[UNITS_FORMAT_MAX];
+
+        snprintf(why, LEVER_WHY_MAX, "%s again in %s", kind_names[k],
+                 format_duration(wait, usec_since(now_usec, v->retry_usec)));
+        return false;
+    }
+    return true;
+}
+
+bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
+                 char why[static LEVER_WHY_MAX])
+{
+    uint64_t cache = LESS_BY(need->wanted_bytes, need->idle_bytes);
+    uint64_t worth = MAX(need->full_bytes / LEVER_COMPACT_PART, LEVER_COMPACT_BYTES);
+    uint64_t step = MAX(need->full_bytes / LEVER_STEP_PART, LEVER_STEP_BYTES);
+
+    why[0] = '\0';
+    if (need->wanted_bytes == 0 || l->outstanding)
+        return false;
+    if (!need->reporting) {
+        snprintf(why, LEVER_WHY_MAX, "without free page reporting the host would get nothing");
+        return false;
+    }
+    if (levers_lie(l, now_usec)) {
+        snprintf(why, LEVER_WHY_MAX, "the host got nothing of what the guest said that it handed back");
+        return false;
+    }
+    *ret = (LeverCall){.kind = LEVER_COMPACT, .id = l->id + 1 != 0 ? l->id + 1 : 1};
+    if (MIN(need->fragmented_bytes, need->wanted_bytes) >= worth && is_ready(l, LEVER_COMPACT, now_usec, why))
+        return true;
+    if (cache == 0 || !is_ready(l, LEVER_RECLAIM, now_usec, why))
+        return false;
+    why[0] = '\0';
+    ret->kind = LEVER_RECLAIM;
+    ret->bytes = MIN(cache, step);
+    ret->anon = need->anon && (l->features & HELLO_FEATURE_RECLAIM_ANON);
+    return true;
+}
+
+bool levers_is_further(const Levers *l, LeverKind k, usec_t now_usec)
+{
+    usec_t answered = l->lever[k].answered_usec;
+
+    return answered > 0 && usec_since(answered, now_usec) < LEVER_SPELL_USEC;
+}
+
+void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_t now_usec)
+{
+    l->id = call->id;
+    l->outstanding = true;
+    l->kind = call->kind;
+    l->asked_usec = now_usec;
+    l->fragmented_bytes = need->fragmented_bytes;
+    l->lever[call->kind].times++;
+}
+
+static void set_wait(Levers *l, LeverKind k, usec_t now_usec)
+{
+    Lever *v = &l->lever[k];
+    usec_t most = k == LEVER_COMPACT ? LEVER_COMPACT_WAIT_MAX_USEC : LEVER_RECLAIM_WAIT_MAX_USEC;
+
+    v->wait_usec = CLAMP(2 * v->wait_usec, LEVER_WAIT_MIN_USEC, most);
+    v->retry_usec = now_usec + v->wait_usec;
+}
+
+/* A compaction is judged some time later, by levers_look(). */
+static void did_its_work(Levers *l, LeverKind k, usec_t now_usec)
+{
+    Lever *v = &l->lever[k];
+
+    if (k == LEVER_COMPACT)
+        v->retry_usec = now_usec + MAX(v->wait_usec, LEVER_WAIT_MIN_USEC);
+    else
+        v->wait_usec = v->retry_usec = 0;
+}
+
+void levers_answered(Levers *l, const Message *m, usec_t now_usec)
+{
+    Lever *v = &l->lever[l->kind];
+
+    l->outstanding = false;
+    v->answered_usec = now_usec;
+    v->why = m->why;
+    v->error = m->error;
+    v->got_bytes += m->bytes;
+    v->cpu_usec += m->cpu_usec;
+    if (l->kind == LEVER_RECLAIM) {
+        fade(l, now_usec);
+        l->taken_bytes += (double) m->bytes;
+    }
+    l->claimed_bytes += l->kind == LEVER_RECLAIM ? m->bytes : 0;
+
+    switch (m->why) {
+    case LEVER_END_DONE:
+        did_its_work(l, l->kind, now_usec);
+        break;
+    case LEVER_END_BUSY:
+        break;
+    default:
+        set_wait(l, l->kind, now_usec);
+    }
+}
+
+bool levers_expire(Levers *l, usec_t now_usec)
+{
+    if (!l->outstanding || usec_since(l->asked_usec, now_usec) < LEVER_ANSWER_USEC)
+        return false;
+    l->outstanding = false;
+    l->lever[l->kind].why = LEVER_END_FAILED;
+    l->lever[l->kind].error = ETIMEDOUT;
+    set_wait(l, l->kind, now_usec);
+    return true;
+}
+
+void levers_refaulted(Levers *l, uint64_t bytes, usec_t now_usec)
+{
+    if (bytes == 0 || faded(l->taken_bytes, l, now_usec) < TAKEN_MIN_BYTES)
+        return;
+    fade(l, now_usec);
+    /* More than was taken can't be read back of it: that is the guest's own doing. */
+    l->refaulted_bytes = MIN(l->taken_bytes, l->refaulted_bytes + (double) bytes);
+    if (l->refaulted_bytes * LEVER_REFAULT_PART > l->taken_bytes &&
+        now_usec >= l->lever[LEVER_RECLAIM].retry_usec)
+        set_wait(l, LEVER_RECLAIM, now_usec);
+}
+
+static bool judge_claims(Levers *l, const LeverLook *look, usec_t now_usec)
+{
+    const LeverLook *before = &l->before;
+    uint64_t fell =
+        LESS_BY(before->resident_bytes, look->resident_bytes) + LESS_BY(look->used_bytes, before->used_bytes);
+    uint64_t due = LESS_BY(l->claimed_bytes, LESS_BY(look->fragmented_bytes, before->fragmented_bytes));
+
+    if (look->resident_bytes == 0)
+        return false;
+    if (before->resident_bytes == 0 || l->claimed_bytes == 0) {
+        l->before = *look;
+        l->claimed_bytes = 0;
+        return false;
+    }
+    if (l->claimed_bytes < LEVER_CLAIM_BYTES || l->outstanding ||
+        usec_since(l->lever[LEVER_RECLAIM].answered_usec, now_usec) < LEVER_REPORTING_USEC)
+        return false;
+    l->lies = fell * LIE_PART < due ? l->lies + 1 : 0;
+    l->claimed_bytes = 0;
+    l->before = *look;
+    if (l->lies < LIES_MAX)
+        return false;
+    l->lies = 0;
+    l->lie_usec = now_usec;
+    return true;
+}
+
+static void judge_compaction(Levers *l, const LeverLook *look, usec_t now_usec)
+{
+    Lever *c = &l->lever[LEVER_COMPACT];
+
+    if (l->fragmented_bytes == 0 || l->outstanding || c->why != LEVER_END_DONE ||
+        usec_since(c->answered_usec, now_usec) < LEVER_WAIT_MIN_USEC)
+        return;
+    if (LESS_BY(l->fragmented_bytes, look->fragmented_bytes) * GAIN_PART < l->fragmented_bytes)
+        set_wait(l, LEVER_COMPACT, now_usec);
+    else
+        c->wait_usec = 0;
+    l->fragmented_bytes = 0;
+}
+
+bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec)
+{
+    judge_compaction(l, look, now_usec);
+    return judge_claims(l, look, now_usec);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What a guest's own kernel does when the host asks for memory: it compacts its free memory, so that free page
+ * reporting reaches it, or it reclaims page cache. The guest keeps its size. What is done next, and when not.
+ *
+ * Memory comes from the cheapest place first. Free memory in blocks is reported without any word. Free memory
+ * in fragments takes a compaction. Only what is wanted beyond the guest's idle memory is taken from its page
+ * cache. One request is outstanding at a time, each of one step, and a cycle decides again after it.
+ *
+ * Each lever has a wait of its own. It doubles from LEVER_WAIT_MIN_USEC up to its maximum:
+ *
+ *   reclaim   when the guest read back what was taken (its agent stopped for that, or its reports show more than
+ *             LEVER_REFAULT_PART of what was taken lately), when its tasks stalled, or when nothing was left
+ *   compact   when the host got less than a quarter of what was in fragments
+ *   both      when it failed
+ *
+ * A request that did its work sets the wait back. The guest's word is checked against what the host gets: after
+ * LEVER_CLAIM_BYTES of claimed memory, less what lies in fragments since, the resident memory of its QEMU must have
+ * fallen by an eighth of that, save for what the guest itself began to use. Three times in a row it did not: the
+ * levers of this guest free nothing, and none is used for LEVER_LIE_USEC. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/time-util.h"
+#include "proto/message.h"
+
+#define LEVER_WAIT_MIN_USEC         (5 * USEC_PER_SEC)
+#define LEVER_RECLAIM_WAIT_MAX_USEC (60 * USEC_PER_SEC)
+#define LEVER_COMPACT_WAIT_MAX_USEC (300 * USEC_PER_SEC)
+#define LEVER_LIE_USEC              (3600 * USEC_PER_SEC)
+/* A guest that does not answer for this long is treated as if it had failed. */
+#define LEVER_ANSWER_USEC           (60 * USEC_PER_SEC)
+/* One request reclaims this part of the guest's size, and no less than the bytes. */
+#define LEVER_STEP_PART             32U
+#define LEVER_STEP_BYTES            (UINT64_C(16) << 20)
+/* Fewer fragments, or this part of the guest's size, aren't worth a compaction. */
+#define LEVER_COMPACT_PART          16U
+#define LEVER_COMPACT_BYTES         (UINT64_C(16) << 20)
+#define LEVER_REFAULT_PART          8U
+#define LEVER_CLAIM_BYTES           (UINT64_C(64) << 20)
+/* What was taken, and what was read back of it, count for about this long. */
+#define LEVER_COST_USEC             (300 * USEC_PER_SEC)
+/* Free page reporting takes memory some seconds after it became free. */
+#define LEVER_REPORTING_USEC        (10 * USEC_PER_SEC)
+
+#define LEVER_SPELL_USEC (60 * USEC_PER_SEC)
+
+typedef enum LeverKind {
+    LEVER_COMPACT,
+    LEVER_RECLAIM,
+    LEVER_KIND_MAX,
+    LEVER_KIND_INVALID = -EINVAL,
+} LeverKind;
+
+const char *lever_kind_to_string(LeverKind k); /* "compact" */
+
+/* One of a guest's levers. */
+typedef struct Lever {
+    unsigned times;       /* how often it was asked for; cumulative */
+    uint64_t got_bytes;   /* cumulative, as the guest says */
+    usec_t cpu_usec;      /* that it took in the guest; cumulative */
+    usec_t answered_usec; /* the last answer; 0: none */
+    LeverEnd why;         /* of the last answer; 0: none */
+    int error;            /* of the last answer: a positive errno, or 0 */
+    usec_t wait_usec;     /* the last wait; 0: none */
+    usec_t retry_usec;    /* not before this */
+} Lever;
+
+/* A guest's QEMU at one moment (held.h). Bytes. */
+typedef struct LeverLook {
+    uint64_t resident_bytes;   /* 0: not known */
+    uint64_t used_bytes;       /* what the guest uses */
+    uint64_t fragmented_bytes; /* idle memory in fragments */
+} LeverLook;
+
+typedef struct Levers {
+    uint32_t features;                /* HELLO_FEATURE_COMPACT, …_RECLAIM_FILE, …_RECLAIM_ANON */
+    char missing[GUEST_TEXT_MAX + 1]; /* why it lacks some of these; may be empty */
+
+    uint32_t id; /* of the last request */
+    bool outstanding;
+    LeverKind kind; /* of the last request … */
+    usec_t asked_usec;
+    uint64_t fragmented_bytes; /* … in fragments when it was sent */
+    Lever lever[LEVER_KIND_MAX];
+
+    /* What reclaims took lately, and what of it the guest read back: both fade with LEVER_COST_USEC. */
+    double taken_bytes, refaulted_bytes;
+    usec_t faded_usec;
+
+    /* The guest's word against the host's. */
+    uint64_t claimed_bytes; /* since this look */
+    LeverLook before;
+    unsigned lies;
+    usec_t lie_usec; /* when it was found; 0: it wasn't */
+} Levers;
+
+/* What is wanted of a guest, and what it has. Bytes. */
+typedef struct LeverNeed {
+    uint64_t wanted_bytes;     /* to be handed back in all */
+    uint64_t idle_bytes;       /* free in the guest, held by the host */
+    uint64_t fragmented_bytes; /* of that, in fragments */
+    uint64_t full_bytes;       /* its size */
+    bool reporting;            /* free page reporting is on */
+    bool anon;                 /* anonymous memory may be taken, too */
+} LeverNeed;
+
+typedef struct LeverCall {
+    LeverKind kind;
+    uint32_t id;
+    uint64_t bytes; /* of a reclaim */
+    bool anon;
+} LeverCall;
+
+#define LEVER_WHY_MAX 96U
+
+/* What the guest's kernel can do, from Hello. A new agent doesn't know of what an earlier one was asked for. */
+void levers_hello(Levers *l, const Message *hello);
+/* The guest booted again: nothing of what was learnt holds. */
+void levers_reset(Levers *l);
+/* The next request for this guest. False: none now; why then says the reason, or is "" if nothing is wanted. */
+bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
+                 char why[static LEVER_WHY_MAX]);
+/* Whether a request continues what this lever did lately (LEVER_SPELL_USEC). */
+bool levers_is_further(const Levers *l, LeverKind k, usec_t now_usec);
+/* A request was sent. */
+void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_t now_usec);
+/* The answer came. The caller has checked that it belongs to the request that is outstanding. */
+void levers_answered(Levers *l, const Message *m, usec_t now_usec);
+/* Whether no answer came for LEVER_ANSWER_USEC: it is given up then, and the caller tells the channel. */
+bool levers_expire(Levers *l, usec_t now_usec);
+/* The guest read back page cache, as its reports say. */
+void levers_refaulted(Levers *l, uint64_t bytes, usec_t now_usec);
+/* Judges what the host got of it. Returns whether the levers were just now found to free nothing. */
+bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec);
+/* Bytes read back per byte taken, lately: 0 … 1; NAN: nothing was taken lately. */
+double levers_cost(const Levers *l, usec_t now_usec);
+/* Whether its levers were found to free nothing. */
+bool levers_lie(const Levers *l, usec_t now_usec);
