@@ -354,6 +354,7 @@ START_TEST(test_case)
     host_fields_set(&host, HOST_FIELD_TOTAL, HOST_TOTAL);
     host_fields_set(&host, HOST_FIELD_AVAILABLE, cases[_i].available * GIB);
     host_fields_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
+    host_fields_set(&host, HOST_FIELD_UPTIME, 1e12);
     if (cases[_i].swap != SWAP_UNKNOWN)
         host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 1.0 * GIB : 0);
     for (size_t i = 0; i < 3; i++) {
