@@ -142,6 +142,22 @@ static void put_state(Object *o, const Policy *policy, bool host, const double *
     put_object(o, "state", &part);
 }
 
+static void put_reclaim(Object *o, const Decision *d)
+{
+    const Reclaim *r = &d->reclaim;
+    Object part = object_begin();
+
+    put_count(&part, "wanted_bytes", r->wanted_bytes);
+    put_count(&part, "reclaimable_bytes", d->bounds.reclaim_bytes);
+    put_count(&part, "reclaim_bytes", r->bytes);
+    put(&part, "anon", json_object_new_boolean(r->anon));
+    put(&part, "send", json_object_new_boolean(r->send));
+    put_text(&part, "rule", guard_rule_to_string(r->rule));
+    put_text(&part, "reason", r->reason);
+    put_line_of(&part, r->file, r->line, r->because, r->reads, r->n_reads);
+    put_object(o, "reclaim", &part);
+}
+
 static void put_guest(Object *o, const SnapshotGuest *g, const Decision *d)
 {
     put_text(o, "name", g->name);
@@ -157,6 +173,8 @@ static void put_guest(Object *o, const SnapshotGuest *g, const Decision *d)
     put_text(o, "rule", guard_rule_to_string(d->rule));
     put_text(o, "reason", d->reason);
     put_line_of(o, d->file, d->line, d->because, d->reads, d->n_reads);
+    if (d->reclaim.line > 0)
+        put_reclaim(o, d);
 }
 
 static void put_control(Object *o, const Snapshot *s, const HostDecision *d)
@@ -262,12 +280,28 @@ static const char *change_cell(char *buf, json_object *guest)
     return buf;
 }
 
+/* Why its size is what it is, and what it hands back. A guest that keeps its size says both in one. */
+static const char *reason_cell(char *buf, size_t size, json_object *guest, json_object *reclaim)
+{
+    const char *reason = json_text(guest, "reason"), *back = reclaim ? json_text(reclaim, "reason") : NULL;
+
+    if (!reason || !back || json_count(reclaim, "reclaim_bytes") == 0 || strstr(reason, back))
+        return reason;
+    snprintf(buf, size, "%s; %s", reason, back);
+    return buf;
+}
+
 static int print_guests(const Screen *screen, json_object *guests)
 {
-    static const TableColumn columns[] = {{"GUEST", false}, {"BEFORE", true}, {"TARGET", true},
-                                          {"CHANGE", true}, {"RULE", false},  {"REASON", false}};
+    static const TableColumn columns[] = {{"GUEST", false},
+                                          {"BEFORE", true},
+                                          {"TARGET", true},
+                                          {"CHANGE", true},
+                                          {"RECLAIM", true, .optional = true},
+                                          {"RULE", false},
+                                          {"REASON", false}};
     _cleanup_(table_freep) Table *t = NULL;
-    char buf[UNITS_FORMAT_MAX + 1];
+    char buf[UNITS_FORMAT_MAX + 1], text[TEXT_MAX];
     int r;
 
     if (json_object_array_length(guests) == 0) {
@@ -278,7 +312,8 @@ static int print_guests(const Screen *screen, json_object *guests)
     if (r < 0)
         return r;
     for (size_t i = 0; i < json_object_array_length(guests); i++) {
-        json_object *g = json_object_array_get_idx(guests, i);
+        json_object *g = json_object_array_get_idx(guests, i), *reclaim = json_find(g, "reclaim");
+        uint64_t back = reclaim ? json_count(reclaim, "reclaim_bytes") : 0;
         const char *rule = json_text(g, "rule");
         bool moves = json_count(g, "standing_bytes") != json_count(g, "target_bytes");
 
@@ -286,8 +321,9 @@ static int print_guests(const Screen *screen, json_object *guests)
         table_add(t, STYLE_PLAIN, format_size(buf, json_count(g, "standing_bytes")));
         table_add(t, moves ? STYLE_CYAN : STYLE_PLAIN, format_size(buf, json_count(g, "target_bytes")));
         table_add(t, moves ? STYLE_CYAN : STYLE_PLAIN, change_cell(buf, g));
+        table_add(t, back > 0 ? STYLE_CYAN : STYLE_PLAIN, back > 0 ? format_size(buf, back) : NULL);
         table_add(t, STYLE_PLAIN, rule && strcmp(rule, "none") != 0 ? rule : NULL);
-        table_add(t, STYLE_PLAIN, json_text(g, "reason"));
+        table_add(t, STYLE_PLAIN, reason_cell(text, sizeof(text), g, reclaim));
     }
     return table_print(t, screen);
 }

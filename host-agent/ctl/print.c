@@ -67,6 +67,8 @@ static void add_guest(Table *t, json_object *guest)
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "idle_bytes"));
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "available_bytes"));
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "cold_bytes"));
+    table_add(t, STYLE_PLAIN,
+              json_count(guest, "reclaim_bytes") > 0 ? size_cell(buf, guest, "reclaim_bytes") : NULL);
     add_state(t, guest);
     table_add(t, STYLE_PLAIN, json_text(guest, "reason"));
 }
@@ -82,9 +84,10 @@ static int by_name(const void *a, const void *b)
 int print_list(const Screen *screen, json_object *guests)
 {
     static const TableColumn columns[] = {
-        {"NAME", false},   {"MODE", false},  {"SOURCE", false},  {"AGE", true},  {"FULL", true},
-        {"CURRENT", true}, {"TARGET", true}, {"RESIDENT", true}, {"IDLE", true}, {"AVAIL", true},
-        {"COLD", true},    {"STATE", false}, {"REASON", false},
+        {"NAME", false},  {"MODE", false},   {"SOURCE", false}, {"AGE", true},
+        {"FULL", true},   {"CURRENT", true}, {"TARGET", true},  {"RESIDENT", true},
+        {"IDLE", true},   {"AVAIL", true},   {"COLD", true},    {"RECLAIM", true, .optional = true},
+        {"STATE", false}, {"REASON", false},
     };
     _cleanup_(table_freep) Table *t = NULL;
     int r;

@@ -15,6 +15,7 @@ typedef struct Cell {
     char *text;
     size_t width;
     Style style;
+    bool missing; /* no value */
 } Cell;
 
 struct Table {
@@ -190,6 +191,7 @@ Table *table_free(Table *t)
 
 void table_add(Table *t, Style style, const char *text)
 {
+    bool missing = !text || !text[0];
     char *clean;
 
     if (t->error < 0)
@@ -205,12 +207,13 @@ void table_add(Table *t, Style style, const char *text)
         t->cells = cells;
         t->room = room;
     }
-    clean = text_clean(text && text[0] ? text : "-");
+    clean = text_clean(missing ? "-" : text);
     if (!clean) {
         t->error = -ENOMEM;
         return;
     }
-    t->cells[t->n_cells++] = (Cell){.text = clean, .width = text_width(clean), .style = style};
+    t->cells[t->n_cells++] =
+        (Cell){.text = clean, .width = text_width(clean), .style = style, .missing = missing};
 }
 
 static void put_spaces(const Screen *screen, size_t n)
@@ -223,6 +226,8 @@ static void put_cell(const Table *t, const Screen *screen, size_t column, const 
 {
     size_t gap = columns > width ? columns - width : 0;
 
+    if (columns == 0)
+        return;
     if (column > 0)
         put_spaces(screen, GAP);
     if (t->columns[column].right)
@@ -234,6 +239,19 @@ static void put_cell(const Table *t, const Screen *screen, size_t column, const 
         put_spaces(screen, gap);
 }
 
+/* How wide a column is; 0: it is left out. */
+static size_t column_width(const Table *t, size_t column)
+{
+    size_t width = text_width(t->columns[column].title);
+    bool empty = true;
+
+    for (size_t i = column; i < t->n_cells; i += t->n_columns) {
+        width = MAX(width, t->cells[i].width);
+        empty = empty && t->cells[i].missing;
+    }
+    return empty && t->columns[column].optional ? 0 : width;
+}
+
 /* Cuts the last column to the space that the others leave on the screen. */
 static int fit(Table *t, const Screen *screen, const size_t *widths)
 {
@@ -242,7 +260,7 @@ static int fit(Table *t, const Screen *screen, const size_t *widths)
     if (screen->width == 0)
         return 0;
     for (size_t i = 0; i + 1 < t->n_columns; i++)
-        used += widths[i] + GAP;
+        used += widths[i] > 0 ? widths[i] + GAP : 0;
     room = MAX(LESS_BY((size_t) screen->width, used), (size_t) TABLE_LAST_MIN);
     for (size_t i = t->n_columns - 1; i < t->n_cells; i += t->n_columns) {
         t->cells[i].text = text_cut(t->cells[i].text, room);
@@ -264,11 +282,8 @@ int table_print(Table *t, const Screen *screen)
     widths = calloc(t->n_columns, sizeof(size_t));
     if (!widths)
         return -ENOMEM;
-    for (size_t c = 0; c < t->n_columns; c++) {
-        widths[c] = text_width(t->columns[c].title);
-        for (size_t row = 0; row < n_rows; row++)
-            widths[c] = MAX(widths[c], t->cells[row * t->n_columns + c].width);
-    }
+    for (size_t c = 0; c < t->n_columns; c++)
+        widths[c] = column_width(t, c);
     r = fit(t, screen, widths);
     if (r < 0)
         return r;

@@ -49,7 +49,8 @@ typedef struct Table Table;
 
 typedef struct TableColumn {
     const char *title;
-    bool right; /* numbers */
+    bool right;    /* numbers */
+    bool optional; /* left out if no row has a value; not the first or the last */
 } TableColumn;
 
 /* The last column is cut so that a row fits the screen, though never below TABLE_LAST_MIN columns. */

@@ -29,7 +29,8 @@ static void count(const ReasonContext *x, const Plan *p, Tally *ret)
         if (d->reclaim.send)
             ret->reclaim_bytes += d->reclaim.bytes;
         if (d->target_bytes == g->sizes.standing_bytes)
-            ret->stopped[d->rule] += d->reclaim.bytes == 0;
+            ret->stopped[d->line == 0 && d->reclaim.line > 0 ? d->reclaim.rule : d->rule] +=
+                d->reclaim.bytes == 0;
         else if (!d->send)
             ret->would++;
         else if (d->target_bytes < g->sizes.standing_bytes) {
@@ -145,6 +146,7 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_STEP] = "still moving",
         [GUARD_RULE_ROOM] = "without room to grow",
         [GUARD_RULE_DEAD_BAND] = "not worth a move",
+        [GUARD_RULE_SPARE] = "with nothing to hand back",
         [GUARD_RULE_NONE] = "from which the policy takes nothing",
     };
     const char *separator = "";

@@ -64,6 +64,8 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     dict_count(d, "current_bytes", s.sizes.current_bytes);
     dict_count(d, "target_bytes", target_bytes(g, &s));
     dict_count(d, "floor_bytes", s.sizes.floor_bytes);
+    if (g->verdict.decided && g->verdict.decision.reclaim.line > 0)
+        dict_count(d, "reclaim_bytes", g->verdict.decision.reclaim.bytes);
     put_guest_bytes(d, "available_bytes", &s.fields, GUEST_FIELD_AVAILABLE);
     put_guest_bytes(d, "free_bytes", &s.fields, GUEST_FIELD_FREE);
     put_guest_bytes(d, "cache_bytes", &s.fields, GUEST_FIELD_CACHE);
@@ -360,6 +362,35 @@ void describe_reads(Dict *d, const PolicyRead *reads, size_t n)
     dict_close(d);
 }
 
+/* The line of the policy that decided, and what it read. */
+static void describe_line(Dict *d, const char *file, unsigned line, const char *because,
+                          const PolicyRead *reads, size_t n_reads)
+{
+    dict_text(d, "file", file);
+    dict_count(d, "line", line);
+    dict_text(d, "because", because);
+    describe_reads(d, reads, n_reads);
+}
+
+static void describe_reclaim(Dict *d, const Decision *decision)
+{
+    const Reclaim *r = &decision->reclaim;
+
+    dict_open(d, "reclaim");
+    dict_count(d, "wanted_bytes", r->wanted_bytes);
+    dict_count(d, "reclaimable_bytes", decision->bounds.reclaim_bytes);
+    dict_count(d, "reclaim_bytes", r->bytes);
+    dict_bool(d, "anon", r->anon);
+    dict_bool(d, "send", r->send);
+    dict_text(d, "rule", guard_rule_to_string(r->rule));
+    if (r->rule != GUARD_RULE_NONE)
+        dict_text(d, "rule_why", guard_rule_describe(r->rule));
+    if (r->file)
+        describe_line(d, r->file, r->line, r->because, r->reads, r->n_reads);
+    dict_text(d, "reason", r->reason);
+    dict_close(d);
+}
+
 static void describe_decision(Dict *d, const Guest *g)
 {
     const Decision *decision = &g->verdict.decision;
@@ -373,18 +404,17 @@ static void describe_decision(Dict *d, const Guest *g)
         dict_text(d, "rule", guard_rule_to_string(decision->rule));
         if (decision->rule != GUARD_RULE_NONE)
             dict_text(d, "rule_why", guard_rule_describe(decision->rule));
-        if (decision->file && decision->line > 0) {
-            dict_text(d, "file", decision->file);
-            dict_count(d, "line", decision->line);
-            dict_text(d, "because", decision->because);
-            describe_reads(d, decision->reads, decision->n_reads);
-        }
+        if (decision->file && decision->line > 0)
+            describe_line(d, decision->file, decision->line, decision->because, decision->reads,
+                          decision->n_reads);
         dict_count(d, "least_bytes", b->least_bytes);
         dict_text(d, "least_rule", guard_rule_to_string(b->least_rule));
         dict_count(d, "most_bytes", b->most_bytes);
         dict_text(d, "most_rule", guard_rule_to_string(b->most_rule));
         dict_text(d, "hold", guard_rule_to_string(b->hold));
         dict_text(d, "reason", decision->reason);
+        if (decision->reclaim.line > 0)
+            describe_reclaim(d, decision);
     }
     dict_close(d);
 }

@@ -51,8 +51,8 @@ CLOSED = """<policy context="default"><allow user="*"/><deny own="*"/><deny send
 
 GUEST_KEYS = {
     "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
-    "current_bytes": int, "target_bytes": int, "floor_bytes": int, "available_bytes": int, "free_bytes": int,
-    "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
+    "current_bytes": int, "target_bytes": int, "floor_bytes": int, "reclaim_bytes": int, "available_bytes": int,
+    "free_bytes": int, "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
     "idle_bytes": int, "cold_bytes": int, "agent_version": str, "busy": str, "unmovable": str, "distress": bool,
     "hurting": bool, "protected": bool, "moving": bool, "stalled": bool, "rule": str, "reason": str,
 }

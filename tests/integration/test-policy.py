@@ -200,6 +200,39 @@ class Files(ctl.World):
                      r"^ +Log: p.policy:6: a: looks at a 1.00 GiB$", r"^ +Plan: "):
             self.assertRegex(text, re.compile(want, re.M))
 
+    def test_plan_of_reclaims(self):
+        policy = self.write("p.policy", "let part = 256MiB\nfor g in guests {\n"
+                            "    if g.name == \"b\" { g.target = g.current - part because \"shrinks\" }\n"
+                            "    g.reclaim = min(part, g.reclaimable / 2) because \"cache\"\n}\n")
+        guests = [self.guest("a", cache_bytes=1024 * MIB), self.guest("b", cache_bytes=1024 * MIB),
+                  self.guest("c", cache_bytes=1024 * MIB, mode="observe"), self.guest("d", protected=True)]
+        snapshot = {"host": self.host(), "guests": guests}
+        plan = self.run_policy(policy, snapshot, "--json")
+        a, b, c, d = (g["reclaim"] for g in plan["guests"])
+        for r in (a, b, c):
+            self.assertEqual((r["wanted_bytes"], r["reclaim_bytes"], r["anon"]), (256 * MIB, 256 * MIB, False))
+            self.assertEqual((r["file"], r["line"], r["because"]), ("p.policy", 4, "cache"))
+            self.assertEqual(r["reads"]["part_bytes"], 256 * MIB)
+            self.assertEqual(r["reads"]["g.reclaimable_bytes"], r["reclaimable_bytes"])
+        self.assertEqual([(r["send"], r["rule"]) for r in (a, b, c)], [(True, "none"), (True, "none"), (False, "observe")])
+        self.assertEqual(a["reason"], "hands back 256 MiB: cache (p.policy:4)")
+        self.assertEqual(c["reason"], "would hand back 256 MiB: cache (p.policy:4) (observe)")
+        self.assertEqual((d["reclaimable_bytes"], d["reclaim_bytes"], d["send"]), (0, 0, False))
+        self.assertEqual([g["target_bytes"] // MIB for g in plan["guests"]], [4096, 3840, 4096, 4096])
+        self.assertEqual(plan["guests"][0]["reason"], "keeps its size and " + a["reason"])
+        text = self.run_policy(policy, snapshot)
+        for want in (r"^GUEST +BEFORE +TARGET +CHANGE +RECLAIM +RULE +REASON$",
+                     r"^a +4.00 GiB +4.00 GiB +- +256 MiB +- +keeps its size and hands back 256 MiB: cache",
+                     r"^b +4.00 GiB +3.75 GiB +-256 MiB +256 MiB +- +shrinks \(p.policy:3\); hands back 256 MiB: cache",
+                     r"^c .* 256 MiB +- +keeps its size and would hand back 256 MiB", r"^d .* - +- +- +keeps its size and",
+                     r"^ +Plan: 1 guest gives 256 MiB, 2 guests hand back 512 MiB; 1 reclaim decided for guests in mode "):
+            self.assertRegex(text, re.compile(want, re.M))
+
+        # A policy that says nothing of it gives what it gave before.
+        plan = self.run_policy(self.write("q.policy", GOOD), snapshot, "--json")
+        self.assertNotIn("reclaim", plan["guests"][0])
+        self.assertRegex(self.run_policy(f"{self.folder}/q.policy", snapshot), r"^GUEST +BEFORE +TARGET +CHANGE +RULE ")
+
     def test_run_fails(self):
         good, bad = self.write("a.policy", GOOD), self.write("bad.policy", BAD)
         snapshot = self.write("s.json", json.dumps({"host": self.host(), "guests": [self.guest("a")]}))

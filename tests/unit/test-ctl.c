@@ -155,7 +155,7 @@ START_TEST(what_is_not_known_is_null)
     assert_json(o, "extra", "1");
     ck_assert(json_object_object_get_ex(o, "age_usec", NULL));
     ck_assert_ptr_null(json_find(o, "age_usec"));
-    ck_assert_int_eq(json_object_object_length(o), 30);
+    ck_assert_int_eq(json_object_object_length(o), 31);
     json_object_put(o);
 
     status = json_tokener_parse("{\"mode\": \"auto\", \"host\": {\"total_bytes\": 5}, \"policy\": {}}");
@@ -268,6 +268,41 @@ START_TEST(tables_are_aligned)
 }
 END_TEST
 
+/* A column that may be missing is, where it has nothing to say. */
+START_TEST(empty_columns_are_left_out)
+{
+    static const TableColumn columns[] = {{"NAME", false}, {"SIZE", true, .optional = true}, {"WHY", false}};
+    static const struct {
+        const char *size, *want;
+    } table[] = {
+        {NULL, "NAME  WHY\nx     a reason\ny     another reason\n"},
+        {"1 GiB", "NAME   SIZE  WHY\nx     1 GiB  a reason\ny         -  another rea…\n"},
+    };
+
+    text_set_locale();
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        Screen screen = {.width = i == 0 ? 20 : 23};
+        char *text = NULL;
+        size_t size;
+        Table *t;
+
+        screen.file = open_memstream(&text, &size);
+        ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), &t), 0);
+        table_add(t, STYLE_PLAIN, "x");
+        table_add(t, STYLE_PLAIN, table[i].size);
+        table_add(t, STYLE_PLAIN, "a reason");
+        table_add(t, STYLE_PLAIN, "y");
+        table_add(t, STYLE_PLAIN, NULL);
+        table_add(t, STYLE_PLAIN, "another reason");
+        ck_assert_int_eq(table_print(t, &screen), 0);
+        fclose(screen.file);
+        table_free(t);
+        ck_assert_str_eq(text, table[i].want);
+        free(text);
+    }
+}
+END_TEST
+
 static json_object *some_guests(void)
 {
     json_object *o = json_tokener_parse(
@@ -369,6 +404,15 @@ START_TEST(a_list_tells_what_matters)
     text = printed(print_list, o, false, 115);
     for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
         ck_assert_msg(text_width(line) <= 115, "%zu columns: %s", text_width(line), line);
+    free(text);
+    json_object_put(o);
+
+    /* What a guest is to hand back is shown where one is. */
+    o = json_tokener_parse(
+        "[{\"name\": \"a\", \"reclaim_bytes\": 314572800}, {\"name\": \"b\", \"reclaim_bytes\": 0}]");
+    text = printed(print_list, o, false, 0);
+    ck_assert_msg(strstr(text, "  COLD  RECLAIM  STATE  ") && strstr(text, "  300 MiB  steady"), "%s", text);
+    ck_assert_msg(strstr(strstr(text, "\nb "), "     -        -  steady"), "%s", text);
     free(text);
     json_object_put(o);
 
@@ -503,6 +547,7 @@ int main(void)
     tcase_add_loop_test(t, texts_are_harmless_and_measured, 0, ELEMENTSOF(texts));
     tcase_add_loop_test(t, long_texts_are_cut, 0, ELEMENTSOF(cuts));
     tcase_add_test(t, tables_are_aligned);
+    tcase_add_test(t, empty_columns_are_left_out);
     tcase_add_loop_test(t, a_state_is_one_word, 0, ELEMENTSOF(states));
     tcase_add_test(t, an_entitlement_tells_set_and_in_force);
     tcase_add_test(t, a_list_tells_what_matters);

@@ -273,6 +273,9 @@ START_TEST(test_summary)
          "2 guests hand back 600 MiB; 1 reclaim decided for guests in mode observe and not sent",
          {[2] = GUEST_MODE_OBSERVE}},
         {THRESHOLDS RECLAIM("1MiB"),
+         "host has 10.0% available, below the 20.0% threshold; no guest gives more now: 3 not "
+         "worth a move"},
+        {THRESHOLDS "for g in guests { if g.name == \"a\" { g.reclaim = 0B } }",
          "host has 10.0% available, below the 20.0% threshold; no guest gives more now: 3 from "
          "which the policy takes nothing"},
     };
