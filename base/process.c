@@ -11,7 +11,14 @@
 #include "base/proc-table.h"
 
 /* Fields of stat, counted from 1 as in proc(5). The second is the process's name. */
-enum { STAT_STATE = 3, STAT_MAJFLT = 12, STAT_UTIME = 14, STAT_STIME = 15, STAT_STARTTIME = 22 };
+enum {
+    STAT_STATE = 3,
+    STAT_MAJFLT = 12,
+    STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_STARTTIME = 22,
+    STAT_RSS = 24
+};
 
 ssize_t process_read(int proc_fd, pid_t pid, const char *file, char *buf, size_t size)
 {
@@ -71,12 +78,12 @@ int process_status_parse(const char *text, ProcessStatus *ret)
 int process_stat_parse(const char *text, ProcessStat *ret)
 {
     const char *p = strrchr(text, ')');
-    uint64_t value[STAT_STARTTIME + 1] = {};
+    uint64_t value[STAT_RSS + 1] = {};
 
     if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
         return -EBADMSG;
     p += strlen(") S");
-    for (int i = STAT_STATE + 1; i <= STAT_STARTTIME; i++) {
+    for (int i = STAT_STATE + 1; i <= STAT_RSS; i++) {
         bool negative;
 
         p = proc_skip_blanks(p);
@@ -89,5 +96,6 @@ int process_stat_parse(const char *text, ProcessStat *ret)
         return -EBADMSG;
     ret->major_faults = value[STAT_MAJFLT];
     ret->start_ticks = value[STAT_STARTTIME];
+    ret->rss_pages = value[STAT_RSS];
     return 0;
 }

@@ -31,6 +31,7 @@ typedef struct ProcessStat {
     uint64_t major_faults; /* cumulative */
     uint64_t cpu_ticks;    /* in the program and in the kernel; cumulative */
     uint64_t start_ticks;  /* when it began, after the host's boot */
+    uint64_t rss_pages;    /* VmRSS; 0: it has no memory (any more) */
 } ProcessStat;
 
 /* 0 or -EBADMSG. */

@@ -20,6 +20,10 @@
 #define STATUS_MAX      (8U * 1024)
 #define STAT_MAX        1024U
 #define NUMBER_MAX      32U
+/* status costs the kernel twice as much as stat, and is read only if resident memory changed by so much since, or after
+ * so many looks: without a change nothing was swapped out or in. */
+#define CHANGE_BYTES    (UINT64_C(1) << 20)
+#define LOOKS_WITHOUT   10U
 /* Users below this are system users (SYS_UID_MAX of login.defs). */
 #define SYSTEM_USER_END 1000U
 
@@ -290,11 +294,40 @@ static int read_of(const QemuReader *r, const QemuProcess *p, const char *file, 
     return n < 0 ? (int) n : 0;
 }
 
+static bool is_known(const QemuProcess *p, uint64_t rss_bytes)
+{
+    uint64_t known = p->known.rss_bytes;
+
+    if (known == 0 || p->since >= LOOKS_WITHOUT || p->known.shmem_bytes > known / 2)
+        return false;
+    return (rss_bytes > known ? rss_bytes - known : known - rss_bytes) < CHANGE_BYTES;
+}
+
+/* Reads what stat doesn't say. */
+static int look_closely(QemuReader *r, QemuProcess *p, char *text)
+{
+    ProcessStatus status;
+    int e = read_of(r, p, "status", text, STATUS_MAX);
+
+    if (e < 0)
+        return e;
+    /* A process that ends has no memory any more. */
+    if (process_status_parse(text, &status) < 0)
+        return -ESRCH;
+    p->known = (ProcessLook){.rss_bytes = status.rss_bytes,
+                             .swap_bytes = status.swap_bytes,
+                             .shmem_bytes = MIN(status.shmem_bytes, status.rss_bytes)};
+    p->since = 0;
+    if (p->known.shmem_bytes > p->known.rss_bytes / 2)
+        look_at_cgroup(r, p, &p->known);
+    return 0;
+}
+
 int qemu_look(QemuReader *r, QemuProcess *p, bool merged, ProcessLook *ret)
 {
     char text[STATUS_MAX];
-    ProcessStatus status;
     ProcessStat stat;
+    uint64_t rss;
     int e;
 
     e = open_proc(r);
@@ -302,25 +335,23 @@ int qemu_look(QemuReader *r, QemuProcess *p, bool merged, ProcessLook *ret)
         e = read_of(r, p, "stat", text, sizeof(text));
     if (e >= 0)
         e = process_stat_parse(text, &stat);
-    if (e >= 0 && stat.start_ticks != p->start_ticks)
+    if (e >= 0 && (stat.start_ticks != p->start_ticks || stat.rss_pages == 0))
         e = -ESRCH;
-    if (e >= 0)
-        e = read_of(r, p, "status", text, sizeof(text));
     if (e < 0)
         return e;
-    /* A process that ends has no memory any more. */
-    if (process_status_parse(text, &status) < 0)
-        return -ESRCH;
-    *ret = (ProcessLook){
-        .rss_bytes = status.rss_bytes,
-        .swap_bytes = status.swap_bytes,
-        .shmem_bytes = MIN(status.shmem_bytes, status.rss_bytes),
-        .cpu_usec = stat.cpu_ticks * USEC_PER_SEC / (usec_t) sysconf(_SC_CLK_TCK),
-        .major_faults = stat.major_faults,
-    };
-    if (ret->shmem_bytes > ret->rss_bytes / 2)
-        look_at_cgroup(r, p, ret);
+    rss = stat.rss_pages * (uint64_t) sysconf(_SC_PAGESIZE);
+    p->since++;
+    if (!is_known(p, rss)) {
+        e = look_closely(r, p, text);
+        if (e < 0)
+            return e;
+        rss = p->known.rss_bytes;
+    }
+    *ret = p->known;
+    ret->rss_bytes = rss;
+    ret->cpu_usec = stat.cpu_ticks * USEC_PER_SEC / (usec_t) sysconf(_SC_CLK_TCK);
+    ret->major_faults = stat.major_faults;
     if (merged)
-        ret->merged_bytes = MIN(merged_bytes(r, p), ret->rss_bytes);
+        ret->merged_bytes = MIN(merged_bytes(r, p), rss);
     return 0;
 }

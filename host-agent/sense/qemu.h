@@ -33,6 +33,8 @@ void qemu_reader_done(QemuReader *r);
 typedef struct QemuProcess {
     pid_t pid;            /* 0: not known */
     uint64_t start_ticks; /* together with pid, this names one process for ever */
+    ProcessLook known;    /* the last look that read all … */
+    unsigned since;       /* … and how many looks ago that was */
     char *cgroup; /* the folder of the memory cgroup that it has to itself; ""; NULL: not looked for yet */
     bool cgroup_v2;
 } QemuProcess;

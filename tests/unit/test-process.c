@@ -77,6 +77,7 @@ START_TEST(test_stat)
         ck_assert_uint_eq(s.major_faults, 55);
         ck_assert_uint_eq(s.cpu_ticks, 500);
         ck_assert_uint_eq(s.start_ticks, 123456);
+        ck_assert_uint_eq(s.rss_pages, 356);
     }
 }
 END_TEST
@@ -87,10 +88,10 @@ START_TEST(test_stat_refused)
         "",
         "4711 (qemu)",
         "4711 (qemu) S",
-        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 300 200 0 0 20 0 6 0",        /* cut off */
-        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 300 200 0 0 20 0 6 0 123456", /* perhaps, too */
-        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 x 1 300 200 0 0 20 0 6 0 123456 1\n",
-        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 18446744073709551615 200 0 0 20 0 6 0 123456 1\n",
+        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 300 200 0 0 20 0 6 0", /* cut off */
+        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 300 200 0 0 20 0 6 0 123456 3133440 356", /* perhaps, too */
+        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 x 1 300 200 0 0 20 0 6 0 123456 3133440 356\n",
+        "4711 (qemu) S 1 4711 4711 0 -1 4194624 9000 0 55 1 18446744073709551615 200 0 0 20 0 6 0 123456 3133440 356\n",
     };
     ProcessStat s;
 
@@ -115,6 +116,7 @@ START_TEST(test_ourselves)
     ck_assert_int_gt(process_read(proc_fd, getpid(), "stat", text, sizeof(text)), 0);
     ck_assert_int_eq(process_stat_parse(text, &stat), 0);
     ck_assert_uint_gt(stat.start_ticks, 0);
+    ck_assert_uint_gt(stat.rss_pages, 0);
     ck_assert_int_eq(process_read(proc_fd, getpid(), "nothing", text, sizeof(text)), -ENOENT);
     ck_assert_int_eq(process_read(proc_fd, getpid(), "stat", text, 8), 7);
     ck_assert_uint_eq(strlen(text), 7);

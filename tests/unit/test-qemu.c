@@ -6,61 +6,21 @@
 #include <string.h>
 
 #include "host-agent/sense/qemu.h"
-#include "tests/unit/temp-folder.h"
+#include "tests/unit/qemu-process.h"
 
 #define UUID_A "11111111-2222-3333-4444-5555555555aa"
 #define UUID_B "11111111-2222-3333-4444-5555555555bb"
 #define UUID_C "11111111-2222-3333-4444-5555555555cc"
 #define USER   64055U
 
-/* A process of that folder. */
-typedef struct Process {
-    int pid;
-    const char *arguments; /* with a '|' for each NUL */
-    unsigned users[3];
-    unsigned long rss_kib, swap_kib, shmem_kib;
-    unsigned long start;
-} Process;
-
-static void write_arguments(const char *folder, const Process *p)
+static FakeProcess process(int pid, const char *arguments, unsigned user)
 {
-    char path[256];
-    FILE *f;
-
-    (void) snprintf(path, sizeof(path), "%s/%d/cmdline", folder, p->pid);
-    f = fopen(path, "we");
-    ck_assert_ptr_nonnull(f);
-    for (const char *c = p->arguments; *c; c++)
-        ck_assert_int_ne(fputc(*c == '|' ? 0 : *c, f), EOF);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
-static void add_process(const char *folder, const Process *p)
-{
-    char name[64], text[1024];
-
-    (void) snprintf(name, sizeof(name), "%d/status", p->pid);
-    (void) snprintf(text, sizeof(text),
-                    "Name:\tqemu\nState:\tS (sleeping)\nUid:\t%u\t%u\t%u\t%u\nVmRSS:\t%lu kB\nRssShmem:\t%lu "
-                    "kB\nVmSwap:\t%lu kB\n",
-                    p->users[0], p->users[1], p->users[2], p->users[1], p->rss_kib, p->shmem_kib,
-                    p->swap_kib);
-    temp_file(folder, name, text);
-    (void) snprintf(name, sizeof(name), "%d/stat", p->pid);
-    (void) snprintf(text, sizeof(text), "%d (qemu) S 1 1 1 0 -1 0 9 0 55 1 300 200 0 0 20 0 6 0 %lu 3 4\n",
-                    p->pid, p->start);
-    temp_file(folder, name, text);
-    write_arguments(folder, p);
-}
-
-static Process process(int pid, const char *arguments, unsigned user)
-{
-    return (Process){.pid = pid,
-                     .arguments = arguments,
-                     .users = {user, user, user},
-                     .rss_kib = 1024 * 1024,
-                     .swap_kib = 10240,
-                     .start = 1000 + (unsigned long) pid};
+    return (FakeProcess){.pid = pid,
+                         .arguments = arguments,
+                         .users = {user, user, user},
+                         .rss_kib = 1024 * 1024,
+                         .swap_kib = 10240,
+                         .start = 1000 + (unsigned long) pid};
 }
 
 START_TEST(test_arguments)
@@ -126,9 +86,9 @@ static void end(Stage *s)
     temp_folder_done(s->folder);
 }
 
-static void add(Stage *s, Process p)
+static void add(Stage *s, FakeProcess p)
 {
-    add_process(s->folder, &p);
+    fake_process(s->folder, &p);
 }
 
 static int find(Stage *s, uid_t user)
@@ -185,7 +145,7 @@ START_TEST(test_users)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        Process p = process(17, "qemu|-uuid|" UUID_A "|", 0);
+        FakeProcess p = process(17, "qemu|-uuid|" UUID_A "|", 0);
         Stage s;
 
         begin(&s);
@@ -199,7 +159,7 @@ END_TEST
 
 START_TEST(test_look)
 {
-    Process p = process(17, "qemu|-uuid|" UUID_A "|", USER);
+    FakeProcess p = process(17, "qemu|-uuid|" UUID_A "|", USER);
     ProcessLook l;
     Stage s;
 
@@ -223,9 +183,43 @@ START_TEST(test_look)
 }
 END_TEST
 
+/* What costs more is read only if resident memory changed, or after ten looks. */
+START_TEST(test_status_is_read_if_needed)
+{
+    FakeProcess p = process(17, "qemu|-uuid|" UUID_A "|", USER);
+    ProcessLook l;
+    Stage s;
+
+    begin(&s);
+    add(&s, p);
+    ck_assert_int_eq(find(&s, USER), 1);
+    ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
+    p.swap_kib = 51200;
+    p.rss_kib += 512;
+    add(&s, p);
+    ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
+    ck_assert_uint_eq(l.rss_bytes, GIB + 512 * KIB);
+    ck_assert_uint_eq(l.swap_bytes, 10 * MIB);
+    p.rss_kib -= 2048;
+    add(&s, p);
+    ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
+    ck_assert_uint_eq(l.rss_bytes, GIB - 1536 * KIB);
+    ck_assert_uint_eq(l.swap_bytes, 50 * MIB);
+    p.swap_kib = 0;
+    add(&s, p);
+    for (unsigned i = 0; i < 9; i++) {
+        ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
+        ck_assert_uint_eq(l.swap_bytes, 50 * MIB);
+    }
+    ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
+    ck_assert_uint_eq(l.swap_bytes, 0);
+    end(&s);
+}
+END_TEST
+
 START_TEST(test_look_at_what_has_ended)
 {
-    Process p = process(17, "qemu|-uuid|" UUID_A "|", USER);
+    FakeProcess p = process(17, "qemu|-uuid|" UUID_A "|", USER);
     ProcessLook l;
     Stage s;
 
@@ -240,6 +234,7 @@ START_TEST(test_look_at_what_has_ended)
     add(&s, p);
     ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
     /* It ends. */
+    s.a.since = 100;
     temp_file(s.folder, "17/status", "Name:\tqemu\nState:\tZ (zombie)\nUid:\t1\t1\t1\t1\n");
     ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), -ESRCH);
     temp_file(s.folder, "17/stat", NULL);
@@ -289,9 +284,9 @@ START_TEST(test_cgroup_of_a_domain)
 END_TEST
 
 /* A guest of 4 GiB on memfd, of which 1 GiB is in VmRSS, and 2 GiB more were touched by others or swapped out. */
-static Process shared_process(void)
+static FakeProcess shared_process(void)
 {
-    Process p = process(17, "qemu|-uuid|" UUID_A "|", USER);
+    FakeProcess p = process(17, "qemu|-uuid|" UUID_A "|", USER);
 
     p.rss_kib = 1100 * 1024;
     p.shmem_kib = 1024 * 1024;
@@ -352,7 +347,7 @@ END_TEST
 /* Without a cgroup of its own, and of a guest whose memory is its own. */
 START_TEST(test_no_cgroup)
 {
-    Process p = shared_process();
+    FakeProcess p = shared_process();
     ProcessLook l;
     Stage s;
 
@@ -382,6 +377,7 @@ int main(void)
     tcase_add_test(t, test_find);
     tcase_add_test(t, test_users);
     tcase_add_test(t, test_look);
+    tcase_add_test(t, test_status_is_read_if_needed);
     tcase_add_test(t, test_look_at_what_has_ended);
     tcase_add_test(t, test_no_proc);
     tcase_add_test(t, test_cgroup_of_a_domain);
