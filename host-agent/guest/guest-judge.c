@@ -18,6 +18,7 @@
 #include "host-agent/guest/guest-judge.h"
 
 #include "base/log.h"
+#include "base/units.h"
 
 /* How long after a shrink it is watched whether the guest hurts: it misses page cache only when it reads
  * again. */
@@ -33,8 +34,10 @@
 #define HURTING_USEC         (10 * USEC_PER_SEC)
 /* Repeated distress of a guest is logged at most once in this time. */
 #define DISTRESS_LOGGED_USEC (60 * USEC_PER_SEC)
-/* A guest whose balloon frees nothing is shrunk again after this long. */
+/* A guest whose balloon frees nothing is shrunk again after this long, and after twice as long each time that it is
+ * found so again. */
 #define INEFFECTIVE_USEC     (3600 * USEC_PER_SEC)
+#define INEFFECTIVE_MAX_USEC (24 * 3600 * USEC_PER_SEC)
 /* A guest whose QEMU holds less than this share of the guest's size isn't short of memory, whatever the guest
  * says. */
 #define USED_RATIO           0.75
@@ -240,7 +243,7 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         return;
     }
     if (j->ineffective_usec > 0 && !guest_is_ineffective(g, now_usec))
-        j->ineffective_usec = 0; /* the hour is over, and this shrink is the next try */
+        j->ineffective_usec = 0; /* the wait is over, and this shrink is the next try */
     /* Of several shrinks in a row, the rates before the first count. */
     if (!is_watched(g, now_usec))
         j->strain_before = j->strain;
@@ -260,6 +263,18 @@ void guest_reclaims(Guest *g, usec_t now_usec)
     g->judgement.reclaimed_usec = now_usec;
 }
 
+static void begin_ineffective(Guest *g, usec_t now_usec)
+{
+    char wait[UNITS_FORMAT_MAX];
+    Judgement *j = &g->judgement;
+
+    j->ineffective_usec = now_usec;
+    j->ineffective_wait_usec = CLAMP(2 * j->ineffective_wait_usec, INEFFECTIVE_USEC, INEFFECTIVE_MAX_USEC);
+    log_notice(
+        "%s: shrinking it frees no memory on the host: what its QEMU holds doesn't fall; it isn't shrunk for %s",
+        g->info.name, format_duration(wait, j->ineffective_wait_usec));
+}
+
 void guest_look_at_gain(Guest *g, usec_t now_usec)
 {
     Judgement *j = &g->judgement;
@@ -273,19 +288,15 @@ void guest_look_at_gain(Guest *g, usec_t now_usec)
     held_prove(&g->held, gain_end(&j->gain, &look), LESS_BY(look.resident_bytes, look.used_bytes));
     if (!gain_is_ineffective(&j->gain))
         j->ineffective_usec = 0;
-    else if (j->ineffective_usec == 0) {
-        log_notice(
-            "%s: shrinking it frees no memory on the host: what its QEMU holds doesn't fall; it isn't shrunk for an hour",
-            g->info.name);
-        j->ineffective_usec = now_usec;
-    }
+    else if (j->ineffective_usec == 0)
+        begin_ineffective(g, now_usec);
 }
 
 bool guest_is_ineffective(const Guest *g, usec_t now_usec)
 {
-    usec_t since = g->judgement.ineffective_usec;
+    const Judgement *j = &g->judgement;
 
-    return since > 0 && usec_since(since, now_usec) < INEFFECTIVE_USEC;
+    return j->ineffective_usec > 0 && usec_since(j->ineffective_usec, now_usec) < j->ineffective_wait_usec;
 }
 
 bool guest_is_hurting(const Guest *g, usec_t now_usec)

@@ -86,6 +86,7 @@ START_TEST(test_ineffective)
     move(t, 3 * GIB);
     reports(t, 8, AT_EASE);
     t->guest->judgement.ineffective_usec = t->now;
+    t->guest->judgement.ineffective_wait_usec = 3600 * SEC;
     g = seen(t);
     s.guests = &g;
     guard_bounds(&s, &t->stage.config->guard, &b);
