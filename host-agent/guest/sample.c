@@ -159,8 +159,7 @@ uint64_t sample_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_
     const SampleHost host = {
         .current_bytes = current_bytes, .maximum_bytes = maximum_bytes, .balloon_in_total = balloon_in_total};
 
-    return report_has(&s->report, REPORT_MEM_TOTAL) ? MIN(total_of(&s->report, &host), current_bytes)
-                                                    : current_bytes;
+    return report_has(&s->report, REPORT_MEM_TOTAL) ? total_of(&s->report, &host) : current_bytes;
 }
 
 /* The codec has validated the reports of an agent, but nobody has validated the balloon driver's stats. So

@@ -399,7 +399,7 @@ static void make_guest(SimWorld *w, size_t i)
     g->kernel = 0.03 * g->full;
     g->low = 0.01 * g->full;
     /* Some have more than is thought of a QEMU before a shrink proves it. */
-    g->own = draw(w, g, DRAW_OWN, 0, 30, 110) * (double) MIB;
+    g->own = draw(w, g, DRAW_OWN, 0, 30, 100) * (double) MIB;
     g->shares = 1000 * exp2(floor(draw(w, g, DRAW_SHARES, 0, -1, 2)));
     g->speed = draw(w, g, DRAW_SPEED, 0, 150, 900) * (double) MIB;
     g->slow_usec = (usec_t) (exp2(draw(w, g, DRAW_SLOW, 0, -5, 1)) * (double) USEC_PER_SEC);
