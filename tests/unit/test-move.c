@@ -93,6 +93,35 @@ START_TEST(test_remembered)
 }
 END_TEST
 
+/* The overhead goes with each move, and without one by itself. */
+START_TEST(test_overhead_is_stored)
+{
+    const HeldGuest memory = {.used_bytes = GIB, .free_bytes = 3 * GIB};
+    Scene x;
+
+    scene_init(&x);
+    for (unsigned i = 0; i < HELD_CALM_LOOKS; i++) {
+        clock_usec += SEC;
+        held_look(&x.guest->held, &(ProcessLook){.rss_bytes = GIB + 70 * MIB}, HELD_SOURCE_PROCESS, &memory,
+                  clock_usec);
+    }
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_remembered, 0);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    move_tend(&x.asked.h, x.guest, clock_usec + 3600 * SEC);
+    ck_assert_uint_eq(x.asked.n_remembered, 0);
+    x.stage.host.mode = GUEST_MODE_AUTO;
+    move_tend(&x.asked.h, x.guest, clock_usec + 3600 * SEC);
+    ck_assert_uint_eq(x.asked.n_remembered, 1);
+    ck_assert_uint_eq(x.asked.remembered_bytes, 70 * MIB);
+    move_tend(&x.asked.h, x.guest, clock_usec + 7200 * SEC);
+    ck_assert_uint_eq(x.asked.n_remembered, 1);
+    ck_assert_int_eq(move_send(&x.asked.h, x.guest, 3 * GIB, "because"), 0);
+    ck_assert_uint_eq(last_move(&x)->overhead_bytes, 70 * MIB);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_reported)
 {
     const Notice *n;
@@ -502,6 +531,7 @@ int main(void)
     TCase *tc = tcase_create("move");
 
     tcase_add_test(tc, test_remembered);
+    tcase_add_test(tc, test_overhead_is_stored);
     tcase_add_test(tc, test_reported);
     tcase_add_test(tc, test_on_its_way);
     tcase_add_test(tc, test_further);
