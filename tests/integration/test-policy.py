@@ -29,7 +29,8 @@ def fields_def():
     """(object, name, unit, kind, help) of each."""
     with open(f"{ctl.SOURCE}/policy/fields.def") as f:
         found = re.findall(r'^(HOST|GUEST)\(\w+, (\w+), (\w+), (\w+), "(.*)"\)$', f.read(), re.M)
-    return [(o.lower(), n, u.lower(), k.lower(), h) for o, n, u, k, h in found]
+    units = {"RATE": "bytes per second"}
+    return [(o.lower(), n, units.get(u, u.lower()), k.lower(), h) for o, n, u, k, h in found]
 
 
 def manual(name):
@@ -368,7 +369,7 @@ class Loaded(ctl.World):
     def test_show_configured(self):
         shown = self.show()
         self.assertEqual([f["file"] for f in shown["files"]], [f"{self.folder}/policy"])
-        self.assertEqual(shown["files"][0]["controls"], ["g.target"])
+        self.assertEqual(shown["files"][0]["controls"], ["g.target", "g.reclaim"])
         self.assertEqual(shown["origin"], "the command line")
         self.assertNotIn("text", shown["files"][0])
         self.assertLess(shown["age_usec"], 60_000_000)
@@ -377,7 +378,7 @@ class Loaded(ctl.World):
         self.assertEqual(self.show("--text")["files"][0]["text"], text)
         self.assertEqual(self.ctl("--session", "policy", "show", "--text"), text, "a policy that can be kept")
         printed = self.ctl("--session", "policy", "show")
-        self.assertIn(f"File: {self.folder}/policy, assigns to g.target\n", printed)
+        self.assertIn(f"File: {self.folder}/policy, assigns to g.target, g.reclaim\n", printed)
         self.assertIn("From: the command line, ", printed)
 
     def test_load_and_back(self):
