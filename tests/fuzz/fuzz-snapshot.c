@@ -24,10 +24,22 @@ static const char policy_text[] =
     "    let fast = rate(g.swap_in, 10s) ?? (0B / 1s)\n"
     "    g.calm = fast * 1s < mean\n"
     "    if g.calm { g.target = g.current - mean / 4 }\n"
+    "    g.reclaim = mean + (g.cold ?? g.cache ?? 0B)\n"
     "    g.taken = g.taken + mean\n"
     "    log(\"took\", g.taken, \"of\", g.name)\n"
     "}\n"
     "if (max(host.available, 60s) ?? 0B) < 20% * host.total { host.ksm_run = true }\n";
+
+static void check_reclaim(const SnapshotGuest *g, const Decision *d)
+{
+    const Reclaim *r = &d->reclaim;
+
+    assert((r->line > 0) == (r->reason[0] != '\0'));
+    assert(r->bytes <= r->wanted_bytes && r->bytes <= d->bounds.reclaim_bytes);
+    assert(!r->send || (r->bytes > 0 && g->mode == GUEST_MODE_AUTO));
+    assert(!r->anon || r->bytes > 0);
+    assert(r->bytes == 0 || (d->target_bytes <= g->sizes.standing_bytes && !g->busy && !g->unmovable));
+}
 
 static void check_plan(const SnapshotFile *f, const Policy *policy)
 {
@@ -45,6 +57,7 @@ static void check_plan(const SnapshotFile *f, const Policy *policy)
         assert(g->mode >= 0 && g->mode < GUEST_MODE_MAX && g->source >= 0 && g->source < GUEST_SOURCE_MAX);
         assert(!p.decisions[i].send || g->mode == GUEST_MODE_AUTO);
         assert(p.decisions[i].reason[0]);
+        check_reclaim(g, &p.decisions[i]);
     }
     r = plan_to_json(&p, &f->snapshot, policy, &o);
     assert(r == 0);
