@@ -53,11 +53,13 @@ static void set_guest(GuestFields *g, const char *name, const char *mode, double
     guest_fields_set(g, GUEST_FIELD_LEAST, full_gib / 4 * GIB);
     guest_fields_set(g, GUEST_FIELD_CURRENT, current_gib * GIB);
     guest_fields_set(g, GUEST_FIELD_TARGET, current_gib * GIB);
+    guest_fields_set(g, GUEST_FIELD_RECLAIM, 0);
 }
 
 static void world_init(World *w)
 {
     static const double free_gib[] = {[WEB1] = 3, [WEB2] = 1, [DB] = 2},
+                        cache_gib[] = {[WEB1] = 2, [WEB2] = 1, [DB] = 4},
                         shares[] = {[WEB1] = 1000, [WEB2] = 2000, [DB] = 1000};
 
     *w = (World){};
@@ -70,6 +72,9 @@ static void world_init(World *w)
     set_guest(&w->fields[DB], "db", "observe", 16, 12);
     for (size_t i = 0; i < N_GUESTS; i++) {
         guest_fields_set(&w->fields[i], GUEST_FIELD_FREE, free_gib[i] * GIB);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_IDLE, free_gib[i] * GIB);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_CACHE, cache_gib[i] * GIB);
+        guest_fields_set(&w->fields[i], GUEST_FIELD_RECLAIMABLE, (free_gib[i] + cache_gib[i]) * GIB);
         guest_fields_set(&w->fields[i], GUEST_FIELD_SHARES, shares[i]);
         guest_fields_set(&w->fields[i], GUEST_FIELD_SWAP_IN, i == WEB1 ? 60.0 * MIB : 0);
     }
