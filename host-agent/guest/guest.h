@@ -33,7 +33,8 @@ typedef struct Judgement {
     usec_t hurting_usec;          /* since when a shrink hurts it; 0: none does … */
     uint64_t restore_bytes;       /* … and the size that it gets back */
     usec_t ineffective_usec;      /* since when its balloon is ineffective; 0: it isn't … */
-    usec_t ineffective_wait_usec; /* … and how long it isn't shrunk then, or wasn't the last time; 0: never was */
+    usec_t
+        ineffective_wait_usec; /* … and how long it isn't shrunk then, or wasn't the last time; 0: never was */
     Need need;
     Grant grant;
     Gain gain;

@@ -80,8 +80,9 @@ int qemu_uuid(const char *arguments, size_t length, char ret[static QEMU_UUID_MA
 
     for (const char *p = arguments; p < end; before = p, p += strlen(p) + 1) {
         if (!memchr(p, '\0', (size_t) (end - p)))
-            break;                               /* cut off */
-        before += strncmp(before, "--", 2) == 0; /* QEMU takes both */
+            break;                                /* cut off */
+        if (before[0] == '-' && before[1] == '-') /* QEMU takes both */
+            before++;
         found = strcmp(before, "-uuid") == 0 ? p : strcmp(before, "-smbios") == 0 ? smbios_uuid(p) : NULL;
         if (!found || !is_uuid(found))
             continue;
