@@ -43,8 +43,8 @@ START_TEST(test_status_refused)
         STATUS_BEGIN STATUS_USERS "VmRSS:\t 12",
         STATUS_BEGIN STATUS_USERS "VmRSS:\t -4 kB\n",
         STATUS_BEGIN STATUS_USERS "VmRSS:\t 99999999999999999999 kB\n",
-        STATUS_BEGIN "Uid:\t1\t2\n" STATUS_SIZE,
-        STATUS_BEGIN "Uid:\t1\t2\t4294967296\n" STATUS_SIZE,
+        (STATUS_BEGIN "Uid:\t1\t2\n" STATUS_SIZE),
+        (STATUS_BEGIN "Uid:\t1\t2\t4294967296\n" STATUS_SIZE),
         "Uid:\t1\t2\t3\n" STATUS_SIZE, /* a name comes first, and what it says is escaped */
     };
     ProcessStatus s;
