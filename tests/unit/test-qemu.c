@@ -294,6 +294,8 @@ static FakeProcess shared_process(void)
     return p;
 }
 
+/* The format takes the stage's folder, at most twice. */
+static void add_mounts(const Stage *s, const char *format) __attribute__((format(printf, 2, 0)));
 static void add_mounts(const Stage *s, const char *format)
 {
     char text[512];
