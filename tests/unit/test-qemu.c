@@ -294,13 +294,15 @@ static FakeProcess shared_process(void)
     return p;
 }
 
-/* The format takes the stage's folder, at most twice. */
-static void add_mounts(const Stage *s, const char *format) __attribute__((format(printf, 2, 0)));
-static void add_mounts(const Stage *s, const char *format)
+/* v2 is mounted in that folder of the stage, and v1's memory controller in memory, if at all. */
+static void add_mounts(const Stage *s, const char *v2, bool v1)
 {
     char text[512];
+    int n = snprintf(text, sizeof(text), "cgroup2 %s/%s cgroup2 rw 0 0\n", s->folder, v2);
 
-    (void) snprintf(text, sizeof(text), format, s->folder, s->folder);
+    if (v1)
+        (void) snprintf(text + n, sizeof(text) - (size_t) n, "cgroup %s/memory cgroup rw,memory 0 0\n",
+                        s->folder);
     temp_file(s->folder, "mounts", text);
 }
 
@@ -311,7 +313,7 @@ START_TEST(test_shared_memory_v2)
 
     begin(&s);
     add(&s, shared_process());
-    add_mounts(&s, "cgroup2 %s/cgroup cgroup2 rw 0 0\n");
+    add_mounts(&s, "cgroup", false);
     temp_file(s.folder, "17/cgroup", "0::/machine.slice/machine-qemu-1.scope/libvirt/emulator\n");
     temp_file(s.folder, "cgroup/machine.slice/machine-qemu-1.scope/memory.stat",
               "active_file 1\ninactive_file 1\nshmem 2147483648\n");
@@ -332,7 +334,7 @@ START_TEST(test_shared_memory_v1)
 
     begin(&s);
     add(&s, shared_process());
-    add_mounts(&s, "cgroup2 %s/unified cgroup2 rw 0 0\ncgroup %s/memory cgroup rw,memory 0 0\n");
+    add_mounts(&s, "unified", true);
     temp_file(
         s.folder, "17/cgroup",
         "4:cpu:/machine/qemu-1-a.libvirt-qemu/emulator\n3:memory:/machine/qemu-1-a.libvirt-qemu/emulator\n0::/\n");
@@ -355,7 +357,7 @@ START_TEST(test_no_cgroup)
 
     begin(&s);
     add(&s, p);
-    add_mounts(&s, "cgroup2 %s/cgroup cgroup2 rw 0 0\n");
+    add_mounts(&s, "cgroup", false);
     temp_file(s.folder, "17/cgroup", "0::/system.slice/libvirtd.service\n");
     ck_assert_int_eq(find(&s, USER), 1);
     ck_assert_int_eq(qemu_look(&s.reader, &s.a, false, &l), 0);
