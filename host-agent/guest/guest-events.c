@@ -273,6 +273,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     guest_judge_reboot(g);
     sources_reboot(&g->sources);
     held_reboot(&g->held);
+    levers_reset(&g->levers);
     balloon_reset(&g->balloon);
     guest_reset_keep(g);
     guest_host_wake(g->host);

@@ -35,8 +35,9 @@ void levers_hello(Levers *l, const Message *hello)
 
 void levers_reset(Levers *l)
 {
-    Levers fresh = {.id = l->id, .lies = l->lies, .lie_usec = l->lie_usec};
+    Levers fresh = {.features = l->features, .id = l->id, .lies = l->lies, .lie_usec = l->lie_usec};
 
+    memcpy(fresh.missing, l->missing, sizeof fresh.missing);
     *l = fresh;
 }
 
@@ -50,13 +51,6 @@ static void fade(Levers *l, usec_t now_usec)
     l->taken_bytes = faded(l->taken_bytes, l, now_usec);
     l->refaulted_bytes = faded(l->refaulted_bytes, l, now_usec);
     l->faded_usec = now_usec;
-}
-
-double levers_cost(const Levers *l, usec_t now_usec)
-{
-    if (faded(l->taken_bytes, l, now_usec) < TAKEN_MIN_BYTES)
-        return NAN;
-    return MIN(1.0, l->refaulted_bytes / l->taken_bytes);
 }
 
 bool levers_lie(const Levers *l, usec_t now_usec)

@@ -118,7 +118,7 @@ typedef struct LeverCall {
 
 /* What the guest's kernel can do, from Hello. A new agent doesn't know of what an earlier one was asked for. */
 void levers_hello(Levers *l, const Message *hello);
-/* The guest booted again: nothing of what was learnt holds. */
+/* The guest booted again: nothing of what was learnt holds, but for a lie. */
 void levers_reset(Levers *l);
 /* The next request for this guest. False: none now; why then says the reason, or is "" if nothing is wanted. */
 bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
@@ -135,7 +135,5 @@ bool levers_expire(Levers *l, usec_t now_usec);
 void levers_refaulted(Levers *l, uint64_t bytes, usec_t now_usec);
 /* Judges what the host got of it. Returns whether the levers were just now found to free nothing. */
 bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec);
-/* Bytes read back per byte taken, lately: 0 … 1; NAN: nothing was taken lately. */
-double levers_cost(const Levers *l, usec_t now_usec);
 /* Whether its levers were found to free nothing. */
 bool levers_lie(const Levers *l, usec_t now_usec);
