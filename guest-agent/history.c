@@ -75,19 +75,15 @@ void history_done(History *h)
 
 static void write_lines(const History *h)
 {
-    off_t at = 0;
+    char text[HISTORY_LINES * (HISTORY_LINE_MAX + 1)];
+    int n = 0;
 
     if (h->fd < 0)
         return;
-    for (unsigned i = 0; i < h->n; i++) {
-        char line[HISTORY_LINE_MAX + 1];
-        int n = snprintf(line, sizeof(line), "%s\n", h->line[i]);
-
-        if (pwrite(h->fd, line, (size_t) n, at) != n)
-            return;
-        at += n;
-    }
-    (void) !ftruncate(h->fd, at);
+    for (unsigned i = 0; i < h->n; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t) n, "%s\n", h->line[i]);
+    if (pwrite(h->fd, text, (size_t) n, 0) == n)
+        (void) !ftruncate(h->fd, n);
 }
 
 static const char *why_text(LeverEnd why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The lever helper's process: its socket, and a loop that serves one request after the other. */
+/* The lever helper's process: its socket, and a loop that answers one request after the other. */
 
 #include "guest-agent/lever-helper.h"
 
@@ -167,8 +167,8 @@ static bool serve_client(LeverHelper *h, int fd)
     return send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) == (ssize_t) sizeof(answer);
 }
 
-/* Serves one client that is ready: after each request the signals are looked at. It comes last then, so that
- * the others have their turn. */
+/* Answers one client that is ready. Only one, because the caller looks at the signals after each request. That client
+ * comes last in the next round. */
 static void serve_one(LeverHelper *h, const struct pollfd *p)
 {
     for (unsigned i = 0; i < h->n_clients; i++)

@@ -23,8 +23,8 @@
 
 static const usec_t age_usec[LEVER_AGE_MAX] = {10 * USEC_PER_SEC, 60 * USEC_PER_SEC, 600 * USEC_PER_SEC};
 
-/* What the kernel allows at the moment. An administrator may add swap or turn the multi-gen LRU on at any
- * time, so it is looked at for each request. */
+/* What the kernel allows at the moment. It is read again for each request: an administrator may add swap or turn the
+ * multi-gen LRU on at any time. */
 typedef struct KernelLevers {
     char reclaim_path[PATH_MAX]; /* memory.reclaim */
     ReclaimMethod method;

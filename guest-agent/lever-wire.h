@@ -36,7 +36,7 @@ typedef struct LeverRequest {
     uint64_t bytes; /* LEVER_RECLAIM_ only */
 } LeverRequest;
 
-/* Ages of page cache that are told apart: 10 s, 60 s, 600 s. */
+/* The ages of page cache that are reported: 10 s, 60 s, 600 s. */
 enum { LEVER_AGE_10S, LEVER_AGE_60S, LEVER_AGE_600S, LEVER_AGE_MAX };
 
 #define LEVER_MISSING_MAX 64

@@ -68,7 +68,7 @@ const Message *link_lever(const Link *l);
  * forgotten it, as it does when the agent says Hello. */
 int link_reclaimed(Link *l, const Message *m);
 /* The levers that this guest has from now on (HELLO_FEATURE_ bits), and why others are missing (at most GUEST_TEXT_MAX
- * bytes of it are sent). If that is news for the host, it is told by another Hello, which link_tick() sends. */
+ * bytes of it are sent). If the host does not know that yet, link_tick() sends another Hello. */
 void link_set_levers(Link *l, uint32_t levers, const char *missing, usec_t now_usec);
 /* Sends Goodbye instead of all waiting messages, and waits at most limit_usec for the host to read it. */
 int link_goodbye(Link *l, const char *reason, usec_t limit_usec);

@@ -18,7 +18,7 @@
 #define FINDING_MAX 512 /* a message, with its end */
 #define SHOWN_MAX   64  /* of a value in a message */
 
-/* What inih is told to be the name of each [Guest PATTERN], whatever its pattern. */
+/* The name under which inih gets each [Guest PATTERN], whatever its pattern. */
 #define GUEST_SECTION "Guest PATTERN"
 
 static const struct {
@@ -80,10 +80,10 @@ typedef struct Loader {
 
     const char *cursor; /* the text that is left */
     unsigned line;
-    unsigned section_line;      /* where the section began */
-    unsigned told_section_line; /* the last one that was told to be unknown */
-    ConfigGuests *guests;       /* of the section, where it is a [Guest PATTERN] that is in order */
-    bool owed;                  /* the line must bring a setting, and hasn't yet */
+    unsigned section_line;          /* where the section began */
+    unsigned reported_section_line; /* the last one that was reported as unknown */
+    ConfigGuests *guests;           /* of the section, where it is a [Guest PATTERN] that is in order */
+    bool owed;                      /* the line must bring a setting, and hasn't yet */
     bool bad;
     int error; /* other than a bad file */
 } Loader;
@@ -228,9 +228,9 @@ static void tell_unknown_section(Loader *l, const char *section)
     char name[SHOWN_MAX + 4];
     Nearest near;
 
-    if (l->told_section_line == l->section_line)
+    if (l->reported_section_line == l->section_line)
         return;
-    l->told_section_line = l->section_line;
+    l->reported_section_line = l->section_line;
     /* All names are one word, but for the pattern of guests. */
     nearest_init(&near, section, strcspn(section, " \t"));
     for (size_t i = 0; i < CONFIG_SETTINGS; i++)
