@@ -50,8 +50,9 @@ struct Link {
     LinkNonce nonce;
     char agent_version[GUEST_TEXT_MAX + 1];
     char boot_id[37];
-    uint32_t features; /* of the last Hello */
-    uint32_t lever_id; /* of the Reclaim or Compact that isn't answered; 0: none */
+    uint32_t features;     /* of the last Hello */
+    uint32_t lever_id;     /* of the Reclaim or Compact that isn't answered; 0: none */
+    uint32_t forgotten_id; /* of the last one whose answer is no longer waited for; 0: none */
 
     Report last; /* the last accepted one since the channel was opened and the guest booted */
     bool has_last;
@@ -210,6 +211,7 @@ int link_compact(Link *l, uint32_t id)
 
 void link_forget_lever(Link *l)
 {
+    l->forgotten_id = l->lever_id;
     l->lever_id = 0;
 }
 
@@ -360,6 +362,12 @@ static int on_report(Link *l, const Message *m)
 
 static int on_reclaimed(Link *l, const Message *m)
 {
+    /* A slow guest's answer that comes too late isn't bad. */
+    if (l->forgotten_id != 0 && m->id == l->forgotten_id) {
+        l->forgotten_id = 0;
+        l->stats.refused++;
+        return 0;
+    }
     if (l->lever_id == 0 || m->id != l->lever_id)
         return refuse(l, message_type_to_string(m->type), -ENOMSG);
     if (l->maximum_bytes && m->bytes > l->maximum_bytes)

@@ -69,8 +69,8 @@ bool link_welcomed(const Link *l);
 /* Asks for another interval of reports. Configure is sent at once if the guest is welcomed and the interval
  * has changed, and after each Welcome. */
 void link_configure(Link *l, usec_t interval_usec);
-/* Asks the guest to hand back memory that it doesn't use; anon: also anonymous memory. id, which isn't 0, comes back with
- * the answer. At most one of these is outstanding: a Reclaimed that wasn't asked for, a second one, one with another
+/* Asks the guest to hand back memory that it doesn't use; anon: also anonymous memory. id, which isn't 0, comes back
+ * with the answer. At most one of these is outstanding: a Reclaimed that wasn't asked for, a second one, one with another
  * id, or one that got more than the guest can have is refused and charged like any bad message.
  *
  * Returns 0, or -errno: -ENOTCONN while the guest isn't welcomed, -EOPNOTSUPP if its agent lacks the lever (which it
@@ -78,7 +78,8 @@ void link_configure(Link *l, usec_t interval_usec);
 int link_reclaim(Link *l, uint32_t id, uint64_t bytes, bool anon);
 /* The same: asks the guest to compact its free memory. */
 int link_compact(Link *l, uint32_t id);
-/* Gives up waiting for the answer. So does a closed channel, and a Hello. */
+/* Gives up waiting for the answer; if it comes all the same, it is refused, and not charged. A closed channel and a
+ * Hello give up, too. */
 void link_forget_lever(Link *l);
 /* The agent's version ("0.1.0"), and its boot id; empty before the first Hello. */
 const char *link_agent_version(const Link *l);

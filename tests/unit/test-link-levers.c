@@ -135,6 +135,30 @@ START_TEST(test_one_at_a_time)
 }
 END_TEST
 
+/* It is slow, and nothing worse: it isn't dropped for that, unless it goes on. */
+START_TEST(test_late_answers_are_not_charged)
+{
+    Rig r;
+    int error = 0;
+
+    rig_with(&r, ALL);
+    for (uint32_t id = 1; id <= 50; id++) {
+        ck_assert_int_eq(link_compact(r.link, id), 0);
+        link_forget_lever(r.link);
+        r.now += 2 * USEC_PER_SEC;
+        ck_assert_int_eq(answer(&r, id, 0), 0);
+    }
+    ck_assert_uint_eq(r.reclaimed, 0);
+    ck_assert_uint_eq(link_stats(r.link)->refused, 50);
+    ck_assert(link_welcomed(r.link));
+
+    for (unsigned i = 0; i < 50 && error == 0; i++)
+        error = answer(&r, 50, 0);
+    ck_assert_int_eq(error, -EPROTO);
+    link_free(r.link);
+}
+END_TEST
+
 /* An agent that is older than the levers, one without a helper, and one that isn't there. */
 START_TEST(test_guests_without_levers)
 {
@@ -231,6 +255,7 @@ int main(void)
     tcase_add_test(t, test_answers_that_nobody_asked_for);
     tcase_add_test(t, test_a_guest_does_not_ask);
     tcase_add_test(t, test_one_at_a_time);
+    tcase_add_test(t, test_late_answers_are_not_charged);
     tcase_add_test(t, test_guests_without_levers);
     tcase_add_test(t, test_what_ends_a_request);
     tcase_add_test(t, test_a_wrong_nonce);
