@@ -530,6 +530,39 @@ static void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
+static void describe_lever(Dict *d, const Levers *l, LeverKind k, usec_t now_usec)
+{
+    const Lever *v = &l->lever[k];
+
+    dict_open(d, lever_kind_to_string(k));
+    dict_count(d, "times", v->times);
+    dict_bool(d, "asking", l->outstanding && l->kind == k);
+    if (v->times > 0) {
+        dict_count(d, "got_bytes", v->got_bytes);
+        dict_count(d, "cpu_usec", v->cpu_usec);
+        dict_age(d, "answered_age_usec", v->answered_usec, now_usec);
+        dict_known(d, "end", lever_end_to_string(v->why));
+        if (v->error)
+            dict_text(d, "error", strerror(v->error));
+    }
+    if (v->retry_usec > now_usec)
+        dict_count(d, "retry_in_usec", v->retry_usec - now_usec);
+    dict_close(d);
+}
+
+/* What the guest's kernel was asked for. */
+static void describe_levers(Dict *d, const Guest *g, usec_t now_usec)
+{
+    const Levers *l = &g->levers;
+
+    dict_open(d, "levers");
+    for (LeverKind k = 0; k < LEVER_KIND_MAX; k++)
+        describe_lever(d, l, k, now_usec);
+    dict_known(d, "waiting", l->waiting);
+    dict_bool(d, "ineffective", levers_lie(l, now_usec));
+    dict_close(d);
+}
+
 static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "times");
@@ -565,6 +598,7 @@ void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec)
     describe_grant(d, g, now_usec);
     describe_held(d, e, now_usec);
     describe_gain(d, g, now_usec);
+    describe_levers(d, g, now_usec);
     describe_stats(d, g, now_usec);
     describe_rates(d, g);
     describe_report(d, g, now_usec);
