@@ -26,7 +26,8 @@ typedef enum NoticeKind {
     NOTICE_GRANT,        /* a guest in distress gets memory from others: from, to (the first move), cause */
     NOTICE_UNUSED_GRANT, /* it didn't use that: wait (until the next grant), count (of unused grants) */
     NOTICE_LEVER, /* a guest's kernel was asked for memory: lever (name, wanted), text (the reason), further */
-    NOTICE_LEVER_ENDED,   /* its answer: lever; or none came: error of lever is ETIMEDOUT */
+    NOTICE_LEVER_ENDED, /* its answer: lever, wait (it isn't asked), further (the same as the last one); or none
+                         * came: error of lever is ETIMEDOUT */
     NOTICE_LEVERS_LIE,    /* the host got nothing of what it said: wait (it isn't asked) */
     NOTICE_AGENT_DROPPED, /* an agent broke the channel's rules: text (which), wait (it isn't heard) */
     NOTICE_KSM,           /* one of KSM's controls: ksm, text (the reason) */

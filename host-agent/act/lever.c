@@ -12,17 +12,7 @@
 
 static uint64_t field(const SnapshotGuest *s, GuestField f)
 {
-    return guest_fields_has(&s->fields, f) ? bytes_from_double(guest_fields_get(&s->fields, f)) : 0;
-}
-
-/* What the host got of what was asked before. */
-static void look_at(Guest *g, const SnapshotGuest *s, usec_t now_usec)
-{
-    LeverLook look = {.resident_bytes = field(s, GUEST_FIELD_RESIDENT),
-                      .used_bytes = LESS_BY(s->sizes.current_bytes, field(s, GUEST_FIELD_FREE)),
-                      .fragmented_bytes = field(s, GUEST_FIELD_FRAGMENTED)};
-
-    guest_look_at_levers(g, &look, now_usec);
+    return bytes_from_double(guest_fields_get(&s->fields, f));
 }
 
 static LeverNeed need_of(const SnapshotGuest *s, const Decision *d)
@@ -55,7 +45,7 @@ static int send(const LeverChannel *c, const LeverCall *call)
 
 void lever_tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)
 {
-    look_at(g, s, now_usec);
+    guest_look_at_levers(g, field(s, GUEST_FIELD_FRAGMENTED), now_usec);
     if (guest_lever_expired(g, now_usec))
         c->forget(c->userdata);
 }
@@ -68,8 +58,10 @@ void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const 
     bool further;
     int r;
 
-    if (!levers_next(&g->levers, &need, now_usec, &call, why))
+    if (!levers_next(&g->levers, &need, now_usec, &call, why)) {
+        guest_lever_waits(g, why);
         return;
+    }
     r = send(c, &call);
     if (r < 0) {
         log_debug_errno(-r, "%s: cannot ask its agent to %s: %m", g->info.name,

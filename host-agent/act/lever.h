@@ -5,7 +5,8 @@
 
 #include "host-agent/guest/guest.h"
 
-/* The channel to one guest's agent. Each call returns at once, with 0 or -errno; the answer goes to guest_reclaimed(). */
+/* The channel to one guest's agent. Each call returns at once, with 0 or -errno; the answer goes to
+ * guest_reclaimed(). */
 typedef struct LeverChannel {
     int (*compact)(void *userdata, uint32_t id);
     int (*reclaim)(void *userdata, uint32_t id, uint64_t bytes, bool anon);
@@ -13,8 +14,9 @@ typedef struct LeverChannel {
     void *userdata;
 } LeverChannel;
 
-/* How many guests are asked at a time. Each works on pages that the host may have swapped out, and competes with the
- * others for CPU and disk: one after the other, the host has the first memory much sooner. */
+/* How many guests are asked at a time. Each works on pages that the host may have swapped out, and competes with
+ * the others for CPU and disk: one after the other, the host has the first memory much sooner. A guest that takes
+ * long doesn't count (levers_is_working()). */
 #define LEVERS_AT_ONCE 2U
 
 /* In each cycle, before lever_apply(): judges what the host got, and gives up an answer that doesn't come. */

@@ -254,16 +254,17 @@ static void apply_levers(const Cycle *c, const Snapshot *s)
     GuestEntry *entries = c->parts.guests->entries;
     size_t n = 0, asked = 0;
 
-    if (!asking)
+    if (!asking) {
+        (void) log_oom();
         return;
+    }
     for (size_t i = 0; i < s->n_guests; i++) {
         const Decision *d = &c->plan.decisions[i];
         LeverChannel channel = lever_channel(entries + i);
 
         lever_tend(&channel, entries[i].guest, &s->guests[i], s->now_usec);
-        if (entries[i].guest->levers.outstanding)
-            asked++;
-        else if (d->reclaim.send)
+        asked += levers_is_working(&entries[i].guest->levers, s->now_usec);
+        if (d->reclaim.send && !entries[i].guest->levers.outstanding)
             asking[n++] = (Asking){d->reclaim.bytes, i};
     }
     qsort(asking, n, sizeof *asking, asking_compare);

@@ -60,8 +60,10 @@ static void take_report(Guest *g, const Report *r, usec_t now_usec)
 {
     uint64_t read_back = refaulted(g, r);
 
-    levers_refaulted(&g->levers, read_back, now_usec);
-    held_reclaimed(&g->held, 0, read_back, now_usec);
+    if (read_back > 0) {
+        held_reclaimed(&g->held, 0, read_back, now_usec);
+        levers_missed(&g->levers, held_reclaim_cost(&g->held, now_usec), now_usec);
+    }
     sources_report(&g->sources, r, now_usec);
     on_sample(g, now_usec);
 }
@@ -88,10 +90,13 @@ bool guest_goodbye(Guest *g, usec_t now_usec)
     return sources_goodbye(&g->sources, now_usec);
 }
 
-static void tell_lever_ended(const Guest *g, const Message *m)
+/* m: the answer. before: the lever until then. */
+static void tell_lever_ended(const Guest *g, const Message *m, const Lever *before, usec_t now_usec)
 {
     Notice n = guest_notice(g, NOTICE_LEVER_ENDED);
 
+    n.further = m->why == before->why && m->error == before->error;
+    n.wait_usec = usec_since(now_usec, g->levers.lever[g->levers.kind].retry_usec);
     snprintf(n.lever.name, sizeof(n.lever.name), "%s", lever_kind_to_string(g->levers.kind));
     n.lever.got_bytes = m->bytes;
     n.lever.refaulted_bytes = m->refaulted_bytes;
@@ -103,12 +108,19 @@ static void tell_lever_ended(const Guest *g, const Message *m)
 
 void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec)
 {
-    tell_lever_ended(g, m);
+    Lever before = g->levers.lever[g->levers.kind];
+
     if (g->levers.kind == LEVER_RECLAIM)
         held_reclaimed(&g->held, m->bytes, 0, now_usec);
     levers_answered(&g->levers, m, now_usec);
+    tell_lever_ended(g, m, &before, now_usec);
     /* The next step needn't wait for the timer. */
     guest_host_wake(g->host);
+}
+
+void guest_lever_waits(Guest *g, const char *why)
+{
+    levers_wait(&g->levers, why);
 }
 
 void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec)
@@ -118,17 +130,26 @@ void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, u
 
 bool guest_lever_expired(Guest *g, usec_t now_usec)
 {
+    Lever before = g->levers.lever[g->levers.kind];
+
     if (!levers_expire(&g->levers, now_usec))
         return false;
-    tell_lever_ended(g, &(Message){.why = LEVER_END_FAILED, .error = ETIMEDOUT});
+    tell_lever_ended(g, &(Message){.why = LEVER_END_FAILED, .error = ETIMEDOUT}, &before, now_usec);
     return true;
 }
 
-void guest_look_at_levers(Guest *g, const LeverLook *look, usec_t now_usec)
+void guest_look_at_levers(Guest *g, uint64_t fragmented_bytes, usec_t now_usec)
 {
+    HeldGuest memory;
+    LeverLook look;
     Notice n;
 
-    if (!levers_look(&g->levers, look, now_usec))
+    if (!guest_memory(g, now_usec, &memory))
+        return;
+    look = (LeverLook){.resident_bytes = guest_resident(g, now_usec),
+                       .used_bytes = memory.used_bytes,
+                       .fragmented_bytes = fragmented_bytes};
+    if (!levers_look(&g->levers, &look, now_usec))
         return;
     n = guest_notice(g, NOTICE_LEVERS_LIE);
     n.wait_usec = LEVER_LIE_USEC;

@@ -5,8 +5,8 @@
 
 #include "host-agent/guest/guest.h"
 
-/* The agent said Hello, for the first time, after it started again, or because its levers changed. boot_usec: when the guest booted, by
- * the host's CLOCK_MONOTONIC. restarted: the boot id is another one. Only libvirt's word makes that a reboot:
+/* The agent said Hello, for the first time, after it started again, or because its levers changed. boot_usec: when
+ * the guest booted, by the host's CLOCK_MONOTONIC. restarted: the boot id is another one. Only libvirt's word makes that a reboot:
  * otherwise a guest that says Hello with ever new boot ids would be in its grace time for ever. */
 void guest_hello(Guest *g, const Message *hello, usec_t boot_usec, bool restarted);
 /* The agent sent a report. */
@@ -16,13 +16,14 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 /* The agent said Goodbye: the guest may be shutting down. Returns whether that counts; a repeated one
  * doesn't. */
 bool guest_goodbye(Guest *g, usec_t now_usec);
-/* The guest's kernel was asked for memory (act/lever.h); the agent answered; and whether the answer is given up now,
- * because none came for too long. */
+/* The guest's kernel was asked for memory (act/lever.h), or wasn't, for this reason ("": nothing is wanted); the agent
+ * answered; and whether the answer is given up now, because none came for too long. */
+void guest_lever_waits(Guest *g, const char *why);
 void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec);
 void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec);
 bool guest_lever_expired(Guest *g, usec_t now_usec);
-/* Judges what the host got of it. */
-void guest_look_at_levers(Guest *g, const LeverLook *look, usec_t now_usec);
+/* Judges what the host got of it. fragmented_bytes: of its idle memory. */
+void guest_look_at_levers(Guest *g, uint64_t fragmented_bytes, usec_t now_usec);
 /* The agent was asked to report at this interval. */
 void guest_set_interval(Guest *g, usec_t interval_usec);
 

@@ -112,6 +112,10 @@ static void fields(const Guest *g, const Sample *s, usec_t now_usec, GuestFields
                   ret);
     held_fields(&g->held, s ? &s->report : NULL, guest_memory(g, now_usec, &memory) ? &memory : NULL,
                 g->info.free_page_reporting, now_usec, ret);
+    guest_fields_set(ret, GUEST_FIELD_HANDS_BACK,
+                     s && s->source == GUEST_SOURCE_AGENT &&
+                         guest_fields_get(ret, GUEST_FIELD_REPORTING) != 0 &&
+                         levers_can(&g->levers, now_usec));
     if (!isnan(stall))
         guest_fields_set(ret, GUEST_FIELD_STALL, stall);
     if (stats->has_hugetlb_allocs)

@@ -288,9 +288,20 @@ static void turn_reclaims(Held *h, usec_t now_usec)
     }
 }
 
+static bool took_lately(const Held *h)
+{
+    for (size_t i = 0; i < HELD_COST_PERIODS; i++)
+        if (h->reclaims[i].taken_bytes > 0)
+            return true;
+    return false;
+}
+
 void held_reclaimed(Held *h, uint64_t taken_bytes, uint64_t refaulted_bytes, usec_t now_usec)
 {
     turn_reclaims(h, now_usec);
+    /* What is read back before anything was taken is the guest's own doing. */
+    if (taken_bytes == 0 && !took_lately(h))
+        return;
     h->reclaims[0].taken_bytes += MIN(taken_bytes, GUEST_MEMORY_MAX_BYTES);
     h->reclaims[0].refaulted_bytes += MIN(refaulted_bytes, GUEST_MEMORY_MAX_BYTES);
 }

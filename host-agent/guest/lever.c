@@ -3,18 +3,15 @@
 
 #include "host-agent/guest/lever.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
 
-#define LIES_MAX        3U
-#define LIE_PART        8U
-#define GAIN_PART       4U
-/* Less was not taken on purpose. */
-#define TAKEN_MIN_BYTES ((double) (UINT64_C(1) << 20))
+#define LIES_MAX  3U
+#define LIE_PART  8U
+#define GAIN_PART 4U
 
 static const char *const kind_names[] = {[LEVER_COMPACT] = "compact", [LEVER_RECLAIM] = "reclaim"};
 
@@ -41,21 +38,19 @@ void levers_reset(Levers *l)
     *l = fresh;
 }
 
-static double faded(double bytes, const Levers *l, usec_t now_usec)
-{
-    return bytes * exp(-(double) usec_since(l->faded_usec, now_usec) / (double) LEVER_COST_USEC);
-}
-
-static void fade(Levers *l, usec_t now_usec)
-{
-    l->taken_bytes = faded(l->taken_bytes, l, now_usec);
-    l->refaulted_bytes = faded(l->refaulted_bytes, l, now_usec);
-    l->faded_usec = now_usec;
-}
-
 bool levers_lie(const Levers *l, usec_t now_usec)
 {
     return l->lie_usec > 0 && usec_since(l->lie_usec, now_usec) < LEVER_LIE_USEC;
+}
+
+bool levers_can(const Levers *l, usec_t now_usec)
+{
+    return (l->features & (HELLO_FEATURE_COMPACT | HELLO_FEATURE_RECLAIM_FILE)) && !levers_lie(l, now_usec);
+}
+
+bool levers_is_working(const Levers *l, usec_t now_usec)
+{
+    return l->outstanding && usec_since(l->asked_usec, now_usec) < LEVER_SLOW_USEC;
 }
 
 static bool is_ready(const Levers *l, LeverKind k, usec_t now_usec, char why[static LEVER_WHY_MAX])
@@ -114,12 +109,19 @@ bool levers_is_further(const Levers *l, LeverKind k, usec_t now_usec)
     return answered > 0 && usec_since(answered, now_usec) < LEVER_SPELL_USEC;
 }
 
+void levers_wait(Levers *l, const char *why)
+{
+    snprintf(l->waiting, sizeof l->waiting, "%s", why);
+}
+
 void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_t now_usec)
 {
     l->id = call->id;
     l->outstanding = true;
     l->kind = call->kind;
     l->asked_usec = now_usec;
+    l->asked_bytes = call->bytes;
+    l->waiting[0] = '\0';
     l->fragmented_bytes = need->fragmented_bytes;
     l->lever[call->kind].times++;
 }
@@ -134,19 +136,29 @@ static void set_wait(Levers *l, LeverKind k, usec_t now_usec)
 }
 
 /* A compaction is judged some time later, by levers_look(). */
-static void did_its_work(Levers *l, LeverKind k, usec_t now_usec)
+static void did_its_work(Levers *l, usec_t now_usec)
 {
-    Lever *v = &l->lever[k];
+    Lever *v = &l->lever[l->kind];
 
-    if (k == LEVER_COMPACT)
+    if (l->kind == LEVER_COMPACT)
         v->retry_usec = now_usec + MAX(v->wait_usec, LEVER_WAIT_MIN_USEC);
     else
         v->wait_usec = v->retry_usec = 0;
 }
 
+static void claim(Levers *l, uint64_t bytes, usec_t now_usec)
+{
+    l->claimed_bytes += bytes;
+    if (l->due_usec > 0 || l->claimed_bytes < LEVER_CLAIM_BYTES)
+        return;
+    l->due_bytes = l->claimed_bytes;
+    l->due_usec = now_usec + LEVER_REPORTING_USEC;
+}
+
 void levers_answered(Levers *l, const Message *m, usec_t now_usec)
 {
     Lever *v = &l->lever[l->kind];
+    bool poor = l->kind == LEVER_RECLAIM && m->bytes < l->asked_bytes / GAIN_PART;
 
     l->outstanding = false;
     v->answered_usec = now_usec;
@@ -154,21 +166,15 @@ void levers_answered(Levers *l, const Message *m, usec_t now_usec)
     v->error = m->error;
     v->got_bytes += m->bytes;
     v->cpu_usec += m->cpu_usec;
-    if (l->kind == LEVER_RECLAIM) {
-        fade(l, now_usec);
-        l->taken_bytes += (double) m->bytes;
-    }
-    l->claimed_bytes += l->kind == LEVER_RECLAIM ? m->bytes : 0;
+    if (l->kind == LEVER_RECLAIM)
+        claim(l, m->bytes, now_usec);
 
-    switch (m->why) {
-    case LEVER_END_DONE:
-        did_its_work(l, l->kind, now_usec);
-        break;
-    case LEVER_END_BUSY:
-        break;
-    default:
+    if (m->why == LEVER_END_BUSY)
+        v->retry_usec = now_usec + LEVER_BUSY_USEC;
+    else if (m->why == LEVER_END_DONE && !poor)
+        did_its_work(l, now_usec);
+    else
         set_wait(l, l->kind, now_usec);
-    }
 }
 
 bool levers_expire(Levers *l, usec_t now_usec)
@@ -182,15 +188,9 @@ bool levers_expire(Levers *l, usec_t now_usec)
     return true;
 }
 
-void levers_refaulted(Levers *l, uint64_t bytes, usec_t now_usec)
+void levers_missed(Levers *l, double cost, usec_t now_usec)
 {
-    if (bytes == 0 || faded(l->taken_bytes, l, now_usec) < TAKEN_MIN_BYTES)
-        return;
-    fade(l, now_usec);
-    /* More than was taken can't be read back of it: that is the guest's own doing. */
-    l->refaulted_bytes = MIN(l->taken_bytes, l->refaulted_bytes + (double) bytes);
-    if (l->refaulted_bytes * LEVER_REFAULT_PART > l->taken_bytes &&
-        now_usec >= l->lever[LEVER_RECLAIM].retry_usec)
+    if (cost > LEVER_COST_MAX && now_usec >= l->lever[LEVER_RECLAIM].retry_usec)
         set_wait(l, LEVER_RECLAIM, now_usec);
 }
 
@@ -199,20 +199,19 @@ static bool judge_claims(Levers *l, const LeverLook *look, usec_t now_usec)
     const LeverLook *before = &l->before;
     uint64_t fell =
         LESS_BY(before->resident_bytes, look->resident_bytes) + LESS_BY(look->used_bytes, before->used_bytes);
-    uint64_t due = LESS_BY(l->claimed_bytes, LESS_BY(look->fragmented_bytes, before->fragmented_bytes));
+    uint64_t due = LESS_BY(l->due_bytes, LESS_BY(look->fragmented_bytes, before->fragmented_bytes));
 
     if (look->resident_bytes == 0)
         return false;
     if (before->resident_bytes == 0 || l->claimed_bytes == 0) {
         l->before = *look;
-        l->claimed_bytes = 0;
+        l->claimed_bytes = l->due_usec = 0;
         return false;
     }
-    if (l->claimed_bytes < LEVER_CLAIM_BYTES || l->outstanding ||
-        usec_since(l->lever[LEVER_RECLAIM].answered_usec, now_usec) < LEVER_REPORTING_USEC)
+    if (l->due_usec == 0 || now_usec < l->due_usec)
         return false;
     l->lies = fell * LIE_PART < due ? l->lies + 1 : 0;
-    l->claimed_bytes = 0;
+    l->claimed_bytes = l->due_usec = 0;
     l->before = *look;
     if (l->lies < LIES_MAX)
         return false;

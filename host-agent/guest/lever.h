@@ -10,15 +10,15 @@
  *
  * Each lever has a wait of its own. It doubles from LEVER_WAIT_MIN_USEC up to its maximum:
  *
- *   reclaim   when the guest read back what was taken (its agent stopped for that, or its reports show more than
- *             LEVER_REFAULT_PART of what was taken lately), when its tasks stalled, or when nothing was left
+ *   reclaim   when the guest read back what was taken (its agent stopped for that, or reclaims lately cost more than
+ *             LEVER_COST_MAX), when its tasks stalled, or when it got less than a quarter of what was wanted
  *   compact   when the host got less than a quarter of what was in fragments
  *   both      when it failed
  *
- * A request that did its work sets the wait back. The guest's word is checked against what the host gets: after
- * LEVER_CLAIM_BYTES of claimed memory, less what lies in fragments since, the resident memory of its QEMU must have
- * fallen by an eighth of that, save for what the guest itself began to use. Three times in a row it did not: the
- * levers of this guest free nothing, and none is used for LEVER_LIE_USEC. */
+ * A request that did its work sets the wait back. The guest's word is checked against what the host gets:
+ * LEVER_REPORTING_USEC after it claimed LEVER_CLAIM_BYTES, the resident memory of its QEMU must have fallen by an
+ * eighth of the claim, less what lies in fragments since, save for what the guest itself began to use. Three times
+ * in a row it did not: the levers of this guest free nothing, and none is used for LEVER_LIE_USEC. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,20 +32,24 @@
 #define LEVER_LIE_USEC              (3600 * USEC_PER_SEC)
 /* A guest that does not answer for this long is treated as if it had failed. */
 #define LEVER_ANSWER_USEC           (60 * USEC_PER_SEC)
+/* One that works for longer than this no longer keeps others from being asked. */
+#define LEVER_SLOW_USEC             (10 * USEC_PER_SEC)
+/* A guest that was busy is asked again after this. */
+#define LEVER_BUSY_USEC             (USEC_PER_SEC)
 /* One request reclaims this part of the guest's size, and no less than the bytes. */
 #define LEVER_STEP_PART             32U
 #define LEVER_STEP_BYTES            (UINT64_C(16) << 20)
 /* Fewer fragments, or this part of the guest's size, aren't worth a compaction. */
 #define LEVER_COMPACT_PART          16U
 #define LEVER_COMPACT_BYTES         (UINT64_C(16) << 20)
-#define LEVER_REFAULT_PART          8U
+/* Bytes read back per byte taken (held_reclaim_cost()). */
+#define LEVER_COST_MAX              0.125
 #define LEVER_CLAIM_BYTES           (UINT64_C(64) << 20)
-/* What was taken, and what was read back of it, count for about this long. */
-#define LEVER_COST_USEC             (300 * USEC_PER_SEC)
 /* Free page reporting takes memory some seconds after it became free. */
 #define LEVER_REPORTING_USEC        (10 * USEC_PER_SEC)
-
-#define LEVER_SPELL_USEC (60 * USEC_PER_SEC)
+/* Requests that follow each other within this time belong together. */
+#define LEVER_SPELL_USEC            (60 * USEC_PER_SEC)
+#define LEVER_WHY_MAX               96U
 
 typedef enum LeverKind {
     LEVER_COMPACT,
@@ -83,16 +87,17 @@ typedef struct Levers {
     bool outstanding;
     LeverKind kind; /* of the last request … */
     usec_t asked_usec;
+    uint64_t asked_bytes;
     uint64_t fragmented_bytes; /* … in fragments when it was sent */
     Lever lever[LEVER_KIND_MAX];
-
-    /* What reclaims took lately, and what of it the guest read back: both fade with LEVER_COST_USEC. */
-    double taken_bytes, refaulted_bytes;
-    usec_t faded_usec;
+    char waiting
+        [LEVER_WHY_MAX]; /* why it isn't asked for what is wanted; empty: it is, or nothing is wanted */
 
     /* The guest's word against the host's. */
-    uint64_t claimed_bytes; /* since this look */
-    LeverLook before;
+    LeverLook before;       /* when the host began to count … */
+    uint64_t claimed_bytes; /* … what the guest claims to have handed back */
+    uint64_t due_bytes;     /* the part of it that the host must have … */
+    usec_t due_usec;        /* … at this time; 0: none is due */
     unsigned lies;
     usec_t lie_usec; /* when it was found; 0: it wasn't */
 } Levers;
@@ -114,8 +119,6 @@ typedef struct LeverCall {
     bool anon;
 } LeverCall;
 
-#define LEVER_WHY_MAX 96U
-
 /* What the guest's kernel can do, from Hello. A new agent doesn't know of what an earlier one was asked for. */
 void levers_hello(Levers *l, const Message *hello);
 /* The guest booted again: nothing of what was learnt holds, but for a lie. */
@@ -125,14 +128,20 @@ bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverC
                  char why[static LEVER_WHY_MAX]);
 /* Whether a request continues what this lever did lately (LEVER_SPELL_USEC). */
 bool levers_is_further(const Levers *l, LeverKind k, usec_t now_usec);
+/* Whether it can be asked at all: it has a lever, and they weren't found to free nothing. */
+bool levers_can(const Levers *l, usec_t now_usec);
+/* Whether it works on a request, and not for longer than LEVER_SLOW_USEC. */
+bool levers_is_working(const Levers *l, usec_t now_usec);
+/* Why it isn't asked now (levers_next()). */
+void levers_wait(Levers *l, const char *why);
 /* A request was sent. */
 void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_t now_usec);
 /* The answer came. The caller has checked that it belongs to the request that is outstanding. */
 void levers_answered(Levers *l, const Message *m, usec_t now_usec);
 /* Whether no answer came for LEVER_ANSWER_USEC: it is given up then, and the caller tells the channel. */
 bool levers_expire(Levers *l, usec_t now_usec);
-/* The guest read back page cache, as its reports say. */
-void levers_refaulted(Levers *l, uint64_t bytes, usec_t now_usec);
+/* The guest read back page cache. cost: what reclaims cost lately, that included. */
+void levers_missed(Levers *l, double cost, usec_t now_usec);
 /* Judges what the host got of it. Returns whether the levers were just now found to free nothing. */
 bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec);
 /* Whether its levers were found to free nothing. */

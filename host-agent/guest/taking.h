@@ -23,8 +23,8 @@ typedef struct Taking {
     usec_t hold_usec;  /* how long it is not shrunk from then on */
 } Taking;
 
-/* A sample was added to the history. since_usec: older ones don't count. full_bytes: a fiftieth of this, but
- * at least 16 MiB, is noticeable growth. */
+/* A sample was added to the history. since_usec: older ones don't count. full_bytes: a twelfth of this, but
+ * at least 32 MiB, is noticeable growth. */
 void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_usec);
 /* It gets its full size back. */
 void taking_given(Taking *t, usec_t now_usec);

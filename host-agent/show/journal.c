@@ -98,11 +98,14 @@ static void log_lever(const Notice *n)
 static void log_lever_ended(const Notice *n)
 {
     const NoticeLever *l = &n->lever;
-    char got[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX], took[UNITS_FORMAT_MAX];
+    char got[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX], took[UNITS_FORMAT_MAX], wait[UNITS_FORMAT_MAX];
 
     if (l->why == LEVER_END_FAILED)
-        log_warning("%s: its kernel failed to %s: %s; other ways to get its memory are used meanwhile",
-                    n->name, l->name, l->error ? strerror(l->error) : "no reason given");
+        log_full(
+            n->further ? LOG_DEBUG : LOG_WARNING,
+            "%s: its agent failed to %s: %s; asked again in %s. Its log (journalctl -u ballast-guestd) says more",
+            n->name, l->name, l->error ? strerror(l->error) : "no reason given",
+            format_duration(wait, n->wait_usec));
     else
         log_debug("%s: %s got %s (%s): %s read back, %s of CPU", n->name, l->name,
                   format_size(got, l->got_bytes), lever_end_to_string(l->why),

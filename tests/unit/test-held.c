@@ -369,6 +369,7 @@ START_TEST(test_reclaim_cost)
 
     held_init(&h, 0);
     ck_assert_double_eq(held_reclaim_cost(&h, now), 0);
+    held_reclaimed(&h, 0, 50 * MIB, now); /* before anything was taken: its own doing */
     held_reclaimed(&h, 100 * MIB, 0, now);
     ck_assert_double_eq(held_reclaim_cost(&h, now), 0);
     held_reclaimed(&h, 100 * MIB, 50 * MIB, now + 90 * SEC);

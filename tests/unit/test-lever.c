@@ -156,16 +156,54 @@ START_TEST(test_what_is_read_back_later_counts)
 {
     Levers l = capable();
 
-    levers_refaulted(&l, 900 * MIB, T0); /* before anything was taken */
+    levers_missed(&l, 0, T0); /* before anything was taken */
     answer(&l, &want_cache, T0, LEVER_END_DONE, 16 * MIB);
-    levers_refaulted(&l, MIB, T0);
+    levers_missed(&l, 1.0 / 16, T0);
     ck_assert_int_eq(next(&l, &want_cache, T0), LEVER_RECLAIM);
-    levers_refaulted(&l, MIB + 4096, T0);
+    levers_missed(&l, 0.126, T0);
     ck_assert_int_eq(next(&l, &want_cache, T0), -1);
     /* Long after, what is read back isn't what was taken. */
     ck_assert_int_eq(next(&l, &want_cache, T0 + 3600 * SEC), LEVER_RECLAIM);
-    levers_refaulted(&l, UINT64_C(1) << 50, T0 + 3600 * SEC);
+    levers_missed(&l, 0, T0 + 3600 * SEC);
     ck_assert_int_eq(next(&l, &want_cache, T0 + 3600 * SEC), LEVER_RECLAIM);
+}
+END_TEST
+
+/* A guest with little cache left answers "done", and gets next to nothing: each request would cost its CPU. */
+START_TEST(test_a_reclaim_that_gets_little_waits)
+{
+    Levers l = capable();
+
+    answer(&l, &want_cache, T0, LEVER_END_DONE, 4 * MIB);
+    ck_assert_int_eq(next(&l, &want_cache, T0), LEVER_RECLAIM);
+    answer(&l, &want_cache, T0, LEVER_END_DONE, 4 * MIB - 1);
+    ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_WAIT_MIN_USEC - 1), -1);
+    ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_WAIT_MIN_USEC), LEVER_RECLAIM);
+}
+END_TEST
+
+START_TEST(test_a_busy_guest_is_not_asked_at_once)
+{
+    Levers l = capable();
+
+    answer(&l, &want_cache, T0, LEVER_END_BUSY, 0);
+    ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_BUSY_USEC - 1), -1);
+    ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_BUSY_USEC), LEVER_RECLAIM);
+}
+END_TEST
+
+/* Two such guests would otherwise keep all others from being asked. */
+START_TEST(test_a_guest_that_takes_long_keeps_no_other_waiting)
+{
+    Levers l = capable();
+    char why[LEVER_WHY_MAX];
+    LeverCall call;
+
+    ck_assert(!levers_is_working(&l, T0));
+    ck_assert(levers_next(&l, &want_cache, T0, &call, why));
+    levers_asked(&l, &call, &want_cache, T0);
+    ck_assert(levers_is_working(&l, T0 + LEVER_SLOW_USEC - 1));
+    ck_assert(!levers_is_working(&l, T0 + LEVER_SLOW_USEC));
 }
 END_TEST
 
@@ -237,6 +275,25 @@ START_TEST(test_a_lie_is_found_by_what_the_host_gets)
 }
 END_TEST
 
+/* Requests that go on without a pause don't put off the judgement. */
+START_TEST(test_a_lie_is_found_while_it_is_asked_on)
+{
+    Levers l = capable();
+    LeverLook look = {.resident_bytes = 800 * MIB, .used_bytes = 300 * MIB};
+    bool found = false;
+    usec_t now = T0;
+
+    for (int i = 0; i < 60 && !found; i++, now += SEC) {
+        found = levers_look(&l, &look, now);
+        if (!found)
+            answer(&l, &want_cache, now, LEVER_END_DONE, 16 * MIB);
+    }
+    ck_assert(found);
+    ck_assert(!levers_can(&l, now));
+    ck_assert(levers_can(&l, now + LEVER_LIE_USEC));
+}
+END_TEST
+
 START_TEST(test_a_reboot_ends_waits_but_not_a_lie)
 {
     Levers l = capable();
@@ -274,8 +331,12 @@ int main(void)
     tcase_add_test(t, test_a_guest_that_cannot);
     tcase_add_test(t, test_waits_double_and_end);
     tcase_add_test(t, test_what_is_read_back_later_counts);
+    tcase_add_test(t, test_a_reclaim_that_gets_little_waits);
+    tcase_add_test(t, test_a_busy_guest_is_not_asked_at_once);
+    tcase_add_test(t, test_a_guest_that_takes_long_keeps_no_other_waiting);
     tcase_add_test(t, test_compaction_that_gains_nothing_waits_longer);
     tcase_add_test(t, test_a_lie_is_found_by_what_the_host_gets);
+    tcase_add_test(t, test_a_lie_is_found_while_it_is_asked_on);
     tcase_add_test(t, test_a_reboot_ends_waits_but_not_a_lie);
     tcase_add_test(t, test_a_new_agent_is_asked_again);
     return run_tests(t);
