@@ -35,6 +35,17 @@ static GainLook bounded(const GainLook *l)
     return b;
 }
 
+/* Whether a shrink brought as much as it should. The balloon takes free memory as it comes: some of it was never touched,
+ * so not all that was idle need be in it. Its share must be, and half at least: what brings less wasn't idle. */
+static bool is_enough(const GainLook *before, uint64_t taken, uint64_t expected, uint64_t brought)
+{
+    double share = before->free_bytes > 0
+                       ? (double) taken * (double) before->idle_bytes / (double) before->free_bytes
+                       : 0;
+
+    return brought >= expected || (brought >= expected / 2 && (double) brought >= share);
+}
+
 uint64_t gain_end(Gain *g, const GainLook *after)
 {
     GainLook a = bounded(&g->before), b = bounded(after);
@@ -53,7 +64,7 @@ uint64_t gain_end(Gain *g, const GainLook *after)
         g->ineffective = 0;
     else if (MIN(taken, LESS_BY(a.idle_bytes, doubt)) >= GAIN_LOOK_BYTES)
         g->ineffective += g->ineffective < INEFFECTIVE_AFTER;
-    return LESS_BY(expected, brought);
+    return is_enough(&a, taken, expected, brought) ? 0 : LESS_BY(expected, brought);
 }
 
 bool gain_is_ineffective(const Gain *g)

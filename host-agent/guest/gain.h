@@ -4,8 +4,9 @@
 /* What a shrink of a guest brings the host: how far what its QEMU holds (held.h) falls.
  *
  * A shrink is expected to bring what it takes, as far as that was idle: free in the guest, and held by the host.
- * Free memory that the guest never touched, or has handed back, isn't resident and brings nothing. Page cache
- * isn't expected to bring anything, because the guest may have read more of it meanwhile. What the shrink brought
+ * Free memory that the guest never touched, or has handed back, isn't resident and brings nothing; the balloon takes
+ * some of that, too, so half is enough where it is the share of idle memory in all that is free. Page cache isn't
+ * expected to bring anything, because the guest may have read more of it meanwhile. What the shrink brought
  * is the fall of resident plus what the guest itself began to use meanwhile. If it brought less than expected,
  * less was idle than thought: QEMU's own memory is larger (held_prove()). If again and again it brings next to
  * nothing, the balloon is ineffective: it frees nothing.

@@ -38,7 +38,9 @@ START_TEST(test_one_shrink)
     } rows[] = {
         {"all that was free was resident", {2048, 1024, 2096}, {1536, 512, 1584}, 0, false},
         {"nothing was touched, QEMU has more of its own", {2048, 1024, 1324}, {1536, 512, 1324}, 252, true},
-        {"half of what was expected", {2048, 1024, 1324}, {1536, 512, 1198}, 126, false},
+        {"less than half of what was idle", {2048, 1024, 1324}, {1536, 512, 1261}, 189, false},
+        {"half of it, and some that was never touched", {2048, 1024, 1324}, {1536, 512, 1198}, 0, false},
+        {"half of it, but less than its share", {2048, 1024, 1972}, {1536, 512, 1660}, 200, false},
         {"page cache was taken, too", {2048, 100, 2096}, {1536, 100, 1584}, 0, false},
         {"the guest used more meanwhile", {2048, 1024, 2096}, {1536, 312, 1784}, 0, false},
         {"it used all that was taken", {2048, 1024, 2096}, {1536, 12, 2084}, 0, false},
@@ -115,8 +117,8 @@ static uint64_t shrink_held(Gain *y, Held *h, uint64_t used, uint64_t from, uint
     return held_overhead(h) / MIB;
 }
 
-/* A QEMU with so much of its own: once that is known, nothing more is expected, and it isn't taken for one that
- * gives nothing. */
+/* A QEMU with so much of its own: once that is known, nothing more is expected, and it isn't taken for one that gives
+ * nothing. */
 START_TEST(test_much_of_its_own)
 {
     static const uint64_t own[] = {20, 48, 96, 120, 300, 900};
