@@ -15,6 +15,9 @@
  * because a large guest is never quite still. */
 #define CALM_BYTES     (8 * MIB)
 #define CALM_PART      1024U
+/* Idle is what so many looks agree on: a single report that is off would show idle memory for a moment, and a balloon
+ * would go after it. */
+#define IDLE_LOOKS     3U
 #define RISE_BYTES     MIB /* in … */
 #define RISE_USEC      (3600 * USEC_PER_SEC)
 #define RECENT_USEC    (300 * USEC_PER_SEC)
@@ -72,6 +75,11 @@ static bool is_within(uint64_t a, uint64_t b, uint64_t most)
     return (a > b ? a - b : b - a) <= most;
 }
 
+static int64_t difference_of(const HeldPoint *p)
+{
+    return (int64_t) p->resident_bytes - (int64_t) p->used_bytes;
+}
+
 /* Whether resident stands still. *ret: what the last differences prove. What a guest says is a little old and a little
  * wrong: the largest of them counts, and as much more as they differ. To take QEMU's own memory for smaller than it is
  * would be to see idle memory where there is none, each time that the guest's figures are off in that direction. */
@@ -87,8 +95,8 @@ static bool is_calm(const Held *h, uint64_t size_bytes, int64_t *ret)
 
         if (!is_within(p->resident_bytes, h->points[0].resident_bytes, most))
             return false;
-        largest = MAX(largest, (int64_t) p->resident_bytes - (int64_t) p->used_bytes);
-        smallest = MIN(smallest, (int64_t) p->resident_bytes - (int64_t) p->used_bytes);
+        largest = MAX(largest, difference_of(p));
+        smallest = MIN(smallest, difference_of(p));
     }
     *ret = largest + (largest - smallest);
     return true;
@@ -263,7 +271,10 @@ uint64_t held_idle(const Held *h, const HeldGuest *guest, usec_t now_usec)
 
     if (!held_is_known(h, now_usec))
         return g.free_bytes;
-    idle = (int64_t) resident_bytes(&h->look) - (int64_t) g.used_bytes - least(h);
+    idle = (int64_t) resident_bytes(&h->look) - (int64_t) g.used_bytes;
+    for (unsigned i = 0; i < MIN(h->n_points, IDLE_LOOKS); i++)
+        idle = MIN(idle, difference_of(&h->points[i]));
+    idle -= least(h);
     if (h->look.merged_bytes > 0)
         idle = (int64_t) ((double) idle *
                           (1 - (double) h->look.merged_bytes / (double) resident_bytes(&h->look)));

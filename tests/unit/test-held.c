@@ -257,6 +257,27 @@ START_TEST(test_calm)
 }
 END_TEST
 
+/* One report that is off shows no idle memory: three looks must agree. While the guest moves, there are no others. */
+START_TEST(test_idle_in_three_looks)
+{
+    const HeldGuest guest = {.used_bytes = 900 * MIB, .free_bytes = 3196 * MIB};
+    usec_t now = START;
+    Held h;
+
+    held_init(&h, 60 * MIB);
+    looks(&h, HELD_CALM_LOOKS, 1060, 1000, &now);
+    ck_assert_uint_eq(held_idle(&h, &guest, now), 0);
+    looks(&h, 2, 1060, 900, &now);
+    ck_assert_uint_eq(held_idle(&h, &guest, now), 0);
+    looks(&h, 1, 1060, 900, &now);
+    ck_assert_uint_eq(held_idle(&h, &guest, now) / MIB, 99);
+    looks(&h, 1, 1060, 1000, &now);
+    ck_assert_uint_eq(held_idle(&h, &guest, now), 0);
+    held_look(&h, &(ProcessLook){.rss_bytes = 1060 * MIB}, HELD_SOURCE_PROCESS, NULL, now);
+    ck_assert_uint_eq(held_idle(&h, &guest, now) / MIB, 99);
+}
+END_TEST
+
 /* ---- Sources ---- */
 
 START_TEST(test_sources)
@@ -583,6 +604,7 @@ int main(void)
     tcase_add_test(t, test_overhead_is_proven);
     tcase_add_test(t, test_overhead_is_stored);
     tcase_add_test(t, test_calm);
+    tcase_add_test(t, test_idle_in_three_looks);
     tcase_add_test(t, test_sources);
     tcase_add_test(t, test_merged);
     tcase_add_test(t, test_cpu);
