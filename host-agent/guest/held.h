@@ -13,8 +13,9 @@
  *              never seen otherwise. A shrink that brought less than it should proves more (gain.h). It rises by
  *              1 MiB an hour, as long as no look lies below it, because QEMU's own memory may grow.
  *   idle       clamp(resident − overhead − used, 0, free): free in the guest, and still held by the host, in each of
- *              the last three looks at rest. All free memory where resident isn't known. What KSM merged counts in VmRSS, but costs the host next to
- *              nothing: where it is known how much that is, idle is smaller by the same share.
+ *              the last three looks at rest. All free memory where resident isn't known. What KSM merged counts in
+ *              VmRSS, but costs the host next to nothing: where it is known how much that is, idle is smaller by the
+ *              same share.
  *   fragmented min(idle, free − free_blocks): the part of idle that free page reporting doesn't reach, because it
  *              lies in too small pieces. Missing unless the guest reports free pages.
  *   cold       page cache that wasn't used lately: cold_60s where the guest's kernel knows it (MGLRU), else
