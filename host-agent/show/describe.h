@@ -30,6 +30,12 @@ void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
 #define DESCRIBE_KEY_MAX 64U
 /* The values that an assignment was made from: "g.free_bytes", "give_bytes". */
 void describe_reads(Dict *d, const PolicyRead *reads, size_t n);
+/* What the guest holds of the host's memory. What follows from it is among the stats. */
+void describe_held(Dict *d, const GuestEntry *e, usec_t now_usec);
+/* What a shrink of the guest brings the host. */
+void describe_gain(Dict *d, const Guest *g, usec_t now_usec);
+/* What the guest's kernel was asked for. */
+void describe_levers(Dict *d, const Guest *g, usec_t now_usec);
 /* The decisions about KSM's controls, and which controls are changed. KSM's state is among the host's
  * stats. */
 void describe_ksm(Dict *d, const Manager *m);
