@@ -50,6 +50,15 @@ static void add_state(Table *t, json_object *guest)
         table_add(t, STYLE_PLAIN, "steady");
 }
 
+/* What is at work has a colour. */
+static void add_lever(Table *t, json_object *guest)
+{
+    const char *lever = json_text(guest, "lever");
+    bool at_work = json_find(guest, "lever_age_usec") && json_count(guest, "lever_age_usec") == 0;
+
+    table_add(t, at_work ? STYLE_CYAN : STYLE_PLAIN, lever && strcmp(lever, "none") != 0 ? lever : NULL);
+}
+
 static void add_guest(Table *t, json_object *guest)
 {
     const char *mode = json_text(guest, "mode"), *source = json_text(guest, "source");
@@ -69,6 +78,7 @@ static void add_guest(Table *t, json_object *guest)
     table_add(t, STYLE_PLAIN, size_cell(buf, guest, "cold_bytes"));
     table_add(t, STYLE_PLAIN,
               json_count(guest, "reclaim_bytes") > 0 ? size_cell(buf, guest, "reclaim_bytes") : NULL);
+    add_lever(t, guest);
     add_state(t, guest);
     table_add(t, STYLE_PLAIN, json_text(guest, "reason"));
 }
@@ -84,10 +94,21 @@ static int by_name(const void *a, const void *b)
 int print_list(const Screen *screen, json_object *guests)
 {
     static const TableColumn columns[] = {
-        {"NAME", false},  {"MODE", false},   {"SOURCE", false}, {"AGE", true},
-        {"FULL", true},   {"CURRENT", true}, {"TARGET", true},  {"RESIDENT", true},
-        {"IDLE", true},   {"AVAIL", true},   {"COLD", true},    {"RECLAIM", true, .optional = true},
-        {"STATE", false}, {"REASON", false},
+        {"NAME", false},
+        {"MODE", false},
+        {"SOURCE", false},
+        {"AGE", true},
+        {"FULL", true},
+        {"CURRENT", true},
+        {"TARGET", true},
+        {"RESIDENT", true},
+        {"IDLE", true},
+        {"AVAIL", true},
+        {"COLD", true},
+        {"RECLAIM", true, .optional = true},
+        {"LEVER", false, .optional = true},
+        {"STATE", false},
+        {"REASON", false},
     };
     _cleanup_(table_freep) Table *t = NULL;
     int r;

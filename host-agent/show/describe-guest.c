@@ -73,6 +73,7 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     put_guest_bytes(d, "resident_bytes", &s.fields, GUEST_FIELD_RESIDENT);
     put_guest_bytes(d, "idle_bytes", &s.fields, GUEST_FIELD_IDLE);
     put_guest_bytes(d, "cold_bytes", &s.fields, GUEST_FIELD_COLD);
+    describe_means(d, g, guest_fields_get(&s.fields, GUEST_FIELD_REPORTING) > 0, now_usec);
     dict_known(d, "agent_version", link_agent_version(e->channel->link));
     dict_known(d, "busy", s.busy);
     dict_known(d, "unmovable", s.unmovable ?: s.judgement.ineffective);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest holds of the host's memory, and what its kernel handed back. */
+/* What a guest holds of the host's memory, and by which lever the host gets it back. */
 
 #include <string.h>
 
@@ -39,16 +39,24 @@ void describe_gain(Dict *d, const Guest *g, usec_t now_usec)
     dict_close(d);
 }
 
-static void describe_lever(Dict *d, const Levers *l, LeverKind k, usec_t now_usec)
+static void describe_lever(Dict *d, const Guest *g, LeverKind k, usec_t now_usec)
 {
+    const Levers *l = &g->levers;
     const Lever *v = &l->lever[k];
 
     dict_open(d, lever_kind_to_string(k));
     dict_count(d, "times", v->times);
     dict_bool(d, "asking", l->outstanding && l->kind == k);
+    if (l->outstanding && l->kind == k) {
+        dict_age(d, "asked_age_usec", l->asked_usec, now_usec);
+        if (k == LEVER_RECLAIM)
+            dict_count(d, "asked_bytes", l->asked_bytes);
+    }
     if (v->times > 0) {
         dict_count(d, "got_bytes", v->got_bytes);
         dict_count(d, "cpu_usec", v->cpu_usec);
+        if (k == LEVER_RECLAIM)
+            dict_real(d, "read_back_share", held_reclaim_cost(&g->held, now_usec));
         dict_age(d, "answered_age_usec", v->answered_usec, now_usec);
         dict_known(d, "end", lever_end_to_string(v->why));
         if (v->error)
@@ -59,13 +67,64 @@ static void describe_lever(Dict *d, const Levers *l, LeverKind k, usec_t now_use
     dict_close(d);
 }
 
+/* By which means the host gets a guest's memory back, at the moment or last. */
+typedef enum Means {
+    MEANS_NONE,
+    MEANS_REPORTED,
+    MEANS_COMPACT,
+    MEANS_RECLAIM,
+    MEANS_BALLOON,
+} Means;
+
+static const char *const means_names[] = {
+    [MEANS_NONE] = "none",       [MEANS_REPORTED] = "reported", [MEANS_COMPACT] = "compact",
+    [MEANS_RECLAIM] = "reclaim", [MEANS_BALLOON] = "balloon",
+};
+
+static bool holds(const Guest *g)
+{
+    return g->balloon.known && guest_current(g) + BALLOON_TOLERANCE_BYTES < g->full.bytes;
+}
+
+static Means means_of(const Guest *g, bool reporting)
+{
+    const Levers *l = &g->levers;
+    const Balloon *b = &g->balloon;
+    Means kernel = l->kind == LEVER_COMPACT ? MEANS_COMPACT : MEANS_RECLAIM;
+
+    if (l->outstanding)
+        return kernel;
+    if (b->moving || holds(g))
+        return MEANS_BALLOON;
+    if (l->asked_usec > 0 && l->asked_usec >= b->sent_usec)
+        return kernel;
+    if (b->sent_usec > 0)
+        return MEANS_BALLOON;
+    return reporting ? MEANS_REPORTED : MEANS_NONE;
+}
+
+void describe_means(Dict *d, const Guest *g, bool reporting, usec_t now_usec)
+{
+    const Levers *l = &g->levers;
+    const Balloon *b = &g->balloon;
+    Means m = means_of(g, reporting);
+
+    dict_text(d, "lever", means_names[m]);
+    if (l->outstanding || (m == MEANS_BALLOON && b->moving))
+        dict_count(d, "lever_age_usec", 0);
+    else if (m == MEANS_BALLOON)
+        dict_age(d, "lever_age_usec", MAX(b->sent_usec, b->settled_usec), now_usec);
+    else if (m == MEANS_COMPACT || m == MEANS_RECLAIM)
+        dict_age(d, "lever_age_usec", MAX(l->asked_usec, l->lever[l->kind].answered_usec), now_usec);
+}
+
 void describe_levers(Dict *d, const Guest *g, usec_t now_usec)
 {
     const Levers *l = &g->levers;
 
     dict_open(d, "levers");
     for (LeverKind k = 0; k < LEVER_KIND_MAX; k++)
-        describe_lever(d, l, k, now_usec);
+        describe_lever(d, g, k, now_usec);
     dict_known(d, "waiting", l->waiting);
     dict_bool(d, "ineffective", levers_lie(l, now_usec));
     dict_close(d);

@@ -36,6 +36,9 @@ void describe_held(Dict *d, const GuestEntry *e, usec_t now_usec);
 void describe_gain(Dict *d, const Guest *g, usec_t now_usec);
 /* What the guest's kernel was asked for. */
 void describe_levers(Dict *d, const Guest *g, usec_t now_usec);
+/* By which lever the host gets its memory back, at the moment or last, and when that was. reporting: free page
+ * reporting is on in the guest. */
+void describe_means(Dict *d, const Guest *g, bool reporting, usec_t now_usec);
 /* The decisions about KSM's controls, and which controls are changed. KSM's state is among the host's
  * stats. */
 void describe_ksm(Dict *d, const Manager *m);

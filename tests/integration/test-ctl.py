@@ -53,11 +53,12 @@ GUEST_KEYS = {
     "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "reclaim_bytes": int, "available_bytes": int,
     "free_bytes": int, "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
-    "idle_bytes": int, "cold_bytes": int, "agent_version": str, "busy": str, "unmovable": str, "distress": bool,
-    "hurting": bool, "protected": bool, "moving": bool, "stalled": bool, "rule": str, "reason": str,
+    "idle_bytes": int, "cold_bytes": int, "lever": str, "lever_age_usec": int,
+    "agent_version": str, "busy": str, "unmovable": str, "distress": bool, "hurting": bool, "protected": bool,
+    "moving": bool, "stalled": bool, "rule": str, "reason": str,
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
-              "floor_bytes", "distress", "hurting", "protected", "moving", "stalled", "rule", "reason"}
+              "floor_bytes", "lever", "distress", "hurting", "protected", "moving", "stalled", "rule", "reason"}
 # The keys of each part that every guest has.
 PART_KEYS = {
     "entitlement.min_bytes": int, "entitlement.full_bytes": int, "entitlement.max_bytes": int, "entitlement.shares": int,
@@ -66,7 +67,8 @@ PART_KEYS = {
     "strain.before_shrink": dict, "need.needed_bytes": int, "need.protected": bool, "need.times": int, "grant.open": bool,
     "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "held.source": str,
     "held.overhead_bytes": int, "held.overhead_learned": bool, "held.overhead_proven": bool, "gain.ineffective": bool,
-    "gain.ineffective_shrinks": int, "balloon.stalled": bool,
+    "gain.ineffective_shrinks": int, "balloon.stalled": bool, "levers.compact": dict, "levers.reclaim": dict,
+    "levers.ineffective": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}
@@ -306,13 +308,15 @@ class Session(World):
         self.assertEqual({g["name"]: g["uuid"] for g in guests}, UUIDS)
         for g in guests:
             self.assert_types(g, GUEST_KEYS, NEVER_NULL)
+            self.assertIn(g["lever"], ("none", "balloon"))  # this host's guests have no other
             self.assertEqual(g["full_bytes"], 2048 * MIB)
             self.assertEqual(g["maximum_bytes"], 4096 * MIB)
             self.assertIn(g["source"], ("libvirt", "none"))
             self.assertEqual(g["age_usec"] is None, g["source"] == "none")
         lines = self.ctl("--session", "list").splitlines()
+        lever = ["LEVER"] if any(g["lever"] != "none" for g in guests) else []
         self.assertEqual(lines[0].split(), ["NAME", "MODE", "SOURCE", "AGE", "FULL", "CURRENT", "TARGET", "RESIDENT",
-                                            "IDLE", "AVAIL", "COLD", "STATE", "REASON"])
+                                            "IDLE", "AVAIL", "COLD", *lever, "STATE", "REASON"])
         self.assertEqual([l.split("  ")[0] for l in lines[1:]], sorted(UUIDS))
         at = lines[0].index("FULL") + len("FULL")
         for line in lines[1:]:

@@ -155,7 +155,7 @@ START_TEST(what_is_not_known_is_null)
     assert_json(o, "extra", "1");
     ck_assert(json_object_object_get_ex(o, "age_usec", NULL));
     ck_assert_ptr_null(json_find(o, "age_usec"));
-    ck_assert_int_eq(json_object_object_length(o), 31);
+    ck_assert_int_eq(json_object_object_length(o), 33);
     json_object_put(o);
 
     status = json_tokener_parse("{\"mode\": \"auto\", \"host\": {\"total_bytes\": 5}, \"policy\": {}}");
@@ -409,10 +409,18 @@ START_TEST(a_list_tells_what_matters)
 
     /* What a guest is to hand back is shown where one is. */
     o = json_tokener_parse(
-        "[{\"name\": \"a\", \"reclaim_bytes\": 314572800}, {\"name\": \"b\", \"reclaim_bytes\": 0}]");
+        "[{\"name\": \"a\", \"reclaim_bytes\": 314572800, \"lever\": \"reclaim\", \"lever_age_usec\": 0},"
+        " {\"name\": \"b\", \"reclaim_bytes\": 0, \"lever\": \"balloon\", \"lever_age_usec\": 5000000}]");
     text = printed(print_list, o, false, 0);
-    ck_assert_msg(strstr(text, "  COLD  RECLAIM  STATE  ") && strstr(text, "  300 MiB  steady"), "%s", text);
-    ck_assert_msg(strstr(strstr(text, "\nb "), "     -        -  steady"), "%s", text);
+    ck_assert_msg(strstr(text, "  COLD  RECLAIM  LEVER    STATE  ") &&
+                      strstr(text, "  300 MiB  reclaim  steady"),
+                  "%s", text);
+    ck_assert_msg(strstr(strstr(text, "\nb "), "     -        -  balloon  steady"), "%s", text);
+    free(text);
+
+    /* A lever at work has a colour. */
+    text = printed(print_list, o, true, 0);
+    ck_assert_msg(strstr(text, "\033[36mreclaim\033[0m") && !strstr(text, "mballoon"), "%s", text);
     free(text);
     json_object_put(o);
 
