@@ -18,7 +18,7 @@ build: ## build both agents and the tools (build/plain)
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false >/dev/null
 	@ninja -C $(BUILD) --quiet
 
-demo: ## three real guests under changing pressure, in a minute and a half
+demo: ## four real guests on a host that runs short of memory, in a minute and a half
 	@packaging/setup.sh demo
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false >/dev/null
 	@ninja -C $(BUILD) --quiet
