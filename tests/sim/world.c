@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "host-agent/decide/guard.h"
+#include "tests/sim/small.h"
 
 /* Bytes per second. */
 #define DEMAND_SPEED    (200.0 * MIB) /* at which guests allocate, and free */
@@ -377,8 +378,13 @@ static double host_overhead(const SimWorld *w)
 
 void sim_tick(SimWorld *w)
 {
-    double swap = host_swap(w), overhead;
+    double swap, overhead;
 
+    if (w->small) {
+        small_tick(w);
+        return;
+    }
+    swap = host_swap(w);
     w->now_usec += SIM_TICK_USEC;
     for (size_t i = 0; i < w->n; i++)
         tick_guest(w, &w->guests[i], swap);
@@ -439,7 +445,7 @@ int sim_set_memory(SimWorld *w, size_t guest, double bytes)
 {
     SimGuest *g = &w->guests[guest];
 
-    if (draw(w, g, DRAW_REFUSE, w->now_usec / USEC_PER_SEC, 0, 1) < 0.01)
+    if (!w->small && draw(w, g, DRAW_REFUSE, w->now_usec / USEC_PER_SEC, 0, 1) < 0.01)
         return -EIO;
     /* A shrink that is called off gives nothing: the host hasn't got that yet, or not for longer than a
      * manager needs to see it. */
@@ -456,7 +462,7 @@ int sim_set_memory(SimWorld *w, size_t guest, double bytes)
 
 double sim_available(const SimWorld *w)
 {
-    return fmax(0, w->total - w->overhead - resident_all(w));
+    return fmax(0, w->total - w->overhead - resident_all(w) + (w->small ? w->swapped : 0));
 }
 
 double sim_critical(const SimWorld *w)
@@ -474,17 +480,24 @@ double sim_relaxed(const SimWorld *w)
     return fmin(SIM_RELAXED_RATIO * w->total, SIM_RELAXED_MAX);
 }
 
-/* All guests have the same share swapped out. */
+/* All guests have the same share swapped out, unless it is known. */
 double sim_swap(const SimWorld *w, const SimGuest *g)
 {
     double all = resident_all(w);
 
+    if (w->small)
+        return small_guest_out(small_guest(w, g));
     return all > 0 ? resident(g) * fmin(1, w->swapped / all) : 0;
 }
 
 double sim_rss(const SimWorld *w, const SimGuest *g)
 {
     return resident(g) - sim_swap(w, g);
+}
+
+usec_t sim_cpu(const SimWorld *w, const SimGuest *g)
+{
+    return w->small ? small_guest(w, g)->cpu_usec : 0;
 }
 
 bool sim_is_starved(const SimGuest *g)
@@ -504,7 +517,8 @@ static void tell_memory(const SimWorld *w, const SimGuest *g, Report *r)
     double total = g->current - g->kernel, noise[2], free, cache;
 
     for (int i = 0; i < 2; i++)
-        noise[i] = draw(w, g, DRAW_NOISE, 2 * w->now_usec + (usec_t) i, 1 - SIM_NOISE, 1 + SIM_NOISE);
+        noise[i] =
+            w->small ? 1 : draw(w, g, DRAW_NOISE, 2 * w->now_usec + (usec_t) i, 1 - SIM_NOISE, 1 + SIM_NOISE);
     free = g->kind->says_free ? 0.98 * total : fmin(total, sim_free(g) * noise[0]);
     cache = g->kind->says_free ? 0 : fmin(total - free, (g->hot_cached + g->cold_cached) * noise[1]);
 
@@ -545,4 +559,6 @@ void sim_report(const SimWorld *w, const SimGuest *g, Report *ret)
         return;
     ret->at_usec = w->now_usec - g->boot_usec + USEC_PER_SEC;
     tell_more(g, ret);
+    if (w->small)
+        small_report(w, g, ret);
 }

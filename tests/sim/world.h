@@ -73,7 +73,12 @@ typedef struct SimGuest {
     double stall, stall_avg10;
 } SimGuest;
 
+/* small.h */
+typedef struct SimSmall SimSmall;
+
 typedef struct SimWorld {
+    SimSmall *small; /* borrowed; NULL: the host's swap is ideal, what is reported is the host's at once, and
+                      * guests ask for what the trace says */
     uint64_t seed;
     SimGuest guests[SIM_GUESTS_MAX];
     size_t n;
@@ -105,6 +110,8 @@ double sim_critical(const SimWorld *w);
 /* Of its QEMU, as the host sees it: VmRSS, and VmSwap, which is what the host swapped out of it. */
 double sim_rss(const SimWorld *w, const SimGuest *g);
 double sim_swap(const SimWorld *w, const SimGuest *g);
+/* CPU time that it used; cumulative. Only a small host counts it. */
+usec_t sim_cpu(const SimWorld *w, const SimGuest *g);
 /* Its stats now. */
 void sim_report(const SimWorld *w, const SimGuest *g, Report *ret);
 /* How fast it reads its hot cache, compared with how fast it would if all that was ever cached of
