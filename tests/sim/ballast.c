@@ -15,6 +15,7 @@
 #include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-snapshot.h"
+#include "tests/sim/small.h"
 
 /* As cycle.c has them. */
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
@@ -138,9 +139,11 @@ static void look_at_process(const Ballast *b, BallastGuest *k, const SimGuest *g
     if (k->look_usec > 0 && usec_since(k->look_usec, now) < (often ? LOOK_OFTEN_USEC : LOOK_SELDOM_USEC))
         return;
     k->look_usec = now;
-    guest_process(
-        k->guest,
-        &(ProcessLook){.rss_bytes = (uint64_t) sim_rss(w, g), .swap_bytes = (uint64_t) sim_swap(w, g)}, now);
+    guest_process(k->guest,
+                  &(ProcessLook){.rss_bytes = (uint64_t) sim_rss(w, g),
+                                 .swap_bytes = (uint64_t) sim_swap(w, g),
+                                 .cpu_usec = sim_cpu(w, g)},
+                  now);
 }
 
 /* Libvirt's stats: of all guests the balloon's size, of those without agent the balloon driver's
@@ -196,6 +199,8 @@ static void tend_guest(Ballast *b, size_t i)
         run_agent(b, k, g);
         receive(k, now);
     }
+    if (b->world->small)
+        ballast_levers_tick(b, i);
     look_at_process(b, k, g);
     guest_settle(k->guest, now);
     if (k->guest->sending.cancel &&
@@ -218,6 +223,8 @@ static void sense_host(Ballast *b)
     host_fields_set(h, HOST_FIELD_FREE, sim_available(w));
     host_fields_set(h, HOST_FIELD_SWAP_TOTAL, w->total);
     host_fields_set(h, HOST_FIELD_SWAP_FREE, fmax(0, w->total - w->swapped));
+    if (w->small)
+        host_fields_set(h, HOST_FIELD_SWAPPING, w->small->swapping);
 }
 
 /* Returns whether memory is on its way to the host. */
@@ -273,6 +280,8 @@ static void cycle(Ballast *b)
     series_set_add_host(&b->keep.history, s.now_usec, &host);
     for (size_t i = 0; i < s.n_guests; i++)
         guest_keep(b->guests[index[i]].guest, b->policy, &s, i, &b->plan);
+    if (b->world->small)
+        ballast_levers_apply(b, &s, index);
     if (apply(b, &s, index, lacked) && b->plan.shortfall_bytes > 0)
         b->next_usec = s.now_usec + CYCLE_FEED_USEC;
 }
@@ -321,8 +330,12 @@ void ballast_tick(Ballast *b)
 
         if (k->guest && (!g->present || g->boot_usec != k->boot_usec))
             disappear(b, i);
-        if (!k->guest && g->present && appear(b, i) < 0)
-            abort();
+        if (!k->guest && g->present) {
+            if (appear(b, i) < 0)
+                abort();
+            if (w->small)
+                ballast_levers_hello(b, i);
+        }
         if (k->guest)
             tend_guest(b, i);
     }

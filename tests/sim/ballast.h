@@ -48,3 +48,10 @@ int ballast_init(Ballast *b, SimWorld *w, const char *policy);
 void ballast_done(Ballast *b);
 /* To be called after each tick of the world. */
 void ballast_tick(Ballast *b);
+
+/* ballast-levers.c: guests' own kernels, on a small host. The agent of a guest that has just appeared says what they
+ * can do; and what they answer comes in, in each tick. */
+void ballast_levers_hello(Ballast *b, size_t guest);
+void ballast_levers_tick(Ballast *b, size_t guest);
+/* In each cycle: asks for what the plan wants. index: of the snapshot's guests in the world. */
+void ballast_levers_apply(Ballast *b, const Snapshot *s, const size_t *index);
