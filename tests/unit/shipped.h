@@ -19,6 +19,7 @@ typedef struct Shipped {
     bool any_cache; /* takes it of any that doesn't wait for memory; else only if it isn't missed */
     bool by_free;   /* asks who has most free memory first; else who has the fewest shares for what it has */
     bool before_need;  /* takes memory while there is enough, and keeps it until it is asked for */
+    double pace;       /* of idle memory and page cache: what it takes in one move while there is enough */
     bool gives_back;   /* gives memory back at any time, to those who miss some */
     bool host_control; /* assigns to controls of the host */
 } Shipped;
@@ -28,8 +29,8 @@ static const Shipped shipped[] = {
      .by_free = true},
     {"conservative.policy", .moves = true, .cache_step = 0.01, .return_step = 0.10, .by_free = true,
      .gives_back = true},
-    {"dense.policy", .moves = true, .cache_step = 0.03, .return_step = 0.05, .by_free = true,
-     .before_need = true, .gives_back = true},
+    {"dense.policy", .moves = true, .cache_step = 0.02, .return_step = 0.05, .by_free = true,
+     .before_need = true, .pace = 0.06, .gives_back = true},
     {"shares.policy", .moves = true, .cache_step = 0.02, .return_step = 0.10, .any_cache = true},
     {"ksm.policy", .host_control = true},
 };

@@ -149,7 +149,8 @@ static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const D
         return "it is given more than in one go";
     if (before >= (double) CRITICAL &&
         cache_given(g, d) >
-            fmax(p->cache_step * (double) g->sizes.full_bytes, (p->before_need ? 2 : 1) * smallest(g)) + 1)
+            fmax(p->cache_step * (double) g->sizes.full_bytes, smallest(g)) +
+                (p->before_need ? fmax(p->pace * (double) g->sizes.full_bytes, smallest(g)) : 0) + 1)
         return "more page cache is taken of it than in one go";
     if (p->any_cache && before < (double) PRESSED && after < (double) PRESSED - 1 &&
         can_give_cache(g, d) > smallest(g) + 1)
@@ -257,10 +258,12 @@ END_TEST
 
 /* ---- A host that has enough ---- */
 
-static double most_of_a_step(const SnapshotGuest *g)
+static double most_of_a_step(const Shipped *p, const SnapshotGuest *g)
 {
-    return fmax(0.01 * (double) g->sizes.full_bytes, smallest(g)) +
-           fmax(0, free_left(g, (double) g->sizes.current_bytes));
+    double cold =
+        guest_fields_get(&g->fields, GUEST_FIELD_IDLE) + guest_fields_get(&g->fields, GUEST_FIELD_CACHE);
+
+    return fmax(p->pace * cold, smallest(g)) + fmax(0, free_left(g, (double) g->sizes.current_bytes));
 }
 
 /* All have everything. Nothing is done; but a policy that takes before there is need asks for a little, of
@@ -292,7 +295,7 @@ START_TEST(test_enough)
             ck_assert_msg(p->before_need, "BALLAST_SEED=%" PRIu64 ", %s: %s", seed, p->file, d->reason);
             ck_assert_double_lt(guest_fields_get(&g->fields, GUEST_FIELD_STALL), 0.005);
             ck_assert_double_ge(spare_left(g, wanted(g, d)), -1);
-            ck_assert_double_le((double) g->sizes.standing_bytes - wanted(g, d), most_of_a_step(g) + 1);
+            ck_assert_double_le((double) g->sizes.standing_bytes - wanted(g, d), most_of_a_step(p, g) + 1);
         }
     }
     ck_assert(p->before_need == (moves > 0));
