@@ -9,7 +9,7 @@
 /* MiB, seconds, pages of 4 KiB. */
 typedef struct SimCosts {
     const char *name;
-    double inflate, deflate;    /* of a balloon: MiB per second, at one CPU */
+    double inflate, deflate;    /* of a balloon: MiB per second */
     double reclaim_cpu;         /* seconds of CPU per MiB of page cache that a guest's kernel reclaims */
     double compact_cpu;         /* … and per MiB of fragments that it compacts */
     double fresh_cpu, read_cpu; /* … and per page of work: in anonymous memory, in page cache */
@@ -46,6 +46,9 @@ extern const SimCosts sim_costs_tcg, sim_costs_kvm;
 #define COSTS_READ_SCATTER  1.0
 #define COSTS_READ_CACHE    4.0
 #define COSTS_READ_FILE     1.0
+/* A balloon that moves keeps its guest's CPU and QEMU's main thread busy: the schedule's took 62–79 of 80 s of CPU for
+ * 6 GiB, and everything else 10–19. */
+#define COSTS_BALLOON_CORES 2.0
 /* A balloon sets out after that (lab: virsh setmem takes effect in 0.3 s). */
 #define COSTS_SET_OUT_SEC   0.3
 /* A step of 16 MiB took 0.2–0.3 s with its waits. */

@@ -20,8 +20,10 @@ typedef enum SimRule {
     SIM_RULE_FPR,         /* from here on with free page reporting … */
     SIM_RULE_COMPACT,     /* … and each guest compacts each 5 s */
     SIM_RULE_RECLAIM,     /* … and each guest reclaims page cache until it misses some (rival.c) */
+    SIM_RULE_SCHEDULE,    /* … and balloons, by a policy that knows what guests will do (rivals.py) */
     SIM_RULE_BALLAST,     /* … and policy/balloon.policy, which has the levers */
     SIM_RULE_BALLAST_OFF, /* the same without free page reporting: it has balloons */
+    SIM_RULE_SCHEDULE_OFF,
     SIM_RULE_MAX,
 } SimRule;
 

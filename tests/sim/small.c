@@ -73,6 +73,18 @@ static double swapped_in(const SimSmall *s)
 
 /* ---- A guest's memory ---- */
 
+/* Takes hollow memory. The part of it that lies in pieces is added to ret_cut. */
+static double take_hollow(SimGuest *g, SmallGuest *k, double bytes, double *ret_cut)
+{
+    double n = fmin(bytes, g->hollow), cut = n > 0 ? k->cut_hollow * n / g->hollow : 0;
+
+    g->hollow -= n;
+    k->cut_hollow -= cut;
+    if (ret_cut)
+        *ret_cut += cut;
+    return n;
+}
+
 /* Takes memory for work or cache: free blocks (those freed last are used first), then hollow memory, then pieces, then
  * page cache. Returns the reads that it takes to touch all of it. */
 static double allocate(const SimWorld *w, SimGuest *g, SmallGuest *k, double bytes, bool cache,
@@ -87,8 +99,7 @@ static double allocate(const SimWorld *w, SimGuest *g, SmallGuest *k, double byt
     k->swapped_in += out;
     got += n;
     spare -= n;
-    n = fmin(fmin(spare, bytes - got), g->hollow);
-    g->hollow -= n;
+    n = take_hollow(g, k, fmin(spare, bytes - got), cache ? NULL : &k->was_cut);
     got += n;
     spare -= n;
     n = swap_take(&k->parts[SIM_PART_FRAGMENTS], fmin(spare, bytes - got), false, &out);
@@ -188,12 +199,17 @@ static void rest(const SimWorld *w, SimGuest *g, SmallGuest *k)
     k->was_cut = 0;
 }
 
-static bool works(const SimWorld *w, size_t i)
+bool small_works(const SimWorld *w, size_t guest, usec_t at_usec)
 {
     const SimSmall *s = w->small;
-    usec_t since = w->now_usec - (w->now_usec < s->go_usec ? s->begin_usec : s->go_usec);
+    usec_t since = at_usec - (at_usec < s->go_usec ? s->begin_usec : s->go_usec);
 
-    return (s->scenario->before || w->now_usec >= s->go_usec) && since / SLOT_USEC % SLOTS == i / 2 % SLOTS;
+    return (s->scenario->before || at_usec >= s->go_usec) && since / SLOT_USEC % SLOTS == guest / 2 % SLOTS;
+}
+
+static bool works(const SimWorld *w, size_t i)
+{
+    return small_works(w, i, w->now_usec);
 }
 
 /* ---- The balloon ---- */
@@ -203,20 +219,34 @@ static bool is_moving(const SimWorld *w, const SimGuest *g)
     return g->current != g->target && w->now_usec >= g->sets_out_usec;
 }
 
-/* Takes what is free as it comes, also what the host hasn't got, then page cache, then anonymous memory. */
-static double inflate(SimGuest *g, SmallGuest *k, double bytes)
+/* Takes memory from a part, as much as the disk allows. The guest's kernel clears each page that it allocates, also for
+ * its balloon (init_on_alloc): memory that the host swapped out comes in first. In the lab a guest needed 10–20 s for
+ * 100 MiB on a host that thrashed. */
+static double squeeze(SimSmall *s, SmallGuest *k, SimPart part, double bytes)
 {
-    static const SimPart order[] = {SIM_PART_FRAGMENTS, SIM_PART_BLOCKS};
-    static const SimPart used[] = {SIM_PART_COLD, SIM_PART_HOT, SIM_PART_WORK};
-    double got = 0, out, n;
+    SimRegion *r = &k->parts[part];
+    double out, n = fmin(bytes, r->bytes - r->out + s->reads * COSTS_READ_SCATTER * PAGE);
 
-    for (size_t i = 0; i < ELEMENTSOF(order); i++)
-        got += swap_take(&k->parts[order[i]], bytes - got, true, &out);
-    n = fmin(g->hollow, bytes - got);
-    g->hollow -= n;
-    got += n;
+    n = swap_take(r, n, false, &out);
+    k->swapped_in += out;
+    s->reads -= out / PAGE / COSTS_READ_SCATTER;
+    return n;
+}
+
+/* Takes free memory (the smallest pieces first; then blocks, whether the host holds them or not), then page cache, then
+ * anonymous memory. */
+static double inflate(SimSmall *s, SimGuest *g, SmallGuest *k, double bytes)
+{
+    static const SimPart used[] = {SIM_PART_COLD, SIM_PART_HOT, SIM_PART_WORK};
+    double got = squeeze(s, k, SIM_PART_FRAGMENTS, bytes), whole, n;
+
+    k->cut_balloon += got;
+    whole = k->parts[SIM_PART_BLOCKS].bytes + g->hollow;
+    if (whole > 0)
+        got += squeeze(s, k, SIM_PART_BLOCKS, (bytes - got) * k->parts[SIM_PART_BLOCKS].bytes / whole);
+    got += take_hollow(g, k, bytes - got, &k->cut_balloon);
     for (size_t i = 0; i < ELEMENTSOF(used); i++) {
-        n = swap_take(&k->parts[used[i]], bytes - got, true, &out);
+        n = squeeze(s, k, used[i], bytes - got);
         got += n;
         if (used[i] == SIM_PART_WORK) {
             g->swapped += n;
@@ -234,12 +264,16 @@ static void move_balloon(SimWorld *w, SimGuest *g, SmallGuest *k)
     if (!is_moving(w, g))
         return;
     n = lever_through(w, k, fmin(fabs(g->target - g->current), speed * M * TICK_SEC * s->share));
-    k->cpu_usec += (usec_t) (n / M / speed * (double) USEC_PER_SEC);
+    k->cpu_usec += (usec_t) (COSTS_BALLOON_CORES * n / M / speed * (double) USEC_PER_SEC);
     if (g->current < g->target) {
+        double cut = k->cut_balloon * n / (g->full - g->current);
+
+        k->cut_balloon -= cut;
+        k->cut_hollow += cut;
         g->hollow += n;
         g->current += n;
     } else
-        g->current -= inflate(g, k, n);
+        g->current -= inflate(w->small, g, k, n);
 }
 
 /* ---- A tick ---- */
@@ -257,7 +291,7 @@ static void share_cpu(SimWorld *w)
 
     for (size_t i = 0; i < w->n; i++) {
         wanted += works(w, i) ? pages_most(w) * page_cpu(w) : 0;
-        wanted += is_moving(w, &w->guests[i]) ? TICK_SEC : 0;
+        wanted += is_moving(w, &w->guests[i]) ? COSTS_BALLOON_CORES * TICK_SEC : 0;
         wanted += lever_cpu(w, &w->small->guests[i]);
     }
     w->small->share = fmin(1, COSTS_CORES * TICK_SEC / fmax(wanted, 1e-9));
@@ -375,7 +409,8 @@ void small_report(const SimWorld *w, const SimGuest *g, Report *r)
 {
     const SmallGuest *k = small_guest(w, g);
 
-    report_set(r, REPORT_FREE_BLOCKS, (uint64_t) (k->parts[SIM_PART_BLOCKS].bytes + g->hollow));
+    report_set(r, REPORT_FREE_BLOCKS,
+               (uint64_t) (k->parts[SIM_PART_BLOCKS].bytes + g->hollow - k->cut_hollow));
     report_set(r, REPORT_REPORTING, w->small->reporting);
     report_set(r, REPORT_ACTIVE_FILE, (uint64_t) g->hot_cached);
     report_set(r, REPORT_INACTIVE_FILE, (uint64_t) g->cold_cached);

@@ -45,8 +45,10 @@ typedef struct SmallTask {
 
 typedef struct SmallGuest {
     SimRegion parts[SIM_PART_MAX];
-    bool worked;       /* in the last tick */
-    double was_cut;    /* part of its work's memory that came from fragments, and becomes fragments again */
+    bool worked;    /* in the last tick */
+    double was_cut; /* part of its work's memory that came from fragments, and becomes fragments again */
+    /* Memory in pieces that the host doesn't hold: in the balloon, and back from it. */
+    double cut_balloon, cut_hollow;
     usec_t freed_usec; /* when blocks became free where there were none */
     double swapped_in; /* bytes, cumulative */
     double pages;      /* that its work got since counting began */
@@ -81,6 +83,8 @@ void small_init(SimWorld *w, SimSmall *s, const SmallScenario *scenario, const S
                 bool reporting);
 /* For sim_tick(). */
 void small_tick(SimWorld *w);
+/* Whether a guest works at that time. */
+bool small_works(const SimWorld *w, size_t guest, usec_t at_usec);
 /* Swapped out by the host. */
 double small_out(const SimWorld *w);
 double small_guest_out(const SmallGuest *g);
