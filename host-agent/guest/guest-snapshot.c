@@ -10,6 +10,8 @@
 /* A balloon that is seen for the first time may be on its way to a size that somebody else set. It is only
  * watched for this long, and not moved. */
 #define FIRST_LOOK_USEC (2 * USEC_PER_SEC)
+/* A guest that rested for this long, and let go of what it took, has done its work. */
+#define OVER_USEC       (2 * USEC_PER_SEC)
 
 static const char *why_busy(const Guest *g, usec_t now_usec)
 {
@@ -70,11 +72,13 @@ static SnapshotBalloon balloon(const Guest *g, usec_t now_usec)
 static SnapshotGrowth growth(const Guest *g, usec_t now_usec)
 {
     const Taking *t = &g->judgement.taking;
+    /* It has done its work. One that frees memory for a moment, and takes it again, doesn't rest. */
+    bool over = t->let_go && held_rested(&g->held, now_usec) >= OVER_USEC;
 
     return (SnapshotGrowth){
         .fastest_bytes = taking_fastest(t, now_usec),
-        .growing = taking_grows(t, now_usec),
-        .given_back = taking_holds(t, now_usec),
+        .growing = taking_grows(t, now_usec) && !over,
+        .given_back = taking_holds(t, now_usec) && !over,
     };
 }
 

@@ -333,21 +333,26 @@ double held_reclaim_cost(const Held *h, usec_t now_usec)
 
 /* ---- Stats ---- */
 
+usec_t held_rested(const Held *h, usec_t now_usec)
+{
+    return has_rates(h, now_usec) ? usec_since(h->busy_usec, now_usec) : 0;
+}
+
 static void set_cpu(const Held *h, usec_t now_usec, GuestFields *f)
 {
     if (!has_rates(h, now_usec))
         return;
     guest_fields_set(f, GUEST_FIELD_CPU, h->cpu);
-    guest_fields_set(f, GUEST_FIELD_RESTED, (double) usec_since(h->busy_usec, now_usec));
+    guest_fields_set(f, GUEST_FIELD_RESTED, (double) held_rested(h, now_usec));
 }
 
-/* What nobody reports may be off only if the device doesn't offer it. */
+/* Linux uses what the device offers since 5.7. Without an agent nobody says more. */
 static void set_fragmented(const Report *r, bool offers, GuestFields *f)
 {
     double free_bytes = guest_fields_get(f, GUEST_FIELD_FREE), idle = guest_fields_get(f, GUEST_FIELD_IDLE);
 
-    if (!guest_fields_has(f, GUEST_FIELD_REPORTING) && !offers)
-        guest_fields_set(f, GUEST_FIELD_REPORTING, 0);
+    if (!guest_fields_has(f, GUEST_FIELD_REPORTING))
+        guest_fields_set(f, GUEST_FIELD_REPORTING, offers);
     if (r && guest_fields_get(f, GUEST_FIELD_REPORTING) != 0 && report_has(r, REPORT_FREE_BLOCKS))
         guest_fields_set(f, GUEST_FIELD_FRAGMENTED,
                          fmin(idle, fmax(0, free_bytes - (double) report_get(r, REPORT_FREE_BLOCKS))));

@@ -135,6 +135,8 @@ uint64_t held_uncertainty(const Held *h);
 uint64_t held_idle(const Held *h, const HeldGuest *guest, usec_t now_usec);
 /* Major faults of the QEMU in a second; NAN: not known. */
 double held_faults(const Held *h, usec_t now_usec);
+/* 0 where it isn't known. */
+usec_t held_rested(const Held *h, usec_t now_usec);
 double held_reclaim_cost(const Held *h, usec_t now_usec);
 
 /* Sets the stats that follow from it: those above, rss, and reporting where the guest does not say. fields already has what the guest reports; r: its

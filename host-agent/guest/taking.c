@@ -46,7 +46,7 @@ static void grows(Taking *t, usec_t now_usec)
 void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_usec)
 {
     const Sample *newest = history_get(h, 0);
-    uint64_t now, then, step = 0, grew = 0;
+    uint64_t now, then, step = 0, grew = 0, noticeable = MAX(GREW_BYTES, full_bytes / GREW_RATIO);
     usec_t slot;
 
     if (!newest || !used(newest, &now) || newest->at_usec < since_usec)
@@ -67,8 +67,13 @@ void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_
     slot = newest->at_usec / SLOT_USEC;
     turn(t, slot);
     t->fastest[slot % TAKING_SLOTS] = MAX(t->fastest[slot % TAKING_SLOTS], step);
-    if (grew >= MAX(GREW_BYTES, full_bytes / GREW_RATIO))
+    if (grew >= noticeable) {
         grows(t, newest->at_usec);
+        if (t->let_go)
+            t->peak_bytes = 0;
+    }
+    t->peak_bytes = MAX(t->peak_bytes, now);
+    t->let_go = LESS_BY(t->peak_bytes, now) >= noticeable;
 }
 
 void taking_given(Taking *t, usec_t now_usec)

@@ -3,7 +3,7 @@
 
 /* How fast a guest takes its own memory: by how much MemTotal - MemAvailable grows (MemFree where that is not
  * known). A balloon lowers both, so what it takes and gives back doesn't count; nor does page cache, which
- * fills every guest. */
+ * fills every guest. A guest that got its full size back isn't shrunk for a while, unless it has let go of what it took. */
 
 #include "host-agent/guest/sample.h"
 
@@ -19,8 +19,10 @@ typedef struct Taking {
     uint64_t fastest[TAKING_SLOTS]; /* in each part of the window */
     usec_t slot;                    /* the newest part, counted since the clock began */
     usec_t grew_usec;               /* when it was last seen to grow; 0: never */
-    usec_t given_usec; /* when it last got its full size back, or grew while it was not shrunk; 0: never */
-    usec_t hold_usec;  /* how long it is not shrunk from then on */
+    usec_t given_usec;   /* when it last got its full size back, or grew while it was not shrunk; 0: never */
+    usec_t hold_usec;    /* how long it is not shrunk from then on */
+    uint64_t peak_bytes; /* the most that it used since it began to grow */
+    bool let_go;         /* it uses noticeably less than that now */
 } Taking;
 
 /* A sample was added to the history. since_usec: older ones don't count. full_bytes: a twelfth of this, but

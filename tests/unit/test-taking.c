@@ -113,6 +113,34 @@ START_TEST(test_holds)
 }
 END_TEST
 
+/* It frees again what it took: then it has done its work, until it takes memory the next time. */
+START_TEST(test_lets_go)
+{
+    Taking t = {};
+    History h = {};
+
+    report(&t, &h, 1000, 470, 400);
+    ck_assert(!t.let_go);
+    report(&t, &h, 1001, 470, 200);
+    report(&t, &h, 1002, 470, 170);
+    ck_assert(!t.let_go);
+    report(&t, &h, 1003, 470, 200); /* a little less */
+    ck_assert(!t.let_go);
+    report(&t, &h, 1004, 270, 0); /* its balloon takes memory: that isn't the guest */
+    ck_assert(!t.let_go);
+    report(&t, &h, 1005, 470, 400);
+    ck_assert(t.let_go);
+    ck_assert(taking_grows(&t, 1005 * USEC_PER_SEC)); /* it did so a moment ago */
+
+    report(&t, &h, 1030, 470, 400);
+    ck_assert(t.let_go);
+    report(&t, &h, 1031, 470, 350); /* less than before, but it takes again */
+    ck_assert(!t.let_go);
+    report(&t, &h, 1032, 470, 250);
+    ck_assert(!t.let_go);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("taking");
@@ -120,5 +148,6 @@ int main(void)
     tcase_add_test(t, test_takes);
     tcase_add_test(t, test_ignores);
     tcase_add_test(t, test_holds);
+    tcase_add_test(t, test_lets_go);
     return run_tests(t);
 }
