@@ -13,9 +13,9 @@
 typedef struct Shipped {
     const char *file;
     bool moves; /* assigns to g.target */
-    /* Of full: page cache that it takes of a guest in one cycle, unless the host is critical; what it gives
+    /* Of full: free memory that it asks for at least (16 MiB to 1 GiB); page cache that it takes of a guest in one cycle, unless the host is critical; what it gives
      * back in one (each step that a guest can be given in). */
-    double cache_step, return_step;
+    double free_step, cache_step, return_step;
     bool any_cache; /* takes it of any that doesn't wait for memory; else only if it isn't missed */
     bool by_free;   /* asks who has most free memory first; else who has the fewest shares for what it has */
     bool before_need;  /* takes memory while there is enough, and keeps it until it is asked for */
@@ -25,8 +25,8 @@ typedef struct Shipped {
 } Shipped;
 
 static const Shipped shipped[] = {
-    {"balloon.policy", .moves = true, .cache_step = 0.02, .return_step = 0.05, .any_cache = true,
-     .by_free = true},
+    {"balloon.policy", .moves = true, .free_step = 0.05, .cache_step = 0.02, .return_step = 1,
+     .any_cache = true, .by_free = true},
     {"conservative.policy", .moves = true, .cache_step = 0.01, .return_step = 0.10, .by_free = true,
      .gives_back = true},
     {"dense.policy", .moves = true, .cache_step = 0.02, .return_step = 0.05, .by_free = true,

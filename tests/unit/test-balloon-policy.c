@@ -186,6 +186,11 @@ static const struct {
      0,
      {{.free = 2, .resident = 2, .target = 9.5, .because = IN_USE}, {.cache = 1}, {}}},
 
+    {"what was promised to others, and isn't used yet, makes no host critical",
+     30,
+     -28,
+     {{.free = 2, .resident = 2}, {.cache = 1}, {.used_cache = 3}}},
+
     {"above relax they get back all that they lack, least of full first",
      35,
      0,

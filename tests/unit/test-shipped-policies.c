@@ -138,16 +138,16 @@ static const char *broken_guest(const SnapshotGuest *g, const Decision *d)
     return NULL;
 }
 
-/* before and after: what the host is expected to have. */
+/* before and after: what the host is expected to have. critical: it has little also now, so that guests give what they
+ * use. What was promised to others is no reason. */
 static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const Decision *d, double before,
-                               double after)
+                               double after, bool critical)
 {
-    if (before >= (double) CRITICAL && wanted(g, d) < (double) g->sizes.standing_bytes &&
-        spare_left(g, wanted(g, d)) < -1)
+    if (!critical && wanted(g, d) < (double) g->sizes.standing_bytes && spare_left(g, wanted(g, d)) < -1)
         return "it is asked for what it should keep available";
     if (wanted(g, d) > (double) g->sizes.standing_bytes + p->return_step * (double) g->sizes.full_bytes + 1)
         return "it is given more than in one go";
-    if (before >= (double) CRITICAL &&
+    if (!critical &&
         cache_given(g, d) >
             fmax(p->cache_step * (double) g->sizes.full_bytes, smallest(g)) +
                 (p->before_need ? fmax(p->pace * (double) g->sizes.full_bytes, smallest(g)) : 0) + 1)
@@ -155,8 +155,7 @@ static const char *broken_need(const Shipped *p, const SnapshotGuest *g, const D
     if (p->any_cache && before < (double) PRESSED && after < (double) PRESSED - 1 &&
         can_give_cache(g, d) > smallest(g) + 1)
         return "the host lacks memory, and it has page cache to spare";
-    if (before < (double) CRITICAL && after < (double) CRITICAL - 1 &&
-        can_give_at_last(g, d) > smallest(g) + 1)
+    if (critical && after < (double) CRITICAL - 1 && can_give_at_last(g, d) > smallest(g) + 1)
         return "the host would swap, and it has memory";
     return NULL;
 }
@@ -172,10 +171,15 @@ static const char *broken_sum(const Shipped *p, const Snapshot *s, const Plan *p
         after += n;
         *(n > 0 ? &given : &got) += fabs(n);
         most = fmax(most, smallest(&s->guests[i]));
+        if (p->free_step > 0)
+            most = fmax(most,
+                        fmin(fmax(p->free_step * (double) s->guests[i].sizes.full_bytes, 16.0 * MIB), GIB));
         free_left_over += fmax(0, can_give(&s->guests[i], &plan->decisions[i]) - smallest(&s->guests[i]));
     }
     for (size_t i = 0; i < s->n_guests; i++) {
-        const char *why = broken_need(p, &s->guests[i], &plan->decisions[i], before, after);
+        const char *why =
+            broken_need(p, &s->guests[i], &plan->decisions[i], before, after,
+                        fmax(before, host_fields_get(&s->host, HOST_FIELD_AVAILABLE)) < (double) CRITICAL);
 
         if (why)
             return why;
