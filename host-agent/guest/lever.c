@@ -164,6 +164,7 @@ void levers_answered(Levers *l, const Message *m, usec_t now_usec)
     v->answered_usec = now_usec;
     v->why = m->why;
     v->error = m->error;
+    v->last_bytes = m->bytes;
     v->got_bytes += m->bytes;
     v->cpu_usec += m->cpu_usec;
     if (l->kind == LEVER_RECLAIM)
@@ -182,8 +183,10 @@ bool levers_expire(Levers *l, usec_t now_usec)
     if (!l->outstanding || usec_since(l->asked_usec, now_usec) < LEVER_ANSWER_USEC)
         return false;
     l->outstanding = false;
+    l->lever[l->kind].answered_usec = now_usec;
     l->lever[l->kind].why = LEVER_END_FAILED;
     l->lever[l->kind].error = ETIMEDOUT;
+    l->lever[l->kind].last_bytes = 0;
     set_wait(l, l->kind, now_usec);
     return true;
 }

@@ -65,7 +65,8 @@ typedef struct Lever {
     unsigned times;       /* how often it was asked for; cumulative */
     uint64_t got_bytes;   /* cumulative, as the guest says */
     usec_t cpu_usec;      /* that it took in the guest; cumulative */
-    usec_t answered_usec; /* the last answer; 0: none */
+    usec_t answered_usec; /* the last answer, or when it was given up; 0: none */
+    uint64_t last_bytes;  /* what that one got, as the guest says */
     LeverEnd why;         /* of the last answer; 0: none */
     int error;            /* of the last answer: a positive errno, or 0 */
     usec_t wait_usec;     /* the last wait; 0: none */

@@ -54,6 +54,7 @@ static void describe_lever(Dict *d, const Guest *g, LeverKind k, usec_t now_usec
     }
     if (v->times > 0) {
         dict_count(d, "got_bytes", v->got_bytes);
+        dict_count(d, "last_got_bytes", v->last_bytes);
         dict_count(d, "cpu_usec", v->cpu_usec);
         if (k == LEVER_RECLAIM)
             dict_real(d, "read_back_share", held_reclaim_cost(&g->held, now_usec));

@@ -143,6 +143,7 @@ START_TEST(a_lever_tells_how_it_got_on)
     reclaim = json_find(levers, "reclaim");
     ck_assert_uint_eq(json_count(reclaim, "times"), 1);
     ck_assert_uint_eq(json_count(reclaim, "got_bytes"), 48 * MIB);
+    ck_assert_uint_eq(json_count(reclaim, "last_got_bytes"), 48 * MIB);
     ck_assert_uint_eq(json_count(reclaim, "cpu_usec"), 7000);
     ck_assert_str_eq(json_text(reclaim, "end"), "refaults");
     ck_assert_uint_eq(json_count(reclaim, "answered_age_usec"), SEC);

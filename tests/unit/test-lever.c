@@ -113,6 +113,7 @@ START_TEST(test_one_request_at_a_time)
     ck_assert(!levers_expire(&l, T0 + LEVER_ANSWER_USEC - 1));
     /* A guest that never answers is asked again some time later. */
     ck_assert(levers_expire(&l, T0 + LEVER_ANSWER_USEC));
+    ck_assert_uint_eq(l.lever[LEVER_RECLAIM].answered_usec, T0 + LEVER_ANSWER_USEC);
     ck_assert(!levers_expire(&l, T0 + LEVER_ANSWER_USEC));
     ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_ANSWER_USEC), -1);
     ck_assert_int_eq(next(&l, &want_cache, T0 + LEVER_ANSWER_USEC + LEVER_WAIT_MIN_USEC), LEVER_RECLAIM);
