@@ -72,11 +72,25 @@ static bool is_ready(const Levers *l, LeverKind k, usec_t now_usec, char why[sta
     return true;
 }
 
+/* Fragments that a compaction could not remove are no reason for the next one, but those that came since are. */
+static bool should_compact(const Levers *l, const LeverNeed *need, usec_t now_usec,
+                           char why[static LEVER_WHY_MAX])
+{
+    uint64_t worth = MAX(need->full_bytes / LEVER_COMPACT_PART, LEVER_COMPACT_BYTES);
+    const Lever *c = &l->lever[LEVER_COMPACT];
+
+    if (MIN(need->fragmented_bytes, need->wanted_bytes) < worth)
+        return false;
+    if (is_ready(l, LEVER_COMPACT, now_usec, why))
+        return true;
+    return c->why == LEVER_END_DONE && LESS_BY(need->fragmented_bytes, l->left_bytes) >= worth &&
+           usec_since(c->answered_usec, now_usec) >= LEVER_WAIT_MIN_USEC;
+}
+
 bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
                  char why[static LEVER_WHY_MAX])
 {
     uint64_t cache = LESS_BY(need->wanted_bytes, need->idle_bytes);
-    uint64_t worth = MAX(need->full_bytes / LEVER_COMPACT_PART, LEVER_COMPACT_BYTES);
     uint64_t step = MAX(need->full_bytes / LEVER_STEP_PART, LEVER_STEP_BYTES);
 
     why[0] = '\0';
@@ -91,8 +105,10 @@ bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverC
         return false;
     }
     *ret = (LeverCall){.kind = LEVER_COMPACT, .id = l->id + 1 != 0 ? l->id + 1 : 1};
-    if (MIN(need->fragmented_bytes, need->wanted_bytes) >= worth && is_ready(l, LEVER_COMPACT, now_usec, why))
+    if (should_compact(l, need, now_usec, why)) {
+        why[0] = '\0';
         return true;
+    }
     if (cache == 0 || !is_ready(l, LEVER_RECLAIM, now_usec, why))
         return false;
     why[0] = '\0';
@@ -122,7 +138,8 @@ void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_
     l->asked_usec = now_usec;
     l->asked_bytes = call->bytes;
     l->waiting[0] = '\0';
-    l->fragmented_bytes = need->fragmented_bytes;
+    if (call->kind == LEVER_COMPACT)
+        l->fragmented_bytes = need->fragmented_bytes;
     l->lever[call->kind].times++;
 }
 
@@ -169,6 +186,8 @@ void levers_answered(Levers *l, const Message *m, usec_t now_usec)
     v->cpu_usec += m->cpu_usec;
     if (l->kind == LEVER_RECLAIM)
         claim(l, m->bytes, now_usec);
+    else
+        l->left_bytes = UINT64_MAX;
 
     if (m->why == LEVER_END_BUSY)
         v->retry_usec = now_usec + LEVER_BUSY_USEC;
@@ -227,10 +246,12 @@ static void judge_compaction(Levers *l, const LeverLook *look, usec_t now_usec)
 {
     Lever *c = &l->lever[LEVER_COMPACT];
 
+    if (!(l->outstanding && l->kind == LEVER_COMPACT))
+        l->left_bytes = MIN(l->left_bytes, look->fragmented_bytes);
     if (l->fragmented_bytes == 0 || l->outstanding || c->why != LEVER_END_DONE ||
         usec_since(c->answered_usec, now_usec) < LEVER_WAIT_MIN_USEC)
         return;
-    if (LESS_BY(l->fragmented_bytes, look->fragmented_bytes) * GAIN_PART < l->fragmented_bytes)
+    if (LESS_BY(l->fragmented_bytes, l->left_bytes) * GAIN_PART < l->fragmented_bytes)
         set_wait(l, LEVER_COMPACT, now_usec);
     else
         c->wait_usec = 0;

@@ -12,7 +12,8 @@
  *
  *   reclaim   when the guest read back what was taken (its agent stopped for that, or reclaims lately cost more than
  *             LEVER_COST_MAX), when its tasks stalled, or when it got less than a quarter of what was wanted
- *   compact   when the host got less than a quarter of what was in fragments
+ *   compact   when less than a quarter of what was in fragments went. The wait is over early, after
+ *             LEVER_WAIT_MIN_USEC, when enough for a compaction has come to what the last one left
  *   both      when it failed
  *
  * A request that did its work sets the wait back. The guest's word is checked against what the host gets:
@@ -86,10 +87,11 @@ typedef struct Levers {
 
     uint32_t id; /* of the last request */
     bool outstanding;
-    LeverKind kind; /* of the last request … */
+    LeverKind kind; /* of the last request */
     usec_t asked_usec;
     uint64_t asked_bytes;
-    uint64_t fragmented_bytes; /* … in fragments when it was sent */
+    uint64_t fragmented_bytes; /* in fragments when the last compaction began; 0: it is judged */
+    uint64_t left_bytes; /* the least in fragments since the last compaction ended; UINT64_MAX: not seen */
     Lever lever[LEVER_KIND_MAX];
     char waiting
         [LEVER_WHY_MAX]; /* why it isn't asked for what is wanted; empty: it is, or nothing is wanted */

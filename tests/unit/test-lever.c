@@ -235,6 +235,61 @@ START_TEST(test_compaction_that_gains_nothing_waits_longer)
 }
 END_TEST
 
+/* A guest that works and frees memory again has new fragments. */
+START_TEST(test_new_fragments_end_the_wait)
+{
+    LeverNeed need = {.wanted_bytes = 200 * MIB,
+                      .idle_bytes = 200 * MIB,
+                      .fragmented_bytes = 80 * MIB,
+                      .full_bytes = 512 * MIB,
+                      .reporting = true};
+    LeverLook look = {.resident_bytes = 400 * MIB, .fragmented_bytes = 80 * MIB};
+    Levers l = capable();
+    usec_t now = T0;
+
+    for (unsigned i = 0; i < 4; i++) { /* 80 MiB can't be compacted: it waits for 5, 10, 20, then 40 s */
+        answer(&l, &need, now, LEVER_END_DONE, 0);
+        now += LEVER_WAIT_MIN_USEC;
+        levers_look(&l, &look, now);
+        now = l.lever[LEVER_COMPACT].retry_usec;
+    }
+    now -= 40 * SEC;
+    need.fragmented_bytes = (80 + 31) * MIB;
+    ck_assert_int_eq(next(&l, &need, now), -1);
+    need.fragmented_bytes = (80 + 32) * MIB;
+    ck_assert_int_eq(next(&l, &need, now), LEVER_COMPACT);
+
+    /* Not at once, though, and not before what the last one left is seen. */
+    answer(&l, &need, now, LEVER_END_DONE, 0);
+    ck_assert_int_eq(next(&l, &need, now + 5 * SEC), -1);
+    levers_look(&l, &look, now + SEC);
+    ck_assert_int_eq(next(&l, &need, now + 5 * SEC - 1), -1);
+    ck_assert_int_eq(next(&l, &need, now + 5 * SEC), LEVER_COMPACT);
+}
+END_TEST
+
+/* A guest that takes memory, frees it, or reclaims meanwhile spoils no compaction. */
+START_TEST(test_a_compaction_is_judged_by_what_it_left)
+{
+    static const LeverNeed need = {.wanted_bytes = 200 * MIB,
+                                   .idle_bytes = 100 * MIB,
+                                   .fragmented_bytes = 100 * MIB,
+                                   .full_bytes = 512 * MIB,
+                                   .reporting = true};
+    LeverNeed later = need;
+    Levers l = capable();
+
+    answer(&l, &need, T0, LEVER_END_DONE, 90 * MIB);
+    levers_look(&l, &(LeverLook){.resident_bytes = 400 * MIB, .fragmented_bytes = 10 * MIB}, T0 + SEC);
+    later.fragmented_bytes = 10 * MIB;
+    answer(&l, &later, T0 + 2 * SEC, LEVER_END_DONE, 16 * MIB);
+    ck_assert_uint_eq(l.lever[LEVER_RECLAIM].times, 1);
+    levers_look(&l, &(LeverLook){.resident_bytes = 400 * MIB, .fragmented_bytes = 100 * MIB}, T0 + 6 * SEC);
+    ck_assert_int_eq(next(&l, &need, T0 + 6 * SEC), LEVER_COMPACT);
+    ck_assert_uint_eq(l.lever[LEVER_COMPACT].wait_usec, 0);
+}
+END_TEST
+
 /* Claims of 64 MiB each, and how QEMU's resident memory goes on. */
 static bool found_lying(uint64_t resident_mib, uint64_t step_mib, uint64_t used_step_mib,
                         uint64_t fragments_step_mib)
@@ -336,6 +391,8 @@ int main(void)
     tcase_add_test(t, test_a_busy_guest_is_not_asked_at_once);
     tcase_add_test(t, test_a_guest_that_takes_long_keeps_no_other_waiting);
     tcase_add_test(t, test_compaction_that_gains_nothing_waits_longer);
+    tcase_add_test(t, test_new_fragments_end_the_wait);
+    tcase_add_test(t, test_a_compaction_is_judged_by_what_it_left);
     tcase_add_test(t, test_a_lie_is_found_by_what_the_host_gets);
     tcase_add_test(t, test_a_lie_is_found_while_it_is_asked_on);
     tcase_add_test(t, test_a_reboot_ends_waits_but_not_a_lie);
