@@ -321,6 +321,24 @@ START_TEST(test_sources)
 }
 END_TEST
 
+/* What the host swapped out of it is known where the process can be read. */
+START_TEST(test_swapped)
+{
+    const ProcessLook look = {.rss_bytes = 500 * MIB, .swap_bytes = 300 * MIB};
+    GuestFields g = {};
+    Held h;
+
+    held_init(&h, 0);
+    held_look(&h, &look, HELD_SOURCE_LIBVIRT, NULL, START);
+    held_fields(&h, NULL, NULL, false, START, &g);
+    ck_assert(guest_fields_has(&g, GUEST_FIELD_RESIDENT) && !guest_fields_has(&g, GUEST_FIELD_SWAPPED));
+    held_look(&h, &look, HELD_SOURCE_PROCESS, NULL, START + SEC);
+    held_fields(&h, NULL, NULL, false, START + SEC, &g);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_SWAPPED), 300 * MIB);
+    ck_assert_double_eq(guest_fields_get(&g, GUEST_FIELD_RESIDENT), 800 * MIB);
+}
+END_TEST
+
 /* Merged pages cost the host nothing. */
 START_TEST(test_merged)
 {
@@ -615,6 +633,7 @@ int main(void)
     tcase_add_test(t, test_calm);
     tcase_add_test(t, test_idle_in_three_looks);
     tcase_add_test(t, test_sources);
+    tcase_add_test(t, test_swapped);
     tcase_add_test(t, test_merged);
     tcase_add_test(t, test_cpu);
     tcase_add_test(t, test_reclaim_cost);
