@@ -150,6 +150,7 @@ static inline void cycle(Scene *s)
     ck_assert_int_eq(policy_run(s->policy, &input, &output), 0);
     ck_assert_msg(output.notes_total == 0, "%u: %s", output.notes[0].line, output.notes[0].text);
     policy_keep_state(&s->keep, true, s->policy, state);
+    series_set_add_host(&s->keep.history, s->now_usec, &s->host);
     (void) policy_states(s->policy, false, &n);
     for (int i = 0; i < GUESTS; i++) {
         policy_keep_state(&s->keeps[i], false, s->policy, guest_state + (size_t) i * n);

@@ -85,11 +85,39 @@ START_TEST(test_keeps_its_size)
 }
 END_TEST
 
+/* A host whose memory is all in use, and that doesn't read back what it swapped out, does well. */
+START_TEST(test_exhausted)
+{
+    _cleanup_(scene_done) Scene s;
+    double cache;
+
+    scene_init(&s, "balloon.policy", 0.5);
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 0.9 * MIB);
+    keeps_its_size(&s, 0);
+    set(&s, GUEST_FIELD_REPORTING, true);
+    set(&s, GUEST_FIELD_LEAST, 2.0 * GIB);
+    set(&s, GUEST_FIELD_RESTED, 10.0 * USEC_PER_SEC);
+    cache = cache_of(&s, 0);
+    ck_assert_uint_eq(cycles(&s, 60), 0);
+    ck_assert_double_eq(cache_of(&s, 0), cache);
+
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 10.0 * MIB);
+    ck_assert_uint_eq(cycles(&s, 10), 0);
+    ck_assert_double_lt(cache_of(&s, 0), cache);
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 0);
+    ck_assert_uint_eq(cycles(&s, 6), 0);
+    cache = cache_of(&s, 0);
+    ck_assert_uint_eq(cycles(&s, 60), 0);
+    ck_assert_double_eq(cache_of(&s, 0), cache);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("balloon-levers");
 
     tcase_add_loop_test(t, test_asked, 0, (int) ELEMENTSOF(rows));
     tcase_add_loop_test(t, test_keeps_its_size, 0, 2);
+    tcase_add_test(t, test_exhausted);
     return run_tests(t);
 }
