@@ -85,6 +85,25 @@ START_TEST(test_keeps_its_size)
 }
 END_TEST
 
+/* Where there is no swap, the kernel kills when memory runs out: what guests use goes before that, whatever they report. */
+START_TEST(test_without_swap)
+{
+    static const char *const files[] = {"balloon.policy", "conservative.policy", "dense.policy",
+                                        "shares.policy"};
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, files[_i], 9); /* critical below 10 GiB then */
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 1);
+    keeps_its_size(&s, 0);
+    s.lever_sec = 0;
+    set(&s, GUEST_FIELD_REPORTING, true);
+    set(&s, GUEST_FIELD_LEAST, 2.0 * GIB);
+    ck_assert_uint_eq(cycles(&s, 5), 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    ck_assert_uint_gt(cycles(&s, 5), 0);
+}
+END_TEST
+
 /* A host whose memory is all in use, and that doesn't read back what it swapped out, does well. */
 START_TEST(test_exhausted)
 {
@@ -118,6 +137,7 @@ int main(void)
 
     tcase_add_loop_test(t, test_asked, 0, (int) ELEMENTSOF(rows));
     tcase_add_loop_test(t, test_keeps_its_size, 0, 2);
+    tcase_add_loop_test(t, test_without_swap, 0, 4);
     tcase_add_test(t, test_exhausted);
     return run_tests(t);
 }
