@@ -382,7 +382,8 @@ void held_fields(const Held *h, const Report *r, const HeldGuest *guest, bool of
         guest_fields_set(f, GUEST_FIELD_RSS, (double) h->look.rss_bytes);
         guest_fields_set(f, GUEST_FIELD_RESIDENT, (double) held_resident(h, now_usec));
         if (h->source == HELD_SOURCE_PROCESS)
-            guest_fields_set(f, GUEST_FIELD_SWAPPED, (double) MIN(h->look.swap_bytes, GUEST_MEMORY_MAX_BYTES));
+            guest_fields_set(f, GUEST_FIELD_SWAPPED,
+                             (double) MIN(h->look.swap_bytes, GUEST_MEMORY_MAX_BYTES));
     }
     if (guest)
         guest_fields_set(f, GUEST_FIELD_IDLE, (double) held_idle(h, guest, now_usec));

@@ -801,7 +801,7 @@ class Moves(World):
             return self.json("--session", "list")[0]
         daemon = self.start_daemon("moves-daemon", "--session")
         wait_for("decided", lambda: "would be" in daemon.log())
-        self.assertRegex(daemon.log(), r"(?m)^shrunk: would be 1\.00 GiB → 1\.\d+ GiB: would .*; host available 43\.8%$")
+        self.assertRegex(daemon.log(), r"(?m)^shrunk: would be 1\.00 GiB → 2\.00 GiB: would .*; host available 43\.8%$")
         g = guest()
         self.assertEqual((g["current_bytes"], g["full_bytes"]), (1024 * MIB, 2048 * MIB))
         self.assertGreater(g["target_bytes"], 1024 * MIB)
@@ -810,7 +810,7 @@ class Moves(World):
         self.assertEqual(daemon.log().count("would be"), 1, "logged once")
 
         self.ctl("--session", "mode", "auto")
-        move = r"(?m)^shrunk: 1\.00 GiB → 1\.\d+ GiB: .*policy:\d+.*; host available 43\.8%$"
+        move = r"(?m)^shrunk: 1\.00 GiB → 2\.00 GiB: .*policy:\d+.*; host available 43\.8%$"
         wait_for("moved", lambda: re.search(move, daemon.log()))
         stats = self.json("--session", "stats", "shrunk")
         self.assertGreater(stats["balloon"]["moves"], 0)
