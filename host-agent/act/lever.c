@@ -4,6 +4,7 @@
 #include "host-agent/act/lever.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/units.h"
@@ -43,14 +44,14 @@ static int send(const LeverChannel *c, const LeverCall *call)
                                        : c->reclaim(c->userdata, call->id, call->bytes, call->anon);
 }
 
-void lever_tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)
+static void tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)
 {
     guest_look_at_levers(g, field(s, GUEST_FIELD_FRAGMENTED), now_usec);
     if (guest_lever_expired(g, now_usec))
         c->forget(c->userdata);
 }
 
-void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const Decision *d, usec_t now_usec)
+static void ask(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const Decision *d, usec_t now_usec)
 {
     LeverNeed need = need_of(s, d);
     char why[LEVER_WHY_MAX];
@@ -71,4 +72,51 @@ void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const 
     further = levers_is_further(&g->levers, call.kind, now_usec);
     guest_lever_asked(g, &call, &need, now_usec);
     tell(g, &call, &need, d->reclaim.reason, further);
+}
+
+typedef struct Asking {
+    uint64_t bytes;
+    size_t guest;
+} Asking;
+
+static int asking_compare(const void *a, const void *b)
+{
+    const Asking *x = a, *y = b;
+
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    return (x->guest > y->guest) - (x->guest < y->guest);
+}
+
+void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
+{
+    _cleanup_free_ Asking *asking = calloc(s->n_guests + 1, sizeof *asking);
+    size_t n = 0, asked = 0;
+
+    if (!asking) {
+        (void) log_oom();
+        return;
+    }
+    for (size_t i = 0; i < s->n_guests; i++) {
+        Guest *g = guests[i].guest;
+
+        tend(&guests[i].channel, g, &s->guests[i], s->now_usec);
+        asked += levers_is_working(&g->levers, s->now_usec);
+        if (!plan->decisions[i].reclaim.send)
+            guest_lever_waits(g, "");
+        else if (!g->levers.outstanding)
+            asking[n++] = (Asking){plan->decisions[i].reclaim.bytes, i};
+    }
+    qsort(asking, n, sizeof *asking, asking_compare);
+    for (size_t k = 0; k < n; k++) {
+        size_t i = asking[k].guest;
+        Guest *g = guests[i].guest;
+
+        if (asked >= LEVERS_AT_ONCE) {
+            guest_lever_waits(g, "others are asked first");
+            continue;
+        }
+        ask(&guests[i].channel, g, &s->guests[i], &plan->decisions[i], s->now_usec);
+        asked += g->levers.outstanding;
+    }
 }

@@ -3,6 +3,7 @@
 
 /* Asks a guest's own kernel for memory; no other file does. guest/lever.h says what is asked for, and when. */
 
+#include "host-agent/decide/plan.h"
 #include "host-agent/guest/guest.h"
 
 /* The channel to one guest's agent. Each call returns at once, with 0 or -errno; the answer goes to
@@ -19,7 +20,12 @@ typedef struct LeverChannel {
  * long doesn't count (levers_is_working()). */
 #define LEVERS_AT_ONCE 2U
 
-/* In each cycle, before lever_apply(): judges what the host got, and gives up an answer that doesn't come. */
-void lever_tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec);
-/* Carries out this cycle's decision about a guest's memory that it hands back while it keeps its size. */
-void lever_apply(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const Decision *d, usec_t now_usec);
+typedef struct LeverGuest {
+    Guest *guest; /* borrowed */
+    LeverChannel channel;
+} LeverGuest;
+
+/* In each cycle: judges what the host got, gives up answers that don't come, and carries out what the plan wants guests
+ * to hand back while they keep their size, those that are to hand back most first. guests: those of the snapshot, in its
+ * order. */
+void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan);

@@ -228,53 +228,19 @@ static void forget(void *userdata)
     guest_channel_forget_lever(userdata);
 }
 
-static LeverChannel lever_channel(GuestEntry *e)
-{
-    return (LeverChannel){ask_compact, ask_reclaim, forget, e->channel};
-}
-
-typedef struct Asking {
-    uint64_t bytes;
-    size_t guest;
-} Asking;
-
-static int asking_compare(const void *a, const void *b)
-{
-    const Asking *x = a, *y = b;
-
-    if (x->bytes != y->bytes)
-        return x->bytes > y->bytes ? -1 : 1;
-    return (x->guest > y->guest) - (x->guest < y->guest);
-}
-
-/* Asks guests' kernels for the memory that the plan wants of them, those that are to hand back most first. */
+/* Asks guests' kernels for the memory that the plan wants of them. */
 static void apply_levers(const Cycle *c, const Snapshot *s)
 {
-    _cleanup_free_ Asking *asking = calloc(s->n_guests + 1, sizeof *asking);
+    _cleanup_free_ LeverGuest *guests = calloc(s->n_guests + 1, sizeof *guests);
     GuestEntry *entries = c->parts.guests->entries;
-    size_t n = 0, asked = 0;
 
-    if (!asking) {
+    if (!guests) {
         (void) log_oom();
         return;
     }
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const Decision *d = &c->plan.decisions[i];
-        LeverChannel channel = lever_channel(entries + i);
-
-        lever_tend(&channel, entries[i].guest, &s->guests[i], s->now_usec);
-        asked += levers_is_working(&entries[i].guest->levers, s->now_usec);
-        if (d->reclaim.send && !entries[i].guest->levers.outstanding)
-            asking[n++] = (Asking){d->reclaim.bytes, i};
-    }
-    qsort(asking, n, sizeof *asking, asking_compare);
-    for (size_t k = 0; k < n && asked < LEVERS_AT_ONCE; k++) {
-        size_t i = asking[k].guest;
-        LeverChannel channel = lever_channel(entries + i);
-
-        lever_apply(&channel, entries[i].guest, &s->guests[i], &c->plan.decisions[i], s->now_usec);
-        asked += entries[i].guest->levers.outstanding;
-    }
+    for (size_t i = 0; i < s->n_guests; i++)
+        guests[i] = (LeverGuest){entries[i].guest, {ask_compact, ask_reclaim, forget, entries[i].channel}};
+    lever_run(guests, s, &c->plan);
 }
 
 /* Sends the plan's targets. was_short: in the last cycle other guests had to give for those in distress.

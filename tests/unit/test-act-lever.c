@@ -66,14 +66,15 @@ static void scene_done(Scene *x)
 static void decide(Scene *x, uint64_t bytes, uint64_t idle, uint64_t fragmented, bool send)
 {
     Decision d = {.reclaim = {.bytes = bytes, .send = send, .reason = "because of this"}};
+    Plan plan = {.decisions = &d, .n_decisions = 1};
     SnapshotGuest s;
 
     guest_snapshot(x->guest, clock_usec, &s);
     guest_fields_set(&s.fields, GUEST_FIELD_IDLE, (double) idle);
     guest_fields_set(&s.fields, GUEST_FIELD_FRAGMENTED, (double) fragmented);
     guest_fields_set(&s.fields, GUEST_FIELD_REPORTING, 1);
-    lever_tend(&x->channel, x->guest, &s, clock_usec);
-    lever_apply(&x->channel, x->guest, &s, &d, clock_usec);
+    lever_run(&(LeverGuest){x->guest, x->channel},
+              &(Snapshot){.now_usec = clock_usec, .guests = &s, .n_guests = 1}, &plan);
 }
 
 static void answer(Scene *x, LeverEnd why, uint64_t got)
@@ -125,6 +126,50 @@ START_TEST(test_observe_and_nothing_wanted_send_nothing)
 }
 END_TEST
 
+/* What it waits for is the last cycle's. */
+START_TEST(test_says_why_it_waits)
+{
+    Scene x;
+
+    scene_init(&x);
+    decide(&x, GIB, 0, 0, true);
+    answer(&x, LEVER_END_REFAULTS, 0);
+    decide(&x, GIB, 0, 0, true);
+    ck_assert_str_ne(x.guest->levers.waiting, "");
+    decide(&x, 0, 0, 0, false);
+    ck_assert_str_eq(x.guest->levers.waiting, "");
+    scene_done(&x);
+}
+END_TEST
+
+/* Of three guests, those that are to hand back most. */
+START_TEST(test_few_at_a_time)
+{
+    Scene x[3];
+    SnapshotGuest s[3];
+    Decision d[3];
+    LeverGuest guests[3];
+    Plan plan = {.decisions = d, .n_decisions = 3};
+
+    for (size_t i = 0; i < 3; i++) {
+        scene_init(&x[i]);
+        guests[i] = (LeverGuest){x[i].guest, x[i].channel};
+        d[i] = (Decision){.reclaim = {.bytes = (i == 0 ? 1 : 2) * GIB, .send = true, .reason = "because"}};
+    }
+    for (size_t i = 0; i < 3; i++) {
+        guest_snapshot(x[i].guest, clock_usec, &s[i]);
+        guest_fields_set(&s[i].fields, GUEST_FIELD_REPORTING, 1);
+    }
+    lever_run(guests, &(Snapshot){.now_usec = clock_usec, .guests = s, .n_guests = 3}, &plan);
+    ck_assert_uint_eq(x[0].asked.reclaims, 0);
+    ck_assert_uint_eq(x[1].asked.reclaims, 1);
+    ck_assert_uint_eq(x[2].asked.reclaims, 1);
+    ck_assert_str_eq(x[0].guest->levers.waiting, "others are asked first");
+    for (size_t i = 0; i < 3; i++)
+        scene_done(&x[i]);
+}
+END_TEST
+
 START_TEST(test_a_channel_that_refuses_is_tried_again)
 {
     Scene x;
@@ -164,6 +209,8 @@ int main(void)
     tcase_add_test(t, test_asks_step_by_step);
     tcase_add_test(t, test_compacts_what_lies_in_fragments);
     tcase_add_test(t, test_observe_and_nothing_wanted_send_nothing);
+    tcase_add_test(t, test_says_why_it_waits);
+    tcase_add_test(t, test_few_at_a_time);
     tcase_add_test(t, test_a_channel_that_refuses_is_tried_again);
     tcase_add_test(t, test_an_answer_that_never_comes_is_given_up);
     return run_tests(t);
