@@ -346,7 +346,7 @@ static void set_cpu(const Held *h, usec_t now_usec, GuestFields *f)
     guest_fields_set(f, GUEST_FIELD_RESTED, (double) held_rested(h, now_usec));
 }
 
-/* Linux uses what the device offers since 5.7. Without an agent nobody says more. */
+/* Where no agent says more: Linux uses what the device offers since 5.7. */
 static void set_fragmented(const Report *r, bool offers, GuestFields *f)
 {
     double free_bytes = guest_fields_get(f, GUEST_FIELD_FREE), idle = guest_fields_get(f, GUEST_FIELD_IDLE);
