@@ -11,7 +11,6 @@
 #include "tests/sim/ballast.h"
 #include "tests/sim/mom.h"
 
-#define TICK_SEC       ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
 #define PHASES         ((int) (SIM_CYCLES * USEC_PER_SEC / SIM_PHASE_USEC) + 1)
 #define PHASES_SETTLED 4 /* and some time for balloons to follow */
 
@@ -64,18 +63,18 @@ static void account_guest(Account *a, const SimWorld *w, size_t i)
     a->refaults[i] = g->refaults;
     if (!g->present || sim_is_liar(g))
         return;
-    f->guest_sec += TICK_SEC;
-    a->present[i] += TICK_SEC;
-    a->throughput[i] += TICK_SEC * sim_throughput(g);
+    f->guest_sec += SIM_TICK_SEC;
+    a->present[i] += SIM_TICK_SEC;
+    a->throughput[i] += SIM_TICK_SEC * sim_throughput(g);
     if (is_idle(g) && w->now_usec >= SIM_SETTLED_USEC) {
         a->idle_full += g->full;
         a->idle_taken += g->full - g->current;
     }
     if (!sim_is_starved(g))
         return;
-    f->starved_sec += TICK_SEC;
-    f->killed_sec += g->kind->swapless ? TICK_SEC : 0;
-    a->starved[i] += TICK_SEC;
+    f->starved_sec += SIM_TICK_SEC;
+    f->killed_sec += g->kind->swapless ? SIM_TICK_SEC : 0;
+    a->starved[i] += SIM_TICK_SEC;
     f->worst_sec = fmax(f->worst_sec, a->starved[i]);
 }
 
@@ -83,8 +82,8 @@ static void account(Account *a, const SimWorld *w)
 {
     double available = sim_available(w);
 
-    a->figures.pressed_sec += available < sim_pressed(w) ? TICK_SEC : 0;
-    a->figures.critical_sec += available < sim_critical(w) ? TICK_SEC : 0;
+    a->figures.pressed_sec += available < sim_pressed(w) ? SIM_TICK_SEC : 0;
+    a->figures.critical_sec += available < sim_critical(w) ? SIM_TICK_SEC : 0;
     for (size_t i = 0; i < w->n; i++)
         account_guest(a, w, i);
 }

@@ -6,8 +6,6 @@
 #include "base/macro.h"
 #include "tests/sim/small.h"
 
-#define TICK_SEC     ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
-#define PAGE         4096.0
 /* As guest-agent/pace.c has them. */
 #define REST_MIN     (64.0 * (double) KIB)
 #define REFAULTS_MAX (64.0 * (double) KIB)
@@ -36,8 +34,8 @@ void fpr_tick(const SimWorld *w, SimGuest *g, SmallGuest *k)
     double out, since = (double) usec_since(k->freed_usec, w->now_usec) / (double) USEC_PER_SEC;
 
     if (w->small->reporting && since >= COSTS_REPORT_DELAY_SEC)
-        g->hollow +=
-            swap_take(blocks, blocks->bytes * fmin(1, TICK_SEC / w->small->costs->report_sec), true, &out);
+        g->hollow += swap_take(blocks, blocks->bytes * fmin(1, SIM_TICK_SEC / w->small->costs->report_sec),
+                               true, &out);
 }
 
 /* ---- Compaction and reclaim ---- */
@@ -51,14 +49,14 @@ double lever_through(SimWorld *w, SmallGuest *k, double bytes)
     if (pages > 0)
         bytes = fmin(bytes, s->reads / pages);
     s->reads -=
-        swap_touch(k, SIM_PART_BASE, bytes * COSTS_KERNEL_PAGES * PAGE / (double) MIB, 1, w->now_usec);
+        swap_touch(k, SIM_PART_BASE, bytes * COSTS_KERNEL_PAGES * SMALL_PAGE / (double) MIB, 1, w->now_usec);
     return bytes;
 }
 
 static double most_in_tick(const SimWorld *w, const SmallTask *t)
 {
-    return t->lever == SIM_LEVER_COMPACT ? TICK_SEC / w->small->costs->compact_cpu
-                                         : COSTS_RECLAIM_SPEED * TICK_SEC;
+    return t->lever == SIM_LEVER_COMPACT ? SIM_TICK_SEC / w->small->costs->compact_cpu
+                                         : COSTS_RECLAIM_SPEED * SIM_TICK_SEC;
 }
 
 double lever_cpu(const SimWorld *w, const SmallGuest *k)
@@ -86,7 +84,7 @@ static void compact(SimWorld *w, SmallGuest *k, double most)
     double left = LEFT_PART * k->task.wanted, out,
            share = pieces->bytes > 0 ? pieces->out / pieces->bytes : 0;
     double n = lever_through(w, k, fmin(most, fmax(0, pieces->bytes - left))),
-           reads = share * COSTS_MOVED_PART / PAGE;
+           reads = share * COSTS_MOVED_PART / SMALL_PAGE;
 
     if (reads > 0)
         n = fmin(n, s->reads / reads);

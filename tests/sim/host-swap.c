@@ -6,7 +6,6 @@
 #include "base/macro.h"
 #include "tests/sim/small.h"
 
-#define PAGE       4096.0
 /* What was touched within that isn't old. */
 #define YOUNG_USEC (USEC_PER_SEC)
 /* Less isn't worth a round. */
@@ -85,7 +84,7 @@ double swap_touch(SmallGuest *k, SimPart part, double bytes, double pages_per_re
     r->out -= in;
     r->touched_usec = now_usec;
     k->swapped_in += in;
-    return in / PAGE / pages_per_read;
+    return in / SMALL_PAGE / pages_per_read;
 }
 
 double swap_take(SimRegion *r, double bytes, bool out_first, double *ret_out)

@@ -171,15 +171,6 @@ static double cpu_of_all(const SimSmall *s)
     return sum;
 }
 
-static double swapped_in(const SimSmall *s)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < SMALL_GUESTS; i++)
-        sum += s->guests[i].swapped_in;
-    return sum;
-}
-
 static void measure(Run *x, SimRule rule, SimRowFigures *ret)
 {
     SimSmall *s = &x->small;
@@ -188,12 +179,10 @@ static void measure(Run *x, SimRule rule, SimRowFigures *ret)
     run_for(x, rule, SETTLE_USEC);
     s->go_usec = x->world.now_usec;
     cpu = cpu_of_all(s);
-    in = swapped_in(s);
+    in = small_in(s);
     run_for(x, rule, LENGTH_USEC);
-    *ret = (SimRowFigures){.worst = INFINITY,
-                           .cpu_sec = cpu_of_all(s) - cpu,
-                           .swapped_in = swapped_in(s) - in,
-                           .moved = x->moved};
+    *ret = (SimRowFigures){
+        .worst = INFINITY, .cpu_sec = cpu_of_all(s) - cpu, .swapped_in = small_in(s) - in, .moved = x->moved};
     for (size_t i = 0; i < SMALL_GUESTS; i++) {
         ret->pages += s->guests[i].pages / LENGTH_SEC;
         ret->worst = fmin(ret->worst, s->guests[i].pages / LENGTH_SEC / WORK_PART);

@@ -8,8 +8,6 @@
 #include "base/macro.h"
 #include "host-agent/decide/guard.h"
 
-#define TICK_SEC   ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
-#define PAGE       4096.0
 #define M          ((double) MIB)
 /* As tests/bench/overcommit/scenarios.py has them. */
 #define PACE       100e3 /* pages per second */
@@ -62,7 +60,7 @@ double small_out(const SimWorld *w)
     return sum;
 }
 
-static double swapped_in(const SimSmall *s)
+double small_in(const SimSmall *s)
 {
     double sum = 0;
 
@@ -95,7 +93,7 @@ static double allocate(const SimWorld *w, SimGuest *g, SmallGuest *k, double byt
         fmax(0, k->parts[SIM_PART_BLOCKS].bytes + k->parts[SIM_PART_FRAGMENTS].bytes + g->hollow - low);
 
     n = swap_take(&k->parts[SIM_PART_BLOCKS], fmin(spare, bytes), false, &out);
-    reads += out / PAGE / COSTS_READ_BLOCKS;
+    reads += out / SMALL_PAGE / COSTS_READ_BLOCKS;
     k->swapped_in += out;
     got += n;
     spare -= n;
@@ -103,7 +101,7 @@ static double allocate(const SimWorld *w, SimGuest *g, SmallGuest *k, double byt
     got += n;
     spare -= n;
     n = swap_take(&k->parts[SIM_PART_FRAGMENTS], fmin(spare, bytes - got), false, &out);
-    reads += out / PAGE / COSTS_READ_SCATTER;
+    reads += out / SMALL_PAGE / COSTS_READ_SCATTER;
     k->swapped_in += out;
     got += n;
     k->was_cut += cache ? 0 : n;
@@ -111,7 +109,7 @@ static double allocate(const SimWorld *w, SimGuest *g, SmallGuest *k, double byt
         if (cache && p == SIM_PART_HOT)
             break;
         n = swap_take(&k->parts[p], bytes - got, true, &out);
-        reads += out / PAGE / COSTS_READ_CACHE;
+        reads += out / SMALL_PAGE / COSTS_READ_CACHE;
         k->swapped_in += out;
         got += n;
         k->was_cut += cache ? 0 : w->small->costs->fragments * n;
@@ -126,21 +124,21 @@ static double touch(const SimWorld *w, SimGuest *g, SmallGuest *k, double pages)
     const SmallScenario *sc = w->small->scenario;
     SimPart part = sc->work > 0 ? SIM_PART_WORK : SIM_PART_HOT;
     SimRegion *r = &k->parts[part];
-    double all = (sc->work > 0 ? sc->work : sc->hot) * M, distinct = 1 - exp(-pages * PAGE / all), missing,
-           got, reads;
+    double all = (sc->work > 0 ? sc->work : sc->hot) * M, distinct = 1 - exp(-pages * SMALL_PAGE / all),
+           missing, got, reads;
     double base = k->parts[SIM_PART_BASE].bytes;
 
-    reads = swap_touch(k, SIM_PART_BASE, base * (1 - exp(-w->small->costs->base * pages * PAGE / base)),
+    reads = swap_touch(k, SIM_PART_BASE, base * (1 - exp(-w->small->costs->base * pages * SMALL_PAGE / base)),
                        COSTS_READ_SCATTER, w->now_usec);
     reads += swap_touch(k, part, distinct * r->bytes, COSTS_READ_BLOCKS, w->now_usec);
     missing = distinct * fmax(0, all - r->bytes);
     reads += allocate(w, g, k, missing, part == SIM_PART_HOT, &got);
     if (part == SIM_PART_HOT) {
-        reads += missing / PAGE / COSTS_READ_FILE;
+        reads += missing / SMALL_PAGE / COSTS_READ_FILE;
         g->refaults += missing;
     } else {
         /* It has no memory left: so much of its work is in its own swap, on the same disk. */
-        reads += (missing - got) / PAGE / COSTS_READ_BLOCKS;
+        reads += (missing - got) / SMALL_PAGE / COSTS_READ_BLOCKS;
         g->swap_in += missing - got;
         g->swap_out += missing - got;
     }
@@ -154,7 +152,7 @@ static double pages_most(const SimWorld *w)
 {
     const SimSmall *s = w->small;
 
-    return TICK_SEC * (s->scenario->work > 0 ? PACE : s->costs->read_pages);
+    return SIM_TICK_SEC * (s->scenario->work > 0 ? PACE : s->costs->read_pages);
 }
 
 static double page_cpu(const SimWorld *w)
@@ -225,11 +223,11 @@ static bool is_moving(const SimWorld *w, const SimGuest *g)
 static double squeeze(SimSmall *s, SmallGuest *k, SimPart part, double bytes)
 {
     SimRegion *r = &k->parts[part];
-    double out, n = fmin(bytes, r->bytes - r->out + s->reads * COSTS_READ_SCATTER * PAGE);
+    double out, n = fmin(bytes, r->bytes - r->out + s->reads * COSTS_READ_SCATTER * SMALL_PAGE);
 
     n = swap_take(r, n, false, &out);
     k->swapped_in += out;
-    s->reads -= out / PAGE / COSTS_READ_SCATTER;
+    s->reads -= out / SMALL_PAGE / COSTS_READ_SCATTER;
     return n;
 }
 
@@ -263,7 +261,7 @@ static void move_balloon(SimWorld *w, SimGuest *g, SmallGuest *k)
 
     if (!is_moving(w, g))
         return;
-    n = lever_through(w, k, fmin(fabs(g->target - g->current), speed * M * TICK_SEC * s->share));
+    n = lever_through(w, k, fmin(fabs(g->target - g->current), speed * M * SIM_TICK_SEC * s->share));
     k->cpu_usec += (usec_t) (COSTS_BALLOON_CORES * n / M / speed * (double) USEC_PER_SEC);
     if (g->current < g->target) {
         double cut = k->cut_balloon * n / (g->full - g->current);
@@ -291,10 +289,10 @@ static void share_cpu(SimWorld *w)
 
     for (size_t i = 0; i < w->n; i++) {
         wanted += works(w, i) ? pages_most(w) * page_cpu(w) : 0;
-        wanted += is_moving(w, &w->guests[i]) ? COSTS_BALLOON_CORES * TICK_SEC : 0;
+        wanted += is_moving(w, &w->guests[i]) ? COSTS_BALLOON_CORES * SIM_TICK_SEC : 0;
         wanted += lever_cpu(w, &w->small->guests[i]);
     }
-    w->small->share = fmin(1, COSTS_CORES * TICK_SEC / fmax(wanted, 1e-9));
+    w->small->share = fmin(1, COSTS_CORES * SIM_TICK_SEC / fmax(wanted, 1e-9));
 }
 
 static void tick_guest(SimWorld *w, size_t i)
@@ -320,7 +318,7 @@ static void tick_guest(SimWorld *w, size_t i)
     note_sizes(g, k);
     g->asked = g->wants = g->used;
     g->stall_usec += g->stall * (double) SIM_TICK_USEC;
-    g->stall_avg10 += (g->stall - g->stall_avg10) * TICK_SEC / 10;
+    g->stall_avg10 += (g->stall - g->stall_avg10) * SIM_TICK_SEC / 10;
     before = fmax(0, guest_holds(k) - before);
     w->demanded += fmax(0, before - g->given);
     g->given = fmax(0, g->given - before);
@@ -329,12 +327,12 @@ static void tick_guest(SimWorld *w, size_t i)
 void small_tick(SimWorld *w)
 {
     SimSmall *s = w->small;
-    double in = swapped_in(s);
+    double in = small_in(s);
     size_t users = 0;
 
     w->now_usec += SIM_TICK_USEC;
     share_cpu(w);
-    s->disk = w->now_usec < s->go_usec ? READS_FAST : COSTS_READS * TICK_SEC;
+    s->disk = w->now_usec < s->go_usec ? READS_FAST : COSTS_READS * SIM_TICK_SEC;
     for (size_t i = 0; i < w->n; i++)
         users += wants_disk(w, i);
     for (size_t i = 0; i < w->n; i++) {
@@ -345,7 +343,7 @@ void small_tick(SimWorld *w)
         tick_guest(w, i);
         s->disk += s->reads;
     }
-    s->swapping += ((swapped_in(s) - in) / TICK_SEC - s->swapping) * TICK_SEC;
+    s->swapping += ((small_in(s) - in) / SIM_TICK_SEC - s->swapping) * SIM_TICK_SEC;
     swap_out(w);
     w->swapped = small_out(w);
 }

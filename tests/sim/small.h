@@ -14,6 +14,7 @@
 #include "tests/sim/world.h"
 
 #define SMALL_GUESTS 8U
+#define SMALL_PAGE   4096.0
 
 /* The parts of a guest's memory that the host holds. */
 typedef enum SimPart {
@@ -88,6 +89,8 @@ bool small_works(const SimWorld *w, size_t guest, usec_t at_usec);
 /* Swapped out by the host. */
 double small_out(const SimWorld *w);
 double small_guest_out(const SmallGuest *g);
+/* Swapped in; cumulative. */
+double small_in(const SimSmall *s);
 /* Stats that only guests on such a host have. */
 void small_report(const SimWorld *w, const SimGuest *g, Report *r);
 static inline SmallGuest *small_guest(const SimWorld *w, const SimGuest *g)

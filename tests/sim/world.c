@@ -15,7 +15,6 @@
 #define SWAP_IN_SPEED   (100.0 * MIB) /* in the guest */
 #define HOST_SWAP_SPEED (30.0 * MIB)  /* what the host swapped out comes back page by page */
 
-#define TICK_SEC       ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
 #define FRAGMENTS      0.15 /* of freed memory: in pieces too small for free page reporting */
 #define CRY_EVERY_USEC (240 * USEC_PER_SEC)
 #define CRY_USEC       (30 * USEC_PER_SEC)
@@ -230,12 +229,12 @@ static void move_balloon(const SimWorld *w, SimGuest *g)
     if (g->current == g->target || w->now_usec < g->sets_out_usec || is_stuck(w, g))
         return;
     if (g->current < g->target) {
-        n = fmin(g->target - g->current, 2 * g->speed * TICK_SEC);
+        n = fmin(g->target - g->current, 2 * g->speed * SIM_TICK_SEC);
         g->hollow += n;
         g->current += n;
         return;
     }
-    n = fmin(g->current - g->target, g->speed * TICK_SEC);
+    n = fmin(g->current - g->target, g->speed * SIM_TICK_SEC);
     left = take_cache(g, take_free(g, n));
     if (!g->kind->swapless) {
         double kept = take(&g->used, left);
@@ -252,12 +251,12 @@ static void lack(SimGuest *g)
 {
     double lacks = g->asked - g->used, thrashed;
 
-    g->alloc_stalls += 50 * TICK_SEC;
+    g->alloc_stalls += 50 * SIM_TICK_SEC;
     if (g->kind->swapless) {
-        g->ooms += TICK_SEC;
+        g->ooms += SIM_TICK_SEC;
         return;
     }
-    thrashed = fmin(lacks, 0.3 * SWAP_IN_SPEED * TICK_SEC);
+    thrashed = fmin(lacks, 0.3 * SWAP_IN_SPEED * SIM_TICK_SEC);
     g->swap_in += thrashed;
     g->swap_out += thrashed + fmax(0, lacks - g->swapped);
     g->swapped = lacks;
@@ -266,7 +265,7 @@ static void lack(SimGuest *g)
 /* Anonymous memory. host_swap: the share of what it gets at that the host has to swap in first. */
 static void use(SimGuest *g, double host_swap)
 {
-    double change = fmin(fabs(g->wants - g->asked), DEMAND_SPEED * TICK_SEC), excess, speed, n, got, back;
+    double change = fmin(fabs(g->wants - g->asked), DEMAND_SPEED * SIM_TICK_SEC), excess, speed, n, got, back;
 
     g->asked += copysign(change, g->wants - g->asked);
     excess = fmax(0, g->used - g->asked);
@@ -276,7 +275,7 @@ static void use(SimGuest *g, double host_swap)
 
     speed = g->swapped > 0 ? SWAP_IN_SPEED : DEMAND_SPEED;
     speed = 1 / ((1 - host_swap) / speed + host_swap / HOST_SWAP_SPEED);
-    n = fmin(g->asked - g->used, speed * TICK_SEC);
+    n = fmin(g->asked - g->used, speed * SIM_TICK_SEC);
     got = n - take_cache(g, take_free(g, n));
     back = fmin(got, g->swapped);
     g->used += got;
@@ -294,7 +293,7 @@ static void read_hot(SimGuest *g)
 
     if (missing <= 0)
         return;
-    n = fmin(missing, SIM_READ_SPEED * TICK_SEC * missing / g->hot);
+    n = fmin(missing, SIM_READ_SPEED * SIM_TICK_SEC * missing / g->hot);
     g->refaults += n * fmax(0, fmin(1, (g->hot_most - g->hot_cached) / missing));
     left = take(&g->cold_cached, take_free(g, n));
     g->hot_cached += n - left;
@@ -304,7 +303,7 @@ static void read_hot(SimGuest *g)
 /* Cache of what is read once: fills what is free. Files that are deleted free it. */
 static void read_cold(SimGuest *g)
 {
-    double n = fmin(fabs(g->cold - g->cold_cached), SIM_READ_SPEED / 3 * TICK_SEC);
+    double n = fmin(fabs(g->cold - g->cold_cached), SIM_READ_SPEED / 3 * SIM_TICK_SEC);
 
     if (g->cold_cached > g->cold) {
         g->cold_cached -= n;
@@ -332,7 +331,7 @@ static void suffer(SimGuest *g)
     if (lacks > 4.0 * MIB)
         g->stall = fmax(g->stall, 0.2 + fmin(0.7, lacks / (0.1 * g->full)));
     g->stall_usec += g->stall * (double) SIM_TICK_USEC;
-    g->stall_avg10 += (g->stall - g->stall_avg10) * TICK_SEC / 10;
+    g->stall_avg10 += (g->stall - g->stall_avg10) * SIM_TICK_SEC / 10;
 }
 
 /* ---- The host ---- */

@@ -11,6 +11,7 @@
 #include "proto/codec.h"
 
 #define SIM_TICK_USEC  (100 * USEC_PER_MSEC)
+#define SIM_TICK_SEC   ((double) SIM_TICK_USEC / (double) USEC_PER_SEC)
 #define SIM_SEEN_TICKS 3 /* a manager that looks five times a second has seen a size by then */
 #define SIM_PHASE_USEC (1000 * USEC_PER_SEC) /* demand changes once in a phase … */
 #define SIM_STIR_USEC \
