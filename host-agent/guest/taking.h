@@ -3,7 +3,8 @@
 
 /* How fast a guest takes its own memory: by how much MemTotal - MemAvailable grows (MemFree where that is not
  * known). A balloon lowers both, so what it takes and gives back doesn't count; nor does page cache, which
- * fills every guest. A guest that got its full size back isn't shrunk for a while, unless it has let go of what it took. */
+ * fills every guest. A guest that got its full size back isn't shrunk for a while, unless it has let go of what it
+ * took. */
 
 #include "host-agent/guest/sample.h"
 

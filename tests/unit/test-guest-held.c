@@ -227,6 +227,45 @@ START_TEST(test_not_compared)
 }
 END_TEST
 
+/* A second of its time, in which it used that part of a CPU. */
+static void second(Rig *t, uint64_t free, double cpu, usec_t *used_usec)
+{
+    t->now += SEC;
+    *used_usec += (usec_t) (cpu * (double) SEC);
+    say(t, 4096, free);
+    guest_process(t->guest, &(ProcessLook){.rss_bytes = 4 * GIB, .cpu_usec = *used_usec}, t->now);
+}
+
+/* It got its full size back when it began to work. Once it has freed that memory, and rests, it can be shrunk again; a
+ * guest that frees memory while it works can't. */
+START_TEST(test_has_done_its_work)
+{
+    Rig *t = rig_new(0);
+    usec_t used = 0;
+
+    move(t, 3 * GIB);
+    for (unsigned i = 0; i < 3; i++)
+        second(t, 2000, 1, &used);
+    second(t, 1000, 1, &used);
+    move(t, 4 * GIB);
+    ck_assert(seen(t).growth.growing && seen(t).growth.given_back);
+
+    for (unsigned i = 0; i < 4; i++)
+        second(t, 2000, 1, &used);
+    ck_assert(seen(t).growth.growing && seen(t).growth.given_back);
+    for (unsigned i = 0; i < 5; i++)
+        second(t, 2000, 0, &used);
+    ck_assert(!seen(t).growth.growing && !seen(t).growth.given_back);
+
+    second(t, 1000, 1, &used);
+    ck_assert(seen(t).growth.growing && seen(t).growth.given_back);
+    for (unsigned i = 0; i < 5; i++) /* it rests, and keeps what it took */
+        second(t, 1000, 0, &used);
+    ck_assert(seen(t).growth.given_back);
+    rig_free(t);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("guest-held");
@@ -239,5 +278,6 @@ int main(void)
     tcase_add_test(tc, test_swapped_out);
     tcase_add_test(tc, test_swap_is_hidden);
     tcase_add_test(tc, test_not_compared);
+    tcase_add_test(tc, test_has_done_its_work);
     return run_tests(tc);
 }
