@@ -4,7 +4,9 @@
  *   load hold MIB [MIB_PER_SEC]   takes MIB, writes to each page, and keeps rewriting them at that pace
  *   load cache MIB [again]        reads MIB of the lab's disk into page cache; "again": for ever
  *   load equal MIB                takes MIB of pages that differ from each other but not from guest to guest
- *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host
+ *   load free MIB                 takes MIB and lets go of it: free in the guest, resident on the host, but zero: a
+ *                                 host's kernel may let go of such memory without swapping it
+ *   load dirty MIB                the same, with content in each page, as programs leave it
  *   load fragments MIB            takes MIB and frees 63 of 64 pages, which free page reporting doesn't reach
  *
  * hold, equal, fragments and "cache … again" return when everything was touched once, print the pid of what
@@ -168,7 +170,7 @@ static int fragments(unsigned long mib)
         pause();
 }
 
-static int touch_and_free(unsigned long mib)
+static int touch_and_free(unsigned long mib, bool dirty)
 {
     /* A fault for each page would cost seconds under TCG. */
     unsigned char *p =
@@ -176,8 +178,7 @@ static int touch_and_free(unsigned long mib)
 
     if (p == MAP_FAILED)
         return fail("mmap");
-    /* What programs free isn't zero. A host's kernel may let go of zeroed memory without swapping it. */
-    for (unsigned long at = 0; at < mib * MIB; at += PAGE)
+    for (unsigned long at = 0; dirty && at < mib * MIB; at += PAGE)
         *(volatile uint64_t *) (p + at) = at + (uint64_t) getpid();
     return 0;
 }
@@ -249,9 +250,11 @@ int main(int argc, char *argv[])
     if (argc >= 3 && strcmp(argv[1], "equal") == 0)
         return equal(number(argv[2]));
     if (argc >= 3 && strcmp(argv[1], "free") == 0)
-        return touch_and_free(number(argv[2]));
+        return touch_and_free(number(argv[2]), false);
+    if (argc >= 3 && strcmp(argv[1], "dirty") == 0)
+        return touch_and_free(number(argv[2]), true);
     if (argc >= 3 && strcmp(argv[1], "fragments") == 0)
         return fragments(number(argv[2]));
-    fprintf(stderr, "usage: load hold|cache|equal|free|fragments MIB …\n");
+    fprintf(stderr, "usage: load hold|cache|equal|free|dirty|fragments MIB …\n");
     return 2;
 }

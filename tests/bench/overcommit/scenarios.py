@@ -51,7 +51,7 @@ def _hot(number):
 
 @dataclasses.dataclass
 class Scenario:
-    """prime: what a guest did before (see load.c), for example 'free:380'. fragments: MiB that are then free in pieces.
+    """prime: what a guest did before (see load.c), such as 'dirty:380'. fragments: MiB that are then free in pieces.
     work(number): what guest number does, or None. limit_mib: of the host; or available: the share of the host that is
     available once all are primed. keep_mib: cache or other memory that a guest at rest still needs, as the policy
     knows that knows the schedule. first: a guest whose first 5 s of work are what counts. favoured: guests with ten
@@ -85,12 +85,12 @@ def _ease(number):
 
 
 def _reread(name, title, available, before):
-    return Scenario(name, title, f'free:300,cache:{REREAD_MIB}', lambda n: slot(n, 'reread', REREAD_MIB, before=before),
+    return Scenario(name, title, f'dirty:300,cache:{REREAD_MIB}', lambda n: slot(n, 'reread', REREAD_MIB, before=before),
                     available=available, keep_mib=REREAD_MIB)
 
 
 ALL = [
-    Scenario('freed', 'freed in blocks', 'free:380', _hot, limit_mib=2048),
+    Scenario('freed', 'freed in blocks', 'dirty:380', _hot, limit_mib=2048),
     Scenario('stale', 'stale cache', 'cache:300', _hot, limit_mib=2048),
     Scenario('filled', 'stale cache that fills the guest', 'cache:460', _hot, limit_mib=2048),
     Scenario('fragments', 'fragments', '', _hot, limit_mib=2048, fragments=320),
@@ -98,10 +98,10 @@ ALL = [
     _reread('reread-25', 're-read cache, host 25 % available', 0.25, True),
     _reread('rest-4', 'cache re-read after a rest, host 4 % available', 0.04, False),
     _reread('rest-25', 'cache re-read after a rest, host 25 % available', 0.25, False),
-    Scenario('busy', 'all busy, two with ten times the shares', 'free:300',
+    Scenario('busy', 'all busy, two with ten times the shares', 'dirty:300',
              lambda n: always('fresh', 180, pace=20_000), limit_mib=2048, favoured=(0, 1)),
-    Scenario('churn', 'two allocate and free all the time', 'free:300', _churn, available=0.04),
-    Scenario('waking', 'a guest that slept wakes, first 5 s', 'free:200', _waking, limit_mib=2048, length=75, first=0),
-    Scenario('ease', 'a host at ease', 'free:200', _ease, limit_mib=6144, length=600, ease=True),
+    Scenario('churn', 'two allocate and free all the time', 'dirty:300', _churn, available=0.04),
+    Scenario('waking', 'a guest that slept wakes, first 5 s', 'dirty:200', _waking, limit_mib=2048, length=75, first=0),
+    Scenario('ease', 'a host at ease', 'dirty:200', _ease, limit_mib=6144, length=600, ease=True),
 ]
 BY_NAME = {s.name: s for s in ALL}
