@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Asks guests' kernels for memory. */
+/* Has guests hand memory back. */
 
 #include "host-agent/act/lever.h"
 
@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
+#include "host-agent/decide/spare.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-levers.h"
 
 static uint64_t field(const SnapshotGuest *s, GuestField f)
 {
@@ -21,6 +23,7 @@ static LeverNeed need_of(const SnapshotGuest *s, const Decision *d)
     return (LeverNeed){.wanted_bytes = d->reclaim.send ? d->reclaim.bytes : 0,
                        .idle_bytes = field(s, GUEST_FIELD_IDLE),
                        .fragmented_bytes = field(s, GUEST_FIELD_FRAGMENTED),
+                       .way_bytes = d->reclaim.way_bytes,
                        .full_bytes = s->sizes.full_bytes,
                        .reporting = field(s, GUEST_FIELD_REPORTING) != 0,
                        .anon = d->reclaim.anon};
@@ -38,14 +41,43 @@ static void tell(const Guest *g, const LeverCall *call, const LeverNeed *need, c
     guest_tell(g, &n);
 }
 
-static int send(const LeverChannel *c, const LeverCall *call)
+/* Nothing is said here of where a squeeze may go: the decision is fitted to the rules. */
+static uint64_t squeezed_size(const SnapshotGuest *s, const LeverCall *call)
 {
-    return call->kind == LEVER_COMPACT ? c->compact(c->userdata, call->id)
-                                       : c->reclaim(c->userdata, call->id, call->bytes, call->anon);
+    return bytes_up_to_kib(LESS_BY(s->sizes.standing_bytes, call->bytes));
+}
+
+static int send(const LeverChannel *c, const SnapshotGuest *s, const LeverCall *call)
+{
+    switch (call->kind) {
+    case LEVER_COMPACT:
+        return c->compact(c->userdata, call->id);
+    case LEVER_RECLAIM:
+        return c->reclaim(c->userdata, call->id, call->bytes, call->anon);
+    case LEVER_SQUEEZE:
+        return c->squeeze(c->userdata, squeezed_size(s, call));
+    case LEVER_KIND_MAX:
+    case LEVER_KIND_INVALID:
+        break;
+    }
+    return -EINVAL;
+}
+
+/* Ends a squeeze, and gives the guest its size back. If libvirt can't be asked now, the next cycle tries again. */
+static void tend_squeeze(const LeverChannel *c, Guest *g, LeverEnd end, usec_t now_usec)
+{
+    uint64_t returns = g->levers.squeeze.returns_bytes;
+
+    if (end != 0)
+        guest_squeezed(g, end, now_usec);
+    /* A balloon that still takes memory is turned round. */
+    if ((end != 0 || guest_squeeze_returns(g, now_usec)) && c->squeeze(c->userdata, returns) >= 0)
+        guest_sent_for_a_moment(g, returns, now_usec);
 }
 
 static void tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)
 {
+    tend_squeeze(c, g, guest_squeeze_end(g, now_usec), now_usec);
     guest_look_at_levers(g, field(s, GUEST_FIELD_FRAGMENTED), now_usec);
     if (guest_lever_expired(g, now_usec))
         c->forget(c->userdata);
@@ -63,14 +95,17 @@ static void ask(const LeverChannel *c, Guest *g, const SnapshotGuest *s, const D
         guest_lever_waits(g, why);
         return;
     }
-    r = send(c, &call);
+    r = send(c, s, &call);
     if (r < 0) {
-        log_debug_errno(-r, "%s: cannot ask its agent to %s: %m", g->info.name,
-                        lever_kind_to_string(call.kind));
+        log_debug_errno(-r, "%s: cannot ask it to %s: %m", g->info.name, lever_kind_to_string(call.kind));
         return;
     }
     further = levers_is_further(&g->levers, call.kind, now_usec);
-    guest_lever_asked(g, &call, &need, now_usec);
+    if (call.kind == LEVER_SQUEEZE) {
+        guest_squeezes(g, &call, &need, now_usec);
+        guest_sent_for_a_moment(g, squeezed_size(s, &call), now_usec);
+    } else
+        guest_lever_asked(g, &call, &need, now_usec);
     tell(g, &call, &need, d->reclaim.reason, further);
 }
 
@@ -105,7 +140,9 @@ void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
         if (!plan->decisions[i].reclaim.send)
             guest_lever_waits(g, "");
         else if (!g->levers.outstanding)
-            asking[n++] = (Asking){plan->decisions[i].reclaim.bytes, i};
+            asking[n++] = (Asking){
+                bytes_from_double(spare_in_ram(&s->guests[i]) * (double) plan->decisions[i].reclaim.bytes),
+                i};
     }
     qsort(asking, n, sizeof *asking, asking_compare);
     for (size_t k = 0; k < n; k++) {
@@ -119,4 +156,11 @@ void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
         ask(&guests[i].channel, g, &s->guests[i], &plan->decisions[i], s->now_usec);
         asked += g->levers.outstanding;
     }
+}
+
+void lever_stop(const LeverGuest *guest, usec_t now_usec)
+{
+    if (guest_is_squeezed(guest->guest))
+        tend_squeeze(&guest->channel, guest->guest, guest->guest->levers.outstanding ? LEVER_END_STOPPED : 0,
+                     now_usec);
 }

@@ -52,6 +52,15 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
     return 0;
 }
 
+int move_for_a_moment(const Hypervisor *h, const Guest *g, uint64_t target_bytes)
+{
+    uint64_t standing = balloon_standing(&g->balloon);
+    DomainState state = remember(g, target_bytes);
+
+    state.returns_bytes = target_bytes < standing ? standing : 0;
+    return h->set_memory(h->userdata, g->info.uuid, &state);
+}
+
 /* In mode observe a decision is reported once, and again when its reason or its direction changes. */
 static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
 {

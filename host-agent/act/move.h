@@ -10,6 +10,9 @@
 
 /* Sends a target and reports it. 0 or -errno. */
 int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *reason);
+/* Sends a target that doesn't last, or the size that the guest gets back after it: a later daemon gives it back, too. It
+ * isn't reported: that is act/lever.h's part. 0 or -errno. */
+int move_for_a_moment(const Hypervisor *h, const Guest *g, uint64_t target_bytes);
 /* Carries out this cycle's decision about a guest, or reports it in mode observe. on_account: memory that the
  * guest gets is taken from others. Returns whether memory is on its way from this guest to the host. */
 bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account);

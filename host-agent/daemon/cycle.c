@@ -15,6 +15,7 @@
 #include "host-agent/act/lever.h"
 #include "host-agent/act/move.h"
 #include "host-agent/decide/evaluate.h"
+#include "host-agent/guest/guest-levers.h"
 
 /* Two cycles are never less than this apart. */
 #define CYCLE_MIN_USEC       (50 * USEC_PER_MSEC)
@@ -213,34 +214,73 @@ static void log_lines(Cycle *c, const Snapshot *s)
     c->log.left_out += p->logs_total - i;
 }
 
+typedef struct Asked {
+    const Hypervisor *hypervisor;
+    const GuestEntry *entry;
+} Asked;
+
 static int ask_compact(void *userdata, uint32_t id)
 {
-    return guest_channel_compact(userdata, id);
+    const Asked *a = userdata;
+
+    return guest_channel_compact(a->entry->channel, id);
 }
 
 static int ask_reclaim(void *userdata, uint32_t id, uint64_t bytes, bool anon)
 {
-    return guest_channel_reclaim(userdata, id, bytes, anon);
+    const Asked *a = userdata;
+
+    return guest_channel_reclaim(a->entry->channel, id, bytes, anon);
+}
+
+static int squeeze(void *userdata, uint64_t target_bytes)
+{
+    const Asked *a = userdata;
+
+    return move_for_a_moment(a->hypervisor, a->entry->guest, target_bytes);
 }
 
 static void forget(void *userdata)
 {
-    guest_channel_forget_lever(userdata);
+    const Asked *a = userdata;
+
+    guest_channel_forget_lever(a->entry->channel);
 }
 
-/* Asks guests' kernels for the memory that the plan wants of them. */
+static LeverGuest lever_guest(Asked *a)
+{
+    return (LeverGuest){a->entry->guest, {ask_compact, ask_reclaim, squeeze, forget, a}};
+}
+
+/* Has guests hand back the memory that the plan wants of them. */
 static void apply_levers(const Cycle *c, const Snapshot *s)
 {
     _cleanup_free_ LeverGuest *guests = calloc(s->n_guests + 1, sizeof *guests);
-    GuestEntry *entries = c->parts.guests->entries;
+    _cleanup_free_ Asked *asked = calloc(s->n_guests + 1, sizeof *asked);
 
-    if (!guests) {
+    if (!guests || !asked) {
         (void) log_oom();
         return;
     }
-    for (size_t i = 0; i < s->n_guests; i++)
-        guests[i] = (LeverGuest){entries[i].guest, {ask_compact, ask_reclaim, forget, entries[i].channel}};
+    for (size_t i = 0; i < s->n_guests; i++) {
+        asked[i] = (Asked){c->parts.hypervisor, &c->parts.guests->entries[i]};
+        guests[i] = lever_guest(&asked[i]);
+    }
     lever_run(guests, s, &c->plan);
+}
+
+bool cycle_end_squeezes(const Cycle *c)
+{
+    bool squeezed = false;
+
+    for (size_t i = 0; i < c->parts.guests->n; i++) {
+        Asked asked = {c->parts.hypervisor, &c->parts.guests->entries[i]};
+        LeverGuest guest = lever_guest(&asked);
+
+        squeezed |= guest_is_squeezed(guest.guest);
+        lever_stop(&guest, now_usec(CLOCK_MONOTONIC));
+    }
+    return squeezed;
 }
 
 /* Sends the plan's targets. was_short: in the last cycle other guests had to give for those in distress.

@@ -52,6 +52,10 @@ void cycle_done(Cycle *c);
 /* Ends the regular cycles. */
 void cycle_stop(Cycle *c);
 
+/* Before the daemon ends: sends squeezed guests their sizes, as far as libvirt takes them now. Returns whether there are
+ * any left. */
+bool cycle_end_squeezes(const Cycle *c);
+
 /* Runs a cycle now. */
 void cycle_run(Cycle *c);
 /* Asks for a cycle now, or at the given time after the last one began. Several requests in a row make one

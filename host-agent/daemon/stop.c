@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A clean stop: ends the cycles, restores KSM, and releases the guests if configured. */
+/* A clean stop: ends the cycles, gives squeezed guests their sizes back, restores KSM, and releases the guests if
+ * configured. */
 
 #include "host-agent/daemon/stop.h"
 
@@ -9,7 +10,7 @@
 #include "base/log.h"
 #include "host-agent/act/move.h"
 
-/* How long a stop with OnStop=release waits for the balloons, and how often it looks. */
+/* How long a stop waits for balloons that give memory back, and how often it looks. */
 #define RELEASE_WAIT_USEC (5 * USEC_PER_SEC)
 #define RELEASE_LOOK_USEC (50 * USEC_PER_MSEC)
 
@@ -28,9 +29,17 @@ static void release_all(const Stop *s)
     cycle_watch(s->cycle);
 }
 
-/* Whether a guest hasn't reached its released size yet. */
-static bool release_outstanding(const Guests *guests)
+/* Whether a guest hasn't reached its size yet: one that was squeezed, or with OnStop=release any. */
+static bool is_outstanding(const Stop *s)
 {
+    const CycleParts *p = &s->cycle->parts;
+    const Guests *guests = p->guests;
+
+    /* While libvirt is still setting the last target, it takes no other. */
+    if (cycle_end_squeezes(s->cycle))
+        return true;
+    if (p->config->on_stop == ON_STOP_KEEP)
+        return false;
     for (size_t i = 0; i < guests->n; i++) {
         const Guest *g = guests->entries[i].guest;
 
@@ -45,7 +54,7 @@ static int on_release_look(sd_event_source *source, uint64_t usec, void *userdat
     Stop *s = userdata;
     sd_event *event = s->cycle->parts.event;
 
-    if (!release_outstanding(s->cycle->parts.guests))
+    if (!is_outstanding(s))
         return sd_event_exit(event, 0);
     if (now_usec(CLOCK_MONOTONIC) >= s->until_usec) {
         log_warning(
@@ -70,10 +79,13 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, v
     host_ksm_stop(p->ksm, neighbours_has_ballastd(p->neighbours));
     if (p->config->on_stop == ON_STOP_KEEP) {
         log_info("Stopping; balloons stay as they are");
-        return sd_event_exit(p->event, 0);
+        if (!cycle_end_squeezes(s->cycle))
+            return sd_event_exit(p->event, 0);
+        cycle_watch(s->cycle);
+    } else {
+        log_info("Stopping; giving all guests their memory back");
+        release_all(s);
     }
-    log_info("Stopping; giving all guests their memory back");
-    release_all(s);
     s->until_usec = now_usec(CLOCK_MONOTONIC) + RELEASE_WAIT_USEC;
     return sd_event_add_time_relative(p->event, &s->timer, CLOCK_MONOTONIC, RELEASE_LOOK_USEC, 0,
                                       on_release_look, s);

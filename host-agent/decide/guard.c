@@ -16,6 +16,7 @@ static const struct {
     [GUARD_RULE_OFF] = {"off", "its mode is off"},
     [GUARD_RULE_UNMOVABLE] = {"unmovable", "a balloon would free nothing on the host"},
     [GUARD_RULE_BUSY] = {"busy", "it is paused, migrating, saving or shutting down"},
+    [GUARD_RULE_SQUEEZED] = {"squeezed", "its balloon takes memory and lets go of it at once"},
     [GUARD_RULE_STALLED] = {"stalled", "its balloon made no progress; waiting before the next try"},
     [GUARD_RULE_STALE] = {"stale", "its stats are missing or too old"},
     [GUARD_RULE_GRACE] = {"grace", "it booted, rebooted or was released a moment ago"},
@@ -173,6 +174,8 @@ static GuardRule hold_rule(const SnapshotGuest *g)
     /* Nothing can be decided about a guest whose size isn't known. */
     if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0 || guard_full(g) == 0)
         return GUARD_RULE_STALE;
+    if (g->balloon.squeezed)
+        return GUARD_RULE_SQUEEZED;
     return GUARD_RULE_NONE;
 }
 
@@ -273,16 +276,21 @@ static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool crit
     raise_least(b, step_least(g, c), standing, GUARD_RULE_STEP);
 }
 
+static bool reports(const SnapshotGuest *g)
+{
+    return guest_fields_get(&g->fields, GUEST_FIELD_REPORTING) != 0;
+}
+
 /* The rule by which a guest hands nothing back while it keeps its size. A critical host is no reason to ask a
- * guest that a shrink hurt, or that takes memory: it would take back at once what it drops. A balloon that stalled says nothing about
- * the guest's kernel. */
+ * guest that a shrink hurt, or that takes memory: it would take back at once what it drops. A balloon that
+ * stalled says nothing about the guest's kernel. */
 static GuardRule no_reclaim_rule(const SnapshotGuest *g, const GuardConfig *c)
 {
     GuardRule hold = hold_rule(g), keep = keep_rule(g, c, false);
 
     if (hold != GUARD_RULE_NONE)
         return hold;
-    if (keep != GUARD_RULE_NONE && keep != GUARD_RULE_STALLED)
+    if (keep != GUARD_RULE_NONE && (keep != GUARD_RULE_STALLED || !reports(g)))
         return keep;
     if (g->growth.growing)
         return GUARD_RULE_AHEAD;
@@ -290,11 +298,30 @@ static GuardRule no_reclaim_rule(const SnapshotGuest *g, const GuardConfig *c)
                                                                                  : GUARD_RULE_NONE;
 }
 
-uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
-                           GuardRule *ret_rule)
+/* The size down to which its balloon may take memory to let go of it at once, and the rule that says so. A step of what
+ * it manages is no bound: the move can be ended at any time. */
+static uint64_t squeeze_least(const SnapshotGuest *g, const GuardConfig *c, GuardRule *ret_rule)
 {
-    GuardRule rule = GUARD_RULE_SPARE;
-    uint64_t has, may;
+    uint64_t swapless = swapless_least(g, c), least = guard_floor_of(g),
+             agentless = g->source == GUEST_SOURCE_LIBVIRT ? agentless_least(g, c) : 0;
+
+    *ret_rule = GUARD_RULE_FLOOR;
+    if (swapless > least) {
+        least = swapless;
+        *ret_rule = GUARD_RULE_SWAPLESS;
+    }
+    if (agentless > least) {
+        least = agentless;
+        *ret_rule = GUARD_RULE_AGENTLESS;
+    }
+    return least;
+}
+
+uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
+                           uint64_t *ret_way_bytes, GuardRule *ret_rule)
+{
+    GuardRule rule = GUARD_RULE_SPARE, least_rule = GUARD_RULE_AGENTLESS;
+    uint64_t has, may = UINT64_MAX, way = 0;
     Spare s;
 
     spare_at(g, c, target_bytes, &s);
@@ -303,13 +330,17 @@ uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_
         has = bytes_add(has, MIN(bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_ANON)),
                                  bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_SWAP_FREE))));
     has = MIN(has, target_bytes);
-    if (g->source == GUEST_SOURCE_LIBVIRT) {
+    if (!reports(g)) {
+        way = s.free_bytes - s.backed_bytes;
+        may = LESS_BY(LESS_BY(target_bytes, squeeze_least(g, c, &least_rule)), way);
+    } else if (g->source == GUEST_SOURCE_LIBVIRT)
         may = LESS_BY(target_bytes, agentless_least(g, c));
-        if (may < has) {
-            has = may;
-            rule = GUARD_RULE_AGENTLESS;
-        }
+    if (may < has) {
+        has = may;
+        rule = least_rule;
     }
+    if (ret_way_bytes)
+        *ret_way_bytes = way;
     if (ret_rule)
         *ret_rule = rule;
     return bytes_down_to_kib(has);
@@ -319,7 +350,7 @@ static void bound_reclaim(const SnapshotGuest *g, const GuardConfig *c, bool cri
 {
     b->reclaim_rule = no_reclaim_rule(g, c);
     if (b->reclaim_rule == GUARD_RULE_NONE)
-        b->reclaim_bytes = guard_reclaimable(g, c, g->sizes.standing_bytes, critical, &b->reclaim_rule);
+        b->reclaim_bytes = guard_reclaimable(g, c, g->sizes.standing_bytes, critical, NULL, &b->reclaim_rule);
 }
 
 static void bound(const SnapshotGuest *g, const GuardConfig *c, bool critical, GuestBounds *ret)
@@ -367,16 +398,20 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
         bound(s->guests + i, c, critical, ret + i);
 }
 
+uint64_t guard_coming(const SnapshotGuest *g)
+{
+    return g->sizes.current_bytes > 0 && !g->balloon.squeezed
+               ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes)
+               : 0;
+}
+
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 {
     uint64_t spoken_for = guard_kept(c, &s->host);
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t coming =
-            g->sizes.current_bytes > 0 ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes) : 0;
-
-        spoken_for = bytes_add(spoken_for, MAX(coming, g->sizes.outstanding_bytes));
+        spoken_for = bytes_add(spoken_for, MAX(guard_coming(g), g->sizes.outstanding_bytes));
     }
     return spoken_for;
 }

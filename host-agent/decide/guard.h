@@ -14,9 +14,10 @@ typedef enum GuardRule {
     GUARD_RULE_OFF,       /* mode off: nothing is decided */
     GUARD_RULE_UNMOVABLE, /* a balloon would free nothing, or was seen to free nothing (then only not shrunk) */
     GUARD_RULE_BUSY,      /* paused, migrating, saving, shutting down: nothing is sent */
-    GUARD_RULE_STALLED,   /* the balloon doesn't move: no new move until the back-off is over */
-    GUARD_RULE_STALE,     /* no fresh stats: not shrunk */
-    GUARD_RULE_GRACE,     /* just booted, rebooted or released: not shrunk */
+    GUARD_RULE_SQUEEZED, /* its balloon takes memory and lets go of it: no other move until the guest has its size */
+    GUARD_RULE_STALLED,  /* the balloon doesn't move: no new move until the back-off is over */
+    GUARD_RULE_STALE,    /* no fresh stats: not shrunk */
+    GUARD_RULE_GRACE,    /* just booted, rebooted or released: not shrunk */
     GUARD_RULE_DISTRESS, /* in distress: not shrunk, and gets its ceiling, within room */
     GUARD_RULE_HURTING, /* began to hurt after a shrink: not shrunk, gets its earlier size back, within room */
     GUARD_RULE_PROTECTED, /* hurt when it was shrunk: not shrunk again for a while that grows */
@@ -131,11 +132,15 @@ typedef struct GuestBounds {
 void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 
 /* What a guest has at a target that it could hand back: idle memory and page cache; with anon also anonymous
- * memory that its swap can take. Without an agent, no more than it may be shrunk by. Whole KiB; *ret_rule, which
- * may be NULL, is the rule that sets it. */
+ * memory that its swap can take. Without an agent, no more than it may be shrunk by. Without free page reporting a
+ * balloon takes it, with *ret_way_bytes of free memory that the host doesn't hold: no more than it may take. Whole KiB;
+ * *ret_rule is the rule that sets it. Both may be NULL. */
 uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
-                           GuardRule *ret_rule);
+                           uint64_t *ret_way_bytes, GuardRule *ret_rule);
 
+/* How much larger the guest's target is than its size: growth on its way. 0 for a guest that is squeezed: what its
+ * balloon lets go of is not held by the host, and has been the guest's all the time. */
+uint64_t guard_coming(const SnapshotGuest *g);
 /* The part of the host's available memory that can't be given: guard_kept(), and for each guest the larger of
  * the growth on its way and its outstanding memory. */
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c);

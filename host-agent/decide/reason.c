@@ -100,6 +100,7 @@ void reason_add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
                       TEXT_RATIO(1 - x->config->agentless_ratio));
         break;
     case GUARD_RULE_NONE:
+    case GUARD_RULE_SQUEEZED:
     case GUARD_RULE_STALLED:
     case GUARD_RULE_DISTRESS:
     case GUARD_RULE_HURTING:
@@ -151,6 +152,7 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
     case GUARD_RULE_OFF:
     case GUARD_RULE_UNMOVABLE:
     case GUARD_RULE_BUSY:
+    case GUARD_RULE_SQUEEZED:
     case GUARD_RULE_STALLED:
     case GUARD_RULE_STALE:
     case GUARD_RULE_GRACE:

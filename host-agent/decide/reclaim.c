@@ -22,7 +22,7 @@ static uint64_t most(const ReasonContext *x, const SnapshotGuest *g, bool critic
     if (d->bounds.reclaim_bytes == 0 || d->target_bytes == standing)
         return d->bounds.reclaim_bytes;
     if (d->target_bytes < standing)
-        return guard_reclaimable(g, x->config, d->target_bytes, critical, ret_rule);
+        return guard_reclaimable(g, x->config, d->target_bytes, critical, NULL, ret_rule);
     *ret_rule = GUARD_RULE_STEP;
     return 0;
 }
@@ -32,7 +32,7 @@ static GuardRule fit(const ReasonContext *x, const SnapshotGuest *g, bool critic
                      Reclaim *r)
 {
     GuardRule rule;
-    uint64_t allowed = most(x, g, critical, d, &rule);
+    uint64_t allowed = most(x, g, critical, d, &rule), without_anon;
 
     if (r->wanted_bytes <= allowed)
         rule = GUARD_RULE_NONE;
@@ -41,7 +41,8 @@ static GuardRule fit(const ReasonContext *x, const SnapshotGuest *g, bool critic
         r->bytes = 0;
         rule = GUARD_RULE_DEAD_BAND;
     }
-    r->anon = critical && r->bytes > guard_reclaimable(g, x->config, d->target_bytes, false, NULL);
+    without_anon = guard_reclaimable(g, x->config, d->target_bytes, false, &r->way_bytes, NULL);
+    r->anon = critical && r->bytes > without_anon;
     r->send = r->bytes > 0 && g->mode == GUEST_MODE_AUTO;
     r->rule = r->bytes > 0 && !r->send ? GUARD_RULE_OBSERVE : rule;
     return rule;
@@ -76,6 +77,8 @@ static void add_clipped(Text *t, const Reclaim *r, GuardRule rule)
 {
     if (rule == GUARD_RULE_AGENTLESS)
         text_add(t, ", clipped to a part of its available memory: it has no agent");
+    else if (rule == GUARD_RULE_FLOOR || rule == GUARD_RULE_SWAPLESS)
+        text_add(t, ", clipped to what its balloon may take");
     else
         text_add(t, r->anon ? ", clipped to what it has and can swap out"
                             : ", clipped to its idle memory and page cache");

@@ -55,7 +55,9 @@ typedef struct SnapshotBalloon {
     bool late;    /* its move takes longer than any step should; the rest of the move does not count */
     bool stalled; /* it made no progress; waiting before the next try */
     bool stalled_growing; /* the stalled move was growth: the guest gets no memory either */
-    double shrink_rate;   /* bytes per second measured on this guest's balloon; 0: not yet */
+    bool
+        squeezed; /* it takes memory and lets go of it at once, or does so just now; no other move is decided */
+    double shrink_rate; /* bytes per second measured on this guest's balloon; 0: not yet */
 } SnapshotBalloon;
 
 /* How fast a guest takes its own memory: its use grows and its free memory falls, whatever the balloon

@@ -2,6 +2,8 @@
 /* Calculates the memory that a guest can spare. */
 #include "host-agent/decide/spare.h"
 
+#include <math.h>
+
 #include "host-agent/decide/bytes.h"
 
 static uint64_t field(const SnapshotGuest *g, GuestField f)
@@ -29,4 +31,12 @@ void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_byte
 uint64_t spare_gain(const Spare *s, uint64_t bytes)
 {
     return MIN(bytes, s->backed_bytes) + LESS_BY(bytes, s->free_bytes);
+}
+
+double spare_in_ram(const SnapshotGuest *g)
+{
+    double resident = guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT),
+           swapped = guest_fields_get(&g->fields, GUEST_FIELD_SWAPPED);
+
+    return resident > 0 ? fmax(0, 1 - swapped / resident) : 1;
 }

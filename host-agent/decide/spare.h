@@ -17,3 +17,6 @@ typedef struct Spare {
 void spare_at(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, Spare *ret);
 /* What the host gains from a further shrink by bytes. */
 uint64_t spare_gain(const Spare *s, uint64_t bytes);
+
+/* The part of what the guest's QEMU holds that the host has in memory, and has not swapped out: 0 … 1. */
+double spare_in_ram(const SnapshotGuest *g);

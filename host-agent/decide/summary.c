@@ -132,6 +132,7 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_OFF] = "in mode off",
         [GUARD_RULE_UNMOVABLE] = "unmovable",
         [GUARD_RULE_BUSY] = "busy",
+        [GUARD_RULE_SQUEEZED] = "squeezed",
         [GUARD_RULE_STALLED] = "stalled",
         [GUARD_RULE_STALE] = "stale",
         [GUARD_RULE_GRACE] = "in their grace period",

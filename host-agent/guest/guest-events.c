@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-levers.h"
 
 /* Outstanding memory (given and not used yet) counts against the host's room for this long. */
 #define GIVEN_USEC        (30 * USEC_PER_SEC)
@@ -74,7 +75,7 @@ void guest_report(Guest *g, const Report *r, usec_t now_usec)
 
     take_report(g, r, now_usec);
     /* The first stats after a move: the next decision needn't wait for the timer. */
-    if (waited && !guest_is_moving(g, now_usec))
+    if ((waited && !guest_is_moving(g, now_usec)) || guest_squeeze_hurts(g, now_usec))
         guest_host_wake(g->host);
 }
 
@@ -88,72 +89,6 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 bool guest_goodbye(Guest *g, usec_t now_usec)
 {
     return sources_goodbye(&g->sources, now_usec);
-}
-
-/* m: the answer. before: the lever until then. */
-static void tell_lever_ended(const Guest *g, const Message *m, const Lever *before, usec_t now_usec)
-{
-    Notice n = guest_notice(g, NOTICE_LEVER_ENDED);
-
-    n.further = m->why == before->why && m->error == before->error;
-    n.wait_usec = usec_since(now_usec, g->levers.lever[g->levers.kind].retry_usec);
-    snprintf(n.lever.name, sizeof(n.lever.name), "%s", lever_kind_to_string(g->levers.kind));
-    n.lever.got_bytes = m->bytes;
-    n.lever.refaulted_bytes = m->refaulted_bytes;
-    n.lever.cpu_usec = m->cpu_usec;
-    n.lever.why = m->why;
-    n.lever.error = m->error;
-    guest_tell(g, &n);
-}
-
-void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec)
-{
-    Lever before = g->levers.lever[g->levers.kind];
-
-    if (g->levers.kind == LEVER_RECLAIM)
-        held_reclaimed(&g->held, m->bytes, 0, now_usec);
-    levers_answered(&g->levers, m, now_usec);
-    tell_lever_ended(g, m, &before, now_usec);
-    /* The next step needn't wait for the timer. */
-    guest_host_wake(g->host);
-}
-
-void guest_lever_waits(Guest *g, const char *why)
-{
-    levers_wait(&g->levers, why);
-}
-
-void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec)
-{
-    levers_asked(&g->levers, call, need, now_usec);
-}
-
-bool guest_lever_expired(Guest *g, usec_t now_usec)
-{
-    Lever before = g->levers.lever[g->levers.kind];
-
-    if (!levers_expire(&g->levers, now_usec))
-        return false;
-    tell_lever_ended(g, &(Message){.why = LEVER_END_FAILED, .error = ETIMEDOUT}, &before, now_usec);
-    return true;
-}
-
-void guest_look_at_levers(Guest *g, uint64_t fragmented_bytes, usec_t now_usec)
-{
-    HeldGuest memory;
-    LeverLook look;
-    Notice n;
-
-    if (!guest_memory(g, now_usec, &memory))
-        return;
-    look = (LeverLook){.resident_bytes = guest_resident(g, now_usec),
-                       .used_bytes = memory.used_bytes,
-                       .fragmented_bytes = fragmented_bytes};
-    if (!levers_look(&g->levers, &look, now_usec))
-        return;
-    n = guest_notice(g, NOTICE_LEVERS_LIE);
-    n.wait_usec = LEVER_LIE_USEC;
-    guest_tell(g, &n);
 }
 
 void guest_set_interval(Guest *g, usec_t interval_usec)
@@ -227,7 +162,7 @@ static bool look_first(Guest *g, uint64_t actual_bytes)
 
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
-    bool adopt = !g->balloon.known && !g->reboot.pending && look_first(g, actual_bytes);
+    bool first = !g->balloon.known && !g->reboot.pending, adopt = first && look_first(g, actual_bytes);
 
     balloon_set_autodeflate(&g->balloon, g->info.autodeflate);
     /* A balloon that stands still for another reason isn't stalled. */
@@ -244,20 +179,26 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
     case BALLOON_EVENT_PROGRESS:
         break;
     case BALLOON_EVENT_SETTLED:
-        if (guest_source(g, now_usec) != GUEST_SOURCE_AGENT)
+        if (guest_source(g, now_usec) != GUEST_SOURCE_AGENT || guest_is_squeezed(g))
             guest_host_wake(g->host);
         break;
     case BALLOON_EVENT_STALLED:
         if (!g->sending.retried)
             tell_stalled(g);
-        g->sending.cancel = g->balloon.target_bytes < actual_bytes;
+        g->sending.cancel = g->balloon.target_bytes < actual_bytes && !guest_is_squeezed(g);
+        if (guest_is_squeezed(g))
+            guest_host_wake(g->host);
         break;
     case BALLOON_EVENT_FOREIGN:
+        guest_squeeze_forget(g);
         on_foreign(g, now_usec);
         break;
     }
+    guest_squeeze_seen(g);
     if (adopt)
         balloon_adopt(&g->balloon, g->info.remembered.sent_bytes);
+    if (first && g->info.remembered.returns_bytes > 0)
+        guest_squeeze_adopt(g, g->info.remembered.returns_bytes, now_usec);
     g->reboot.look = g->reboot.pending;
 }
 
@@ -366,6 +307,17 @@ void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec)
     balloon_sent(&g->balloon, target_bytes, now_usec);
     s->setting = true;
     s->cancel = false;
+}
+
+void guest_sent_for_a_moment(Guest *g, uint64_t target_bytes, usec_t now_usec)
+{
+    Sending *s = &g->sending;
+
+    guest_watch(g, target_bytes < balloon_standing(&g->balloon), now_usec);
+    balloon_sent(&g->balloon, target_bytes, now_usec);
+    s->grows_bytes = 0;
+    s->setting = true;
+    s->cancel = s->took_cache = false;
 }
 
 void guest_set_done(Guest *g, int error, usec_t now_usec)

@@ -16,14 +16,6 @@ void guest_distress(Guest *g, DistressCause cause, const Report *r, usec_t now_u
 /* The agent said Goodbye: the guest may be shutting down. Returns whether that counts; a repeated one
  * doesn't. */
 bool guest_goodbye(Guest *g, usec_t now_usec);
-/* The guest's kernel was asked for memory (act/lever.h), or wasn't, for this reason ("": nothing is wanted); the agent
- * answered; and whether the answer is given up now, because none came for too long. */
-void guest_lever_waits(Guest *g, const char *why);
-void guest_lever_asked(Guest *g, const LeverCall *call, const LeverNeed *need, usec_t now_usec);
-void guest_reclaimed(Guest *g, const Message *m, usec_t now_usec);
-bool guest_lever_expired(Guest *g, usec_t now_usec);
-/* Judges what the host got of it. fragmented_bytes: of its idle memory. */
-void guest_look_at_levers(Guest *g, uint64_t fragmented_bytes, usec_t now_usec);
 /* The agent was asked to report at this interval. */
 void guest_set_interval(Guest *g, usec_t interval_usec);
 
@@ -39,6 +31,8 @@ void guest_rebooted(Guest *g, usec_t now_usec);
 
 /* A move was handed to libvirt. */
 void guest_sent(Guest *g, uint64_t target_bytes, usec_t now_usec);
+/* The same, of a target that doesn't last (guest-levers.h): it is no growth that the host must have room for. */
+void guest_sent_for_a_moment(Guest *g, uint64_t target_bytes, usec_t now_usec);
 /* libvirt set the target (error 0), or didn't. -EBUSY: the guest is being migrated or saved; -ENOTCONN:
  * nobody knows whether it was set. */
 void guest_set_done(Guest *g, int error, usec_t now_usec);

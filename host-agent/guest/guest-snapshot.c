@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-levers.h"
 
 /* A balloon that is seen for the first time may be on its way to a size that somebody else set. It is only
  * watched for this long, and not moved. */
@@ -65,6 +66,7 @@ static SnapshotBalloon balloon(const Guest *g, usec_t now_usec)
         .late = is_late(g, now_usec),
         .stalled = balloon_is_stalled(&g->balloon, now_usec),
         .stalled_growing = balloon_is_stalled_growing(&g->balloon, now_usec),
+        .squeezed = guest_is_squeezed(g) && !balloon_is_stalled(&g->balloon, now_usec),
         .shrink_rate = g->balloon.rate.shrink,
     };
 }
@@ -120,6 +122,9 @@ static void fields(const Guest *g, const Sample *s, usec_t now_usec, GuestFields
                      s && s->source == GUEST_SOURCE_AGENT &&
                          guest_fields_get(ret, GUEST_FIELD_REPORTING) != 0 &&
                          levers_can(&g->levers, now_usec));
+    guest_fields_set(ret, GUEST_FIELD_SQUEEZABLE,
+                     guest_fields_get(ret, GUEST_FIELD_REPORTING) == 0 && g->info.has_balloon &&
+                         !g->info.unmovable && levers_can_squeeze(&g->levers, now_usec));
     if (!isnan(stall))
         guest_fields_set(ret, GUEST_FIELD_STALL, stall);
     if (stats->has_hugetlb_allocs)

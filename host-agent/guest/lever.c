@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a guest's own kernel does when the host asks for memory, and when it is not asked. */
+/* How a guest hands memory back and keeps its size. */
 
 #include "host-agent/guest/lever.h"
 
@@ -13,10 +13,12 @@
 #define LIE_PART  8U
 #define GAIN_PART 4U
 
-static const char *const kind_names[] = {[LEVER_COMPACT] = "compact", [LEVER_RECLAIM] = "reclaim"};
+static const char *const kind_names[] = {
+    [LEVER_COMPACT] = "compact", [LEVER_RECLAIM] = "reclaim", [LEVER_SQUEEZE] = "squeeze"};
 
-static const uint32_t kind_features[] = {
-    [LEVER_COMPACT] = HELLO_FEATURE_COMPACT, [LEVER_RECLAIM] = HELLO_FEATURE_RECLAIM_FILE};
+static const uint32_t kind_features[] = {[LEVER_COMPACT] = HELLO_FEATURE_COMPACT,
+                                         [LEVER_RECLAIM] = HELLO_FEATURE_RECLAIM_FILE,
+                                         [LEVER_SQUEEZE] = 0};
 
 const char *lever_kind_to_string(LeverKind k)
 {
@@ -27,7 +29,9 @@ void levers_hello(Levers *l, const Message *hello)
 {
     l->features = hello->features & HELLO_FEATURE_LEVERS;
     memcpy(l->missing, hello->levers_missing, sizeof l->missing);
-    l->outstanding = false;
+    /* The agent has no part in a squeeze. */
+    if (l->kind != LEVER_SQUEEZE)
+        l->outstanding = false;
 }
 
 void levers_reset(Levers *l)
@@ -53,11 +57,18 @@ bool levers_is_working(const Levers *l, usec_t now_usec)
     return l->outstanding && usec_since(l->asked_usec, now_usec) < LEVER_SLOW_USEC;
 }
 
+bool levers_can_squeeze(const Levers *l, usec_t now_usec)
+{
+    const Lever *v = &l->lever[LEVER_SQUEEZE];
+
+    return v->wait_usec < LEVER_SQUEEZE_VAIN_USEC || now_usec >= v->retry_usec;
+}
+
 static bool is_ready(const Levers *l, LeverKind k, usec_t now_usec, char why[static LEVER_WHY_MAX])
 {
     const Lever *v = &l->lever[k];
 
-    if (!(l->features & kind_features[k])) {
+    if (kind_features[k] && !(l->features & kind_features[k])) {
         snprintf(why, LEVER_WHY_MAX, "its agent cannot %s%s%s", kind_names[k], l->missing[0] ? ": " : "",
                  l->missing);
         return false;
@@ -87,6 +98,21 @@ static bool should_compact(const Levers *l, const LeverNeed *need, usec_t now_us
            usec_since(c->answered_usec, now_usec) >= LEVER_WAIT_MIN_USEC;
 }
 
+static bool next_squeeze(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
+                         char why[static LEVER_WHY_MAX])
+{
+    uint64_t worth = MAX(need->full_bytes / LEVER_SQUEEZE_PART, LEVER_SQUEEZE_BYTES);
+
+    *ret = (LeverCall){.kind = LEVER_SQUEEZE, .id = l->id, .bytes = need->wanted_bytes + need->way_bytes};
+    if (l->squeeze.returns_bytes > 0)
+        return false;
+    if (need->wanted_bytes < MAX(worth, ret->bytes / LEVER_SQUEEZE_GAIN_PART)) {
+        snprintf(why, LEVER_WHY_MAX, "too little for a squeeze");
+        return false;
+    }
+    return is_ready(l, LEVER_SQUEEZE, now_usec, why);
+}
+
 bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverCall *ret,
                  char why[static LEVER_WHY_MAX])
 {
@@ -96,10 +122,8 @@ bool levers_next(const Levers *l, const LeverNeed *need, usec_t now_usec, LeverC
     why[0] = '\0';
     if (need->wanted_bytes == 0 || l->outstanding)
         return false;
-    if (!need->reporting) {
-        snprintf(why, LEVER_WHY_MAX, "without free page reporting the host would get nothing");
-        return false;
-    }
+    if (!need->reporting)
+        return next_squeeze(l, need, now_usec, ret, why);
     if (levers_lie(l, now_usec)) {
         snprintf(why, LEVER_WHY_MAX, "the host got nothing of what the guest said that it handed back");
         return false;
@@ -146,21 +170,23 @@ void levers_asked(Levers *l, const LeverCall *call, const LeverNeed *need, usec_
 static void set_wait(Levers *l, LeverKind k, usec_t now_usec)
 {
     Lever *v = &l->lever[k];
-    usec_t most = k == LEVER_COMPACT ? LEVER_COMPACT_WAIT_MAX_USEC : LEVER_RECLAIM_WAIT_MAX_USEC;
+    usec_t most = k == LEVER_COMPACT   ? LEVER_COMPACT_WAIT_MAX_USEC
+                  : k == LEVER_SQUEEZE ? LEVER_SQUEEZE_WAIT_MAX_USEC
+                                       : LEVER_RECLAIM_WAIT_MAX_USEC;
 
     v->wait_usec = CLAMP(2 * v->wait_usec, LEVER_WAIT_MIN_USEC, most);
     v->retry_usec = now_usec + v->wait_usec;
 }
 
-/* A compaction is judged some time later, by levers_look(). */
+/* A compaction and a squeeze are judged some time later, by levers_look(). */
 static void did_its_work(Levers *l, usec_t now_usec)
 {
     Lever *v = &l->lever[l->kind];
 
-    if (l->kind == LEVER_COMPACT)
-        v->retry_usec = now_usec + MAX(v->wait_usec, LEVER_WAIT_MIN_USEC);
-    else
+    if (l->kind == LEVER_RECLAIM)
         v->wait_usec = v->retry_usec = 0;
+    else
+        v->retry_usec = now_usec + MAX(v->wait_usec, LEVER_WAIT_MIN_USEC);
 }
 
 static void claim(Levers *l, uint64_t bytes, usec_t now_usec)
@@ -197,9 +223,40 @@ void levers_answered(Levers *l, const Message *m, usec_t now_usec)
         set_wait(l, l->kind, now_usec);
 }
 
+void levers_squeezes(Levers *l, const LeverCall *call, const LeverNeed *need, const Squeeze *begin,
+                     usec_t now_usec)
+{
+    levers_asked(l, call, need, now_usec);
+    l->squeeze = *begin;
+}
+
+void levers_squeezed(Levers *l, LeverEnd why, uint64_t took_bytes, usec_t cpu_usec, usec_t now_usec)
+{
+    Lever *v = &l->lever[LEVER_SQUEEZE];
+
+    l->outstanding = false;
+    v->answered_usec = now_usec;
+    v->why = why;
+    v->error = 0;
+    v->last_bytes = took_bytes;
+    v->cpu_usec += LESS_BY(cpu_usec, l->squeeze.cpu_usec);
+    if (why == LEVER_END_DONE)
+        did_its_work(l, now_usec);
+    else
+        set_wait(l, LEVER_SQUEEZE, now_usec);
+}
+
+void levers_returned(Levers *l)
+{
+    if (l->kind == LEVER_SQUEEZE)
+        l->outstanding = false;
+    l->squeeze.returns_bytes = 0;
+}
+
 bool levers_expire(Levers *l, usec_t now_usec)
 {
-    if (!l->outstanding || usec_since(l->asked_usec, now_usec) < LEVER_ANSWER_USEC)
+    if (l->kind == LEVER_SQUEEZE || !l->outstanding ||
+        usec_since(l->asked_usec, now_usec) < LEVER_ANSWER_USEC)
         return false;
     l->outstanding = false;
     l->lever[l->kind].answered_usec = now_usec;
@@ -258,8 +315,30 @@ static void judge_compaction(Levers *l, const LeverLook *look, usec_t now_usec)
     l->fragmented_bytes = 0;
 }
 
+static void judge_squeeze(Levers *l, const LeverLook *look, usec_t now_usec)
+{
+    LeverLook *before = &l->squeeze.look;
+    Lever *v = &l->lever[LEVER_SQUEEZE];
+    uint64_t got;
+
+    if (before->resident_bytes == 0 || look->resident_bytes == 0 || l->squeeze.returns_bytes > 0 ||
+        usec_since(v->answered_usec, now_usec) < LEVER_SQUEEZE_LOOK_USEC)
+        return;
+    got =
+        LESS_BY(before->resident_bytes, look->resident_bytes) + LESS_BY(look->used_bytes, before->used_bytes);
+    before->resident_bytes = 0;
+    v->got_bytes += got;
+    if (v->why != LEVER_END_DONE)
+        return;
+    if (got * GAIN_PART < v->last_bytes)
+        set_wait(l, LEVER_SQUEEZE, now_usec);
+    else
+        v->wait_usec = 0;
+}
+
 bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec)
 {
+    judge_squeeze(l, look, now_usec);
     judge_compaction(l, look, now_usec);
     return judge_claims(l, look, now_usec);
 }

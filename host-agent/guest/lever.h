@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a guest's own kernel does when the host asks for memory: it compacts its free memory, so that free page
- * reporting reaches it, or it reclaims page cache. The guest keeps its size. What is done next, and when not.
+/* How a guest hands memory back and keeps its size: what is done next, and when not.
  *
- * Memory comes from the cheapest place first. Free memory in blocks is reported without any word. Free memory
- * in fragments takes a compaction. Only what is wanted beyond the guest's idle memory is taken from its page
- * cache. One request is outstanding at a time, each of one step, and a cycle decides again after it.
+ * With free page reporting its own kernel does it. Memory comes from the cheapest place first. Free memory in blocks is
+ * reported without any word. Free memory in fragments takes a compaction. Only what is wanted beyond the guest's idle
+ * memory is reclaimed from its page cache. One request is outstanding at a time, each of one step, and a cycle decides
+ * again after it.
+ *
+ * Without it the guest is squeezed: its balloon takes what is wanted, all at once, with the free memory that lies in the
+ * way, and lets go of it as soon as it arrived. A squeeze ends early when the guest needs its memory, or when the balloon
+ * is slow because the host has to read back what it swapped out.
  *
  * Each lever has a wait of its own. It doubles from LEVER_WAIT_MIN_USEC up to its maximum:
  *
@@ -14,7 +18,8 @@
  *             LEVER_COST_MAX), when its tasks stalled, or when it got less than a quarter of what was wanted
  *   compact   when less than a quarter of what was in fragments went. The wait is over early, after
  *             LEVER_WAIT_MIN_USEC, when enough for a compaction has come to what the last one left
- *   both      when it failed
+ *   squeeze   when it ended early, or when the host got less than a quarter of what the balloon took
+ *   all       when it failed
  *
  * A request that did its work sets the wait back. The guest's word is checked against what the host gets:
  * LEVER_REPORTING_USEC after it claimed LEVER_CLAIM_BYTES, the resident memory of its QEMU must have fallen by an
@@ -50,11 +55,27 @@
 #define LEVER_REPORTING_USEC        (10 * USEC_PER_SEC)
 /* Requests that follow each other within this time belong together. */
 #define LEVER_SPELL_USEC            (60 * USEC_PER_SEC)
+/* Less than this part of the guest's size, than the bytes, or than this part of what the balloon would have to take, is
+ * not worth a squeeze: each page that the balloon takes costs CPU. */
+#define LEVER_SQUEEZE_PART          20U
+#define LEVER_SQUEEZE_BYTES         (UINT64_C(16) << 20)
+#define LEVER_SQUEEZE_GAIN_PART     3U
+#define LEVER_SQUEEZE_WAIT_MAX_USEC (300 * USEC_PER_SEC)
+/* With a wait that has grown to this, a guest counts as one whose squeezes are in vain. */
+#define LEVER_SQUEEZE_VAIN_USEC     (40 * USEC_PER_SEC)
+/* A balloon that after LEVER_SLOW_USEC has taken fewer bytes per second than this is slow. */
+#define LEVER_SQUEEZE_RATE          (UINT64_C(16) << 20)
+/* A guest that uses so much more than when its squeeze began, or this part of its size more, needs its memory. */
+#define LEVER_SQUEEZE_USE_BYTES     (UINT64_C(8) << 20)
+#define LEVER_SQUEEZE_USE_PART      64U
+/* What the host got of a squeeze is seen this long after it. */
+#define LEVER_SQUEEZE_LOOK_USEC     (2 * USEC_PER_SEC)
 #define LEVER_WHY_MAX               96U
 
 typedef enum LeverKind {
     LEVER_COMPACT,
     LEVER_RECLAIM,
+    LEVER_SQUEEZE,
     LEVER_KIND_MAX,
     LEVER_KIND_INVALID = -EINVAL,
 } LeverKind;
@@ -64,10 +85,10 @@ const char *lever_kind_to_string(LeverKind k); /* "compact" */
 /* One of a guest's levers. */
 typedef struct Lever {
     unsigned times;       /* how often it was asked for; cumulative */
-    uint64_t got_bytes;   /* cumulative, as the guest says */
+    uint64_t got_bytes;   /* cumulative, as the guest says; of squeezes what the host got */
     usec_t cpu_usec;      /* that it took in the guest; cumulative */
     usec_t answered_usec; /* the last answer, or when it was given up; 0: none */
-    uint64_t last_bytes;  /* what that one got, as the guest says */
+    uint64_t last_bytes;  /* what that one got, as the guest says; what the balloon took */
     LeverEnd why;         /* of the last answer; 0: none */
     int error;            /* of the last answer: a positive errno, or 0 */
     usec_t wait_usec;     /* the last wait; 0: none */
@@ -81,17 +102,27 @@ typedef struct LeverLook {
     uint64_t fragmented_bytes; /* idle memory in fragments */
 } LeverLook;
 
+/* The squeeze that goes on, or the last one: what there was when it began. */
+typedef struct Squeeze {
+    uint64_t
+        returns_bytes; /* the size that the guest gets back; 0: it isn't squeezed, and has that size again */
+    uint64_t used_bytes; /* what the guest used (taking_used()); UINT64_MAX: not known */
+    usec_t cpu_usec;     /* the CPU time of its QEMU */
+    LeverLook look;      /* its QEMU; resident_bytes 0: what the host got is known, or can't be */
+} Squeeze;
+
 typedef struct Levers {
     uint32_t features;                /* HELLO_FEATURE_COMPACT, …_RECLAIM_FILE, …_RECLAIM_ANON */
     char missing[GUEST_TEXT_MAX + 1]; /* why it lacks some of these; may be empty */
 
-    uint32_t id; /* of the last request */
+    uint32_t id; /* of the last request to the agent */
     bool outstanding;
     LeverKind kind; /* of the last request */
     usec_t asked_usec;
     uint64_t asked_bytes;
     uint64_t fragmented_bytes; /* in fragments when the last compaction began; 0: it is judged */
     uint64_t left_bytes; /* the least in fragments since the last compaction ended; UINT64_MAX: not seen */
+    Squeeze squeeze;
     Lever lever[LEVER_KIND_MAX];
     char waiting
         [LEVER_WHY_MAX]; /* why it isn't asked for what is wanted; empty: it is, or nothing is wanted */
@@ -110,6 +141,7 @@ typedef struct LeverNeed {
     uint64_t wanted_bytes;     /* to be handed back in all */
     uint64_t idle_bytes;       /* free in the guest, held by the host */
     uint64_t fragmented_bytes; /* of that, in fragments */
+    uint64_t way_bytes;        /* more free memory, which the host doesn't hold: a balloon takes it, too */
     uint64_t full_bytes;       /* its size */
     bool reporting;            /* free page reporting is on */
     bool anon;                 /* anonymous memory may be taken, too */
@@ -118,7 +150,7 @@ typedef struct LeverNeed {
 typedef struct LeverCall {
     LeverKind kind;
     uint32_t id;
-    uint64_t bytes; /* of a reclaim */
+    uint64_t bytes; /* of a reclaim or a squeeze */
     bool anon;
 } LeverCall;
 
@@ -149,3 +181,13 @@ void levers_missed(Levers *l, double cost, usec_t now_usec);
 bool levers_look(Levers *l, const LeverLook *look, usec_t now_usec);
 /* Whether its levers were found to free nothing. */
 bool levers_lie(const Levers *l, usec_t now_usec);
+
+/* Whether squeezes aren't in vain. */
+bool levers_can_squeeze(const Levers *l, usec_t now_usec);
+/* A squeeze was sent. call: of levers_next(). begin: what there is now. */
+void levers_squeezes(Levers *l, const LeverCall *call, const LeverNeed *need, const Squeeze *begin,
+                     usec_t now_usec);
+/* It is over: why; and what the balloon took, at which CPU time of its QEMU. */
+void levers_squeezed(Levers *l, LeverEnd why, uint64_t took_bytes, usec_t cpu_usec, usec_t now_usec);
+/* The guest has its size back, or another one. */
+void levers_returned(Levers *l);

@@ -18,7 +18,7 @@
 #define GREW_RATIO 12
 
 /* Whether the sample says what the guest uses. */
-static bool used(const Sample *s, uint64_t *ret)
+bool taking_used(const Sample *s, uint64_t *ret)
 {
     ReportField left = report_has(&s->report, REPORT_MEM_AVAILABLE) ? REPORT_MEM_AVAILABLE : REPORT_MEM_FREE;
 
@@ -49,7 +49,7 @@ void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_
     uint64_t now, then, step = 0, grew = 0, noticeable = MAX(GREW_BYTES, full_bytes / GREW_RATIO);
     usec_t slot;
 
-    if (!newest || !used(newest, &now) || newest->at_usec < since_usec)
+    if (!newest || !taking_used(newest, &now) || newest->at_usec < since_usec)
         return;
     for (unsigned back = 1; back < h->count; back++) {
         const Sample *s = history_get(h, back);
@@ -58,7 +58,7 @@ void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_
         if (s->source != newest->source || s->at_usec < since_usec ||
             age > (back == 1 ? GAP_USEC : TAKING_NOW_USEC))
             break;
-        if (!used(s, &then))
+        if (!taking_used(s, &then))
             continue;
         grew = MAX(grew, LESS_BY(now, then));
         if (back == 1 || age <= STEP_USEC)

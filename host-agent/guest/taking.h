@@ -29,6 +29,8 @@ typedef struct Taking {
 /* A sample was added to the history. since_usec: older ones don't count. full_bytes: a twelfth of this, but
  * at least 32 MiB, is noticeable growth. */
 void taking_look(Taking *t, const History *h, uint64_t full_bytes, usec_t since_usec);
+/* What a guest that says this uses; false: it doesn't say. */
+bool taking_used(const Sample *s, uint64_t *ret);
 /* It gets its full size back. */
 void taking_given(Taking *t, usec_t now_usec);
 /* The most that it took from one report to the next, or in two seconds where reports come faster. */

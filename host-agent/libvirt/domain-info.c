@@ -269,6 +269,14 @@ static const char *find_unmovable(xmlNode *domain, DomainInfo *info)
     return NULL;
 }
 
+/* An attribute that an earlier version didn't write; 0: it isn't there, or can't be. */
+static uint64_t optional_size(xmlNode *n, const char *name)
+{
+    uint64_t bytes;
+
+    return attribute_u64(n, name, &bytes) == 0 && bytes <= GUEST_MEMORY_MAX_BYTES ? bytes : 0;
+}
+
 static void parse_state(xmlNode *domain, DomainInfo *info)
 {
     xmlNode *metadata = child(domain, "metadata");
@@ -284,10 +292,8 @@ static void parse_state(xmlNode *domain, DomainInfo *info)
             attribute_u64(n, "from", &state.from_bytes) == 0 && state.full_bytes <= GUEST_MEMORY_MAX_BYTES &&
             state.sent_bytes <= GUEST_MEMORY_MAX_BYTES && state.defined_bytes <= GUEST_MEMORY_MAX_BYTES &&
             state.from_bytes <= GUEST_MEMORY_MAX_BYTES) {
-            /* An earlier version didn't write this. */
-            if (attribute_u64(n, "overhead", &state.overhead_bytes) < 0 ||
-                state.overhead_bytes > GUEST_MEMORY_MAX_BYTES)
-                state.overhead_bytes = 0;
+            state.overhead_bytes = optional_size(n, "overhead");
+            state.returns_bytes = optional_size(n, "returns");
             info->remembered = state;
         }
         return;
@@ -463,9 +469,9 @@ char *domain_state_xml(const DomainState *state)
 
     if (asprintf(&xml,
                  "<state full='%" PRIu64 "' defined='%" PRIu64 "' from='%" PRIu64 "' sent='%" PRIu64
-                 "' overhead='%" PRIu64 "'/>",
+                 "' overhead='%" PRIu64 "' returns='%" PRIu64 "'/>",
                  state->full_bytes, state->defined_bytes, state->from_bytes, state->sent_bytes,
-                 state->overhead_bytes) < 0)
+                 state->overhead_bytes, state->returns_bytes) < 0)
         return NULL;
     return xml;
 }

@@ -21,6 +21,8 @@ typedef struct DomainState {
     uint64_t from_bytes;     /* the size from which the last move started */
     uint64_t sent_bytes;     /* the target of the last move; 0: none */
     uint64_t overhead_bytes; /* QEMU's own memory, as learned; 0: not yet */
+    uint64_t
+        returns_bytes; /* the last move was a squeeze: the size that the guest gets back; 0: it was none */
 } DomainState;
 
 /* A domain whose XML doesn't say as which user its QEMU runs. */
@@ -70,5 +72,5 @@ static inline bool domain_state_equal(const DomainState *a, const DomainState *b
 {
     return a->full_bytes == b->full_bytes && a->defined_bytes == b->defined_bytes &&
            a->from_bytes == b->from_bytes && a->sent_bytes == b->sent_bytes &&
-           a->overhead_bytes == b->overhead_bytes;
+           a->overhead_bytes == b->overhead_bytes && a->returns_bytes == b->returns_bytes;
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-levers.h"
 
 /* An agent's Hello is logged at most once in this time. */
 #define GREETING_USEC    (60 * USEC_PER_SEC)

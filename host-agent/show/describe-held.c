@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-levers.h"
 #include "host-agent/show/describe.h"
 
 void describe_held(Dict *d, const GuestEntry *e, usec_t now_usec)
@@ -49,7 +50,7 @@ static void describe_lever(Dict *d, const Guest *g, LeverKind k, usec_t now_usec
     dict_bool(d, "asking", l->outstanding && l->kind == k);
     if (l->outstanding && l->kind == k) {
         dict_age(d, "asked_age_usec", l->asked_usec, now_usec);
-        if (k == LEVER_RECLAIM)
+        if (k != LEVER_COMPACT)
             dict_count(d, "asked_bytes", l->asked_bytes);
     }
     if (v->times > 0) {
@@ -74,13 +75,17 @@ typedef enum Means {
     MEANS_REPORTED,
     MEANS_COMPACT,
     MEANS_RECLAIM,
+    MEANS_SQUEEZE,
     MEANS_BALLOON,
 } Means;
 
 static const char *const means_names[] = {
     [MEANS_NONE] = "none",       [MEANS_REPORTED] = "reported", [MEANS_COMPACT] = "compact",
-    [MEANS_RECLAIM] = "reclaim", [MEANS_BALLOON] = "balloon",
+    [MEANS_RECLAIM] = "reclaim", [MEANS_SQUEEZE] = "squeeze",   [MEANS_BALLOON] = "balloon",
 };
+
+static const Means lever_means[LEVER_KIND_MAX] = {
+    [LEVER_COMPACT] = MEANS_COMPACT, [LEVER_RECLAIM] = MEANS_RECLAIM, [LEVER_SQUEEZE] = MEANS_SQUEEZE};
 
 static bool holds(const Guest *g)
 {
@@ -91,14 +96,14 @@ static Means means_of(const Guest *g, bool reporting)
 {
     const Levers *l = &g->levers;
     const Balloon *b = &g->balloon;
-    Means kernel = l->kind == LEVER_COMPACT ? MEANS_COMPACT : MEANS_RECLAIM;
+    Means lever = lever_means[l->kind];
 
-    if (l->outstanding)
-        return kernel;
+    if (l->outstanding || guest_is_squeezed(g))
+        return lever;
     if (b->moving || holds(g))
         return MEANS_BALLOON;
-    if (l->asked_usec > 0 && l->asked_usec >= b->sent_usec)
-        return kernel;
+    if (l->asked_usec > 0 && MAX(l->asked_usec, l->lever[l->kind].answered_usec) >= b->sent_usec)
+        return lever;
     if (b->sent_usec > 0)
         return MEANS_BALLOON;
     return reporting ? MEANS_REPORTED : MEANS_NONE;
@@ -111,11 +116,11 @@ void describe_means(Dict *d, const Guest *g, bool reporting, usec_t now_usec)
     Means m = means_of(g, reporting);
 
     dict_text(d, "lever", means_names[m]);
-    if (l->outstanding || (m == MEANS_BALLOON && b->moving))
+    if (l->outstanding || guest_is_squeezed(g) || (m == MEANS_BALLOON && b->moving))
         dict_count(d, "lever_age_usec", 0);
     else if (m == MEANS_BALLOON)
         dict_age(d, "lever_age_usec", MAX(b->sent_usec, b->settled_usec), now_usec);
-    else if (m == MEANS_COMPACT || m == MEANS_RECLAIM)
+    else if (m == MEANS_COMPACT || m == MEANS_RECLAIM || m == MEANS_SQUEEZE)
         dict_age(d, "lever_age_usec", MAX(l->asked_usec, l->lever[l->kind].answered_usec), now_usec);
 }
 

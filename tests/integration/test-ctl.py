@@ -68,7 +68,7 @@ PART_KEYS = {
     "grant.allowed": bool, "grant.grants": int, "grant.unused_grants": int, "held.source": str,
     "held.overhead_bytes": int, "held.overhead_learned": bool, "held.overhead_proven": bool, "gain.ineffective": bool,
     "gain.ineffective_shrinks": int, "balloon.stalled": bool, "levers.compact": dict, "levers.reclaim": dict,
-    "levers.ineffective": bool,
+    "levers.squeeze": dict, "levers.ineffective": bool,
 }
 GUEST_PARTS = {"definition", "balloon", "decision", "stats", "rates", "report", "libvirt", "channel", "times",
                "history"} | {k.split(".")[0] for k in PART_KEYS}

@@ -3,6 +3,7 @@
 
 #include "host-agent/act/lever.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-levers.h"
 #include "tests/sim/ballast.h"
 #include "tests/sim/small.h"
 
@@ -24,6 +25,13 @@ static int ask_reclaim(void *userdata, uint32_t id, uint64_t bytes, bool anon)
 
     (void) anon;
     return sim_lever(a->world, a->guest, SIM_LEVER_RECLAIM, id, (double) bytes);
+}
+
+static int squeeze(void *userdata, uint64_t target_bytes)
+{
+    const Asked *a = userdata;
+
+    return sim_set_memory(a->world, a->guest, (double) target_bytes);
 }
 
 static void forget(void *userdata)
@@ -57,7 +65,11 @@ void ballast_levers_apply(Ballast *b, const Snapshot *s, const size_t *index)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         asked[i] = (Asked){b->world, index[i]};
-        guests[i] = (LeverGuest){b->guests[index[i]].guest, {ask_compact, ask_reclaim, forget, &asked[i]}};
+        guests[i] =
+            (LeverGuest){b->guests[index[i]].guest, {ask_compact, ask_reclaim, squeeze, forget, &asked[i]}};
     }
     lever_run(guests, s, &b->plan);
+    for (size_t i = 0; i < s->n_guests; i++)
+        if (guests[i].guest->sending.setting)
+            guest_set_done(guests[i].guest, 0, b->world->now_usec);
 }

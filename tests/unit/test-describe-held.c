@@ -3,6 +3,7 @@
 /* What is shown of the levers of a guest: which is used at the moment or was last, and how it got on. */
 
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-levers.h"
 #include "host-agent/show/describe.h"
 #include "tests/unit/guest-stage.h"
 #include "tests/unit/run.h"
@@ -157,11 +158,54 @@ START_TEST(a_lever_tells_how_it_got_on)
 }
 END_TEST
 
+/* Its balloon takes memory and lets go of it: the lever at work all the while, and afterwards the last one. */
+START_TEST(a_squeeze_is_shown)
+{
+    Staged *t = staged_new();
+    LeverCall call = {.kind = LEVER_SQUEEZE, .bytes = GIB};
+    json_object *o;
+
+    guest_squeezes(t->guest, &call, &(LeverNeed){.wanted_bytes = GIB}, t->now);
+    guest_sent_for_a_moment(t->guest, 3 * GIB, t->now);
+    guest_set_done(t->guest, 0, t->now);
+    assert_lever(t, false, "squeeze", 0);
+    t->now += 2 * SEC;
+    guest_balloon_seen(t->guest, 3 * GIB, t->now);
+    assert_lever(t, false, "squeeze", 0);
+    o = described(t, false);
+    ck_assert(json_flag(o, "levers.squeeze.asking"));
+    ck_assert(!json_flag(o, "levers.reclaim.asking") && !json_flag(o, "levers.compact.asking"));
+    ck_assert_uint_eq(json_count(o, "levers.squeeze.asked_age_usec"), 2 * SEC);
+    ck_assert_uint_eq(json_count(o, "levers.squeeze.asked_bytes"), GIB);
+    json_object_put(o);
+
+    /* It gets its size back. */
+    guest_squeezed(t->guest, LEVER_END_DONE, t->now);
+    guest_sent_for_a_moment(t->guest, 4 * GIB, t->now);
+    guest_set_done(t->guest, 0, t->now);
+    t->now += SEC;
+    guest_balloon_seen(t->guest, 3584 * MIB, t->now);
+    o = described(t, false);
+    ck_assert_str_eq(json_text(o, "lever"), "squeeze");
+    ck_assert(!json_flag(o, "levers.squeeze.asking"));
+    ck_assert_uint_eq(json_count(o, "levers.squeeze.times"), 1);
+    ck_assert_uint_eq(json_count(o, "levers.squeeze.last_got_bytes"), GIB);
+    ck_assert_str_eq(json_text(o, "levers.squeeze.end"), "done");
+    json_object_put(o);
+    t->now += SEC;
+    guest_balloon_seen(t->guest, 4 * GIB, t->now);
+    ck_assert(!guest_is_squeezed(t->guest));
+    assert_lever(t, false, "squeeze", 2);
+    staged_free(t);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("describe-held");
 
     tcase_add_test(t, the_lever_at_work_or_the_last_is_shown);
     tcase_add_test(t, a_lever_tells_how_it_got_on);
+    tcase_add_test(t, a_squeeze_is_shown);
     return run_tests(t);
 }

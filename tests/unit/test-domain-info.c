@@ -382,7 +382,7 @@ END_TEST
 START_TEST(what_is_remembered_can_be_read)
 {
     _cleanup_free_ char *state = domain_state_xml(
-                            &(DomainState){8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB + 4096, 74 * MIB}),
+                            &(DomainState){8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB + 4096, 74 * MIB, 5 * GIB}),
                         *metadata = NULL, *xml = NULL;
     DomainInfo info;
 
@@ -398,16 +398,33 @@ START_TEST(what_is_remembered_can_be_read)
     ck_assert_uint_eq(info.remembered.from_bytes, 6 * GIB);
     ck_assert_uint_eq(info.remembered.sent_bytes, 3 * GIB + 4096);
     ck_assert_uint_eq(info.remembered.overhead_bytes, 74 * MIB);
+    ck_assert_uint_eq(info.remembered.returns_bytes, 5 * GIB);
 }
 END_TEST
 
-/* An earlier version didn't store it, and what can't be is forgotten without the rest. */
-START_TEST(overhead_may_be_missing)
+/* Earlier versions didn't store them, and what can't be is forgotten without the rest. */
+START_TEST(overhead_and_returns_may_be_missing)
 {
     static const struct {
-        const char *overhead;
-        uint64_t bytes;
-    } cases[] = {{"", 0}, {"overhead='5'", 5}, {"overhead='-5'", 0}, {"overhead='9000000000000000000'", 0}};
+        const char *optional;
+        uint64_t overhead, returns;
+    } cases[] = {
+        {"", 0, 0},
+        {"overhead='5'", 5, 0},
+        {"overhead='-5'", 0, 0},
+        {"overhead='9000000000000000000'", 0, 0},
+        {"returns='7'", 0, 7},
+        {"returns='0'", 0, 0},
+        {"returns=''", 0, 0},
+        {"returns='-7'", 0, 0},
+        {"returns='7 MiB'", 0, 0},
+        {"returns='all'", 0, 0},
+        {"returns='9000000000000000000'", 0, 0},
+        {"returns='18446744073709551616'", 0, 0},
+        {"overhead='5' returns='7'", 5, 7},
+        {"overhead='x' returns='7'", 0, 7},
+        {"overhead='5' returns='x'", 5, 0},
+    };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
         _cleanup_free_ char *metadata = NULL, *xml = NULL;
@@ -416,13 +433,26 @@ START_TEST(overhead_may_be_missing)
         ck_assert_int_gt(asprintf(&metadata,
                                   "<metadata><state xmlns='" STATE_URI
                                   "' full='2' defined='2' from='2' sent='1' %s/></metadata>",
-                                  cases[i].overhead),
+                                  cases[i].optional),
                          0);
         xml = domain_with(metadata, BALLOON);
         info = parsed(xml, NULL);
-        ck_assert_msg(info.remembered.full_bytes == 2 && info.remembered.overhead_bytes == cases[i].bytes,
-                      "%s", cases[i].overhead);
+        ck_assert_msg(info.remembered.full_bytes == 2 && info.remembered.sent_bytes == 1 &&
+                          info.remembered.overhead_bytes == cases[i].overhead &&
+                          info.remembered.returns_bytes == cases[i].returns,
+                      "%s", cases[i].optional);
     }
+}
+END_TEST
+
+/* A state that differs in nothing but that is written again. */
+START_TEST(the_size_that_returns_is_a_part_of_the_state)
+{
+    DomainState a = {8 * GIB, 7 * GIB, 6 * GIB, 3 * GIB, 74 * MIB, 5 * GIB}, b = a;
+
+    ck_assert(domain_state_equal(&a, &b));
+    b.returns_bytes = 0;
+    ck_assert(!domain_state_equal(&a, &b));
 }
 END_TEST
 
@@ -597,7 +627,8 @@ int main(void)
     tcase_add_test(tc, too_large_or_too_deep_is_refused);
     tcase_add_test(tc, state_that_cant_be_is_forgotten);
     tcase_add_test(tc, what_is_remembered_can_be_read);
-    tcase_add_test(tc, overhead_may_be_missing);
+    tcase_add_test(tc, overhead_and_returns_may_be_missing);
+    tcase_add_test(tc, the_size_that_returns_is_a_part_of_the_state);
     tcase_add_test(tc, what_the_guest_is_granted);
     tcase_add_test(tc, what_is_written_is_granted);
     tcase_add_test(tc, a_thousand_mistakes);

@@ -104,6 +104,7 @@ typedef enum Trait {
     T_GROWTH = 1 << 25,   /* may grow to 3 GiB, of 4 */
     T_CRITICAL = 1 << 26, /* the host is */
     T_TIGHT = 1 << 27,    /* only 200 MiB available */
+    T_SQUEEZED = 1 << 28,
 } Trait;
 
 static SnapshotGuest guest_with(unsigned traits)
@@ -130,6 +131,7 @@ static SnapshotGuest guest_with(unsigned traits)
     g.balloon.stalled = traits & (T_STALLED | T_STALLED_GROWING);
     g.balloon.stalled_growing = traits & T_STALLED_GROWING;
     g.balloon.moving = traits & T_MOVING;
+    g.balloon.squeezed = traits & T_SQUEEZED;
     if (traits & T_SWAPLESS) {
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
@@ -214,6 +216,17 @@ static const struct {
     {"busy after a reboot", T_BUSY | T_REBOOT, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
     {"off below its floor", T_OFF, 300, 300, R(OFF), 300, R(OFF), R(OFF)},
     {"busy below its floor", T_BUSY, 300, 300, R(BUSY), 300, R(BUSY), R(BUSY)},
+
+    {"squeezed", T_SQUEEZED, 1500, 1500, R(SQUEEZED), 1500, R(SQUEEZED), R(SQUEEZED)},
+    {"squeezed, and a critical host", T_SQUEEZED | T_CRITICAL, 1500, 1500, R(SQUEEZED), 1500, R(SQUEEZED),
+     R(SQUEEZED)},
+    {"squeezed, and its balloon moves", T_SQUEEZED | T_MOVING, 1500, 1500, R(SQUEEZED), 1500, R(SQUEEZED),
+     R(SQUEEZED)},
+    {"squeezed in distress", T_SQUEEZED | T_DISTRESS, 1500, 1500, R(SQUEEZED), 1500, R(SQUEEZED),
+     R(SQUEEZED)},
+    {"squeezed below its floor", T_SQUEEZED, 300, 300, R(SQUEEZED), 300, R(SQUEEZED), R(SQUEEZED)},
+    {"busy, and squeezed", T_BUSY | T_SQUEEZED, 1500, 1500, R(BUSY), 1500, R(BUSY), R(BUSY)},
+    {"off, and squeezed", T_OFF | T_SQUEEZED, 1500, 1500, R(OFF), 1500, R(OFF), R(OFF)},
 
     {"observe is decided as auto", T_OBSERVE, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"stale", T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
@@ -327,7 +340,7 @@ END_TEST
 /* The first property that doesn't hold; NULL if all do. They hold for every combination. */
 static const char *broken(unsigned traits, uint64_t stands, const GuestBounds *b)
 {
-    const unsigned hold = T_OFF | T_UNMOVABLE | T_BUSY | T_UNKNOWN;
+    const unsigned hold = T_OFF | T_UNMOVABLE | T_BUSY | T_UNKNOWN | T_SQUEEZED;
     const unsigned keep = T_STALE | T_NEVER | T_GRACE | T_RELEASED | T_DISTRESS | T_REBOOT | T_STALLED |
                           T_MOVING | (traits & T_CRITICAL ? 0 : T_HURTING | T_PROTECTED);
     const unsigned needs = T_SWAPLESS | T_SWAP_UNKNOWN | T_USE_UNKNOWN | T_SWAP_FULL | T_SLOW | T_NEEDED;
@@ -381,7 +394,7 @@ START_TEST(test_all_combinations)
     /* Combined with each strain of a guest, and each source of stats. */
     static const unsigned some[] = {0,         T_BUSY,   T_STALE,   T_NEVER,    T_GRACE,
                                     T_REBOOT,  T_MOVING, T_STALLED, T_SWAPLESS, T_SWAP_FULL,
-                                    T_OBSERVE, T_SLOW,   T_FAST,    T_RELEASED};
+                                    T_OBSERVE, T_SLOW,   T_FAST,    T_RELEASED, T_SQUEEZED};
 
     for (unsigned traits = 0; traits < 1U << 18; traits++)
         check_combination(traits);
@@ -508,6 +521,37 @@ START_TEST(test_room)
 }
 END_TEST
 
+/* What the balloon of a squeezed guest lets go of has been the guest's all the time: nothing is given to it. */
+START_TEST(test_room_beside_a_squeeze)
+{
+    static const struct {
+        uint64_t current, standing, outstanding; /* MiB, of a guest of 2048 */
+        bool squeezed;
+        uint64_t coming, room;
+    } table[] = {
+        {2048, 2048, 0, false, 0, 5120},      {1024, 2048, 0, false, 1024, 4096},
+        {2048, 1024, 0, false, 0, 5120},      {2048, 1024, 0, true, 0, 5120},
+        {1024, 1024, 0, true, 0, 5120},       {1024, 2048, 0, true, 0, 5120},
+        {1024, 2048, 512, false, 1024, 4096}, {1024, 2048, 512, true, 0, 4608},
+        {0, 2048, 0, false, 0, 5120},         {0, 2048, 0, true, 0, 5120},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        SnapshotGuest g = fixture_guest();
+        Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB + 640 * MIB)};
+
+        g.sizes.current_bytes = table[i].current * MIB;
+        g.sizes.standing_bytes = table[i].standing * MIB;
+        g.sizes.outstanding_bytes = table[i].outstanding * MIB;
+        g.balloon.squeezed = table[i].squeezed;
+        ck_assert_msg(guard_coming(&g) == table[i].coming * MIB, "row %zu: %" PRIu64 " MiB coming", i,
+                      guard_coming(&g) / MIB);
+        ck_assert_msg(guard_room(&s, &config) == table[i].room * MIB, "row %zu: room for %" PRIu64 " MiB", i,
+                      guard_room(&s, &config) / MIB);
+    }
+}
+END_TEST
+
 START_TEST(test_names)
 {
     for (int r = 0; r < GUARD_RULE_MAX; r++) {
@@ -543,6 +587,7 @@ int main(void)
     tcase_add_test(t, test_all_combinations);
     tcase_add_test(t, test_odd_sizes);
     tcase_add_test(t, test_room);
+    tcase_add_test(t, test_room_beside_a_squeeze);
     tcase_add_test(t, test_names);
     return run_tests(t);
 }

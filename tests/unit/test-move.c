@@ -94,6 +94,41 @@ START_TEST(test_remembered)
 END_TEST
 
 /* The overhead goes with each move, and without one by itself. */
+/* A later daemon gives a guest that was squeezed its size back. */
+START_TEST(test_a_squeeze_is_remembered)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert_int_eq(move_for_a_moment(&x.asked.h, x.guest, 3 * GIB), 0);
+    ck_assert_uint_eq(x.asked.n_moves, 1);
+    ck_assert_str_eq(x.asked.moves[0].uuid, x.guest->info.uuid);
+    ck_assert_uint_eq(last_move(&x)->full_bytes, 4 * GIB);
+    ck_assert_uint_eq(last_move(&x)->from_bytes, 4 * GIB);
+    ck_assert_uint_eq(last_move(&x)->sent_bytes, 3 * GIB);
+    ck_assert_uint_eq(last_move(&x)->returns_bytes, 4 * GIB);
+    guest_sent_for_a_moment(x.guest, 3 * GIB, clock_usec);
+    arrive(&x, 3 * GIB, SEC);
+
+    /* It gets it: nothing is left to be done. */
+    ck_assert_int_eq(move_for_a_moment(&x.asked.h, x.guest, 4 * GIB), 0);
+    ck_assert_uint_eq(last_move(&x)->from_bytes, 3 * GIB);
+    ck_assert_uint_eq(last_move(&x)->sent_bytes, 4 * GIB);
+    ck_assert_uint_eq(last_move(&x)->returns_bytes, 0);
+    guest_sent_for_a_moment(x.guest, 4 * GIB, clock_usec);
+    arrive(&x, 4 * GIB, SEC);
+
+    /* Nor after a move that lasts. */
+    ck_assert_int_eq(move_send(&x.asked.h, x.guest, 3 * GIB, "why"), 0);
+    ck_assert_uint_eq(last_move(&x)->returns_bytes, 0);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_MOVE), 1);
+
+    x.asked.error = -EBUSY;
+    ck_assert_int_eq(move_for_a_moment(&x.asked.h, x.guest, 2 * GIB), -EBUSY);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_overhead_is_stored)
 {
     const HeldGuest memory = {.used_bytes = GIB, .free_bytes = 3 * GIB};
@@ -531,6 +566,7 @@ int main(void)
     TCase *tc = tcase_create("move");
 
     tcase_add_test(tc, test_remembered);
+    tcase_add_test(tc, test_a_squeeze_is_remembered);
     tcase_add_test(tc, test_overhead_is_stored);
     tcase_add_test(tc, test_reported);
     tcase_add_test(tc, test_on_its_way);

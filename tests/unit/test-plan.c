@@ -116,11 +116,30 @@ START_TEST(test_pending)
     static const struct {
         uint64_t current, standing, outstanding; /* MiB */
         double pending;
-        bool late;
+        bool late, squeezed;
+        double resident, swapped; /* MiB; 0: not known, none */
     } table[] = {
-        {1600, 1600, 0, 0},      {1600, 1400, 0, 200},  {1400, 1600, 0, -200},    {1600, 1600, 150, -150},
+        {1600, 1600, 0, 0},
+        {1600, 1400, 0, 200},
+        {1400, 1600, 0, -200},
+        {1600, 1600, 150, -150},
         {1400, 1600, 250, -250}, /* a growth that is on its way is outstanding, too */
-        {1400, 1600, 50, -200},  {1600, 1400, 50, 150}, {1600, 1400, 0, 0, true}, {1400, 1600, 0, -200, true},
+        {1400, 1600, 50, -200},
+        {1600, 1400, 50, 150},
+        {1600, 1400, 0, 0, true},
+        {1400, 1600, 0, -200, true},
+        /* Of a squeeze, the part that the host has in memory; nothing for what its balloon lets go of. */
+        {1600, 1400, 0, 200, false, true},
+        {1600, 1400, 0, 200, false, true, 1000, 0},
+        {1600, 1400, 0, 150, false, true, 1000, 250},
+        {1600, 1400, 0, 0, false, true, 1000, 1000},
+        {1600, 1400, 0, 0, false, true, 1000, 3000},
+        {1600, 1400, 0, 0, true, true, 1000, 250},
+        {1600, 1400, 50, 100, false, true, 1000, 250},
+        {1400, 1600, 0, 0, false, true, 1000, 250},
+        {1400, 1600, 50, -50, false, true},
+        /* A balloon that holds memory: what it takes is memory that the host has. */
+        {1600, 1400, 0, 200, false, false, 1000, 250},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -132,8 +151,14 @@ START_TEST(test_pending)
         g.sizes.standing_bytes = table[i].standing * MIB;
         g.sizes.outstanding_bytes = table[i].outstanding * MIB;
         g.balloon.late = table[i].late;
+        g.balloon.squeezed = table[i].squeezed;
+        if (table[i].resident > 0) {
+            guest_fields_set(&g.fields, GUEST_FIELD_RESIDENT, table[i].resident * MIB);
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAPPED, table[i].swapped * MIB);
+        }
         make(&s, NULL, &p);
-        ck_assert_double_eq(p.pending_bytes, table[i].pending * (double) MIB);
+        ck_assert_msg(fabs(p.pending_bytes - table[i].pending * (double) MIB) < 1, "row %zu: %.3f MiB", i,
+                      p.pending_bytes / (double) MIB);
     }
 }
 END_TEST

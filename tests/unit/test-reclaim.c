@@ -12,19 +12,22 @@
 
 /* The fixture's guest stands at 2 GiB. Of its 512 MiB of free memory 16 are its low watermark, and it has 512 MiB of
  * page cache: 1008 MiB that it could hand back. It has 600 MiB of anonymous memory and 1 GiB of free swap. Host:
- * available of 100 GiB; it is critical below 5. */
+ * available of 100 GiB; it is critical below 5. It has free page reporting, unless a balloon takes what is
+ * asked for. */
 typedef struct Case {
     const char *what, *policy;
     unsigned host_gib;                  /* available; 0: 10 */
     unsigned current_mib, standing_mib; /* 0: 2048; as current */
     unsigned idle_mib;                  /* free memory that the host still holds; 0: all of it */
     unsigned swap_free_mib;             /* 0: 1024 */
+    unsigned floor_mib;                 /* 0: 512 */
     GuestMode mode;
     const char *busy, *unmovable, *ineffective;
     usec_t age_sec, uptime_sec; /* 0: fresh, long up */
     bool no_stats, growing, given_back, distress, released, reboot, stalled, moving, hurting, protected,
         libvirt, no_swap, cacheless;
-    unsigned wanted_mib, mib; /* expected */
+    bool balloon, squeezed;            /* without free page reporting; and its balloon is at it */
+    unsigned wanted_mib, mib, way_mib; /* expected */
     bool anon, send;
     GuardRule rule;
     const char *words[3]; /* in the reason */
@@ -145,6 +148,61 @@ static const Case cases[] = {
     {"a guest that grows", BOTH("1700MiB", "300MiB"), 50, .current_mib = 1536, .wanted_mib = 300,
      .rule = R(STEP), .words = {"hands back nothing: it is given memory (step)"}},
     {"a move that isn't made", BOTH("2046MiB", "300MiB"), .wanted_mib = 300, .mib = 300, .send = true},
+
+    /* By its balloon, which takes 1536 MiB at most: the floor is at 512. */
+    {"its balloon takes a part", RECLAIM("300MiB"), .balloon = true, .wanted_mib = 300, .mib = 300,
+     .send = true, .words = {"hands back 300 MiB: cold cache (test.policy:1)"}},
+    {"its balloon takes no more than it has", RECLAIM("64GiB"), .balloon = true, .wanted_mib = 65536,
+     .mib = 1008, .send = true, .rule = R(SPARE)},
+    {"free memory that the host doesn't hold is in the way", RECLAIM("300MiB"), .balloon = true,
+     .idle_mib = 100, .wanted_mib = 300, .mib = 300, .way_mib = 396, .send = true},
+    {"what is in the way is no gain", RECLAIM("64GiB"), .balloon = true, .idle_mib = 100, .wanted_mib = 65536,
+     .mib = 612, .way_mib = 396, .send = true, .rule = R(SPARE)},
+    {"with reporting nothing is in the way", RECLAIM("300MiB"), .idle_mib = 100, .wanted_mib = 300,
+     .mib = 300, .send = true},
+    {"the floor bounds its balloon", RECLAIM("64GiB"), .balloon = true, .floor_mib = 1400,
+     .wanted_mib = 65536, .mib = 648, .send = true, .rule = R(FLOOR),
+     .words =
+         {"hands back 648 MiB: cold cache (test.policy:1), clipped to what its balloon may take (floor)"}},
+    {"the floor doesn't bound its kernel", RECLAIM("64GiB"), .floor_mib = 1400, .wanted_mib = 65536,
+     .mib = 1008, .send = true, .rule = R(SPARE)},
+    {"the floor bounds what is in the way, too", RECLAIM("64GiB"), .balloon = true, .floor_mib = 1400,
+     .idle_mib = 100, .wanted_mib = 65536, .mib = 252, .way_mib = 396, .send = true, .rule = R(FLOOR)},
+    {"as much in the way as its balloon may take", RECLAIM("300MiB"), .balloon = true, .floor_mib = 1652,
+     .idle_mib = 100, .wanted_mib = 300, .way_mib = 396, .rule = R(FLOOR), .words = {"hands back nothing: "}},
+    {"more in the way than its balloon may take", RECLAIM("300MiB"), .balloon = true, .floor_mib = 1700,
+     .idle_mib = 100, .wanted_mib = 300, .way_mib = 396, .rule = R(FLOOR), .words = {"(floor)"}},
+    {"at its floor", RECLAIM("300MiB"), .balloon = true, .floor_mib = 2048, .wanted_mib = 300,
+     .rule = R(FLOOR)},
+    {"it uses 500 MiB, and cannot swap", RECLAIM("64GiB"), .balloon = true, .current_mib = 1524,
+     .no_swap = true, .wanted_mib = 65536, .mib = 974, .send = true, .rule = R(SWAPLESS),
+     .words = {"clipped to what its balloon may take (swapless)"}},
+    {"it uses 500 MiB, and can swap a little", RECLAIM("64GiB"), .balloon = true, .current_mib = 1524,
+     .swap_free_mib = 10, .wanted_mib = 65536, .mib = 984, .send = true, .rule = R(SWAPLESS)},
+    {"it cannot swap, and its kernel hands back", RECLAIM("64GiB"), .current_mib = 1524, .no_swap = true,
+     .wanted_mib = 65536, .mib = 1008, .send = true, .rule = R(SPARE)},
+    {"its balloon takes no more for a critical host", RECLAIM("2GiB"), 4, .balloon = true, .wanted_mib = 2048,
+     .mib = 1536, .anon = true, .send = true, .rule = R(FLOOR),
+     .words = {"hands back 1.50 GiB, anonymous memory too: cold cache"}},
+    {"its balloon, without an agent", RECLAIM("64GiB"), .balloon = true, .libvirt = true, .wanted_mib = 65536,
+     .mib = 512, .send = true, .rule = R(AGENTLESS)},
+    {"its balloon, without an agent, and memory in the way", RECLAIM("64GiB"), .balloon = true,
+     .libvirt = true, .idle_mib = 100, .wanted_mib = 65536, .mib = 116, .way_mib = 396, .send = true,
+     .rule = R(AGENTLESS)},
+    {"its balloon stalled", RECLAIM("300MiB"), .balloon = true, .stalled = true, .wanted_mib = 300,
+     .rule = R(STALLED),
+     .words = {"hands back nothing: its balloon made no progress; waiting before the next try (stalled)"}},
+    {"squeezed already", RECLAIM("300MiB"), .balloon = true, .squeezed = true, .wanted_mib = 300,
+     .rule = R(SQUEEZED),
+     .words = {"hands back nothing: its balloon takes memory and lets go of it at once (squeezed)"}},
+    {"squeezed, and the host is critical", RECLAIM("300MiB"), 4, .balloon = true, .squeezed = true,
+     .wanted_mib = 300, .rule = R(SQUEEZED)},
+    {"a squeeze observed", RECLAIM("300MiB"), .balloon = true, .mode = GUEST_MODE_OBSERVE, .wanted_mib = 300,
+     .mib = 300, .rule = R(OBSERVE)},
+    {"a shrink is nearer to the floor", BOTH("1848MiB", "64GiB"), .balloon = true, .floor_mib = 1400,
+     .wanted_mib = 65536, .mib = 448, .send = true, .rule = R(FLOOR)},
+    {"a shrink takes what is in the way", BOTH("1848MiB", "300MiB"), .balloon = true, .idle_mib = 296,
+     .wanted_mib = 300, .mib = 300, .way_mib = 200, .send = true},
 };
 
 static SnapshotGuest guest_of(const Case *c)
@@ -155,6 +213,9 @@ static SnapshotGuest guest_of(const Case *c)
         fixture_size(&g, c->current_mib * MIB);
     if (c->standing_mib > 0)
         g.sizes.standing_bytes = c->standing_mib * MIB;
+    if (c->floor_mib > 0)
+        g.sizes.floor_bytes = c->floor_mib * MIB;
+    guest_fields_set(&g.fields, GUEST_FIELD_REPORTING, !c->balloon);
     guest_fields_set(&g.fields, GUEST_FIELD_ANON, 600.0 * MIB);
     if (c->idle_mib > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_IDLE, c->idle_mib * MIB);
@@ -185,6 +246,7 @@ static SnapshotGuest guest_of(const Case *c)
     g.growth.given_back = c->given_back;
     g.balloon.moving = c->moving;
     g.balloon.stalled = c->stalled;
+    g.balloon.squeezed = c->squeezed;
     g.judgement.distress = c->distress;
     g.judgement.hurting = c->hurting;
     g.judgement.protected = c->protected;
@@ -204,6 +266,8 @@ START_TEST(test_case)
     r = &p.decisions[0].reclaim;
     ck_assert_msg(r->wanted_bytes / MIB == c->wanted_mib, "%s: wanted %" PRIu64, c->what, r->wanted_bytes);
     ck_assert_msg(r->bytes == c->mib * MIB, "%s: %" PRIu64 " MiB: %s", c->what, r->bytes / MIB, r->reason);
+    ck_assert_msg(r->way_bytes == c->way_mib * MIB, "%s: %" PRIu64 " MiB in the way", c->what,
+                  r->way_bytes / MIB);
     ck_assert_msg(r->anon == c->anon && r->send == c->send, "%s: %s", c->what, r->reason);
     ck_assert_msg(r->rule == c->rule, "%s: %s: %s", c->what, guard_rule_to_string(r->rule), r->reason);
     ck_assert_uint_eq(r->line, 1);
@@ -415,6 +479,7 @@ START_TEST(test_long_words)
     Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(4 * GIB)};
 
     g.mode = GUEST_MODE_OBSERVE;
+    guest_fields_set(&g.fields, GUEST_FIELD_REPORTING, 1);
     guest_fields_set(&g.fields, GUEST_FIELD_ANON, 600.0 * MIB);
     for (size_t n = 1; n < 300; n++) {
         char because[1024] = "", file[1024] = "";
