@@ -8,7 +8,7 @@ import sys
 import time
 import unittest
 
-from daemon import Daemon, Host
+from daemon import Daemon, Host, holding
 from guest import MIB
 from lab import SKIP, lab_or_skip
 
@@ -95,7 +95,9 @@ class LabTest(unittest.TestCase):
         return False
 
     def daemon(self, start=True, **kwargs):
-        """ballastd, started, with stats of all guests of the class, each past its grace."""
+        """ballastd, started, with stats of all guests of the class, each past its grace. Its balloons hold what they take,
+        unless the test gives it another policy."""
+        kwargs.setdefault('policy', holding(self.lab))
         daemon = Daemon(self.lab, kwargs.pop('host', self.host), **kwargs)
         self.daemons.append(daemon)
         if start:

@@ -11,7 +11,7 @@ import threading
 import time
 
 from guest import MIB
-from lab import alive, build_file
+from lab import Failed, alive, build_file
 from waiting import HANG, note, note_line, wait
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -25,9 +25,11 @@ OF_A_ROW = ('current_bytes', 'target_bytes', 'full_bytes', 'floor_bytes', 'mode'
             'distress', 'hurting', 'stalled')
 
 Line = collections.namedtuple('Line', 'at text')
+Squeeze = collections.namedtuple('Squeeze', 'at guest bytes reason')
 Move = collections.namedtuple('Move', 'at guest from_bytes to_bytes reason')
 
 UNITS = {'B': 1, 'KiB': 1 << 10, 'MiB': 1 << 20, 'GiB': 1 << 30, 'TiB': 1 << 40}
+SQUEEZE = re.compile(r'^(?P<guest>\S+): asked to squeeze (?P<size>[\d.]+ \w+): (?P<reason>.*); host available')
 MOVE = re.compile(r'^(?P<guest>\S+): (?P<would>would be )?(?P<from>[\d.]+ \w+) â†’ (?P<to>[\d.]+ \w+): '
                   r'(?P<reason>.*); host available')
 
@@ -35,6 +37,26 @@ MOVE = re.compile(r'^(?P<guest>\S+): (?P<would>would be )?(?P<from>[\d.]+ \w+) â
 def parse_size(text):
     number, unit = text.split()
     return int(float(number) * UNITS[unit])
+
+
+def policy_with(lab, **constants):
+    """A copy of the shipped policy with other constants."""
+    with open(POLICY) as f:
+        text = f.read()
+    for name, value in constants.items():
+        text, n = re.subn(rf'^const {name} = .*$', f'const {name} = {value}', text, flags=re.M)
+        if n != 1:
+            raise Failed(f'{POLICY} has no "const {name}"')
+    path = lab.path('policy', 'balloon.policy')
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w') as f:
+        f.write(text)
+    return path
+
+
+def holding(lab):
+    """The shipped policy, but that balloons hold what they take."""
+    return policy_with(lab, squeeze='false')
 
 
 class Host:
@@ -248,6 +270,15 @@ class Daemon:
                                   m['reason']))
         return found
 
+    def squeezes(self, since=0, until=None):
+        """The balloons that were asked to take memory and let go of it, oldest first."""
+        found = []
+        for line in self.lines[since:until]:
+            m = SQUEEZE.match(line.text)
+            if m:
+                found.append(Squeeze(line.at, self._short(m['guest']), parse_size(m['size']), m['reason']))
+        return found
+
     def _short(self, name):
         return next((g.short for g in self.lab.guests if g.name == name), name)
 
@@ -315,4 +346,5 @@ def process_stopped(pid):
         return f.read().rpartition(')')[2].split()[0] == 'T'
 
 
-__all__ = ['Daemon', 'Host', 'POLICY', 'PRESSURE', 'CRITICAL', 'RELAX', 'alive', 'process_stopped']
+__all__ = ['Daemon', 'Host', 'POLICY', 'PRESSURE', 'CRITICAL', 'RELAX', 'alive', 'holding', 'policy_with',
+           'process_stopped']

@@ -5,7 +5,7 @@ import time
 
 import case
 from case import TOLERANCE, LabTest, figure
-from daemon import PRESSURE
+from daemon import POLICY, PRESSURE
 from guest import MIB
 from waiting import wait
 
@@ -253,6 +253,49 @@ class Balloons(LabTest):
         self.host.calm()
         daemon.stop()
         wait('idle is full again', lambda: self.is_full('idle', self.actual('idle')))
+
+    # The shipped policy: what balloons take they let go of at once.
+
+    def squeezed(self, daemon):
+        """Waits until idle is squeezed, and returns what its QEMU held before."""
+        daemon.wait('all have rested', lambda rows: all((daemon.stats(n)['stats'].get('rested_usec') or 0) >= 2e6
+                                                        for n in ('idle', 'cache')))
+        before = self.guests['idle'].resident()
+        since = daemon.mark()
+        self.host.moderate(300)
+        wait('idle is squeezed', lambda: [s for s in daemon.squeezes(since) if s.guest == 'idle'], step=0.01,
+             dump=daemon.describe)
+        self.assertEqual(daemon.squeezes(since)[0].guest, 'idle', daemon.describe())
+        return before
+
+    def test_what_is_idle_is_squeezed_and_guests_keep_their_size(self):
+        daemon = self.daemon(policy=POLICY)
+        since = daemon.mark()
+        before = self.squeezed(daemon)
+        wait('the host has it, and idle its size', lambda: self.is_full('idle', self.actual('idle')) and
+             self.guests['idle'].resident() < before - 200 * MIB, dump=daemon.describe)
+        figure(f'squeezed: idle held {before / MIB:.0f} MiB of the host, then {self.guests["idle"].resident() / MIB:.0f} MiB')
+        daemon.wait('that is known', lambda rows: (daemon.stats('idle')['levers']['squeeze'].get('got_bytes') or 0) > 150 * MIB)
+        self.assertEqual(daemon.list()['idle']['lever'], 'squeeze', daemon.describe())
+        self.assertEqual([m for m in daemon.moves(since) if m.guest == 'idle'], [], daemon.describe())
+        self.assertEqual([s for s in daemon.squeezes(since) if s.guest == 'busy'], [], daemon.describe())
+
+    def test_a_squeezed_guest_gets_its_size_back_whatever_ends_the_daemon(self):
+        for how in ('killed', 'stopped'):
+            with self.subTest(how):
+                daemon = self.daemon(policy=POLICY)
+                self.squeezed(daemon)
+                if how == 'killed':
+                    daemon.kill()
+                    self.daemons.remove(daemon)
+                    self.daemon(policy=POLICY)
+                else:
+                    daemon.stop()
+                wait('idle has its size', lambda: self.is_full('idle', self.actual('idle')))
+                if how == 'killed':
+                    self.daemons[-1].stop()
+                self.host.calm()
+                self.load_again(self.guests['idle'])
 
     # On the machine's own /proc/meminfo, with the budget made small by [Host] Reserve=, as in the demo.
 

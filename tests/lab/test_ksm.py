@@ -7,7 +7,7 @@ import time
 
 import case
 from case import LabTest, figure
-from daemon import POLICY
+from daemon import POLICY, holding
 from guest import MIB
 from ksm import CONTROLS, KSM, Machine, read, values, write
 from lab import cpu_seconds
@@ -179,7 +179,7 @@ class Ksm(LabTest):
         self.set_up_by_policy(daemon)
 
     def test_eased_while_balloons_move(self):
-        daemon = self.both(config={})
+        daemon = self.both(config={}, policy=[holding(self.lab), KSM_POLICY])
         daemon.wait_line(r'^KSM: sleep 100ms → 400ms: ')
         self.assertEqual(values()['sleep_millisecs'], 400)
 

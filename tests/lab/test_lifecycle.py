@@ -7,7 +7,7 @@ import time
 
 import case
 from case import TOLERANCE, LabTest, figure
-from daemon import Daemon, Host
+from daemon import Daemon, Host, holding
 from guest import MIB
 from waiting import HANG, wait
 
@@ -279,7 +279,7 @@ class Migration(LabTest):
             case.skip(type(self), f'QEMU lost the guest in its migration: {e}')
         self.assertAlmostEqual(one.actual(), size, delta=TOLERANCE)
         began = time.monotonic()
-        there = Daemon(peer, host := Host(peer))
+        there = Daemon(peer, host := Host(peer), policy=holding(peer))
         self.daemons.append(there)
         self.addCleanup(host.close)
         host.moderate(10)

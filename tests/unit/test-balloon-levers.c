@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the default policy wants of guests that report their free memory: they keep their size, and their kernels hand
- * back fragments and page cache. */
+/* What the default policy wants of guests that keep their size: those that report their free memory, whose
+ * kernels hand back fragments and page cache, and those that are squeezed. */
 
 #include "base/macro.h"
 #include "tests/unit/policy-scene.h"
 
 #define OUT  "reclaims page cache that the host has swapped out"
-#define OLD  "reclaims page cache"
+#define OLD  "hands back page cache"
 #define FRAG "compacts free memory that lies in fragments"
 
 /* Of guest 0, of 10 GiB, 6 of them page cache. The thresholds are at 20, 5 and 25 GiB. Sizes in GiB. */
@@ -20,14 +20,16 @@ static const struct {
 } rows[] = {
     {"a host with enough asks for nothing", 21, 6, 5, 10, 2, 3600, 0, NULL},
     {"nothing is swapped out: below the pressure threshold only fragments", 15, 6, 0, 10, 2, 3600, 2, FRAG},
-    {"half of it is swapped out: so is half of its cache", 15, 6, 5, 10, 0, 2, 3, OUT},
-    {"more than its fragments", 15, 6, 5, 10, 2, 2, 3 + 2, OUT}, /* 2 GiB are idle */
+    {"half of it is swapped out: all of its cold cache", 15, 6, 5, 10, 0, 2, 6, OUT},
+    {"more than its fragments", 15, 6, 5, 10, 2, 2, 6 + 2, OUT}, /* 2 GiB are idle */
+    {"a noticeable part of it", 15, 6, 0.5, 10, 0, 2, 6, OUT},
+    {"less than that", 15, 6, 0.49, 10, 0, 2, 0, NULL},
     {"no more than is cold", 15, 1, 5, 10, 0, 2, 1, OUT},
     {"hardly any of it", 15, 6, 0.05, 10, 0, 2, 0, NULL},
     {"it works", 15, 6, 5, 10, 2, 1, 0, NULL},
     {"below half of the pressure threshold: old cache, in steps", 9, 6, 0, 10, 0, 60, 10.0 / 32, OLD},
     {"cache that isn't old", 9, 6, 0, 10, 0, 59, 0, NULL},
-    {"what is swapped out is more than a step", 9, 6, 5, 10, 0, 60, 3, OUT},
+    {"what is swapped out is more than a step", 9, 6, 5, 10, 0, 60, 6, OUT},
     {"what its QEMU holds isn't known", 15, 6, -1, -1, 0, 2, 0, NULL},
 };
 
@@ -104,6 +106,22 @@ START_TEST(test_without_swap)
 }
 END_TEST
 
+/* Until the host is critical, a guest with free page reporting keeps its size there, too. */
+START_TEST(test_without_swap_but_not_critical)
+{
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, "balloon.policy", 15);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    keeps_its_size(&s, 0);
+    s.lever_sec = 0;
+    set(&s, GUEST_FIELD_REPORTING, true);
+    set(&s, GUEST_FIELD_LEAST, 2.0 * GIB);
+    cycle(&s);
+    ck_assert_double_eq(size_of(&s, 0), FULL);
+}
+END_TEST
+
 /* A host whose memory is all in use, and that doesn't read back what it swapped out, does well. */
 START_TEST(test_exhausted)
 {
@@ -131,6 +149,167 @@ START_TEST(test_exhausted)
 }
 END_TEST
 
+/* ---- Squeezed ---- */
+
+#define FREE    "hands back free memory"
+#define SWAPS   "hands back what the host swaps out of free memory and cache"
+#define UNKNOWN (-1.0)
+
+static void set_or_not(GuestFields *g, GuestField f, double value)
+{
+    if (value >= 0)
+        guest_fields_set(g, f, value);
+}
+
+/* Its balloon may be squeezed, or may hold memory. It has rested for long, and has 2 GiB of free memory. */
+static void is_squeezable(Scene *s, int i)
+{
+    GuestFields *g = &s->guests[i];
+
+    guest_fields_set(g, GUEST_FIELD_SQUEEZABLE, true);
+    guest_fields_set(g, GUEST_FIELD_REPORTING, false);
+    guest_fields_set(g, GUEST_FIELD_RECLAIM, 0);
+    guest_fields_set(g, GUEST_FIELD_RECLAIMABLE, FULL);
+    guest_fields_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
+    guest_fields_set(g, GUEST_FIELD_RESTED, (double) (3600 * USEC_PER_SEC));
+}
+
+/* Of guest 0. A twentieth of it, 0.5 GiB, is worth a squeeze. Sizes in GiB. */
+static const struct {
+    const char *what;
+    double available, idle, cold, swapped, rested_sec, reclaim;
+    const char *because;
+} squeezes[] = {
+    {"a host with enough", 20, 2, 6, 0, 3600, 0, NULL},
+    {"below the pressure threshold: free memory", 19.9, 2, 6, 0, 2, 2, FREE},
+    {"just enough", 15, 0.7, 6, 0, 2, 0.7, FREE},
+    {"a balloon would have to take more than twice as much that is in the way", 15, 0.65, 6, 0, 2, 0, NULL},
+    {"too little", 15, 0.49, 6, 0, 2, 0, NULL},
+    {"it works", 15, 2, 6, 0, 1.9, 0, NULL},
+    {"whether it works isn't known", 15, 2, 6, 0, UNKNOWN, 2, FREE},
+    {"what is swapped out isn't known", 15, 2, 6, UNKNOWN, 2, 2, FREE},
+
+    {"half of it is swapped out: cold cache, too", 15, 2, 6, 5, 2, 2 + 6, SWAPS},
+    {"half of it is swapped out, and the host isn't short", 24.9, 2, 6, 5, 2, 2 + 6, SWAPS},
+    {"the host has plenty", 25, 2, 6, 5, 2, 0, NULL},
+    {"a noticeable part is swapped out", 24, 2, 6, 0.5, 2, 2 + 6, SWAPS},
+    {"less than that", 24, 2, 6, 0.49, 2, 0, NULL},
+    {"less than that, and the host is short", 15, 2, 6, 0.49, 2, 2, FREE},
+    {"swapped out, and it works", 24, 2, 6, 5, 1.9, 0, NULL},
+    {"swapped out, and worth a squeeze together", 24, 0.2, 0.75, 5, 2, 0.95, SWAPS},
+    {"swapped out, and not worth a squeeze", 24, 0.2, 0.29, 5, 2, 0, NULL},
+    {"swapped out, and what is cold isn't known", 24, 2, UNKNOWN, 5, 2, 2, SWAPS},
+
+    {"below half of the pressure threshold: all of its old cache", 9, 0, 6, 0, 60, 6, OLD},
+    {"cache that isn't old", 9, 0, 6, 0, 59, 0, NULL},
+    {"free memory is enough", 9, 2, 6, 0, 60, 2, FREE},
+    {"free memory isn't enough", 7, 2, 6, 0, 60, 2 + 6, OLD},
+    {"what is cold isn't known", 7, 2, UNKNOWN, 0, 60, 2, FREE},
+};
+
+START_TEST(test_squeezed)
+{
+    _cleanup_(scene_done) Scene s;
+    const char *what = squeezes[_i].what;
+    GuestFields *g = &s.guests[0];
+
+    scene_init(&s, "balloon.policy", squeezes[_i].available);
+    is_squeezable(&s, 0);
+    set(&s, GUEST_FIELD_IDLE, squeezes[_i].idle * GIB);
+    set_or_not(g, GUEST_FIELD_COLD, squeezes[_i].cold * GIB);
+    set_or_not(g, GUEST_FIELD_SWAPPED, squeezes[_i].swapped * GIB);
+    set_or_not(g, GUEST_FIELD_RESIDENT, 10.0 * GIB);
+    if (squeezes[_i].rested_sec >= 0)
+        set(&s, GUEST_FIELD_RESTED, squeezes[_i].rested_sec * (double) USEC_PER_SEC);
+    else
+        field_set_remove(&g->present, GUEST_FIELD_RESTED);
+    cycle(&s);
+    ck_assert_msg(fabs(asked(&s, 0) - squeezes[_i].reclaim * GIB) < 1, "%s: %.3f GiB (%s)", what,
+                  asked(&s, 0) / GIB, s.reclaims[0].line > 0 ? s.reclaims[0].because : "");
+    if (squeezes[_i].because)
+        ck_assert_msg(strcmp(s.reclaims[0].because, squeezes[_i].because) == 0, "%s: %s", what,
+                      s.reclaims[0].because);
+    ck_assert_double_eq(size_of(&s, 0), FULL);
+    for (int i = 1; i < GUESTS; i++)
+        ck_assert_double_eq(asked(&s, i), 0);
+}
+END_TEST
+
+/* Guests 0, 1 and 2 have 1, 3 and 2 GiB of free memory. No more of them are asked than the host needs. */
+START_TEST(test_most_idle_first)
+{
+    static const struct {
+        const char *what;
+        double available, pending, swapped; /* GiB; the part of guest 1 that is swapped out */
+        bool is_asked[GUESTS];
+    } table[] = {
+        {"one is enough", 17, 0, 0, {false, true, false}},
+        {"two are", 15.5, 0, 0, {false, true, true}},
+        {"all", 14, 0, 0, {true, true, true}},
+        {"what is on its way counts", 14, 1.5, 0, {false, true, true}},
+        {"enough is on its way", 14, 6, 0, {false, false, false}},
+        /* Less than what is asked for that reason. */
+        {"of what is swapped out the host gets nothing", 17, 0, 0.4, {false, true, true}},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        _cleanup_(scene_done) Scene s;
+        static const double idle[GUESTS] = {1, 3, 2};
+
+        scene_init(&s, "balloon.policy", table[i].available);
+        host_fields_set(&s.host, HOST_FIELD_PENDING, table[i].pending * GIB);
+        for (int g = 0; g < GUESTS; g++) {
+            is_squeezable(&s, g);
+            guest_fields_set(&s.guests[g], GUEST_FIELD_IDLE, idle[g] * GIB);
+            guest_fields_set(&s.guests[g], GUEST_FIELD_RESIDENT, GIB);
+        }
+        guest_fields_set(&s.guests[1], GUEST_FIELD_SWAPPED, table[i].swapped * GIB);
+        cycle(&s);
+        for (int g = 0; g < GUESTS; g++)
+            ck_assert_msg(asked(&s, g) == (table[i].is_asked[g] ? idle[g] * GIB : 0),
+                          "%s: guest %d: %.3f GiB", table[i].what, g, asked(&s, g) / GIB);
+    }
+}
+END_TEST
+
+/* Its balloon holds nothing, whether it is squeezed or works, until the host has nothing left for long. */
+START_TEST(test_squeezable_keeps_its_size)
+{
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, "balloon.policy", 10);
+    is_squeezable(&s, 0);
+    if (_i == 1)
+        set(&s, GUEST_FIELD_RESTED, 0);
+    ck_assert_uint_eq(cycles(&s, 60), 0);
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 3.0 * GIB); /* critical */
+    ck_assert_uint_eq(cycles(&s, 60), 0);
+    set(&s, GUEST_FIELD_RECLAIMABLE, 0); /* what it hands back would count */
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 0.5 * GIB);
+    ck_assert_uint_eq(cycles(&s, 30), 0);
+    ck_assert_uint_gt(cycles(&s, 5), 0);
+}
+END_TEST
+
+/* Where it is in vain, or the host has no swap, balloons hold memory. */
+START_TEST(test_holds_instead)
+{
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, "balloon.policy", 15);
+    is_squeezable(&s, 0);
+    if (_i == 0)
+        set(&s, GUEST_FIELD_SQUEEZABLE, false);
+    else if (_i == 1)
+        field_set_remove(&s.guests[0].present, GUEST_FIELD_SQUEEZABLE);
+    else
+        host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
+    cycle(&s);
+    ck_assert_double_eq(asked(&s, 0), 0);
+    ck_assert_double_le(size_of(&s, 0), FULL - 2.0 * GIB); /* its free memory, at least */
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("balloon-levers");
@@ -138,6 +317,11 @@ int main(void)
     tcase_add_loop_test(t, test_asked, 0, (int) ELEMENTSOF(rows));
     tcase_add_loop_test(t, test_keeps_its_size, 0, 2);
     tcase_add_loop_test(t, test_without_swap, 0, 4);
+    tcase_add_test(t, test_without_swap_but_not_critical);
     tcase_add_test(t, test_exhausted);
+    tcase_add_loop_test(t, test_squeezed, 0, (int) ELEMENTSOF(squeezes));
+    tcase_add_test(t, test_most_idle_first);
+    tcase_add_loop_test(t, test_squeezable_keeps_its_size, 0, 2);
+    tcase_add_loop_test(t, test_holds_instead, 0, 3);
     return run_tests(t);
 }
