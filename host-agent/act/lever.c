@@ -41,7 +41,7 @@ static void tell(const Guest *g, const LeverCall *call, const LeverNeed *need, c
     guest_tell(g, &n);
 }
 
-/* Nothing is said here of where a squeeze may go: the decision is fitted to the rules. */
+/* The decision is fitted to the rules already. */
 static uint64_t squeezed_size(const SnapshotGuest *s, const LeverCall *call)
 {
     return bytes_up_to_kib(LESS_BY(s->sizes.standing_bytes, call->bytes));
@@ -67,12 +67,18 @@ static int send(const LeverChannel *c, const SnapshotGuest *s, const LeverCall *
 static void tend_squeeze(const LeverChannel *c, Guest *g, LeverEnd end, usec_t now_usec)
 {
     uint64_t returns = g->levers.squeeze.returns_bytes;
+    int r;
 
     if (end != 0)
         guest_squeezed(g, end, now_usec);
+    else if (!guest_squeeze_returns(g, now_usec))
+        return;
     /* A balloon that still takes memory is turned round. */
-    if ((end != 0 || guest_squeeze_returns(g, now_usec)) && c->squeeze(c->userdata, returns) >= 0)
+    r = c->squeeze(c->userdata, returns);
+    if (r >= 0)
         guest_sent_for_a_moment(g, returns, now_usec);
+    else
+        log_debug_errno(-r, "%s: cannot give its size back now: %m", g->info.name);
 }
 
 static void tend(const LeverChannel *c, Guest *g, const SnapshotGuest *s, usec_t now_usec)

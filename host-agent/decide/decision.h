@@ -23,8 +23,7 @@ const char *host_pressure_to_string(HostPressure p);
 typedef struct Reclaim {
     uint64_t wanted_bytes; /* what the policy assigned */
     uint64_t bytes;        /* after the guard; 0: nothing */
-    uint64_t
-        way_bytes; /* without free page reporting: free memory that the host doesn't hold, which a balloon takes, too */
+    uint64_t way_bytes;    /* free memory that a balloon takes with it, and the host doesn't hold */
     bool anon;      /* for a critical host: more than idle memory and page cache, so anonymous memory, too */
     bool send;      /* bytes is not 0, and the guest's mode is auto */
     GuardRule rule; /* that changed or stopped it; else NONE */

@@ -125,7 +125,7 @@ typedef struct GuestBounds {
     GuardRule least_rule, most_rule; /* the rule that set each */
     GuardRule hold;
     uint64_t reclaim_bytes;
-    GuardRule reclaim_rule; /* that forbids it, or sets reclaim_bytes: spare or agentless */
+    GuardRule reclaim_rule; /* that forbids it, or sets reclaim_bytes: spare, agentless, floor, swapless */
 } GuestBounds;
 
 /* Fills one GuestBounds for each guest. */

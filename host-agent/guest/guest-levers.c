@@ -167,11 +167,10 @@ void guest_squeezed(Guest *g, LeverEnd why, usec_t now_usec)
 bool guest_squeeze_returns(const Guest *g, usec_t now_usec)
 {
     const Balloon *b = &g->balloon;
-
     bool on_its_way = b->moving && b->target_bytes >= g->levers.squeeze.returns_bytes;
 
-    return guest_is_squeezed(g) && !is_taken(g) && !on_its_way && !g->sending.setting &&
-           !balloon_is_suspect(b) && !balloon_is_stalled(b, now_usec);
+    return guest_is_squeezed(g) && !is_taken(g) && !on_its_way && !g->sending.setting && !g->lost &&
+           !g->busy[0] && !balloon_is_suspect(b) && !balloon_is_stalled(b, now_usec);
 }
 
 void guest_squeeze_seen(Guest *g)

@@ -198,16 +198,23 @@ static void claim(Levers *l, uint64_t bytes, usec_t now_usec)
     l->due_usec = now_usec + LEVER_REPORTING_USEC;
 }
 
+static void ended(Levers *l, LeverEnd why, int error, uint64_t bytes, usec_t now_usec)
+{
+    Lever *v = &l->lever[l->kind];
+
+    l->outstanding = false;
+    v->answered_usec = now_usec;
+    v->why = why;
+    v->error = error;
+    v->last_bytes = bytes;
+}
+
 void levers_answered(Levers *l, const Message *m, usec_t now_usec)
 {
     Lever *v = &l->lever[l->kind];
     bool poor = l->kind == LEVER_RECLAIM && m->bytes < l->asked_bytes / GAIN_PART;
 
-    l->outstanding = false;
-    v->answered_usec = now_usec;
-    v->why = m->why;
-    v->error = m->error;
-    v->last_bytes = m->bytes;
+    ended(l, m->why, m->error, m->bytes, now_usec);
     v->got_bytes += m->bytes;
     v->cpu_usec += m->cpu_usec;
     if (l->kind == LEVER_RECLAIM)
@@ -234,11 +241,7 @@ void levers_squeezed(Levers *l, LeverEnd why, uint64_t took_bytes, usec_t cpu_us
 {
     Lever *v = &l->lever[LEVER_SQUEEZE];
 
-    l->outstanding = false;
-    v->answered_usec = now_usec;
-    v->why = why;
-    v->error = 0;
-    v->last_bytes = took_bytes;
+    ended(l, why, 0, took_bytes, now_usec);
     v->cpu_usec += LESS_BY(cpu_usec, l->squeeze.cpu_usec);
     if (why == LEVER_END_DONE)
         did_its_work(l, now_usec);
@@ -258,11 +261,7 @@ bool levers_expire(Levers *l, usec_t now_usec)
     if (l->kind == LEVER_SQUEEZE || !l->outstanding ||
         usec_since(l->asked_usec, now_usec) < LEVER_ANSWER_USEC)
         return false;
-    l->outstanding = false;
-    l->lever[l->kind].answered_usec = now_usec;
-    l->lever[l->kind].why = LEVER_END_FAILED;
-    l->lever[l->kind].error = ETIMEDOUT;
-    l->lever[l->kind].last_bytes = 0;
+    ended(l, LEVER_END_FAILED, ETIMEDOUT, 0, now_usec);
     set_wait(l, l->kind, now_usec);
     return true;
 }

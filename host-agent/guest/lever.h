@@ -104,11 +104,10 @@ typedef struct LeverLook {
 
 /* The squeeze that goes on, or the last one: what there was when it began. */
 typedef struct Squeeze {
-    uint64_t
-        returns_bytes; /* the size that the guest gets back; 0: it isn't squeezed, and has that size again */
-    uint64_t used_bytes; /* what the guest used (taking_used()); UINT64_MAX: not known */
-    usec_t cpu_usec;     /* the CPU time of its QEMU */
-    LeverLook look;      /* its QEMU; resident_bytes 0: what the host got is known, or can't be */
+    uint64_t returns_bytes; /* the size that the guest gets back; 0: it has that again, or isn't squeezed */
+    uint64_t used_bytes;    /* what the guest used (taking_used()); UINT64_MAX: not known */
+    usec_t cpu_usec;        /* the CPU time of its QEMU */
+    LeverLook look;         /* its QEMU; resident_bytes 0: what the host got is known, or can't be */
 } Squeeze;
 
 typedef struct Levers {

@@ -21,8 +21,7 @@ typedef struct DomainState {
     uint64_t from_bytes;     /* the size from which the last move started */
     uint64_t sent_bytes;     /* the target of the last move; 0: none */
     uint64_t overhead_bytes; /* QEMU's own memory, as learned; 0: not yet */
-    uint64_t
-        returns_bytes; /* the last move was a squeeze: the size that the guest gets back; 0: it was none */
+    uint64_t returns_bytes;  /* the size that a squeezed guest gets back; 0: the last move was none */
 } DomainState;
 
 /* A domain whose XML doesn't say as which user its QEMU runs. */
