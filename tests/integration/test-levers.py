@@ -75,9 +75,11 @@ class Fixture:
         self.path = tempfile.mkdtemp(prefix="ballast-levers-")
         self.run = self.path + "/run"
         self.socket = self.run + "/levers"
-        for folder in ("proc/sys/vm", "sys", "cgroup", "run"):
+        for folder in ("proc/sys/vm", "proc/sys/kernel/random", "sys", "cgroup", "run"):
             os.makedirs(f"{self.path}/{folder}")
-        self.write("proc/meminfo", "MemTotal: 524288 kB\nMemFree: 100000 kB\nBuffers: 1 kB\nCached: 200000 kB\n"
+        self.write("proc/sys/kernel/random/boot_id", test_guestd.BOOT_ID + "\n")
+        self.write("proc/meminfo", "MemTotal: 524288 kB\nMemFree: 100000 kB\nMemAvailable: 300000 kB\n"
+                   "Buffers: 1 kB\nCached: 200000 kB\n"
                    "SwapTotal: 1000 kB\nSwapFree: 900 kB\n")
         self.write("proc/vmstat", "pgfault 1\npgmajfault 1\npgsteal_anon 5\npgsteal_file 7\n")
         self.write("proc/mounts", f"cgroup2 {self.path}/cgroup cgroup2 rw 0 0\n")
@@ -257,7 +259,9 @@ class Agent(HelperTest):
     def start_agent(self, *arguments):
         port = test_guestd.Port(self.fixture.path + "/port")
         self.addCleanup(port.close)
-        agent = subprocess.Popen([GUESTD, "--port", self.fixture.path + "/port", "--run", self.fixture.run, *arguments],
+        # It reads the fixture's kernel: this machine's refaults would end what the host asks for.
+        agent = subprocess.Popen([GUESTD, "--port", self.fixture.path + "/port", "--proc", self.fixture.path + "/proc",
+                                  "--sys", self.fixture.path + "/sys", "--run", self.fixture.run, *arguments],
                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end, agent)
         return port
