@@ -96,7 +96,8 @@ void guest_squeezes(Guest *g, const LeverCall *call, const LeverNeed *need, usec
 {
     Squeeze begin = {.returns_bytes = balloon_standing(&g->balloon),
                      .used_bytes = uses(g, now_usec),
-                     .cpu_usec = g->held.look.cpu_usec};
+                     .cpu_usec = g->held.look.cpu_usec,
+                     .spell_usec = now_usec + LEVER_SQUEEZE_BEGIN_USEC};
 
     (void) look(g, 0, now_usec, &begin.look);
     levers_squeezes(&g->levers, call, need, &begin, now_usec);
@@ -104,7 +105,9 @@ void guest_squeezes(Guest *g, const LeverCall *call, const LeverNeed *need, usec
 
 void guest_squeeze_adopt(Guest *g, uint64_t returns_bytes, usec_t now_usec)
 {
-    Squeeze begin = {.returns_bytes = MIN(returns_bytes, g->full.bytes), .used_bytes = UINT64_MAX};
+    Squeeze begin = {.returns_bytes = MIN(returns_bytes, g->full.bytes),
+                     .used_bytes = UINT64_MAX,
+                     .spell_usec = now_usec + LEVER_SQUEEZE_BEGIN_USEC};
 
     if (begin.returns_bytes > balloon_standing(&g->balloon))
         levers_squeezes(&g->levers, &(LeverCall){.kind = LEVER_SQUEEZE}, &(LeverNeed){}, &begin, now_usec);
@@ -131,15 +134,25 @@ bool guest_squeeze_hurts(const Guest *g, usec_t now_usec)
            (used != UINT64_MAX && LESS_BY(used, g->levers.squeeze.used_bytes) >= most);
 }
 
-static bool is_slow(const Guest *g, usec_t now_usec)
+static uint64_t took(const Guest *g)
 {
-    usec_t passed = usec_since(g->levers.asked_usec, now_usec);
-    uint64_t took = LESS_BY(g->levers.squeeze.returns_bytes, g->balloon.actual_bytes);
-
-    return passed >= LEVER_SLOW_USEC && took < LEVER_SQUEEZE_RATE * (passed / USEC_PER_SEC);
+    return LESS_BY(g->levers.squeeze.returns_bytes, g->balloon.actual_bytes);
 }
 
-LeverEnd guest_squeeze_end(const Guest *g, usec_t now_usec)
+static bool is_slow(Guest *g, usec_t now_usec)
+{
+    Squeeze *s = &g->levers.squeeze;
+
+    if (usec_since(s->spell_usec, now_usec) < LEVER_SQUEEZE_SPELL_USEC)
+        return false;
+    if (LESS_BY(took(g), s->spell_bytes) < LEVER_SQUEEZE_SPELL_BYTES)
+        return true;
+    s->spell_usec = now_usec;
+    s->spell_bytes = took(g);
+    return false;
+}
+
+LeverEnd guest_squeeze_end(Guest *g, usec_t now_usec)
 {
     const Balloon *b = &g->balloon;
 
@@ -155,11 +168,10 @@ LeverEnd guest_squeeze_end(const Guest *g, usec_t now_usec)
 void guest_squeezed(Guest *g, LeverEnd why, usec_t now_usec)
 {
     Levers *l = &g->levers;
-    uint64_t returns = l->squeeze.returns_bytes, took = LESS_BY(returns, g->balloon.actual_bytes);
     Lever before = l->lever[LEVER_SQUEEZE];
-    Message m = {.why = why, .bytes = took};
+    Message m = {.why = why, .bytes = took(g)};
 
-    levers_squeezed(l, why, took, g->held.look.cpu_usec, now_usec);
+    levers_squeezed(l, why, m.bytes, g->held.look.cpu_usec, now_usec);
     m.cpu_usec = l->lever[LEVER_SQUEEZE].cpu_usec - before.cpu_usec;
     tell_ended(g, &m, &before, now_usec);
 }

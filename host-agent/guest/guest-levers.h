@@ -24,7 +24,7 @@ bool guest_is_squeezed(const Guest *g);
  * a guest that isn't squeezed. */
 bool guest_squeeze_hurts(const Guest *g, usec_t now_usec);
 /* Why its squeeze is over now; 0: it goes on, or there is none. */
-LeverEnd guest_squeeze_end(const Guest *g, usec_t now_usec);
+LeverEnd guest_squeeze_end(Guest *g, usec_t now_usec);
 /* It is over: from now on the guest gets its size back. */
 void guest_squeezed(Guest *g, LeverEnd why, usec_t now_usec);
 /* Whether squeeze.returns_bytes has to be sent now: its squeeze is over, and no such move is on its way. */

@@ -63,8 +63,10 @@
 #define LEVER_SQUEEZE_WAIT_MAX_USEC (300 * USEC_PER_SEC)
 /* With a wait that has grown to this, a guest counts as one whose squeezes are in vain. */
 #define LEVER_SQUEEZE_VAIN_USEC     (40 * USEC_PER_SEC)
-/* A balloon that after LEVER_SLOW_USEC has taken fewer bytes per second than this is slow. */
-#define LEVER_SQUEEZE_RATE          (UINT64_C(16) << 20)
+/* A balloon that in such a spell takes fewer bytes than this is slow. The first spell is longer, since it has to begin. */
+#define LEVER_SQUEEZE_SPELL_USEC    (3 * USEC_PER_SEC)
+#define LEVER_SQUEEZE_BEGIN_USEC    (2 * USEC_PER_SEC)
+#define LEVER_SQUEEZE_SPELL_BYTES   (UINT64_C(48) << 20)
 /* A guest that uses so much more than when its squeeze began, or this part of its size more, needs its memory. */
 #define LEVER_SQUEEZE_USE_BYTES     (UINT64_C(8) << 20)
 #define LEVER_SQUEEZE_USE_PART      64U
@@ -107,7 +109,9 @@ typedef struct Squeeze {
     uint64_t returns_bytes; /* the size that the guest gets back; 0: it has that again, or isn't squeezed */
     uint64_t used_bytes;    /* what the guest used (taking_used()); UINT64_MAX: not known */
     usec_t cpu_usec;        /* the CPU time of its QEMU */
-    LeverLook look;         /* its QEMU; resident_bytes 0: what the host got is known, or can't be */
+    usec_t spell_usec;      /* when this spell began or begins; with what the balloon had taken by then */
+    uint64_t spell_bytes;
+    LeverLook look; /* its QEMU; resident_bytes 0: what the host got is known, or can't be */
 } Squeeze;
 
 typedef struct Levers {

@@ -446,17 +446,18 @@ START_TEST(test_it_has_its_size_back_when_it_needs_it)
 }
 END_TEST
 
-/* Its balloon takes so much a second. */
+/* Its balloon takes so much a second, and after five seconds so much. */
 START_TEST(test_a_slow_balloon_is_sent_back)
 {
     static const struct {
         const char *what;
-        uint64_t mib;
+        uint64_t mib, later_mib;
         usec_t after; /* it is sent back; 0: it isn't */
     } rows[] = {
-        {"stalls", 0, 5 * SEC},
-        {"slow", 15, LEVER_SLOW_USEC},
-        {"fast enough", 16, 0},
+        {"stalls", 0, 0, 5 * SEC},
+        {"slow", 9, 9, LEVER_SQUEEZE_BEGIN_USEC + LEVER_SQUEEZE_SPELL_USEC},
+        {"becomes slow", 16, 15, LEVER_SQUEEZE_BEGIN_USEC + 2 * LEVER_SQUEEZE_SPELL_USEC},
+        {"fast enough", 16, 16, 0},
     };
     Scene x;
     usec_t began;
@@ -466,7 +467,7 @@ START_TEST(test_a_slow_balloon_is_sent_back)
     began = clock_usec;
     for (unsigned i = 0; i < 20 && x.guest->levers.outstanding; i++) {
         clock_usec += SEC;
-        took += rows[_i].mib * MIB;
+        took += (i < 5 ? rows[_i].mib : rows[_i].later_mib) * MIB;
         balloon_at(&x, 4 * GIB - took);
         report(&x, 0);
         want(&x, GIB, 0);
@@ -754,7 +755,7 @@ int main(void)
     tcase_add_test(t, test_it_has_its_size_back_when_its_balloon_arrived);
     tcase_add_test(t, test_it_has_its_earlier_size_back);
     tcase_add_loop_test(t, test_it_has_its_size_back_when_it_needs_it, 0, 7);
-    tcase_add_loop_test(t, test_a_slow_balloon_is_sent_back, 0, 3);
+    tcase_add_loop_test(t, test_a_slow_balloon_is_sent_back, 0, 4);
     tcase_add_test(t, test_a_balloon_that_stalls_half_way_is_sent_back);
     tcase_add_test(t, test_what_libvirt_does_not_take_is_tried_again);
     tcase_add_loop_test(t, test_a_squeeze_that_fails_to_begin, 0, 2);
