@@ -129,6 +129,14 @@ static int asking_compare(const void *a, const void *b)
     return (x->guest > y->guest) - (x->guest < y->guest);
 }
 
+/* How many guests it counts for. */
+static size_t load_of(const Levers *l, usec_t now_usec)
+{
+    if (!levers_is_working(l, now_usec))
+        return 0;
+    return l->kind == LEVER_RECLAIM ? 1 : 2;
+}
+
 void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
 {
     _cleanup_free_ Asking *asking = calloc(s->n_guests + 1, sizeof *asking);
@@ -142,7 +150,7 @@ void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
         Guest *g = guests[i].guest;
 
         tend(&guests[i].channel, g, &s->guests[i], s->now_usec);
-        asked += levers_is_working(&g->levers, s->now_usec);
+        asked += load_of(&g->levers, s->now_usec);
         if (!plan->decisions[i].reclaim.send)
             guest_lever_waits(g, "");
         else if (!g->levers.outstanding)
@@ -160,7 +168,7 @@ void lever_run(const LeverGuest *guests, const Snapshot *s, const Plan *plan)
             continue;
         }
         ask(&guests[i].channel, g, &s->guests[i], &plan->decisions[i], s->now_usec);
-        asked += g->levers.outstanding;
+        asked += load_of(&g->levers, s->now_usec);
     }
 }
 

@@ -17,9 +17,10 @@ typedef struct LeverChannel {
 } LeverChannel;
 
 /* How many guests are asked at a time. Each works on pages that the host may have swapped out, and competes with
- * the others for CPU and disk: one after the other, the host has the first memory much sooner. A guest that takes
+ * the others for CPU and disk: one after the other, the host has the first memory much sooner. A guest that reclaims
+ * mostly waits, to see what came of its last step; one that compacts or is squeezed counts for two. A guest that takes
  * long doesn't count (levers_is_working()). */
-#define LEVERS_AT_ONCE 3U
+#define LEVERS_AT_ONCE 6U
 
 typedef struct LeverGuest {
     Guest *guest; /* borrowed */
