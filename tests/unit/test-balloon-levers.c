@@ -18,7 +18,7 @@ static const struct {
     double reclaim; /* what is expected: 0: nothing */
     const char *because;
 } rows[] = {
-    {"a host with enough asks for nothing", 21, 6, 5, 10, 2, 3600, 0, NULL},
+    {"a host with enough asks for nothing", 21, 6, 0, 10, 2, 3600, 0, NULL},
     {"nothing is swapped out: below the pressure threshold only fragments", 15, 6, 0, 10, 2, 3600, 2, FRAG},
     {"half of it is swapped out: all of its cold cache", 15, 6, 5, 10, 0, 2, 6, OUT},
     {"more than its fragments", 15, 6, 5, 10, 2, 2, 6 + 2, OUT}, /* 2 GiB are idle */
@@ -31,6 +31,9 @@ static const struct {
     {"cache that isn't old", 9, 6, 0, 10, 0, 59, 0, NULL},
     {"what is swapped out is more than a step", 9, 6, 5, 10, 0, 60, 6, OUT},
     {"what its QEMU holds isn't known", 15, 6, -1, -1, 0, 2, 0, NULL},
+    {"the host isn't short, but would be if all came back", 24.9, 6, 5, 10, 2, 2, 6 + 2, OUT},
+    {"then fragments, too", 24.9, 0, 5, 10, 2, 2, 2, FRAG},
+    {"the host has room for all that it swapped out", 25, 6, 5, 10, 2, 2, 0, NULL},
 };
 
 static void set(Scene *s, GuestField f, double value)
@@ -207,6 +210,37 @@ static const struct {
     {"what is cold isn't known", 7, 2, UNKNOWN, 0, 60, 2, FREE},
 };
 
+/* Of guest 0, which hands back 8 GiB. */
+START_TEST(test_not_squeezed_where_its_balloon_would_wait)
+{
+    static const struct {
+        const char *what;
+        double psi, swapping_mib, swapped; /* MiB per second; GiB */
+        bool asked;
+    } table[] = {
+        {"it waits for the disk", 0.3, 4.7, 4.1, false},
+        {"as much comes as a slow disk has, and no more", 0.3, 4.9, 4.1, true},
+        {"tasks hardly wait", 0.2, 0.1, 4.1, true},
+        {"most of it is in memory", 0.3, 0.1, 4, true},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        _cleanup_(scene_done) Scene s;
+
+        scene_init(&s, "balloon.policy", 15);
+        is_squeezable(&s, 0);
+        set(&s, GUEST_FIELD_IDLE, 2.0 * GIB);
+        set(&s, GUEST_FIELD_COLD, 6.0 * GIB);
+        set(&s, GUEST_FIELD_RESIDENT, 10.0 * GIB);
+        set(&s, GUEST_FIELD_SWAPPED, table[i].swapped * GIB);
+        host_fields_set(&s.host, HOST_FIELD_PSI_MEMORY_SOME, table[i].psi);
+        host_fields_set(&s.host, HOST_FIELD_SWAPPING, table[i].swapping_mib * MIB);
+        cycle(&s);
+        ck_assert_msg((asked(&s, 0) > 0) == table[i].asked, "%s", table[i].what);
+    }
+}
+END_TEST
+
 START_TEST(test_squeezed)
 {
     _cleanup_(scene_done) Scene s;
@@ -320,6 +354,7 @@ int main(void)
     tcase_add_test(t, test_without_swap_but_not_critical);
     tcase_add_test(t, test_exhausted);
     tcase_add_loop_test(t, test_squeezed, 0, (int) ELEMENTSOF(squeezes));
+    tcase_add_test(t, test_not_squeezed_where_its_balloon_would_wait);
     tcase_add_test(t, test_most_idle_first);
     tcase_add_loop_test(t, test_squeezable_keeps_its_size, 0, 2);
     tcase_add_loop_test(t, test_holds_instead, 0, 3);
