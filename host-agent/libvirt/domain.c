@@ -320,7 +320,7 @@ static void done_definition(Domain *d)
     /* The domain was started again in the meantime; an event reports that. */
     if (call->info->id != d->id || v->session.state != SESSION_OPEN)
         return;
-    d->unreadable = false;
+    d->unreadable = d->vanished = false;
     d->has_period = d->has_period || call->info->stats_period_sec > 0;
     d->remembered = call->info->remembered;
     if (call->changes == d->busy.changes) {
@@ -356,8 +356,15 @@ bool domain_call_done(Domain *d, CallKind kind)
         domains->failures++;
     if (call->job_known)
         d->busy.job = call->job;
-    if (kind == CALL_DEFINITION && call->vanished)
-        return false;
+    if (kind == CALL_DEFINITION && call->vanished && !d->gone) {
+        bool again = d->vanished;
+
+        /* An event says why, and may come a moment later. Only if none has come until the next read was it missed. */
+        d->vanished = true;
+        if (!again)
+            domain_read(d);
+        return !again;
+    }
     if (d->gone && kind != CALL_CHANNEL)
         return true;
     switch (kind) {

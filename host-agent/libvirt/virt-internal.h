@@ -163,6 +163,7 @@ struct Domain {
     usec_t definition_usec;    /* when the definition was last read */
     usec_t due_usec;           /* when to read it again; 0: not due */
     bool unreadable;           /* logged: its definition can't be read */
+    bool vanished;             /* the last read of its definition found that it doesn't run */
     bool has_period;           /* it has a stats period, or setting one was tried */
     DomainBusy busy;
     DomainAsked asked;
@@ -296,7 +297,7 @@ void domain_close_channel(Domain *d);
 void domain_read(Domain *d);
 /* Notes that a call begins to read the definition. */
 void domain_reading(Domain *d);
-/* Takes the outcome of the call from d->call. Returns false if the call found that the domain doesn't run. */
+/* Takes the outcome of the call from d->call. Returns false if the domain doesn't run, and no event said so. */
 bool domain_call_done(Domain *d, CallKind kind);
 /* Sends VIRT_DOMAIN_BUSY if the reason changed. */
 void domain_report_busy(Domain *d);
