@@ -93,7 +93,6 @@ START_TEST(test_remembered)
 }
 END_TEST
 
-/* The overhead goes with each move, and without one by itself. */
 /* A later daemon gives a guest that was squeezed its size back. */
 START_TEST(test_a_squeeze_is_remembered)
 {
@@ -129,6 +128,7 @@ START_TEST(test_a_squeeze_is_remembered)
 }
 END_TEST
 
+/* The overhead goes with each move, and without one by itself. */
 START_TEST(test_overhead_is_stored)
 {
     const HeldGuest memory = {.used_bytes = GIB, .free_bytes = 3 * GIB};
