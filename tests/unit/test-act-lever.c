@@ -300,6 +300,17 @@ static void scene_init_squeeze(Scene *x)
     ck_assert_uint_eq(x->asked.target, 3 * GIB);
 }
 
+/* The last of so many targets is its size, and its balloon arrives there. */
+static void has_its_size_back(Scene *x, unsigned targets)
+{
+    ck_assert_uint_eq(x->asked.squeezes, targets);
+    ck_assert_uint_eq(x->asked.target, 4 * GIB);
+    guest_set_done(x->guest, 0, clock_usec);
+    clock_usec += SEC;
+    balloon_at(x, 4 * GIB);
+    ck_assert(!seen(x).balloon.squeezed);
+}
+
 START_TEST(test_its_balloon_takes_it_at_once)
 {
     static const struct {
@@ -485,12 +496,7 @@ START_TEST(test_a_slow_balloon_is_sent_back)
     ck_assert(!x.guest->sending.cancel); /* no other target is sent beside that */
     ck_assert_uint_eq(x.guest->levers.lever[LEVER_SQUEEZE].wait_usec, LEVER_WAIT_MIN_USEC);
     /* Also one that took nothing: else it would begin to later. */
-    ck_assert_uint_eq(x.asked.squeezes, 2);
-    ck_assert_uint_eq(x.asked.target, 4 * GIB);
-    guest_set_done(x.guest, 0, clock_usec);
-    clock_usec += SEC;
-    balloon_at(&x, 4 * GIB);
-    ck_assert(!seen(&x).balloon.squeezed);
+    has_its_size_back(&x, 2);
     scene_done(&x);
 }
 END_TEST
@@ -590,12 +596,7 @@ START_TEST(test_the_way_back_fails)
         balloon_at(&x, 3 * GIB);
         want(&x, 0, 0);
     }
-    ck_assert_uint_eq(x.asked.squeezes, 3);
-    ck_assert_uint_eq(x.asked.target, 4 * GIB);
-    guest_set_done(x.guest, 0, clock_usec);
-    clock_usec += SEC;
-    balloon_at(&x, 4 * GIB);
-    ck_assert(!seen(&x).balloon.squeezed);
+    has_its_size_back(&x, 3);
     scene_done(&x);
 }
 END_TEST
