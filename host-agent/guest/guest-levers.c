@@ -108,8 +108,11 @@ void guest_squeeze_adopt(Guest *g, uint64_t returns_bytes, usec_t now_usec)
     Squeeze begin = {.returns_bytes = MIN(returns_bytes, g->full.bytes),
                      .used_bytes = UINT64_MAX,
                      .spell_usec = now_usec + LEVER_SQUEEZE_BEGIN_USEC};
+    /* Its balloon may not have begun to take what QEMU was told. */
+    uint64_t least = g->balloon.target_bytes > 0 ? MIN(g->balloon.actual_bytes, g->balloon.target_bytes)
+                                                 : g->balloon.actual_bytes;
 
-    if (begin.returns_bytes > balloon_standing(&g->balloon))
+    if (begin.returns_bytes > least)
         levers_squeezes(&g->levers, &(LeverCall){.kind = LEVER_SQUEEZE}, &(LeverNeed){}, &begin, now_usec);
 }
 
@@ -187,8 +190,11 @@ bool guest_squeeze_returns(const Guest *g, usec_t now_usec)
 
 void guest_squeeze_seen(Guest *g)
 {
-    if (guest_is_squeezed(g) && !is_taken(g) && !g->sending.setting &&
-        g->balloon.actual_bytes + BALLOON_TOLERANCE_BYTES >= g->levers.squeeze.returns_bytes)
+    uint64_t returns = g->levers.squeeze.returns_bytes;
+
+    /* While its balloon hasn't begun to take what QEMU was told, it has its size, and will lose it. */
+    if (guest_is_squeezed(g) && !is_taken(g) && !g->sending.setting && g->balloon.target_bytes >= returns &&
+        g->balloon.actual_bytes + BALLOON_TOLERANCE_BYTES >= returns)
         levers_returned(&g->levers);
 }
 
