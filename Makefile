@@ -7,7 +7,7 @@ DESTDIR ?=
 BUILD := build/plain
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check lab soak bench bench-overcommit fuzz install deb format clean
+.PHONY: help build demo check check-builds lab soak bench bench-overcommit fuzz install deb format clean
 
 help: ## this list
 	@echo "Ballast: moves memory between the guests of a KVM host. Targets:"
@@ -27,6 +27,10 @@ demo: ## four real guests on a host that runs short of memory, in a minute and a
 check: ## all tests, with sanitizers and on real guests; warnings of both compilers
 	@packaging/setup.sh check
 	@tests/check.sh
+
+check-builds: ## warnings of both compilers at each optimisation
+	@packaging/setup.sh check
+	@tests/check.sh builds
 
 lab: ## only the tests on real guests
 	@packaging/setup.sh check

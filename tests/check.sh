@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What `make check`, `make lab`, `make soak`, `make bench` and `make fuzz` run. Needs what packaging/setup.sh check installs.
+# What `make check`, `make check-builds`, `make lab`, `make soak`, `make bench` and `make fuzz` run. Needs what
+# packaging/setup.sh check installs.
 #
 # Every suite runs, also when one before it failed. The last lines name what failed and its log; the very last one is
 # "N passed, N failed, N skipped". Exit status 1: something failed. What a suite found is kept in a file (results),
@@ -132,7 +133,6 @@ check_build() { # more targets
 
 build_others() {
     local other how
-    CC=clang build clang-plain build/clang all -Dbuildtype=plain
     for other in $others; do
         how=-Dbuildtype=${other#*-}
         [ "${other#*-}" != lto ] || how=-Db_lto=true
@@ -150,7 +150,7 @@ lane_computes() {
     # shellcheck disable=SC2086
     [ -z "$check" ] || suite simulations build/check 2 $simulations
     step packages build/packages.log "${tied[@]}" packaging/deb.sh --test
-    build_others
+    CC=clang build clang-plain build/clang all -Dbuildtype=plain
 }
 
 all() {
@@ -187,6 +187,10 @@ all)
     rm -f "$RESULTS" build/lane.out
     all
     ;;
+builds)
+    rm -f "$RESULTS"
+    build_others
+    ;;
 lab)
     rm -f "$RESULTS"
     ! check_build || suite lab build/check "$LAB_AT_ONCE" --suite lab
@@ -220,7 +224,7 @@ fuzz)
     done
     ;;
 *)
-    echo "Usage: tests/check.sh [all|lab|soak|bench|fuzz]" >&2
+    echo "Usage: tests/check.sh [all|builds|lab|soak|bench|fuzz]" >&2
     exit 2
     ;;
 esac
