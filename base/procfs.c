@@ -179,6 +179,55 @@ int zoneinfo_parse_low(const char *text, uint64_t *ret_pages)
     return 0;
 }
 
+/* Parses a line such as "              high:  821", and moves *text past it. */
+static int parse_list_line(const char **text, const char *name, uint32_t *ret)
+{
+    const char *p = proc_skip_blanks(*text);
+    size_t n = strlen(name);
+    uint64_t v;
+    int r;
+
+    r = strncmp(p, name, n) == 0 ? proc_parse_value(p + n, "", 1, &v) : -EBADMSG;
+    if (r < 0)
+        return r;
+    if (v > UINT32_MAX)
+        return -EBADMSG;
+    *ret = (uint32_t) v;
+    p = strchrnul(p, '\n');
+    *text = *p ? p + 1 : p;
+    return 0;
+}
+
+/* A list has four such lines: cpu, count, high and batch. Newer kernels have more. */
+int zoneinfo_next_list(const char **text, PageList *ret)
+{
+    const char *p = *text;
+    PageList l;
+    int r;
+
+    while (*p && strncmp(proc_skip_blanks(p), "cpu: ", 5) != 0) {
+        p = strchrnul(p, '\n');
+        p = *p ? p + 1 : p;
+    }
+    if (!*p)
+        return 0;
+    r = parse_list_line(&p, "cpu: ", &l.cpu);
+    if (r >= 0)
+        r = parse_list_line(&p, "count: ", &l.pages);
+    if (r >= 0)
+        r = parse_list_line(&p, "high: ", &l.high);
+    if (r >= 0)
+        r = parse_list_line(&p, "batch: ", &l.batch);
+    if (r < 0)
+        return r;
+
+    l.high_min = 0;
+    (void) parse_list_line(&p, "high_min: ", &l.high_min);
+    *text = p;
+    *ret = l;
+    return 1;
+}
+
 /* The numbers that end a line of buddyinfo, such as
  * Node 0, zone   Normal   2679  21551  14892      0      2
  * are the free blocks of 1, 2, 4 … pages. */

@@ -66,6 +66,15 @@ int vmstat_read(const char *root, Vmstat *ret);
 int zoneinfo_parse_low(const char *text, uint64_t *ret_pages);
 int zoneinfo_read_low(const char *root, uint64_t *ret_pages);
 
+/* One CPU's list of free pages of one zone in /proc/zoneinfo. high: with more pages the kernel takes some back, batch at a
+ * time or more. high_min: what the kernel lets high fall to (since 6.7; else 0, and high stays as it is). */
+typedef struct PageList {
+    uint32_t cpu, pages, high, batch, high_min;
+} PageList;
+
+/* Parses the next list, and moves *text past it. Returns 1, 0 if there is none, or -EBADMSG. */
+int zoneinfo_next_list(const char **text, PageList *ret);
+
 /* Free memory in blocks of 2^order pages or larger, all zones of /proc/buddyinfo together, in pages. If the kernel has
  * no blocks so large, its largest count. */
 int buddyinfo_parse(const char *text, unsigned order, uint64_t *ret_pages);

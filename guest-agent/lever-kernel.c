@@ -14,6 +14,7 @@
 #include "base/procfs.h"
 #include "base/units.h"
 #include "guest-agent/mglru.h"
+#include "guest-agent/page-lists.h"
 
 /* Aging goes through the page tables of all processes, so it isn't done more often. */
 #define AGING_INTERVAL_USEC (60 * USEC_PER_SEC)
@@ -347,11 +348,19 @@ static int reclaim(LeverKernel *k, const KernelLevers *l, uint64_t bytes, bool a
 static int compact(const LeverKernel *k, const KernelLevers *l)
 {
     char path[PATH_MAX];
+    int r;
 
     if (!l->can_compact)
         return -EOPNOTSUPP;
     snprintf(path, sizeof(path), "%s/sys/vm/compact_memory", k->proc_root);
-    return fileio_write(path, "1");
+    r = fileio_write(path, "1");
+    if (r < 0)
+        return r;
+    /* Without this a block stays in pieces that is free but for a page in such a list. */
+    r = page_lists_flush(k->proc_root, k->page_bytes);
+    if (r < 0)
+        log_debug_errno(-r, "Cannot flush the per-CPU lists of free pages: %m");
+    return 0;
 }
 
 static int age(const LeverKernel *k)

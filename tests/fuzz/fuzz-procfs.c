@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t low, limit, committed, free, all, swap;
     Arcstats arc;
     Meminfo m;
+    PageList list;
     Vmstat v;
     Psi psi;
 
@@ -61,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(strstr(text, "pgfault "));
     if (zoneinfo_parse_low(text, &low) >= 0)
         assert(strstr(text, "low "));
+    for (const char *at = text, *last = at; zoneinfo_next_list(&at, &list) > 0; last = at)
+        assert(at > last && strstr(last, "cpu: "));
     if (psi_parse(text, &psi) >= 0) {
         check_line(&psi.some);
         check_line(&psi.full);

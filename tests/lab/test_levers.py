@@ -73,7 +73,8 @@ class Helper(LabTest):
         before = self.one.resident()
         answer, = self.lever('compact')
         self.assertEqual(answer.error, 0)
-        wait('the host gets the fragments', lambda: before - self.one.resident() > 32 * MIB)
+        # More than compaction alone brings: that leaves single pages in the kernel's per-CPU lists.
+        wait('the host gets the fragments', lambda: before - self.one.resident() > 96 * MIB)
         figure(f'compaction of 128 MiB in fragments took {answer.cpu_usec / 1000:.0f} ms of CPU; the host gained '
                f'{(before - self.one.resident()) / MIB:.0f} MiB')
 
@@ -268,8 +269,8 @@ class Agent(LabTest):
         before = self.one.resident()
         got, _, cpu_usec, why = self.channel.ask(compact)
         self.assertEqual(why, DONE)
-        self.assertGreater(got, 24 * MIB)
-        wait('the host gets the fragments', lambda: before - self.one.resident() > 32 * MIB)
+        self.assertGreater(got, 96 * MIB)
+        wait('the host gets the fragments', lambda: before - self.one.resident() > 96 * MIB)
         figure(f'compaction of 128 MiB in fragments: the agent says {got / MIB:.0f} MiB in {cpu_usec / 1000:.0f} ms of '
                f'CPU, the host gained {(before - self.one.resident()) / MIB:.0f} MiB')
         again, _, cpu_usec, _ = self.channel.ask(compact)

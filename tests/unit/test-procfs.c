@@ -252,6 +252,78 @@ START_TEST(zoneinfo_that_is_none)
 }
 END_TEST
 
+static unsigned count_lists(const char *root, PageList *ret_most)
+{
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    unsigned n = 0;
+    const char *at;
+    PageList l;
+    int r;
+
+    *ret_most = (PageList){};
+    ck_assert_int_ge(proc_file_slurp(&f, fixture(root), "zoneinfo"), 0);
+    for (at = f.buf; (r = zoneinfo_next_list(&at, &l)) > 0; n++)
+        if (l.pages >= ret_most->pages)
+            *ret_most = l;
+    ck_assert_int_eq(r, 0);
+    return n;
+}
+
+START_TEST(page_lists_of_kernels)
+{
+    static const struct {
+        const char *root;
+        unsigned n;
+        PageList most;
+    } cases[] = {
+        {"proc-6.18", 6, {0, 3589, 4557, 63, 4557}},
+        {"proc-6.1", 4, {0, 2756, 6930, 63, 0}},
+        {"proc-3.10", 4, {1, 0, 186, 31, 0}},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        const PageList *expected = &cases[i].most;
+        PageList most;
+
+        ck_assert_uint_eq(count_lists(cases[i].root, &most), cases[i].n);
+        ck_assert_uint_eq(most.cpu, expected->cpu);
+        ck_assert_uint_eq(most.pages, expected->pages);
+        ck_assert_uint_eq(most.high, expected->high);
+        ck_assert_uint_eq(most.batch, expected->batch);
+        ck_assert_uint_eq(most.high_min, expected->high_min);
+    }
+}
+END_TEST
+
+START_TEST(page_lists_that_are_none)
+{
+    static const struct {
+        const char *text;
+        int r;
+    } cases[] = {
+        {"  cpu: 1\n  count: 2\n  high:  3\n  batch: 4\n", 1},
+        {"rubbish\ncpu: 1\ncount: 2\nhigh: 3\nbatch: 4\n", 1},
+        {"", 0},
+        {"cpu 1\n", 0},
+        {"vcpu: 1\n", 0},
+        {"cpu: 1\n", -EBADMSG},
+        {"cpu: \ncount: 2\nhigh: 3\nbatch: 4\n", -EBADMSG},
+        {"cpu: 1\ncount: 2\nhigh: 3\n", -EBADMSG},
+        {"cpu: 1\ncount: 2\nbatch: 4\nhigh: 3\n", -EBADMSG},
+        {"cpu: 1\ncount: -2\nhigh: 3\nbatch: 4\n", -EBADMSG},
+        {"cpu: 1\ncount: 4294967296\nhigh: 3\nbatch: 4\n", -EBADMSG},
+        {"cpu: 1\ncount: 2\nhigh: 3\nbatch: 4", -EBADMSG},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        const char *at = cases[i].text;
+        PageList l;
+
+        ck_assert_msg(zoneinfo_next_list(&at, &l) == cases[i].r, "%s", cases[i].text);
+    }
+}
+END_TEST
+
 START_TEST(commit_of_kernels)
 {
     static const struct {
@@ -495,6 +567,8 @@ int main(void)
     tcase_add_test(tc, meminfo_that_is_none);
     tcase_add_test(tc, vmstat_that_is_none);
     tcase_add_test(tc, zoneinfo_that_is_none);
+    tcase_add_test(tc, page_lists_of_kernels);
+    tcase_add_test(tc, page_lists_that_are_none);
     tcase_add_test(tc, pressure_that_is_none);
     tcase_add_test(tc, commit_of_kernels);
     tcase_add_test(tc, free_blocks);
