@@ -219,6 +219,13 @@ int collector_read(Collector *c, Report *ret)
     return 0;
 }
 
+void collector_read_counters(Collector *c, Report *ret)
+{
+    *ret = (Report){.at_usec = now_usec(CLOCK_BOOTTIME)};
+    collect_vmstat(c, ret);
+    collect_psi(&c->psi_memory, ret, REPORT_PSI_MEMORY_SOME_AVG10);
+}
+
 int read_boot_id(const char *root, char ret[static 37])
 {
     _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;

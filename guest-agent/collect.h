@@ -43,6 +43,8 @@ void collector_done(Collector *c);
 /* Fills *ret with the current figures; at_usec is CLOCK_BOOTTIME. Returns 0, or -errno if meminfo can't be
  * read. */
 int collector_read(Collector *c, Report *ret);
+/* The same with the counters of /proc/vmstat and memory pressure only, for less CPU: what a reclaim is paced by. */
+void collector_read_counters(Collector *c, Report *ret);
 /* Page cache of files that wasn't used for 10 s, 60 s and 600 s: what the next reports say. NULL: not known. */
 void collector_set_cold(Collector *c, const uint64_t *cold_bytes);
 

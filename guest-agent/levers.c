@@ -151,13 +151,22 @@ static void ask_step(Levers *l, usec_t now)
     ask(l, l->request.anon ? LEVER_RECLAIM_ANON : LEVER_RECLAIM_FILE, pace_step(&l->pace), now);
 }
 
+/* What the request is paced or judged by. */
+static int read_figures(const Levers *l, Report *ret)
+{
+    if (l->request.type == MESSAGE_COMPACT)
+        return collector_read(l->collector, ret);
+    collector_read_counters(l->collector, ret);
+    return 0;
+}
+
 static void start_request(Levers *l, usec_t now)
 {
     const Message *q = &l->request;
     Report before;
     int r;
 
-    r = collector_read(l->collector, &before);
+    r = read_figures(l, &before);
     if (r < 0) {
         finish(l, LEVER_END_FAILED, -r, now);
         return;
@@ -176,7 +185,7 @@ static void look(Levers *l, usec_t now)
     Report report;
     int r;
 
-    r = collector_read(l->collector, &report);
+    r = read_figures(l, &report);
     if (r < 0) {
         finish(l, LEVER_END_FAILED, -r, now);
         return;
