@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "base/log.h"
 #include "base/macro.h"
 #include "base/procfs.h"
 #include "base/units.h"
@@ -65,13 +66,16 @@ static int flush(uint64_t bytes, uint64_t page_bytes)
     return r;
 }
 
-static int flush_on(unsigned cpu, uint64_t bytes, uint64_t page_bytes)
+static void flush_on(unsigned cpu, uint64_t bytes, uint64_t page_bytes)
 {
     cpu_set_t only;
+    int r;
 
     CPU_ZERO(&only);
     CPU_SET(cpu, &only);
-    return sched_setaffinity(0, sizeof(only), &only) < 0 ? -errno : flush(bytes, page_bytes);
+    r = sched_setaffinity(0, sizeof(only), &only) < 0 ? -errno : flush(bytes, page_bytes);
+    if (r < 0)
+        log_debug_errno(-r, "Cannot flush the list of free pages of CPU %u: %m", cpu);
 }
 
 /* So many pages must be freed at once: before 6.7, so many that the list overflows. */
@@ -128,7 +132,7 @@ int page_lists_flush(const char *proc_root, uint64_t page_bytes)
         before = f.pages;
         for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
             if (f.cpu[cpu] > 0 && f.cpu[cpu] <= most)
-                (void) flush_on(cpu, f.cpu[cpu] * page_bytes, page_bytes);
+                flush_on(cpu, f.cpu[cpu] * page_bytes, page_bytes);
     }
     if (sched_setaffinity(0, sizeof(affinity), &affinity) < 0)
         return -errno;
