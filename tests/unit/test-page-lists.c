@@ -87,7 +87,8 @@ static const struct {
 START_TEST(a_list_overflows)
 {
     char text[768], high_min[64] = "";
-    long taken;
+    /* A sanitizer's shadow of that memory is an eighth of it. */
+    long most = lists[_i].taken + (TEST_SANITIZED ? lists[_i].taken / 8 : 0) + 128, taken;
 
     if (lists[_i].high_min > 0)
         (void) snprintf(high_min, sizeof(high_min), "              high_min: %u\n", lists[_i].high_min);
@@ -102,8 +103,7 @@ START_TEST(a_list_overflows)
     temp_file(folder, "zoneinfo", text);
     temp_meminfo(folder, GIB, 2 * lists[_i].free * MIB, 0, 0);
     taken = flush(0);
-    ck_assert_msg(taken >= lists[_i].taken && taken <= lists[_i].taken + 128, "%s: %ld", lists[_i].what,
-                  taken);
+    ck_assert_msg(taken >= lists[_i].taken && taken <= most, "%s: %ld", lists[_i].what, taken);
 }
 END_TEST
 
