@@ -108,7 +108,7 @@ void guest_squeeze_adopt(Guest *g, uint64_t returns_bytes, usec_t now_usec)
     Squeeze begin = {.returns_bytes = MIN(returns_bytes, g->full.bytes),
                      .used_bytes = UINT64_MAX,
                      .spell_usec = now_usec + LEVER_SQUEEZE_BEGIN_USEC};
-    /* Its balloon may not have begun to take what QEMU was told. */
+    /* QEMU may have a lower target, which the balloon has not begun to reach. */
     uint64_t least = g->balloon.target_bytes > 0 ? MIN(g->balloon.actual_bytes, g->balloon.target_bytes)
                                                  : g->balloon.actual_bytes;
 
@@ -192,7 +192,7 @@ void guest_squeeze_seen(Guest *g)
 {
     uint64_t returns = g->levers.squeeze.returns_bytes;
 
-    /* While its balloon hasn't begun to take what QEMU was told, it has its size, and will lose it. */
+    /* With a lower target in QEMU, a guest that still has its size will lose it. */
     if (guest_is_squeezed(g) && !is_taken(g) && !g->sending.setting && g->balloon.target_bytes >= returns &&
         g->balloon.actual_bytes + BALLOON_TOLERANCE_BYTES >= returns)
         levers_returned(&g->levers);
