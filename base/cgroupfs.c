@@ -48,6 +48,7 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("slab_reclaimable", CgroupStat, slab_reclaimable),
         PROC_KEY("shmem", CgroupStat, shmem),
         PROC_KEY("pswpin", CgroupStat, swap_in_pages),
+        PROC_KEY("workingset_refault_anon", CgroupStat, refault_anon_pages),
     };
     /* Without "total_" they are of the cgroup alone. */
     static const ProcKey keys_v1[] = {
@@ -57,8 +58,9 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("total_active_file", CgroupStat, active_file, .required = true),
         PROC_KEY("total_shmem", CgroupStat, shmem),
         PROC_KEY("total_swap", CgroupStat, swap),
+        PROC_KEY("total_workingset_refault_anon", CgroupStat, refault_anon_pages),
     };
-    CgroupStat s = {.swap_in_pages = CGROUP_NO_COUNT};
+    CgroupStat s = {.swap_in_pages = CGROUP_NO_COUNT, .refault_anon_pages = CGROUP_NO_COUNT};
     uint32_t found;
     int r;
 
@@ -68,6 +70,8 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         r = proc_parse_table(text, ' ', "", 1, keys_v1, ELEMENTSOF(keys_v1), &s, &found);
     if (r < 0)
         return r;
+    if (s.swap_in_pages == CGROUP_NO_COUNT)
+        s.swap_in_pages = s.refault_anon_pages;
     *ret = s;
     return 0;
 }

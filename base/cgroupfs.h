@@ -26,7 +26,9 @@ typedef struct CgroupStat {
     uint64_t swap;             /* v1 only; v2 has memory.swap.current */
     uint64_t slab_reclaimable; /* v2 only */
     uint64_t dirty, writeback; /* of the file pages */
-    uint64_t swap_in_pages;    /* cumulative; v2 only; CGROUP_NO_COUNT before Linux 6.13 */
+    /* Cumulative; CGROUP_NO_COUNT: not counted. v2 counts what is swapped in since Linux 6.13. Refaults of anonymous
+     * memory, which v1 and v2 count since Linux 5.9, stand in for it: those are pages swapped in, too. */
+    uint64_t swap_in_pages, refault_anon_pages;
 } CgroupStat;
 
 int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret);

@@ -27,7 +27,7 @@ static uint64_t read_scope_swap_in(const Cgroup *scope)
 {
     CgroupStat stat;
 
-    if (!scope->v2 || cgroup_stat_read(scope->path, true, &stat) < 0 || stat.swap_in_pages == CGROUP_NO_COUNT)
+    if (cgroup_stat_read(scope->path, scope->v2, &stat) < 0 || stat.swap_in_pages == CGROUP_NO_COUNT)
         return VMSTAT_MISSING;
     return stat.swap_in_pages;
 }

@@ -246,6 +246,31 @@ START_TEST(stat_that_is_none)
 }
 END_TEST
 
+/* The best count that the kernel has. */
+START_TEST(swapped_in)
+{
+    static const struct {
+        const char *text;
+        bool v2;
+        uint64_t pages;
+    } cases[] = {
+        {"inactive_file 1\nactive_file 2\npswpin 3\nworkingset_refault_anon 4\n", true, 3},
+        {"inactive_file 1\nactive_file 2\nworkingset_refault_anon 4\npswpin 0\n", true, 0},
+        {"inactive_file 1\nactive_file 2\nworkingset_refault_anon 4\n", true, 4},
+        {"inactive_file 1\nactive_file 2\nworkingset_refault 4\n", true, CGROUP_NO_COUNT},
+        {"total_inactive_file 1\ntotal_active_file 2\ntotal_workingset_refault_anon 5\n", false, 5},
+        {"total_inactive_file 1\ntotal_active_file 2\nworkingset_refault_anon 5\n", false, CGROUP_NO_COUNT},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        CgroupStat s;
+
+        ck_assert_int_eq(cgroup_stat_parse(cases[i].text, cases[i].v2, &s), 0);
+        ck_assert_uint_eq(s.swap_in_pages, cases[i].pages);
+    }
+}
+END_TEST
+
 START_TEST(mounts)
 {
     char long_path[PATH_MAX + 32];
@@ -279,6 +304,7 @@ int main(void)
     tcase_add_test(tc, vanishes);
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, stat_that_is_none);
+    tcase_add_test(tc, swapped_in);
     tcase_add_test(tc, mounts);
     return run_tests(tc);
 }

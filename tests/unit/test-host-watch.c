@@ -153,7 +153,8 @@ START_TEST(test_swapping)
 }
 END_TEST
 
-/* A cgroup whose kernel counts it, and one where the guests' major faults stand in. */
+/* A cgroup whose kernel counts it, one whose kernel counts what was read back soon, and one where the guests' major faults
+ * stand in. */
 START_TEST(test_swapping_of_a_scope)
 {
     const char *others = "active_file 0\ninactive_file 0\n";
@@ -176,10 +177,16 @@ START_TEST(test_swapping_of_a_scope)
     host_watch_set_faults(&x.w, 5000);
     read_at(&x, 12 * SEC);
     expect(&x, HOST_FIELD_SWAPPING, 5000);
-    write_count(&x, "group/memory.stat", others, "pswpin", 100);
+    write_count(&x, "group/memory.stat", others, "workingset_refault_anon", 7);
     read_at(&x, 13 * SEC);
-    write_count(&x, "group/memory.stat", others, "pswpin", 300);
+    write_count(&x, "group/memory.stat", others, "workingset_refault_anon", 27);
     read_at(&x, 15 * SEC);
+    expect(&x, HOST_FIELD_SWAPPING, 10 * page);
+    others = "active_file 0\ninactive_file 0\nworkingset_refault_anon 50\n";
+    write_count(&x, "group/memory.stat", others, "pswpin", 100);
+    read_at(&x, 17 * SEC);
+    write_count(&x, "group/memory.stat", others, "pswpin", 300);
+    read_at(&x, 19 * SEC);
     expect(&x, HOST_FIELD_SWAPPING, 100 * page);
     scene_done(&x);
 }
