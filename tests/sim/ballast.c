@@ -18,6 +18,8 @@
 #include "tests/sim/small.h"
 
 /* As cycle.c has them. */
+/* The host's swap, as a part of its memory: as in the overcommit bench. */
+#define SWAP_PART            1.5
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
 #define STATS_AGENTLESS_USEC (2 * USEC_PER_SEC)
 #define STATS_MOVING_USEC    (200 * USEC_PER_MSEC)
@@ -221,8 +223,8 @@ static void sense_host(Ballast *b)
     host_fields_set(h, HOST_FIELD_TOTAL, w->total);
     host_fields_set(h, HOST_FIELD_AVAILABLE, sim_available(w));
     host_fields_set(h, HOST_FIELD_FREE, sim_available(w));
-    host_fields_set(h, HOST_FIELD_SWAP_TOTAL, w->total);
-    host_fields_set(h, HOST_FIELD_SWAP_FREE, fmax(0, w->total - w->swapped));
+    host_fields_set(h, HOST_FIELD_SWAP_TOTAL, SWAP_PART * w->total);
+    host_fields_set(h, HOST_FIELD_SWAP_FREE, fmax(0, SWAP_PART * w->total - w->swapped));
     if (w->small)
         host_fields_set(h, HOST_FIELD_SWAPPING, w->small->swapping);
 }

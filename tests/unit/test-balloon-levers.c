@@ -83,9 +83,12 @@ START_TEST(test_keeps_its_size)
     set(&s, GUEST_FIELD_IDLE, 2.0 * GIB);
     ck_assert_uint_eq(cycles(&s, 60), 0);
 
-    /* Only a host that has nothing left for long takes what guests use. */
+    /* Only a host that has neither memory nor swap left takes what guests use, however much it swaps in. */
     host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 0.5 * GIB);
-    ck_assert_uint_eq(cycles(&s, 30), 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 100.0 * MIB);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 5.0 * GIB);
+    ck_assert_uint_eq(cycles(&s, 600), 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 4.9 * GIB);
     ck_assert_uint_gt(cycles(&s, 5), 0);
 }
 END_TEST

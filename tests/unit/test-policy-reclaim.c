@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What the shipped policies want of guests whose own kernels hand memory back (g.hands_back): the careful one, the
- * one for dense hosts and the one by shares, in time and on random hosts. Such guests keep their size until the host
- * is exhausted. */
+ * one for dense hosts and the one by shares, in time and on random hosts. Such guests keep their size as long as the host
+ * has swap left. */
 
 #include "host-agent/decide/evaluate.h"
 #include "tests/unit/plausible.h"
@@ -231,7 +231,8 @@ END_TEST
 
 /* ---- An exhausted host, with each of them ---- */
 
-/* Page cache in use after 4 s, of those at rest; the balloon after 30 s, and until the host has recovered. */
+/* Page cache in use after 4 s, of those at rest; the balloon when its swap is used up as well, until the host has
+ * recovered. */
 START_TEST(test_exhausted)
 {
     _cleanup_(scene_done) Scene s;
@@ -258,8 +259,11 @@ START_TEST(test_exhausted)
     ck_assert_double_ge(taken_of(&s, 0, cache), 0.2 * GIB);
     ck_assert_double_ge(taken_of(&s, 1, cache), 0.2 * GIB);
     ck_assert_double_eq(taken_of(&s, 2, cache), 0);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 5.0 * GIB); /* the critical threshold */
+    (void) cycles(&s, 600);
     for (int i = 0; i < GUESTS; i++)
         ck_assert_double_eq(size_of(&s, i), FULL);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 4.9 * GIB);
     (void) cycles(&s, 2);
     ck_assert_double_lt(fmin(size_of(&s, 0), size_of(&s, 2)), FULL);
     host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 11.0 * GIB);
