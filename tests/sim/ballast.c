@@ -17,9 +17,10 @@
 #include "host-agent/guest/guest-snapshot.h"
 #include "tests/sim/small.h"
 
-/* As cycle.c has them. */
 /* The host's swap, as a part of its memory: as in the overcommit bench. */
-#define SWAP_PART            1.5
+#define SWAP_PART 1.5
+
+/* As cycle.c has them. */
 #define STATS_AGENT_USEC     (5 * USEC_PER_SEC)
 #define STATS_AGENTLESS_USEC (2 * USEC_PER_SEC)
 #define STATS_MOVING_USEC    (200 * USEC_PER_MSEC)
