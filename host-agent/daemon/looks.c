@@ -121,12 +121,12 @@ static double faults_of_all(const Guests *guests, usec_t now_usec)
     double sum = NAN;
 
     for (size_t i = 0; i < guests->n; i++) {
-        double faults = held_faults(&guests->entries[i].guest->held, now_usec);
+        double swapping = held_swapping(&guests->entries[i].guest->held, now_usec);
 
-        if (!isnan(faults))
-            sum = (isnan(sum) ? 0 : sum) + faults;
+        if (!isnan(swapping))
+            sum = (isnan(sum) ? 0 : sum) + swapping;
     }
-    return sum * (double) sysconf(_SC_PAGESIZE);
+    return sum;
 }
 
 void looks_run(Looks *l, Guests *guests, bool often, bool merged, usec_t now_usec)

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/macro.h"
 #include "base/units.h"
@@ -231,9 +232,9 @@ static bool has_rates(const Held *h, usec_t now_usec)
     return h->cpu_at_usec > 0 && !isnan(h->cpu) && usec_since(h->cpu_at_usec, now_usec) <= HELD_STALE_USEC;
 }
 
-double held_faults(const Held *h, usec_t now_usec)
+double held_swapping(const Held *h, usec_t now_usec)
 {
-    return has_rates(h, now_usec) ? h->faults : NAN;
+    return has_rates(h, now_usec) ? h->faults * (double) sysconf(_SC_PAGESIZE) : NAN;
 }
 
 /* ---- Looks ---- */
@@ -344,6 +345,7 @@ static void set_cpu(const Held *h, usec_t now_usec, GuestFields *f)
         return;
     guest_fields_set(f, GUEST_FIELD_CPU, h->cpu);
     guest_fields_set(f, GUEST_FIELD_RESTED, (double) held_rested(h, now_usec));
+    guest_fields_set(f, GUEST_FIELD_SWAPPING, held_swapping(h, now_usec));
 }
 
 /* Where no agent says more: Linux uses what the device offers since 5.7. */

@@ -25,6 +25,8 @@
  *   cpu        share of one CPU that the QEMU used in the last 2 s (between the last looks, where they are further
  *              apart)
  *   rested     how long cpu has been below 25 %
+ *   swapping   a page for each major fault of the QEMU, in the same 2 s. The host reads several at once where they lie
+ *              side by side in its swap, so this is the least that it reads back.
  *
  * A kernel may reserve memory and never touch it (for a crash kernel): then resident − used lies below QEMU's own
  * memory, at most by what the kernel reserved. The smallest difference is therefore signed, and can be as far below
@@ -133,8 +135,8 @@ uint64_t held_overhead(const Held *h);
  * that much larger. 0 if no difference was seen yet. */
 uint64_t held_uncertainty(const Held *h);
 uint64_t held_idle(const Held *h, const HeldGuest *guest, usec_t now_usec);
-/* Major faults of the QEMU in a second; NAN: not known. */
-double held_faults(const Held *h, usec_t now_usec);
+/* Bytes per second; NAN: not known. */
+double held_swapping(const Held *h, usec_t now_usec);
 /* 0 where it isn't known. */
 usec_t held_rested(const Held *h, usec_t now_usec);
 double held_reclaim_cost(const Held *h, usec_t now_usec);

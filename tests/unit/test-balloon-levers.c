@@ -309,6 +309,78 @@ START_TEST(test_most_idle_first)
 }
 END_TEST
 
+/* Guests at work, all with free page reporting and swap, on a host that has nothing left, or little. For each guest the
+ * place in the order in which they shrink; 0: it keeps its size. */
+START_TEST(test_one_after_the_other_swaps_where_guests_compete)
+{
+    static const struct {
+        const char *what;
+        double available;                    /* GiB */
+        double kib[GUESTS];                  /* per second that the host reads back for each */
+        double shares[GUESTS], swap[GUESTS]; /* swap_free in GiB */
+        unsigned place[GUESTS];
+    } table[] = {
+        {"fewest shares first, and not the favoured",
+         0.5,
+         {100, 100, 100},
+         {1000, 500, 10000},
+         {4, 4, 4},
+         {2, 1, 0}},
+        {"most of them", 0.5, {100, 0, 100}, {1000, 2000, 500}, {4, 4, 4}, {2, 0, 1}},
+        {"one waits, and the others have enough", 0.5, {100, 0, 0}, {1000, 500, 10000}, {4, 4, 4}, {}},
+        {"the host reads hardly anything back", 0.5, {19, 19, 19}, {1000, 500, 10000}, {4, 4, 4}, {}},
+        {"a guest that can't swap isn't chosen",
+         0.5,
+         {100, 100, 100},
+         {1000, 500, 10000},
+         {4, 0, 4},
+         {1, 0, 2}},
+        {"the host has something left", 1.5, {100, 100, 100}, {1000, 500, 10000}, {4, 4, 4}, {}},
+    };
+    double seen[GUESTS] = {};
+    _cleanup_(scene_done) Scene s;
+    unsigned place = 0, last = 0;
+
+    scene_init(&s, "balloon.policy", table[_i].available);
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 10.0 * MIB);
+    for (int i = 0; i < GUESTS; i++) {
+        GuestFields *g = &s.guests[i];
+
+        keeps_its_size(&s, i);
+        guest_fields_set(g, GUEST_FIELD_REPORTING, true);
+        guest_fields_set(g, GUEST_FIELD_RECLAIMABLE, 0);
+        guest_fields_set(g, GUEST_FIELD_RESTED, 0);
+        guest_fields_set(g, GUEST_FIELD_LEAST, 2.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_RSS, 8.0 * GIB);
+        guest_fields_set(g, GUEST_FIELD_SWAPPING, table[_i].kib[i] * KIB);
+        guest_fields_set(g, GUEST_FIELD_SHARES, table[_i].shares[i]);
+        guest_fields_set(g, GUEST_FIELD_SWAP_FREE, table[_i].swap[i] * GIB);
+    }
+    for (unsigned second = 0; second < 60; second++) {
+        cycle(&s);
+        for (int i = 0; i < GUESTS; i++) {
+            if (size_of(&s, i) == FULL || seen[i] > 0)
+                continue;
+            /* At once as far as it may, and no two within 10 s: the host shows in the meantime whether that is enough. */
+            ck_assert_double_eq(size_of(&s, i), 2.0 * GIB);
+            ck_assert_msg(second >= 10 && second >= last + 10, "%s: guest %d after %u s", table[_i].what, i,
+                          second);
+            seen[i] = ++place;
+            last = second;
+        }
+    }
+    for (int i = 0; i < GUESTS; i++)
+        ck_assert_msg(seen[i] == table[_i].place[i], "%s: guest %d shrinks as number %g", table[_i].what, i,
+                      seen[i]);
+    /* When the host has plenty, all have their size back. */
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 60.0 * GIB);
+    host_fields_set(&s.host, HOST_FIELD_SWAPPING, 0);
+    cycle(&s);
+    for (int i = 0; i < GUESTS; i++)
+        ck_assert_double_eq(size_of(&s, i), FULL);
+}
+END_TEST
+
 /* Its balloon holds nothing, whether it is squeezed or works, until the host has nothing left for long. */
 START_TEST(test_squeezable_keeps_its_size)
 {
@@ -359,6 +431,7 @@ int main(void)
     tcase_add_loop_test(t, test_squeezed, 0, (int) ELEMENTSOF(squeezes));
     tcase_add_test(t, test_not_squeezed_where_its_balloon_would_wait);
     tcase_add_test(t, test_most_idle_first);
+    tcase_add_loop_test(t, test_one_after_the_other_swaps_where_guests_compete, 0, 6);
     tcase_add_loop_test(t, test_squeezable_keeps_its_size, 0, 2);
     tcase_add_loop_test(t, test_holds_instead, 0, 3);
     return run_tests(t);

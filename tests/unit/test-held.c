@@ -376,13 +376,14 @@ START_TEST(test_cpu)
 
     held_init(&h, 0);
     cpu_look(&h, cpu, 10, now);
-    ck_assert(isnan(stat_of(&h, GUEST_FIELD_CPU, now)) && isnan(held_faults(&h, now)));
+    ck_assert(isnan(stat_of(&h, GUEST_FIELD_CPU, now)) && isnan(held_swapping(&h, now)));
     cpu_look(&h, cpu + SEC, 20, now + SEC); /* too early */
     ck_assert(isnan(stat_of(&h, GUEST_FIELD_CPU, now + SEC)));
     cpu_look(&h, cpu + 3 * SEC, 30, now + 2 * SEC);
     ck_assert_double_eq(stat_of(&h, GUEST_FIELD_CPU, now + 2 * SEC), 1.5);
     ck_assert_double_eq(stat_of(&h, GUEST_FIELD_RESTED, now + 2 * SEC), 0);
-    ck_assert_double_eq(held_faults(&h, now + 2 * SEC), 10);
+    ck_assert_double_eq(held_swapping(&h, now + 2 * SEC), 10.0 * (double) sysconf(_SC_PAGESIZE));
+    ck_assert_double_eq(stat_of(&h, GUEST_FIELD_SWAPPING, now + 2 * SEC), held_swapping(&h, now + 2 * SEC));
     /* It rests from the end of the time in which it was busy. */
     cpu += 3 * SEC;
     now += 2 * SEC;
