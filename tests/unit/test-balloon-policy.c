@@ -444,6 +444,7 @@ START_TEST(test_rho)
 
         guest_fields_set(&fields, GUEST_FIELD_CURRENT, table[i].current * GIB);
         guest_fields_set(&fields, GUEST_FIELD_TARGET, table[i].target * GIB);
+        guest_fields_set(&fields, GUEST_FIELD_FULL, table[i].current * GIB);
         guest_fields_set(&fields, GUEST_FIELD_AVAILABLE, table[i].available * GIB);
         if (table[i].shares > 0)
             guest_fields_set(&fields, GUEST_FIELD_SHARES, table[i].shares);
