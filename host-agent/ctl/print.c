@@ -218,23 +218,33 @@ static int put_host(const Screen *screen, json_object *status)
     return print_line(screen, "Host", STYLE_PLAIN, text);
 }
 
+/* Only those that the policy has. */
 static int put_thresholds(const Screen *screen, json_object *status)
 {
-    const char *pressure = json_text(status, "host.pressure");
-    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], text[TEXT_MAX];
-    bool severe, moderate;
+    static const struct {
+        const char *key, *text;
+    } parts[] = {
+        {"host.pressure_threshold_bytes", "give below"},
+        {"host.critical_threshold_bytes", "give harder below"},
+        {"host.relax_threshold_bytes", "get back above"},
+    };
+    const char *pressure = json_text(status, "host.pressure") ?: "none";
+    bool severe = strcmp(pressure, "severe") == 0, moderate = strcmp(pressure, "moderate") == 0;
+    char size[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    size_t fill, level;
 
-    if (!pressure)
-        return print_line(screen, "Thresholds", STYLE_PLAIN, "not known");
-    severe = strcmp(pressure, "severe") == 0;
-    moderate = strcmp(pressure, "moderate") == 0;
-    snprintf(text, sizeof(text), "%s; guests give below %s available, harder below %s, and get back above %s",
-             severe     ? "critically short of memory"
-             : moderate ? "short of memory"
-                        : "not short of memory",
-             format_size(a, json_count(status, "host.pressure_threshold_bytes")),
-             format_size(b, json_count(status, "host.critical_threshold_bytes")),
-             format_size(c, json_count(status, "host.relax_threshold_bytes")));
+    fill = level = (size_t) snprintf(text, sizeof(text), "%s",
+                                     severe     ? "critically short of memory"
+                                     : moderate ? "short of memory"
+                                                : "not short of memory");
+    for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+        if (json_find(status, parts[i].key))
+            fill += (size_t) snprintf(text + fill, sizeof(text) - fill, "%s%s %s%s",
+                                      fill == level ? "; guests " : ", ", parts[i].text,
+                                      format_size(size, json_count(status, parts[i].key)),
+                                      fill == level ? " available" : "");
+    if (fill == level)
+        return 0;
     return print_line(screen, "Thresholds", severe ? STYLE_RED : moderate ? STYLE_YELLOW : STYLE_GREEN, text);
 }
 

@@ -84,7 +84,8 @@ static void look_at_processes(const Cycle *c, usec_t now_usec)
 {
     const CycleParts *p = &c->parts;
     const HostFields *h = &p->watch->fields;
-    bool often = c->count <= 1 || host_fields_get(h, HOST_FIELD_AVAILABLE) < c->plan.relax_threshold_bytes;
+    bool often = c->count <= 1 ||
+                 host_fields_get(h, HOST_FIELD_AVAILABLE) < c->plan.in_force_bytes[POLICY_THRESHOLD_RELAX];
 
     looks_run(p->looks, p->guests, often, host_fields_get(h, HOST_FIELD_KSM_SHARING) > 0, now_usec);
     host_watch_set_faults(p->watch, p->looks->faults);

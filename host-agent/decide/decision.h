@@ -81,8 +81,10 @@ typedef struct Plan {
     Decision *decisions; /* one for each guest of the snapshot, in its order */
     size_t n_decisions;
     HostPressure pressure;
-    double pressure_threshold_bytes, critical_threshold_bytes,
-        relax_threshold_bytes; /* as the policy says, else 20 %, 5 %, 25 %, × guard_caution() */
+    /* The policy's thresholds; NaN: it has none. */
+    double pressure_threshold_bytes, critical_threshold_bytes, relax_threshold_bytes;
+    /* What pressure, the guard and the daemon go by: these, else 20 %, 5 %, 25 % of the host, × guard_caution(). */
+    double in_force_bytes[POLICY_THRESHOLD_MAX];
     double pending_bytes;
     /* What guests in distress want and do not get yet, because others are just giving it or the host has no
      * room. While it is not 0 the next cycle should come soon, to pass on what the others release. Guests

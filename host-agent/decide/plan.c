@@ -14,11 +14,11 @@
 #include "host-agent/decide/summary.h"
 #include "host-agent/decide/view.h"
 
-/* The policy's thresholds, or the usual ones if it names none. */
+/* The policy's thresholds, and those in force: where it has none, the guard's own. */
 static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *p)
 {
     double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
-    const double usual[POLICY_THRESHOLD_MAX] = {
+    const double defaults[POLICY_THRESHOLD_MAX] = {
         [POLICY_THRESHOLD_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
         [POLICY_THRESHOLD_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
         [POLICY_THRESHOLD_RELAX] = caution * fmin(0.25 * total, 40.0 * GIB),
@@ -29,8 +29,10 @@ static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *
         [POLICY_THRESHOLD_RELAX] = &p->relax_threshold_bytes,
     };
 
-    for (int i = 0; i < POLICY_THRESHOLD_MAX; i++)
-        *thresholds[i] = output && isfinite(output->thresholds[i]) ? output->thresholds[i] : usual[i];
+    for (int i = 0; i < POLICY_THRESHOLD_MAX; i++) {
+        *thresholds[i] = output && isfinite(output->thresholds[i]) ? output->thresholds[i] : NAN;
+        p->in_force_bytes[i] = isnan(*thresholds[i]) ? defaults[i] : *thresholds[i];
+    }
 }
 
 static HostPressure pressure_of(const Snapshot *s, const Plan *p)
@@ -39,14 +41,17 @@ static HostPressure pressure_of(const Snapshot *s, const Plan *p)
 
     if (!host_fields_has(&s->host, HOST_FIELD_AVAILABLE) || !host_fields_has(&s->host, HOST_FIELD_TOTAL))
         return HOST_PRESSURE_NONE;
-    if (available < p->critical_threshold_bytes)
+    if (available < p->in_force_bytes[POLICY_THRESHOLD_CRITICAL])
         return HOST_PRESSURE_SEVERE;
-    return available < p->pressure_threshold_bytes ? HOST_PRESSURE_MODERATE : HOST_PRESSURE_NONE;
+    return available < p->in_force_bytes[POLICY_THRESHOLD_PRESSURE] ? HOST_PRESSURE_MODERATE
+                                                                    : HOST_PRESSURE_NONE;
 }
 
 static Situation situation_of(const Snapshot *s, const PolicyOutput *output, const Plan *p)
 {
-    double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE);
+    double available = host_fields_get(&s->host, HOST_FIELD_AVAILABLE),
+           pressed =
+               isnan(p->pressure_threshold_bytes) ? p->critical_threshold_bytes : p->pressure_threshold_bytes;
 
     if (!host_fields_has(&s->host, HOST_FIELD_AVAILABLE) || !host_fields_has(&s->host, HOST_FIELD_TOTAL))
         return SITUATION_UNKNOWN;
@@ -54,10 +59,13 @@ static Situation situation_of(const Snapshot *s, const PolicyOutput *output, con
         return SITUATION_FAILED;
     if (!output)
         return SITUATION_NO_POLICY;
-    if (available < p->pressure_threshold_bytes)
-        return available + p->pending_bytes < p->pressure_threshold_bytes ? SITUATION_PRESSED
-                                                                          : SITUATION_COMING;
-    return available > p->relax_threshold_bytes ? SITUATION_RELAXED : SITUATION_BETWEEN;
+    /* Nothing is less or more than a threshold that the policy does not have: NaN. */
+    if (available < pressed)
+        return available + p->pending_bytes < pressed ? SITUATION_PRESSED : SITUATION_COMING;
+    if (available > p->relax_threshold_bytes)
+        return SITUATION_RELAXED;
+    return isnan(p->pressure_threshold_bytes) || isnan(p->relax_threshold_bytes) ? SITUATION_NO_THRESHOLDS
+                                                                                 : SITUATION_BETWEEN;
 }
 
 /* The policy's wish, fitted to the bounds. A wish to shrink never makes a guest grow, and the reverse.
@@ -247,7 +255,8 @@ static void grow_all(const Snapshot *s, const GuardConfig *c, Growth *growths, s
                      Plan *p)
 {
     uint64_t room = guard_room(s, c),
-             others = LESS_BY(bytes_from_double(p->pressure_threshold_bytes), guard_kept(c, &s->host));
+             others = LESS_BY(bytes_from_double(p->in_force_bytes[POLICY_THRESHOLD_PRESSURE]),
+                              guard_kept(c, &s->host));
 
     qsort(growths, n, sizeof *growths, growth_compare);
     for (size_t i = 0; i < n; i++) {
@@ -358,11 +367,8 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const GuestBounds *bound
     p.pending_bytes = view_pending_bytes(s);
     p.pressure = pressure_of(s, &p);
     planning.pressed = p.pressure != HOST_PRESSURE_NONE;
-    if (output) {
+    if (output)
         take_words(output, &p);
-        x.own_thresholds = isfinite(output->thresholds[POLICY_THRESHOLD_PRESSURE]) &&
-                           isfinite(output->thresholds[POLICY_THRESHOLD_RELAX]);
-    }
     x.situation = situation_of(s, output, &p);
 
     r = decide(&planning, targets, wishes, &p, &x.requests);

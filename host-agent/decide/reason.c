@@ -342,9 +342,10 @@ static void add_idle(Text *t, const ReasonContext *x, const SnapshotGuest *g, co
             text_add(t, "nothing to do: the policy takes nothing from it");
         return;
     case SITUATION_BETWEEN:
-        text_add(t, x->own_thresholds
-                        ? "nothing to do: the host is between its thresholds, where nothing moves"
-                        : "nothing to do: the policy asks nothing of it");
+        text_add(t, "nothing to do: the host is between its thresholds, where nothing moves");
+        return;
+    case SITUATION_NO_THRESHOLDS:
+        text_add(t, "nothing to do: the policy asks nothing of it");
         return;
     case SITUATION_RELAXED:
         text_add(t,

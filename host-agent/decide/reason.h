@@ -34,13 +34,14 @@ typedef struct Requests {
 
 /* The host's memory compared with the thresholds. */
 typedef enum Situation {
-    SITUATION_UNKNOWN,   /* the host's memory is not known */
-    SITUATION_NO_POLICY, /* no policy is loaded */
-    SITUATION_FAILED,    /* the policy failed */
-    SITUATION_PRESSED,   /* below the pressure threshold */
-    SITUATION_COMING,    /* below it, but moving balloons will bring enough */
-    SITUATION_BETWEEN,   /* between the pressure and the relax threshold */
-    SITUATION_RELAXED,   /* above the relax threshold */
+    SITUATION_UNKNOWN,       /* the host's memory is not known */
+    SITUATION_NO_POLICY,     /* no policy is loaded */
+    SITUATION_FAILED,        /* the policy failed */
+    SITUATION_PRESSED,       /* below the pressure threshold */
+    SITUATION_COMING,        /* below it, but moving balloons will bring enough */
+    SITUATION_BETWEEN,       /* between the pressure and the relax threshold */
+    SITUATION_RELAXED,       /* above the relax threshold */
+    SITUATION_NO_THRESHOLDS, /* the policy has no thresholds that tell */
 } Situation;
 
 typedef struct ReasonContext {
@@ -48,7 +49,6 @@ typedef struct ReasonContext {
     const GuardConfig *config;
     Situation situation;
     Requests requests;
-    bool own_thresholds;      /* the thresholds are the policy's, not the usual ones */
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 

@@ -111,15 +111,15 @@ static void add_host(Text *t, const ReasonContext *x, const Plan *p)
     const HostFields *h = &x->snapshot->host;
     double total = host_fields_get(h, HOST_FIELD_TOTAL), available = host_fields_get(h, HOST_FIELD_AVAILABLE);
 
-    text_addf(t, "host has %s available, ", TEXT_RATIO(available / total));
+    text_addf(t, "host has %s available", TEXT_RATIO(available / total));
     if (available < p->critical_threshold_bytes)
-        text_addf(t, "below the critical %s threshold", TEXT_RATIO(p->critical_threshold_bytes / total));
+        text_addf(t, ", below the critical %s threshold", TEXT_RATIO(p->critical_threshold_bytes / total));
     else if (available < p->pressure_threshold_bytes)
-        text_addf(t, "below the %s threshold", TEXT_RATIO(p->pressure_threshold_bytes / total));
+        text_addf(t, ", below the %s threshold", TEXT_RATIO(p->pressure_threshold_bytes / total));
     else if (available > p->relax_threshold_bytes)
-        text_addf(t, "above the %s threshold", TEXT_RATIO(p->relax_threshold_bytes / total));
-    else
-        text_addf(t, "between the %s and %s thresholds", TEXT_RATIO(p->pressure_threshold_bytes / total),
+        text_addf(t, ", above the %s threshold", TEXT_RATIO(p->relax_threshold_bytes / total));
+    else if (x->situation == SITUATION_BETWEEN)
+        text_addf(t, ", between the %s and %s thresholds", TEXT_RATIO(p->pressure_threshold_bytes / total),
                   TEXT_RATIO(p->relax_threshold_bytes / total));
 }
 
@@ -188,6 +188,14 @@ static void add_rest(Text *t, const ReasonContext *x, const Tally *n, const Plan
     case SITUATION_BETWEEN:
         add_host(t, x, p);
         text_add(t, ": nothing moves");
+        return;
+    case SITUATION_NO_THRESHOLDS:
+        add_host(t, x, p);
+        text_add(t, "; nothing moves");
+        if (p->n_decisions > 0) {
+            text_add(t, ": ");
+            add_stopped_counts(t, n);
+        }
         return;
     case SITUATION_RELAXED:
         add_host(t, x, p);

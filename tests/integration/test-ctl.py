@@ -89,6 +89,8 @@ STATUS_KEYS = {
     "cycle.age_usec": int, "cycle.took_usec": int, "cycle.interval_usec": int,
 }
 
+THRESHOLDS = {"host.pressure_threshold_bytes", "host.critical_threshold_bytes", "host.relax_threshold_bytes"}
+
 
 def stats_of(whose):
     """The API's names of what a policy sees of the host or of guests."""
@@ -287,7 +289,7 @@ class Session(World):
 
     def test_status(self):
         s = self.json("--session", "status")
-        self.assert_types(s, STATUS_KEYS, STATUS_KEYS)
+        self.assert_types(s, STATUS_KEYS, set(STATUS_KEYS) - THRESHOLDS)
         self.assertEqual((s["mode"], s["guests"], s["host"]["pressure"]), ("observe", 4, "none"))
         self.assertEqual(s["host"]["total_bytes"], 16384 * MIB)
         self.assertEqual(s["host"]["reserve_bytes"], 1024 * MIB)
@@ -299,9 +301,30 @@ class Session(World):
         self.assertEqual(s["host"]["swap_used_bytes"], 512 * MIB)
         text = self.ctl("--session", "status")
         for t in ("Mode: observe", "ballastctl mode auto", "16.0 GiB, 7.00 GiB available (43.8%)", "reserve of 1.00 GiB",
-                  "swap 1.00 GiB, 512 MiB free", "Thresholds: not short of memory", "Guests: 4", f"test://{self.folder}/node.xml, connected",
+                  "swap 1.00 GiB, 512 MiB free", "Guests: 4", f"test://{self.folder}/node.xml, connected",
                   f"Policy: {self.folder}/policy", s["why"]):
             self.assertIn(t, text)
+
+    def test_c4_only_the_policys_own_thresholds_are_shown(self):
+        s, text = self.json("--session", "status"), self.ctl("--session", "status")
+        self.assertEqual([s["host"][k.split(".")[1]] for k in sorted(THRESHOLDS)], [None] * 3)
+        self.assertNotIn("Thresholds", text)
+        self.assertRegex(s["why"], r"^host has 43\.8% available; nothing moves: ")
+        with open(f"{self.folder}/thresholds.policy", "w") as f:
+            f.write("let pressure_threshold = 3GiB\nlet relax_threshold = 4GiB\n")
+        snapshot = f"{self.folder}/snapshot.json"
+        with open(snapshot, "w") as f:
+            f.write(self.ctl("--session", "dump", "--json"))
+        for name, want in (("thresholds.policy", {3072 * MIB, 4096 * MIB}), ("policy", set())):
+            plan = self.json("policy", "run", f"{self.folder}/{name}", "--snapshot", snapshot)
+            self.assertEqual({v for k, v in plan.items() if k.endswith("_threshold_bytes")}, want)
+        try:
+            self.ctl("--session", "policy", "load", f"{self.folder}/thresholds.policy")
+            wait_for("thresholds", lambda: "above the 25.0% threshold" in self.json("--session", "status")["why"])
+            self.assertIn("Thresholds: not short of memory; guests give below 3.00 GiB available, get back above "
+                          "4.00 GiB\n", self.ctl("--session", "status"))
+        finally:
+            self.ctl("--session", "reload")
 
     def test_list(self):
         guests = self.json("--session", "list")

@@ -494,7 +494,7 @@ let x = 1 / (3 - n)
                          [tuple(g["decision"][k] for k in ("wanted_bytes", "least_bytes", "most_bytes", "send"))
                           for g in dump["guests"]])
         for key in ("pressure", "pending_bytes", "shortfall_bytes", "pressure_threshold_bytes", "critical_threshold_bytes"):
-            self.assertEqual(plan[key], dump["status"]["host"][key])
+            self.assertEqual(plan.get(key), dump["status"]["host"].get(key))
         return plan, dump
 
     def test_a_dump_decides_as_the_daemon_does(self):

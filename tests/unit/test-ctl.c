@@ -543,6 +543,35 @@ START_TEST(a_status_says_why)
 }
 END_TEST
 
+/* The thresholds that the policy has. */
+static const struct {
+    const char *host, *want; /* NULL: no line */
+} thresholds[] = {
+    {"{\"total_bytes\": 1, \"pressure\": \"moderate\", \"pressure_threshold_bytes\": null}", NULL},
+    {"{\"pressure\": \"none\", \"pressure_threshold_bytes\": 3221225472, \"critical_threshold_bytes\": 1073741824,"
+     " \"relax_threshold_bytes\": 4294967296}",
+     "Thresholds: not short of memory; guests give below 3.00 GiB available, give harder below 1.00 GiB, get back above "
+     "4.00 GiB\n"},
+    {"{\"pressure\": \"severe\", \"relax_threshold_bytes\": 4294967296}",
+     "Thresholds: critically short of memory; guests get back above 4.00 GiB available\n"},
+};
+
+START_TEST(test_c4_a_status_has_only_the_policys_thresholds)
+{
+    json_object *o = json_object_new_object();
+    char *text;
+
+    ck_assert_int_eq(json_add(o, "host", json_tokener_parse(thresholds[_i].host)), 0);
+    text = printed(print_status, o, false, 0);
+    if (thresholds[_i].want)
+        ck_assert_msg(strstr(text, thresholds[_i].want), "'%s' isn't in:\n%s", thresholds[_i].want, text);
+    else
+        ck_assert_msg(!strstr(text, "Thresholds") && !strstr(text, "hort of memory"), "%s", text);
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("ctl");
@@ -562,5 +591,6 @@ int main(void)
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
     tcase_add_test(t, a_status_says_why);
+    tcase_add_loop_test(t, test_c4_a_status_has_only_the_policys_thresholds, 0, ELEMENTSOF(thresholds));
     return run_tests(t);
 }

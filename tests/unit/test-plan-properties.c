@@ -203,7 +203,8 @@ static const char *broken_plan(const Snapshot *s, const Plan *p)
 {
     bool distress_wants = false, others_grow = false;
     bool critical = is_critical(s);
-    double growth = 0, refused = 0, others = p->pressure_threshold_bytes - critical_of(s) * 9 / 8;
+    double growth = 0, refused = 0,
+           others = p->in_force_bytes[POLICY_THRESHOLD_PRESSURE] - critical_of(s) * 9 / 8;
     uint64_t lacking = 0;
     size_t donors = 0;
 

@@ -7,16 +7,21 @@
 
 #include "tests/unit/plan-make.h"
 
-/* The thresholds: the policy's, else the usual ones; and the host's pressure by them. */
+static void assert_in_force(const Plan *p, double pressure_gib, double critical_gib, double relax_gib)
+{
+    ck_assert_double_eq(p->in_force_bytes[POLICY_THRESHOLD_PRESSURE], pressure_gib * (double) GIB);
+    ck_assert_double_eq(p->in_force_bytes[POLICY_THRESHOLD_CRITICAL], critical_gib * (double) GIB);
+    ck_assert_double_eq(p->in_force_bytes[POLICY_THRESHOLD_RELAX], relax_gib * (double) GIB);
+}
+
+/* The thresholds in force: the policy's, else the guard's own; and the host's pressure by them. */
 START_TEST(test_thresholds)
 {
     Snapshot s = {.host = fixture_host(21 * GIB)};
     _cleanup_(plan_done) Plan p = {};
 
     make(&s, NULL, &p);
-    ck_assert_double_eq(p.pressure_threshold_bytes, 0.20 * (double) HOST_TOTAL);
-    ck_assert_double_eq(p.critical_threshold_bytes, 0.05 * (double) HOST_TOTAL);
-    ck_assert_double_eq(p.relax_threshold_bytes, 0.25 * (double) HOST_TOTAL);
+    assert_in_force(&p, 20, 5, 25);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_NONE);
 
     host_fields_set(&s.host, HOST_FIELD_AVAILABLE, 19.9 * (double) GIB);
@@ -29,23 +34,17 @@ START_TEST(test_thresholds)
     /* A fifth of a large host is more than anyone means. */
     host_fields_set(&s.host, HOST_FIELD_TOTAL, (double) TIB);
     make(&s, NULL, &p);
-    ck_assert_double_eq(p.pressure_threshold_bytes, 32.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_threshold_bytes, 8.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_threshold_bytes, 40.0 * (double) GIB);
+    assert_in_force(&p, 32, 8, 40);
 
     /* A host without swap is twice as cautious; what the policy says counts all the same. */
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
     make(&s, "const critical_threshold = 6GiB", &p);
-    ck_assert_double_eq(p.pressure_threshold_bytes, 64.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_threshold_bytes, 6.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_threshold_bytes, 80.0 * (double) GIB);
+    assert_in_force(&p, 64, 6, 80);
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
 
     /* Each by itself. */
     make(&s, "let pressure_threshold = 7GiB; const critical_threshold = 6GiB", &p);
-    ck_assert_double_eq(p.pressure_threshold_bytes, 7.0 * (double) GIB);
-    ck_assert_double_eq(p.critical_threshold_bytes, 6.0 * (double) GIB);
-    ck_assert_double_eq(p.relax_threshold_bytes, 40.0 * (double) GIB);
+    assert_in_force(&p, 7, 6, 40);
     ck_assert_int_eq(p.pressure, HOST_PRESSURE_SEVERE);
 
     /* Nothing is known of the host. */
@@ -57,6 +56,62 @@ START_TEST(test_thresholds)
     ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_NONE), "none");
     ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_MODERATE), "moderate");
     ck_assert_str_eq(host_pressure_to_string(HOST_PRESSURE_SEVERE), "severe");
+}
+END_TEST
+
+/* What a plan says of thresholds are the policy's own: none that it doesn't have. */
+START_TEST(test_c4_only_the_policys_own_thresholds_are_named)
+{
+    static const struct {
+        const char *policy;
+        double gib[POLICY_THRESHOLD_MAX]; /* 0: none */
+        unsigned available_gib;
+        const char *summary;
+    } table[] = {
+        {"let x = 1", .available_gib = 22,
+         .summary = "host has 22.0% available; nothing moves: 1 from which the policy takes nothing"},
+        {"let x = 1", .available_gib = 3,
+         .summary = "host has 3.0% available; nothing moves: 1 from which the policy takes nothing"},
+        {"let x = 1", .available_gib = 60,
+         .summary = "host has 60.0% available; nothing moves: 1 from which the policy takes nothing"},
+        {"const pressure_threshold = 30GiB",
+         {[POLICY_THRESHOLD_PRESSURE] = 30},
+         22,
+         "host has 22.0% available, below the 30.0% threshold; no guest gives more now: 1 from which the policy "
+         "takes nothing"},
+        {"const pressure_threshold = 10GiB",
+         {[POLICY_THRESHOLD_PRESSURE] = 10},
+         22,
+         "host has 22.0% available; nothing moves: 1 from which the policy takes nothing"},
+        {"const critical_threshold = 10GiB",
+         {[POLICY_THRESHOLD_CRITICAL] = 10},
+         3,
+         "host has 3.0% available, below the critical 10.0% threshold; no guest gives more now: 1 from which the "
+         "policy takes nothing"},
+        {"const relax_threshold = 40GiB",
+         {[POLICY_THRESHOLD_RELAX] = 40},
+         60,
+         "host has 60.0% available, above the 40.0% threshold: nothing to take; all guests have their full size"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        SnapshotGuest g = fixture_guest();
+        Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(table[i].available_gib * GIB)};
+        _cleanup_(plan_done) Plan p = {};
+
+        make(&s, table[i].policy, &p);
+        for (int t = 0; t < POLICY_THRESHOLD_MAX; t++) {
+            double bytes = t == POLICY_THRESHOLD_PRESSURE   ? p.pressure_threshold_bytes
+                           : t == POLICY_THRESHOLD_CRITICAL ? p.critical_threshold_bytes
+                                                            : p.relax_threshold_bytes;
+
+            if (table[i].gib[t] > 0)
+                ck_assert_double_eq(bytes, table[i].gib[t] * (double) GIB);
+            else
+                ck_assert_msg(isnan(bytes), "case %zu, threshold %d: %g", i, t, bytes);
+        }
+        ck_assert_str_eq(p.summary, table[i].summary);
+    }
 }
 END_TEST
 
@@ -302,7 +357,7 @@ START_TEST(test_odd_numbers)
         if (isnan(table[i].asked))
             ck_assert_str_eq(p.decisions[0].reason,
                              "not moved: the policy's target is not a number (x.policy:7)");
-        ck_assert_double_eq(p.critical_threshold_bytes, 0.05 * (double) HOST_TOTAL);
+        ck_assert_double_eq(p.in_force_bytes[POLICY_THRESHOLD_CRITICAL], 0.05 * (double) HOST_TOTAL);
     }
 }
 END_TEST
@@ -454,6 +509,7 @@ int main(void)
     TCase *t = tcase_create("plan");
 
     tcase_add_test(t, test_thresholds);
+    tcase_add_test(t, test_c4_only_the_policys_own_thresholds_are_named);
     tcase_add_test(t, test_fields);
     tcase_add_test(t, test_pending);
     tcase_add_test(t, test_unknown_age);
