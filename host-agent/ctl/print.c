@@ -254,9 +254,9 @@ static int put_psi(const Screen *screen, json_object *status)
 
     if (!json_find(status, "host.psi_memory_some"))
         return 0;
-    snprintf(text, sizeof(text), "tasks stalled on memory for %s of the last 10 s (PSI)",
+    snprintf(text, sizeof(text), "tasks waited for memory in %s of the last 10 s",
              format_ratio(ratio, json_real(status, "host.psi_memory_some")));
-    return print_line(screen, "Pressure", STYLE_PLAIN, text);
+    return print_line(screen, "PSI", STYLE_PLAIN, text);
 }
 
 static int put_pending(const Screen *screen, json_object *status)

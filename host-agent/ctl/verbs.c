@@ -191,7 +191,7 @@ static CtlExit verb_version(Ctl *c, int n, char **arguments)
 
 const Verb ctl_verbs[] = {
     {"status", "", "print the host's state and what Ballast does now", 0, 0, verb_status,
-     "Prints the mode, the host's memory, its thresholds and its pressure (PSI), the guests by the source of\n"
+     "Prints the mode, the host's memory, the policy's thresholds for it, its PSI, the guests by the source of\n"
      "their stats, libvirt, the policy, and in one sentence what Ballast does now or why nothing moves.\n\n"
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},

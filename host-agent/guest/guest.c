@@ -107,6 +107,7 @@ void guest_set_busy(Guest *g, const char *why)
 void guest_set_boot(Guest *g, usec_t boot_usec)
 {
     g->boot_usec = boot_usec;
+    g->boot_known = true;
 }
 
 void guest_set_stats_asked(Guest *g, usec_t now_usec)

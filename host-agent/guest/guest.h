@@ -75,6 +75,7 @@ typedef struct Guest {
     DomainInfo info;
     usec_t seen_usec; /* when this daemon first saw it */
     usec_t boot_usec; /* when it booted, by the host's CLOCK_MONOTONIC; seen_usec if that isn't known */
+    bool boot_known;
     usec_t stats_asked_usec; /* when libvirt was last asked for stats; 0: never */
     usec_t released_usec;    /* when an administrator released it; 0: never */
     bool lost;               /* libvirt is away: all that is known of the guest stays, and ages */

@@ -498,7 +498,8 @@ static void describe_times(Dict *d, const Guest *g, usec_t now_usec)
 {
     dict_open(d, "times");
     dict_age(d, "seen_age_usec", g->seen_usec, now_usec);
-    dict_age(d, "uptime_usec", g->boot_usec, now_usec);
+    if (g->boot_known)
+        dict_age(d, "uptime_usec", g->boot_usec, now_usec);
     dict_age(d, "released_age_usec", g->released_usec, now_usec);
     dict_close(d);
 }

@@ -356,12 +356,17 @@ class Session(World):
         self.assertEqual(guest["definition"]["full_why"], "currentMemory of its definition")
         self.assertTrue(guest["balloon"]["known"])
         self.assertFalse(guest["channel"]["open"])
+        self.assertGreater(guest["times"]["seen_age_usec"], 0)
         for pattern, name in ((WEB1, WEB1), (UUIDS[WEB1], WEB1), (UUIDS[WEB2].upper(), WEB2), ("db", DB), ("aa95", DB),
                               (NASTY, NASTY)):
             self.assertEqual(self.json("--session", "stats", pattern)["name"], name)
         text = self.ctl("--session", "stats", WEB1)
         for t in ("name", WEB1, "\ndefinition\n", "\nballoon\n", "\ndecision\n", "\nchannel\n", "2.00 GiB"):
             self.assertIn(t, text)
+
+    def test_c16_an_unknown_uptime_is_left_out(self):
+        """This host's guests have no agent, which would say when they booted."""
+        self.assertNotIn("uptime_usec", self.json("--session", "stats", WEB1)["times"])
 
     def test_no_such_guest(self):
         for verb in ("stats", "release"):

@@ -499,7 +499,7 @@ START_TEST(a_status_says_why)
         "1073741824,"
         "  \"pressure\": \"moderate\", \"pressure_threshold_bytes\": 3221225472, \"critical_threshold_bytes\": "
         "1073741824,"
-        "  \"relax_threshold_bytes\": 4294967296, \"pending_bytes\": -1048576, \"shortfall_bytes\": 1048576, "
+        "  \"relax_threshold_bytes\": 4294967296, \"psi_memory_some\": 0.032, \"pending_bytes\": -1048576, \"shortfall_bytes\": 1048576, "
         "\"swap_total_bytes\": 0, \"ksm_run\": true, \"ksm_pages_to_scan\": 400.0, \"ksm_sleep_usec\": "
         "10000, "
         "\"ksm_sharing_bytes\": 314572800},"
@@ -515,6 +515,7 @@ START_TEST(a_status_says_why)
         "8.00 GiB, 2.00 GiB available (25.0%)",
         "reserve of 1.00 GiB; no swap\n",
         "Thresholds: short of memory; guests give below 3.00 GiB",
+        "\n       PSI: tasks waited for memory in 3.2% of the last 10 s\n",
         "guests may soon use 1.00 MiB more",
         "Shortfall: guests in distress want 1.00 MiB more",
         "KSM: on, 400 pages every 10ms; saves 300 MiB; set by the policy: ksm_run, ksm_sleep; refused by ",
@@ -529,6 +530,7 @@ START_TEST(a_status_says_why)
 
     for (size_t i = 0; i < ELEMENTSOF(wants); i++)
         ck_assert_msg(strstr(text, wants[i]), "'%s' isn't in:\n%s", wants[i], text);
+    ck_assert_ptr_null(strstr(text, "Pressure"));
     free(text);
     json_object_put(o);
 

@@ -225,6 +225,21 @@ START_TEST(test_levers)
 }
 END_TEST
 
+/* Only its agent knows when it booted. */
+START_TEST(test_c16_an_uptime_is_known_from_the_agent)
+{
+    Scene x;
+
+    scene_init(&x);
+    guest_channel_tend(x.channel, clock_usec);
+    guest_channel_opened(x.channel, clock_usec);
+    ck_assert(!x.guest->boot_known);
+    say_hello(&x, BOOT_A);
+    ck_assert(x.guest->boot_known);
+    scene_done(&x);
+}
+END_TEST
+
 /* A guest that has booted long before it was found. */
 START_TEST(test_age_of_the_guest)
 {
@@ -456,6 +471,7 @@ int main(void)
     tcase_add_test(tc, test_what_is_logged);
     tcase_add_test(tc, test_welcome);
     tcase_add_test(tc, test_levers);
+    tcase_add_test(tc, test_c16_an_uptime_is_known_from_the_agent);
     tcase_add_test(tc, test_age_of_the_guest);
     tcase_add_test(tc, test_transport_drops);
     tcase_add_test(tc, test_rules_broken);
