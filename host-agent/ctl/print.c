@@ -6,10 +6,14 @@
 
 #include "base/units.h"
 #include "host-agent/ctl/print.h"
+#include "host-agent/ctl/wrap.h"
 
 #define TEXT_MAX  512U
 #define LABEL_MAX 64U
 #define INDENT    2U
+
+/* Columns before the text of a line: the label, a colon and a blank. */
+#define LINE_INDENT 12U
 
 int print_line(const Screen *screen, const char *label, Style style, const char *text)
 {
@@ -18,9 +22,7 @@ int print_line(const Screen *screen, const char *label, Style style, const char 
     if (!clean)
         return -ENOMEM;
     fprintf(screen->file, "%10s: ", label);
-    screen_put(screen, style, clean);
-    fputc('\n', screen->file);
-    return 0;
+    return wrap_put(screen, style, LINE_INDENT, clean);
 }
 
 /* The list */
@@ -517,8 +519,8 @@ static int put_entry(const Screen *screen, unsigned depth, const char *label, si
 
     if (!clean_label || !clean)
         return -ENOMEM;
-    fprintf(screen->file, "%*s%-*s  %s\n", (int) (depth * INDENT), "", (int) width, clean_label, clean);
-    return 0;
+    fprintf(screen->file, "%*s%-*s  ", (int) (depth * INDENT), "", (int) width, clean_label);
+    return wrap_put(screen, STYLE_PLAIN, depth * INDENT + width + 2, clean);
 }
 
 static int put_heading(const Screen *screen, unsigned depth, const char *key)

@@ -14,5 +14,5 @@ int print_entitlement(const Screen *screen, json_object *entitlement);
 int print_status(const Screen *screen, json_object *status);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */
 int print_tree(const Screen *screen, json_object *object);
-/* Prints "     Label: text", with the text made harmless. */
+/* Prints "     Label: text", with the text made harmless, and wrapped to the screen. */
 int print_line(const Screen *screen, const char *label, Style style, const char *text);

@@ -432,6 +432,30 @@ START_TEST(a_list_tells_what_matters)
 }
 END_TEST
 
+/* Long lines go on below their text, at blanks. */
+START_TEST(test_c13_lines_wrap_at_blanks)
+{
+    json_object *o =
+        json_tokener_parse("{\"why\": \"one two three four five six seven eight\", \"label\": 1}");
+    char *text = printed(print_status, o, false, 36), *tree = printed(print_tree, o, false, 30);
+
+    ck_assert_msg(strstr(text, "       Now: one two three four five\n            six seven eight\n"), "%s",
+                  text);
+    ck_assert_str_eq(tree, "why    one two three four five\n       six seven eight\nlabel  1\n");
+    free(tree);
+    free(text);
+
+    /* A word that doesn't fit is left whole; so is all text that isn't for a terminal. */
+    tree = printed(print_tree, o, false, 1);
+    ck_assert_str_eq(tree, "why    one two three four\n       five six seven eight\nlabel  1\n");
+    free(tree);
+    tree = printed(print_tree, o, false, 0);
+    ck_assert_str_eq(tree, "why    one two three four five six seven eight\nlabel  1\n");
+    free(tree);
+    json_object_put(o);
+}
+END_TEST
+
 /* A line of a tree: its label, whatever spaces, its value. */
 static const struct {
     const char *json, *label, *value;
@@ -590,6 +614,7 @@ int main(void)
     tcase_add_loop_test(t, a_state_is_one_word, 0, ELEMENTSOF(states));
     tcase_add_test(t, an_entitlement_tells_set_and_in_force);
     tcase_add_test(t, a_list_tells_what_matters);
+    tcase_add_test(t, test_c13_lines_wrap_at_blanks);
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
     tcase_add_test(t, a_status_says_why);
