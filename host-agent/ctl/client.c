@@ -5,31 +5,136 @@
 #include <string.h>
 
 #include "base/time-util.h"
+#include "base/utf8.h"
 #include "host-agent/ctl/client.h"
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/wrap.h"
 #include "host-agent/show/api.h"
 
 #define CALL_TIMEOUT_USEC (15 * USEC_PER_SEC)
+
+#define PREFIX "ballastctl: "
 
 void client_done(Client *c)
 {
     c->bus = sd_bus_flush_close_unref(c->bus);
 }
 
-void client_error(const char *format, ...)
+/* ---- Errors ---- */
+
+static const struct {
+    const char *code;
+    CtlExit exit;
+} errors[CLIENT_ERROR_MAX] = {
+    [CLIENT_ERROR_FAILED] = {"failed", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_REFUSED] = {"refused", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_DENIED] = {"denied", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_BAD_POLICY] = {"bad-policy", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_BAD_SNAPSHOT] = {"bad-snapshot", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_USAGE] = {"usage", CTL_EXIT_USAGE},
+    [CLIENT_ERROR_UNKNOWN_COMMAND] = {"unknown-command", CTL_EXIT_USAGE},
+    [CLIENT_ERROR_UNKNOWN_OPTION] = {"unknown-option", CTL_EXIT_USAGE},
+    [CLIENT_ERROR_BAD_VALUE] = {"bad-value", CTL_EXIT_USAGE},
+    [CLIENT_ERROR_NO_SUCH_GUEST] = {"no-such-guest", CTL_EXIT_NO_SUCH},
+    [CLIENT_ERROR_AMBIGUOUS] = {"ambiguous", CTL_EXIT_NO_SUCH},
+    [CLIENT_ERROR_NO_SUCH_FIELD] = {"no-such-field", CTL_EXIT_NO_SUCH},
+    [CLIENT_ERROR_UNREACHABLE] = {"unreachable", CTL_EXIT_UNREACHABLE},
+};
+
+static void print_text(const Client *c, const char *text)
 {
-    _cleanup_free_ char *text = NULL, *clean = NULL;
+    _cleanup_free_ char *clean = text ? text_clean(text) : NULL;
+
+    fputs(PREFIX, c->errors.file);
+    (void) wrap_put(&c->errors, STYLE_PLAIN, sizeof(PREFIX) - 1, clean ? clean : "out of memory");
+}
+
+/* A JSON text is UTF-8, whatever an argument or a file is. */
+static json_object *new_text(const char *text)
+{
+    _cleanup_free_ char *valid = text ? strdup(text) : NULL;
+
+    for (char *p = valid; p && *p;) {
+        size_t n = utf8_length(p);
+
+        if (n == 0)
+            *p = '?';
+        p += MAX(n, (size_t) 1);
+    }
+    return valid ? json_object_new_string(valid) : NULL;
+}
+
+static int print_json(ClientError error, const char *hint, const char *message)
+{
+    _cleanup_(json_putp) json_object *o = json_object_new_object();
+    json_object *part = json_object_new_object();
+
+    if (!o || !part || json_add(part, "code", json_object_new_string(errors[error].code)) < 0 ||
+        json_add(part, "message", new_text(message)) < 0 || json_add(part, "hint", new_text(hint)) < 0) {
+        json_putp(&part);
+        return -ENOMEM;
+    }
+    if (json_add(o, "error", part) < 0)
+        return -ENOMEM;
+    return json_print(o);
+}
+
+static void print_error(const Client *c, ClientError error, const char *hint, const char *message)
+{
+    _cleanup_free_ char *text = NULL;
+
+    if (c->json && print_json(error, hint, message) >= 0)
+        return;
+    if (asprintf(&text, "%s%s%s", message, hint ? "; " : "", hint ?: "") < 0)
+        text = NULL;
+    print_text(c, text);
+}
+
+CtlExit client_fail(const Client *c, ClientError error, const char *hint, const char *format, ...)
+{
+    _cleanup_free_ char *message = NULL;
     va_list ap;
     int r;
 
     va_start(ap, format);
-    r = vasprintf(&text, format, ap);
+    r = vasprintf(&message, format, ap);
     va_end(ap);
     if (r < 0)
-        text = NULL;
-    clean = text_clean(text ? text : "out of memory");
-    fprintf(stderr, "ballastctl: %s\n", clean ? clean : "out of memory");
+        message = NULL;
+    print_error(c, error, hint, message ? message : "out of memory");
+    return errors[error].exit;
 }
+
+CtlExit client_fail_policy(const Client *c, const char *message, const char *diagnostics)
+{
+    _cleanup_free_ char *all = NULL;
+
+    if (c->json) {
+        if (asprintf(&all, "%s%s%s", message ?: "", message ? "\n" : "", diagnostics) < 0)
+            all = NULL;
+        if (all && strlen(all) > 0 && all[strlen(all) - 1] == '\n')
+            all[strlen(all) - 1] = '\0';
+        print_error(c, CLIENT_ERROR_BAD_POLICY, NULL, all ? all : "out of memory");
+    } else {
+        if (message)
+            print_text(c, message);
+        (void) screen_diagnostics(&c->errors, diagnostics);
+    }
+    return errors[CLIENT_ERROR_BAD_POLICY].exit;
+}
+
+void client_warn(const Client *c, const char *format, ...)
+{
+    _cleanup_free_ char *text = NULL;
+    va_list ap;
+
+    va_start(ap, format);
+    if (vasprintf(&text, format, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    print_text(c, text);
+}
+
+/* ---- A daemon that can't be reached ---- */
 
 /* Whether a daemon answers on the session bus: a user who asked for the system bus may have meant that
  * one. */
@@ -48,14 +153,13 @@ static CtlExit unreachable(const Client *c, const char *why)
     if (c->quiet)
         return CTL_EXIT_UNREACHABLE;
     if (c->session)
-        way_out = "Is it running? Start it with: ballastd --session";
+        way_out = "is it running? Start it with: ballastd --session";
     else if (session_has_daemon())
-        way_out = "One runs on your session bus: add --session";
+        way_out = "one runs on your session bus: add --session";
     else
-        way_out = "Is it running? systemctl status ballastd; for a user's own instance add --session";
-    client_error("cannot reach ballastd on the %s bus: %s. %s", c->session ? "session" : "system", why,
-                 way_out);
-    return CTL_EXIT_UNREACHABLE;
+        way_out = "is it running? systemctl status ballastd; for a user's own instance add --session";
+    return client_fail(c, CLIENT_ERROR_UNREACHABLE, way_out, "cannot reach ballastd on the %s bus: %s",
+                       c->session ? "session" : "system", why);
 }
 
 static CtlExit connect_bus(Client *c)
@@ -72,51 +176,52 @@ static CtlExit connect_bus(Client *c)
     return unreachable(c, r == -ENOENT || r == -ENOMEDIUM ? "this bus does not exist here" : strerror(-r));
 }
 
+/* ---- Calls ---- */
+
 /* A refusal by the daemon says what to do; one by the bus only quotes a bus rule. */
 static CtlExit denied(const Client *c, const sd_bus_error *error)
 {
     if (error->message && strstr(error->message, "that ballastd runs as"))
-        client_error("%s", error->message);
-    else
-        client_error(
-            "the %s bus does not let you talk to ballastd: only root and members of the group ballast may; try sudo",
-            c->session ? "session" : "system");
-    return CTL_EXIT_FAILED;
+        return client_fail(c, CLIENT_ERROR_DENIED, NULL, "%s", error->message);
+    return client_fail(c, CLIENT_ERROR_DENIED, "only root and members of the group ballast may; try sudo",
+                       "the %s bus does not let you talk to ballastd", c->session ? "session" : "system");
 }
 
-static CtlExit failed(const Client *c, const sd_bus_error *error, int r)
+/* What the daemon, or the bus, answered. */
+static CtlExit refused(const Client *c, const sd_bus_error *error)
 {
+    static const struct {
+        const char *name;
+        ClientError error;
+    } names[] = {
+        {BUS_ERROR_NO_SUCH_GUEST, CLIENT_ERROR_NO_SUCH_GUEST},
+        {BUS_ERROR_AMBIGUOUS, CLIENT_ERROR_AMBIGUOUS},
+        {BUS_ERROR_BAD_MODE, CLIENT_ERROR_BAD_VALUE},
+        {BUS_ERROR_BAD_VALUE, CLIENT_ERROR_BAD_VALUE},
+        {BUS_ERROR_REFUSED, CLIENT_ERROR_REFUSED},
+    };
     static const char *const gone[] = {
         SD_BUS_ERROR_SERVICE_UNKNOWN,
         SD_BUS_ERROR_NAME_HAS_NO_OWNER,
         SD_BUS_ERROR_NO_SERVER,
         SD_BUS_ERROR_DISCONNECTED,
     };
-    static const char *const silent[] = {SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT};
+    const char *message = error->message ?: error->name;
 
     for (size_t i = 0; i < ELEMENTSOF(gone); i++)
         if (sd_bus_error_has_name(error, gone[i]))
             return unreachable(c, "no program has the name " BUS_NAME " there");
-    for (size_t i = 0; i < ELEMENTSOF(silent); i++)
-        if (sd_bus_error_has_name(error, silent[i]))
-            return unreachable(c, "it does not answer");
-    if (r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOTCONN || r == -ETIMEDOUT)
-        return unreachable(c, strerror(-r));
+    if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
+        return unreachable(c, "it does not answer");
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
         return denied(c, error);
-
-    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_POLICY)) {
-        client_error("ballastd, which may be of another version, refused the policy:");
-        (void) screen_diagnostics(&c->errors, error->message);
-        return CTL_EXIT_FAILED;
-    }
-    client_error("%s", error->message ? error->message : strerror(-r));
-    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_VALUE))
-        return CTL_EXIT_USAGE;
-    return sd_bus_error_has_name(error, BUS_ERROR_NO_SUCH_GUEST) ||
-                   sd_bus_error_has_name(error, BUS_ERROR_AMBIGUOUS)
-               ? CTL_EXIT_NO_GUEST
-               : CTL_EXIT_FAILED;
+    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_POLICY))
+        return client_fail_policy(c,
+                                  "ballastd, which may be of another version, refused the policy:", message);
+    for (size_t i = 0; i < ELEMENTSOF(names); i++)
+        if (sd_bus_error_has_name(error, names[i].name))
+            return client_fail(c, names[i].error, NULL, "%s", message);
+    return client_fail(c, CLIENT_ERROR_FAILED, NULL, "%s", message);
 }
 
 typedef int (*Append)(sd_bus_message *call, const void *what);
@@ -136,18 +241,23 @@ static CtlExit call_method(Client *c, const char *method, Append append, const v
         r = sd_bus_message_set_auto_start(call, false);
     if (r >= 0)
         r = append(call, what);
+    if (r == -EINVAL)
+        return client_fail(c, CLIENT_ERROR_BAD_VALUE, NULL, "an argument is not UTF-8 text");
     if (r >= 0)
         r = sd_bus_call(c->bus, call, 0, &error, &reply);
+    if (r < 0 && sd_bus_error_is_set(&error))
+        return refused(c, &error);
+    if (r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE)
+        return unreachable(c, strerror(-r));
     if (r < 0)
-        return failed(c, &error, r);
+        return client_fail(c, CLIENT_ERROR_FAILED, NULL, "%s", strerror(-r));
     if (!ret)
         return CTL_EXIT_OK;
     *ret = NULL;
     r = json_from_message(reply, ret);
-    if (r < 0 && r != -ENODATA) {
-        client_error("cannot read ballastd's answer to %s: %s", method, strerror(-r));
-        return CTL_EXIT_FAILED;
-    }
+    if (r < 0 && r != -ENODATA)
+        return client_fail(c, CLIENT_ERROR_FAILED, NULL, "cannot read ballastd's answer to %s: %s", method,
+                           strerror(-r));
     return CTL_EXIT_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Calls to the daemon, and messages to the user if they fail. */
+/* Calls to the daemon, and errors as the user gets them. */
 
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/table.h"
@@ -10,11 +10,29 @@
 /* Exit statuses of ballastctl; documented in ballastctl(1). */
 typedef enum CtlExit {
     CTL_EXIT_OK = 0,
-    CTL_EXIT_FAILED = 1,      /* the daemon refused, or something failed */
-    CTL_EXIT_USAGE = 2,       /* the command line */
-    CTL_EXIT_NO_GUEST = 3,    /* no such guest, or more than one */
+    CTL_EXIT_FAILED = 1,      /* the daemon refused, a file is bad, or something failed */
+    CTL_EXIT_USAGE = 2,       /* the command line, or a value that can't be read */
+    CTL_EXIT_NO_SUCH = 3,     /* nothing has this name, or more than one guest */
     CTL_EXIT_UNREACHABLE = 4, /* no daemon can be reached */
 } CtlExit;
+
+/* Kinds of errors. Each has a code in JSON and an exit status, in the table of ballastctl(1). */
+typedef enum ClientError {
+    CLIENT_ERROR_FAILED,
+    CLIENT_ERROR_REFUSED,
+    CLIENT_ERROR_DENIED,
+    CLIENT_ERROR_BAD_POLICY,
+    CLIENT_ERROR_BAD_SNAPSHOT,
+    CLIENT_ERROR_USAGE,
+    CLIENT_ERROR_UNKNOWN_COMMAND,
+    CLIENT_ERROR_UNKNOWN_OPTION,
+    CLIENT_ERROR_BAD_VALUE,
+    CLIENT_ERROR_NO_SUCH_GUEST,
+    CLIENT_ERROR_AMBIGUOUS,
+    CLIENT_ERROR_NO_SUCH_FIELD,
+    CLIENT_ERROR_UNREACHABLE,
+    CLIENT_ERROR_MAX
+} ClientError;
 
 /* One of a{ss}. */
 typedef struct ClientValue {
@@ -24,8 +42,9 @@ typedef struct ClientValue {
 typedef struct Client {
     bool session;  /* the session bus */
     bool quiet;    /* prints nothing if the daemon can't be reached */
+    bool json;     /* answers and errors are JSON, on standard output */
     sd_bus *bus;   /* opened by the first call */
-    Screen errors; /* where a policy's mistakes are printed */
+    Screen errors; /* standard error */
 } Client;
 
 void client_done(Client *c);
@@ -38,5 +57,11 @@ CtlExit client_call_values(Client *c, const char *method, const char *argument, 
                            size_t n, json_object **ret);
 /* Sends the policy's texts: LoadPolicy. */
 CtlExit client_load_policy(Client *c, const Policy *policy, json_object **ret);
-/* Prints "ballastctl: …", with control characters made harmless. */
-void client_error(const char *format, ...) _printf_(1, 2);
+/* Prints an error, with control characters made harmless: "ballastctl: message; hint", or in JSON {"error":
+ * {"code": …, "message": …, "hint": …}}. hint: the way out, a clause; or NULL. Returns its exit status. */
+CtlExit client_fail(const Client *c, ClientError error, const char *hint, const char *format, ...)
+    _printf_(4, 5);
+/* Bad policy files. message: NULL, or what to say before the diagnostics, which keep their lines. */
+CtlExit client_fail_policy(const Client *c, const char *message, const char *diagnostics);
+/* Prints "ballastctl: …" on standard error. */
+void client_warn(const Client *c, const char *format, ...) _printf_(2, 3);

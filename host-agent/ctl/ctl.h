@@ -23,8 +23,7 @@ typedef struct Ctl {
     const struct Verb *verbs; /* all commands */
     size_t n_verbs;
     Client client;
-    Screen screen; /* standard output; standard error is the client's */
-    bool json;
+    Screen screen;  /* standard output; standard error is the client's */
     unsigned given; /* CtlOptions */
     bool clear;
     const char *values[CTL_VALUES_MAX]; /* NULL: not given */
@@ -51,9 +50,11 @@ extern const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS];
 /* command.c: the command that the first of n words name, with help its help; and the command `help`. */
 CtlExit ctl_run(Ctl *c, bool help, int n, char **arguments);
 CtlExit ctl_help(Ctl *c, int n, char **arguments);
+/* option is as it was given; nearest: the name of a known one, or NULL. */
+CtlExit ctl_unknown_option(const Ctl *c, const char *option, const char *nearest, int n, char **words);
 
-CtlExit ctl_out_of_memory(void);
-CtlExit ctl_print_json(json_object *o);
+CtlExit ctl_out_of_memory(const Ctl *c);
+CtlExit ctl_print_json(const Ctl *c, json_object *o);
 /* Prints JSON with --json, else calls view. */
 CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object *));
 /* Prints a text for the user. With --json: {"key": value, …}; the list ends with NULL. */

@@ -54,6 +54,17 @@ int json_add(json_object *dict, const char *key, json_object *value)
     return -ENOMEM;
 }
 
+int json_print(json_object *o)
+{
+    const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                                                             JSON_C_TO_STRING_NOSLASHESCAPE);
+
+    if (!text)
+        return -ENOMEM;
+    puts(text);
+    return 0;
+}
+
 static int read_dict(sd_bus_message *m, json_object **ret)
 {
     _cleanup_(json_putp) json_object *dict = json_object_new_object();

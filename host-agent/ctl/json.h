@@ -22,6 +22,8 @@ int json_entitlement(json_object *guest, json_object **ret);
 
 /* A number in just enough digits to be exact. */
 json_object *json_new_real(double value);
+/* Prints it on standard output. 0 or -ENOMEM. */
+int json_print(json_object *o);
 /* Adds a value, whose reference is taken in any case. 0 or -ENOMEM. */
 int json_add(json_object *dict, const char *key, json_object *value);
 

@@ -5,29 +5,23 @@
 #include <stdarg.h>
 
 #include "host-agent/ctl/ctl.h"
+#include "host-agent/ctl/wrap.h"
 
-CtlExit ctl_out_of_memory(void)
+CtlExit ctl_out_of_memory(const Ctl *c)
 {
-    client_error("out of memory");
-    return CTL_EXIT_FAILED;
+    return client_fail(&c->client, CLIENT_ERROR_FAILED, NULL, "out of memory");
 }
 
-CtlExit ctl_print_json(json_object *o)
+CtlExit ctl_print_json(const Ctl *c, json_object *o)
 {
-    const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                                                             JSON_C_TO_STRING_NOSLASHESCAPE);
-
-    if (!text)
-        return ctl_out_of_memory();
-    puts(text);
-    return CTL_EXIT_OK;
+    return json_print(o) < 0 ? ctl_out_of_memory(c) : CTL_EXIT_OK;
 }
 
 CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object *))
 {
-    if (c->json)
-        return ctl_print_json(o);
-    return view(&c->screen, o) < 0 ? ctl_out_of_memory() : CTL_EXIT_OK;
+    if (c->client.json)
+        return ctl_print_json(c, o);
+    return view(&c->screen, o) < 0 ? ctl_out_of_memory(c) : CTL_EXIT_OK;
 }
 
 CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ...)
@@ -36,12 +30,11 @@ CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ..
     _cleanup_free_ char *clean = NULL;
     va_list ap;
 
-    if (!c->json) {
+    if (!c->client.json) {
         clean = text_clean(text);
         if (!clean)
-            return ctl_out_of_memory();
-        puts(clean);
-        return CTL_EXIT_OK;
+            return ctl_out_of_memory(c);
+        return wrap_put(&c->screen, STYLE_PLAIN, 0, clean) < 0 ? ctl_out_of_memory(c) : CTL_EXIT_OK;
     }
     o = json_object_new_object();
     va_start(ap, value);
@@ -52,5 +45,5 @@ CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ..
         value = key ? va_arg(ap, const char *) : NULL;
     }
     va_end(ap);
-    return o && !key ? ctl_print_json(o) : ctl_out_of_memory();
+    return o && !key ? ctl_print_json(c, o) : ctl_out_of_memory(c);
 }

@@ -51,22 +51,21 @@ static int read_policy(char **paths, size_t n, Reading *ret)
     return 0;
 }
 
-/* Prints mistakes, if any; returns whether there were none. */
-static bool tell_reading(const Ctl *c, const Reading *r)
+/* Prints mistakes. */
+static CtlExit tell_reading(const Ctl *c, const Reading *r)
 {
-    if (r->problem[0])
-        client_error("%s", r->problem);
+    if (r->policy)
+        return CTL_EXIT_OK;
     if (r->diagnostics.text)
-        (void) screen_diagnostics(&c->client.errors, r->diagnostics.text);
-    return r->policy;
+        return client_fail_policy(&c->client, r->problem[0] ? r->problem : NULL, r->diagnostics.text);
+    return client_fail(&c->client, CLIENT_ERROR_BAD_POLICY, NULL, "%s", r->problem);
 }
 
-static bool too_many(int n)
+static CtlExit too_many(const Ctl *c, int n)
 {
-    if (n <= (int) POLICY_FILES_MAX)
-        return false;
-    client_error("at most %u files can run together", POLICY_FILES_MAX);
-    return true;
+    return n <= (int) POLICY_FILES_MAX ? CTL_EXIT_OK
+                                       : client_fail(&c->client, CLIENT_ERROR_USAGE, NULL,
+                                                     "at most %u files can run together", POLICY_FILES_MAX);
 }
 
 /* ---- check ---- */
@@ -99,9 +98,9 @@ static int check_files(Ctl *c, char **paths, size_t n, json_object *array)
 
     if (read_policy(paths, n, &r) < 0)
         return -ENOMEM;
-    if (c->json)
+    if (c->client.json)
         return add_check(array, paths, n, &r) < 0 ? -ENOMEM : r.policy != NULL;
-    if (!tell_reading(c, &r))
+    if (tell_reading(c, &r) != CTL_EXIT_OK)
         return false;
     for (size_t i = 0; i < n; i++) {
         _cleanup_free_ char *clean = text_clean(paths[i]);
@@ -120,18 +119,20 @@ static CtlExit verb_check(Ctl *c, int n, char **arguments)
     CtlExit e = CTL_EXIT_OK;
 
     if (!array)
-        return ctl_out_of_memory();
-    if (together && too_many(n))
-        return CTL_EXIT_USAGE;
+        return ctl_out_of_memory(c);
+    if (together)
+        e = too_many(c, n);
+    if (e != CTL_EXIT_OK)
+        return e;
     for (int i = 0; i < (together ? 1 : n); i++) {
         int r = check_files(c, arguments + i, together ? (size_t) n : 1, array);
 
         if (r < 0)
-            return ctl_out_of_memory();
+            return ctl_out_of_memory(c);
         good = good && r;
     }
-    if (c->json)
-        e = ctl_print_json(array);
+    if (c->client.json)
+        e = ctl_print_json(c, array);
     return e == CTL_EXIT_OK && !good ? CTL_EXIT_FAILED : e;
 }
 
@@ -206,23 +207,23 @@ static int add_fields(json_object *array, const char *pattern, FieldSet added[st
     return 0;
 }
 
-static bool is_known(const char *pattern)
+static CtlExit find_field(const Ctl *c, const char *pattern)
 {
+    char hint[NEAREST_NAME_MAX + 32] = "ballastctl policy fields lists all";
     Nearest near;
 
     for (int host = 0; host < 2; host++)
         for (int f = 0; f < n_fields(host); f++)
             if (is_asked(host, info_of(host, f)->name, pattern))
-                return true;
+                return CTL_EXIT_OK;
     nearest_init(&near, pattern, strlen(pattern));
     for (int host = 0; host < 2; host++)
         for (int f = 0; f < n_fields(host); f++)
             nearest_offer(&near, info_of(host, f)->name);
     if (near.best)
-        client_error("no stat or control has the name '%s'; did you mean '%s'?", pattern, near.best);
-    else
-        client_error("no stat or control has the name '%s'; ballastctl policy fields lists all", pattern);
-    return false;
+        snprintf(hint, sizeof(hint), "did you mean '%s'?", near.best);
+    return client_fail(&c->client, CLIENT_ERROR_NO_SUCH_FIELD, hint, "no stat or control has the name '%s'",
+                       pattern);
 }
 
 static int print_fields(const Screen *screen, json_object *fields)
@@ -256,13 +257,16 @@ static CtlExit verb_fields(Ctl *c, int n, char **arguments)
     FieldSet added[2] = {};
     int r = array ? 0 : -ENOMEM;
 
-    for (int i = 0; i < n; i++)
-        if (!is_known(arguments[i]))
-            return CTL_EXIT_FAILED;
+    for (int i = 0; i < n; i++) {
+        CtlExit e = find_field(c, arguments[i]);
+
+        if (e != CTL_EXIT_OK)
+            return e;
+    }
     for (int i = 0; i < MAX(n, 1) && r >= 0; i++)
         r = add_fields(array, n > 0 ? arguments[i] : NULL, added);
     if (r < 0)
-        return ctl_out_of_memory();
+        return ctl_out_of_memory(c);
     if (n > 0)
         c->screen.width = 0; /* a request for one field shows its whole help */
     return ctl_show(c, array, print_fields);
@@ -286,17 +290,18 @@ static CtlExit verb_show(Ctl *c, int n, char **arguments)
 }
 
 /* D-Bus can't carry anything else. */
-static bool can_be_sent(const Policy *p)
+static CtlExit check_text(const Ctl *c, const Policy *p)
 {
     for (size_t i = 0; i < policy_n_files(p); i++) {
         PolicyFile f = policy_file(p, i);
 
         if (text_is_utf8(f.origin, strlen(f.origin)) && text_is_utf8(f.text, f.length))
             continue;
-        client_error("%s: cannot be sent to ballastd: its name and its content must be UTF-8 text", f.origin);
-        return false;
+        return client_fail(&c->client, CLIENT_ERROR_BAD_POLICY, NULL,
+                           "%s: cannot be sent to ballastd: its name and its content must be UTF-8 text",
+                           f.origin);
     }
-    return true;
+    return CTL_EXIT_OK;
 }
 
 static CtlExit verb_load(Ctl *c, int n, char **arguments)
@@ -308,8 +313,9 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
     CtlExit e;
     int error;
 
-    if (too_many(n))
-        return CTL_EXIT_USAGE;
+    e = too_many(c, n);
+    if (e != CTL_EXIT_OK)
+        return e;
     /* Absolute paths: the daemon shows them to users in other folders. */
     for (int i = 0; i < n; i++)
         paths[i] = realpath(arguments[i], NULL) ?: strdup(arguments[i]);
@@ -317,10 +323,12 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
     for (int i = 0; i < n; i++)
         free(paths[i]);
     if (error < 0)
-        return ctl_out_of_memory();
-    if (!tell_reading(c, &r) || !can_be_sent(r.policy))
-        return CTL_EXIT_FAILED;
-    e = client_load_policy(&c->client, r.policy, &answer);
+        return ctl_out_of_memory(c);
+    e = tell_reading(c, &r);
+    if (e == CTL_EXIT_OK)
+        e = check_text(c, r.policy);
+    if (e == CTL_EXIT_OK)
+        e = client_load_policy(&c->client, r.policy, &answer);
     if (e != CTL_EXIT_OK)
         return e;
     text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
@@ -346,17 +354,17 @@ static int read_snapshot_file(const char *path, char **ret, size_t *ret_length)
     return 0;
 }
 
-static void warn(const char *path, const char *warnings)
+static void warn(const Ctl *c, const char *path, const char *warnings)
 {
     for (const char *line = warnings; line && *line;) {
         int length = (int) strcspn(line, "\n");
 
-        client_error("%s: %.*s", path, length, line);
+        client_warn(&c->client, "%s: %.*s", path, length, line);
         line += length + (line[length] == '\n');
     }
 }
 
-static CtlExit load_snapshot(const char *path, const Policy *policy, SnapshotFile *ret)
+static CtlExit load_snapshot(const Ctl *c, const char *path, const Policy *policy, SnapshotFile *ret)
 {
     const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
     _cleanup_free_ char *text = NULL;
@@ -367,18 +375,17 @@ static CtlExit load_snapshot(const char *path, const Policy *policy, SnapshotFil
     r = read_snapshot_file(path, &text, &length);
     if (r >= 0) {
         r = snapshot_parse(text, length, policy, ret, error);
-        if (r == -EINVAL) {
-            client_error("%s: %s", shown, error);
-            return CTL_EXIT_FAILED;
-        }
+        if (r == -EINVAL)
+            return client_fail(&c->client, CLIENT_ERROR_BAD_SNAPSHOT, NULL, "%s: %s", shown, error);
     }
     if (r == -EFBIG)
-        client_error("%s: too large: a snapshot has at most %u MiB", shown, SNAPSHOT_FILE_MAX / 1024 / 1024);
-    else if (r < 0)
-        client_error("%s: cannot be read: %s", shown, strerror(-r));
+        return client_fail(&c->client, CLIENT_ERROR_BAD_SNAPSHOT, NULL,
+                           "%s: too large: a snapshot has at most %u MiB", shown,
+                           SNAPSHOT_FILE_MAX / 1024 / 1024);
     if (r < 0)
-        return CTL_EXIT_FAILED;
-    warn(shown, ret->warnings);
+        return client_fail(&c->client, CLIENT_ERROR_BAD_SNAPSHOT, NULL, "%s: cannot be read: %s", shown,
+                           strerror(-r));
+    warn(c, shown, ret->warnings);
     return CTL_EXIT_OK;
 }
 
@@ -390,7 +397,7 @@ static CtlExit show_plan(Ctl *c, const SnapshotFile *f, const Policy *policy)
 
     if (plan_make(&f->snapshot, policy, &f->guard, &plan) < 0 ||
         plan_to_json(&plan, &f->snapshot, policy, &o) < 0)
-        return ctl_out_of_memory();
+        return ctl_out_of_memory(c);
     e = ctl_show(c, o, print_plan);
     return e == CTL_EXIT_OK && plan.policy_error < 0 ? CTL_EXIT_FAILED : e;
 }
@@ -401,18 +408,19 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
     SnapshotFile f = {};
     CtlExit e;
 
-    if (!c->snapshot) {
-        client_error(
-            "policy run needs --snapshot=FILE (- for standard input): the output of ballastctl dump --json, or a file as in ballast-snapshot(5)");
-        return CTL_EXIT_USAGE;
-    }
-    if (too_many(n))
-        return CTL_EXIT_USAGE;
+    if (!c->snapshot)
+        return client_fail(
+            &c->client, CLIENT_ERROR_USAGE,
+            "FILE is the output of ballastctl dump --json, or as in ballast-snapshot(5); - is standard input",
+            "policy run needs --snapshot=FILE");
+    e = too_many(c, n);
+    if (e != CTL_EXIT_OK)
+        return e;
     if (read_policy(arguments, (size_t) n, &r) < 0)
-        return ctl_out_of_memory();
-    if (!tell_reading(c, &r))
-        return CTL_EXIT_FAILED;
-    e = load_snapshot(c->snapshot, r.policy, &f);
+        return ctl_out_of_memory(c);
+    e = tell_reading(c, &r);
+    if (e == CTL_EXIT_OK)
+        e = load_snapshot(c, c->snapshot, r.policy, &f);
     if (e == CTL_EXIT_OK)
         e = show_plan(c, &f, r.policy);
     snapshot_file_done(&f);
@@ -423,37 +431,37 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
 
 const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
     {"check", "FILE… [--together]", "check policy files for mistakes, without a daemon", 1, ANY, verb_check,
-     "Prints all mistakes on standard error, each with its file, line and column. Each file is checked by\n"
-     "itself, or with --together all of them as one policy: then two files that assign to the same control are\n"
+     "Prints all mistakes on standard error, each with its file, line and column. Each file is checked by "
+     "itself, or with --together all of them as one policy: then two files that assign to the same control are "
      "refused, as by ballastd. Exit status: 0 all are good, 1 at least one is not.\n\n"
      "  ballastctl policy check my.policy\n"
-     "  ballastctl policy check --together my.policy /usr/share/ballast/policy/ksm.policy\n",
+     "  ballastctl policy check --together my.policy ksm.policy\n",
      .options = CTL_OPTION_TOGETHER},
     {"fields", "[NAME…]", "list what a policy can read and assign to", 0, ANY, verb_fields,
-     "Prints all stats and controls, or those whose name begins with NAME, with or without their object. KIND is\n"
+     "Prints all stats and controls, or those whose name begins with NAME, with or without their object. KIND is "
      "gauge (the current value), counter (since boot: use its rate()), or control (can be assigned to).\n\n"
      "  ballastctl policy fields\n"
      "  ballastctl policy fields host.ksm free\n"
-     "  ballastctl policy fields --json | jq -r '.[] | select(.kind == \"control\") | .name'\n"},
+     "  ballastctl policy fields --json | jq '.[] | select(.kind == \"control\")'\n"},
     {"show", "[--text]", "print the policy that ballastd runs, its origin and its messages", 0, 0, verb_show,
-     "Prints its files, the controls that each assigns to, and from the last cycle what was undone and logged.\n"
+     "Prints its files, the controls that each assigns to, and from the last cycle what was undone and logged. "
      "With --text it prints the files themselves, as ballastd read them.\n\n"
      "  ballastctl policy show\n"
      "  ballastctl policy show --text > in-force.policy\n",
      .options = CTL_OPTION_TEXT},
     {"load", "FILE…", "make ballastd run other policy files for now", 1, ANY, verb_load,
-     "Sends the files to ballastd, where they replace all running ones at once; if one of them has a mistake,\n"
-     "nothing changes. They run until ballastd restarts or is reloaded (ballastctl reload). To keep them, name\n"
+     "Sends the files to ballastd, where they replace all running ones at once; if one of them has a mistake, "
+     "nothing changes. They run until ballastd restarts or is reloaded (ballastctl reload). To keep them, name "
      "them in Files= under [Policy] in ballastd.conf. Only root may do this.\n\n"
      "  sudo ballastctl policy load my.policy\n"
      "  sudo ballastctl policy load my.policy /usr/share/ballast/policy/ksm.policy\n"
      "  sudo ballastctl reload\n"},
     {"run", "FILE… --snapshot=FILE", "print what a policy would do, without a daemon", 1, ANY, verb_run,
-     "Runs the policy once on a snapshot of a host and its guests, and prints the plan with its reasons; with\n"
-     "--json also the line that decided and what it read. A snapshot is the output of ballastctl dump --json, or\n"
-     "a few lines written by hand: ballast-snapshot(5). FILE - is standard input. Exit status: 1 if the policy\n"
+     "Runs the policy once on a snapshot of a host and its guests, and prints the plan with its reasons; with "
+     "--json also the line that decided and what it read. A snapshot is the output of ballastctl dump --json, or "
+     "a few lines written by hand: ballast-snapshot(5). FILE - is standard input. Exit status: 1 if the policy "
      "has a mistake or fails as a whole, or if the snapshot can't be read.\n\n"
      "  ballastctl dump --json | ballastctl policy run my.policy --snapshot=-\n"
-     "  ballastctl policy run my.policy --snapshot=short-host.json --json | jq '.guests[].target_bytes'\n",
+     "  ballastctl policy run my.policy --snapshot=short-host.json --json\n",
      .options = CTL_OPTION_SNAPSHOT},
 };

@@ -16,7 +16,7 @@ static CtlExit get_status(Ctl *c, json_object **ret)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return json_complete_status(*ret) < 0 ? ctl_out_of_memory() : CTL_EXIT_OK;
+    return json_complete_status(*ret) < 0 ? ctl_out_of_memory(c) : CTL_EXIT_OK;
 }
 
 static CtlExit verb_status(Ctl *c, int n, char **arguments)
@@ -47,7 +47,7 @@ static CtlExit verb_list(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return complete_all(guests) < 0 ? ctl_out_of_memory() : ctl_show(c, guests, print_list);
+    return complete_all(guests) < 0 ? ctl_out_of_memory(c) : ctl_show(c, guests, print_list);
 }
 
 static CtlExit verb_stats(Ctl *c, int n, char **arguments)
@@ -57,7 +57,7 @@ static CtlExit verb_stats(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory() : ctl_show(c, guest, print_tree);
+    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory(c) : ctl_show(c, guest, print_tree);
 }
 
 static CtlExit verb_mode(Ctl *c, int n, char **arguments)
@@ -68,10 +68,9 @@ static CtlExit verb_mode(Ctl *c, int n, char **arguments)
     char text[512];
     CtlExit e;
 
-    if (argument && strcmp(argument, "auto") != 0 && strcmp(argument, "observe") != 0) {
-        client_error("mode takes auto or observe, not '%s'", argument);
-        return CTL_EXIT_USAGE;
-    }
+    if (argument && strcmp(argument, "auto") != 0 && strcmp(argument, "observe") != 0)
+        return client_fail(&c->client, CLIENT_ERROR_BAD_VALUE, NULL, "mode takes auto or observe, not '%s'",
+                           argument);
     e = get_status(c, &status);
     if (e != CTL_EXIT_OK)
         return e;
@@ -106,15 +105,13 @@ static CtlExit verb_release(Ctl *c, int n, char **arguments)
     const char *text;
     CtlExit e;
 
-    if (!argument == !all) {
-        client_error(argument ? "release takes a guest or --all, not both"
-                              : "release needs a guest's name or UUID, or --all for every guest");
-        return CTL_EXIT_USAGE;
-    }
-    if (argument && !argument[0]) {
-        client_error("a guest's name can't be empty; --all releases every guest");
-        return CTL_EXIT_USAGE;
-    }
+    if (!argument == !all)
+        return client_fail(&c->client, CLIENT_ERROR_USAGE, NULL, "%s",
+                           argument ? "release takes a guest or --all, not both"
+                                    : "release needs a guest's name or UUID, or --all for every guest");
+    if (argument && !argument[0])
+        return client_fail(&c->client, CLIENT_ERROR_NO_SUCH_GUEST, "--all releases every guest",
+                           "a guest's name can't be empty");
     e = client_call(&c->client, "Release", argument ? argument : "", &answer);
     if (e != CTL_EXIT_OK)
         return e;
@@ -129,7 +126,7 @@ static CtlExit get_entitlement(Ctl *c, const char *pattern)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return json_entitlement(guest, &entitlement) < 0 ? ctl_out_of_memory()
+    return json_entitlement(guest, &entitlement) < 0 ? ctl_out_of_memory(c)
                                                      : ctl_show(c, entitlement, print_entitlement);
 }
 
@@ -183,7 +180,7 @@ static CtlExit verb_version(Ctl *c, int n, char **arguments)
     if (client_call(&c->client, "GetStatus", NULL, &status) == CTL_EXIT_OK)
         daemon = json_text(status, "version");
     snprintf(text, sizeof(text), "ballastctl %s\nballastd %s", BALLAST_VERSION, daemon ?: "not reachable");
-    if (c->json)
+    if (c->client.json)
         return ctl_say(c, text, "ballastctl", BALLAST_VERSION, "ballastd", daemon, NULL);
     puts(text);
     return CTL_EXIT_OK;
@@ -191,13 +188,13 @@ static CtlExit verb_version(Ctl *c, int n, char **arguments)
 
 const Verb ctl_verbs[] = {
     {"status", "", "print the host's state and what Ballast does now", 0, 0, verb_status,
-     "Prints the mode, the host's memory, the policy's thresholds for it, its PSI, the guests by the source of\n"
+     "Prints the mode, the host's memory, the policy's thresholds for it, its PSI, the guests by the source of "
      "their stats, libvirt, the policy, and in one sentence what Ballast does now or why nothing moves.\n\n"
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},
     {"list", "", "list all guests, one on each line", 0, 0, verb_list,
-     "FULL is a guest's size when nothing is taken from it, CURRENT its size now, TARGET the size decided last\n"
-     "(in mode observe: the size that would be set), AGE the age of its stats. STATE is steady while its balloon\n"
+     "FULL is a guest's size when nothing is taken from it, CURRENT its size now, TARGET the size decided last "
+     "(in mode observe: the size that would be set), AGE the age of its stats. STATE is steady while its balloon "
      "does not move and it is well. REASON is cut to the width of the terminal.\n\n"
      "  ballastctl list\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
@@ -206,13 +203,13 @@ const Verb ctl_verbs[] = {
      "  ballastctl stats web1\n"
      "  ballastctl stats 6695eb01 --json\n"},
     {"mode", "[auto|observe]", "print the mode, or set it", 0, 1, verb_mode,
-     "In mode auto ballastd moves balloons; in mode observe it only decides and logs. The mode lasts until ballastd\n"
-     "stops, or reloads a configuration with another mode than before. Mode= in ballastd.conf sets the mode that it\n"
+     "In mode auto ballastd moves balloons; in mode observe it only decides and logs. The mode lasts until ballastd "
+     "stops, or reloads a configuration with another mode than before. Mode= in ballastd.conf sets the mode that it "
      "starts in. Only root may set it.\n\n"
      "  ballastctl mode\n"
      "  sudo ballastctl mode auto\n"},
     {"release", "VM | --all", "give one guest or all guests their memory back", 0, 1, verb_release,
-     "The guest gets its full size, as far as the host has room, and is not shrunk for the grace time. A size set\n"
+     "The guest gets its full size, as far as the host has room, and is not shrunk for the grace time. A size set "
      "live (virsh setmem) no longer counts. This works in mode observe too. Only root may do it.\n\n"
      "  sudo ballastctl release web1\n"
      "  sudo ballastctl release --all\n",
@@ -224,10 +221,10 @@ const Verb ctl_verbs[] = {
      "  --shares NUMBER  its weight against other guests; default 1000\n"
      "  --mode MODE      auto, observe or off (left alone); the daemon's mode counts where it is stricter\n"
      "  --clear          removes all values but those given with it\n\n"
-     "A SIZE has a unit, such as 1536MiB or 4GiB. The value '' or default removes a value. Values are kept in the\n"
-     "domain's metadata, live and in its definition, and take effect in the next cycle. Values that are missing\n"
-     "there come from [Guest PATTERN] sections of ballastd.conf, or are defaults. All values given are set, or\n"
-     "none if one is not valid. Without values, prints what is set, where it comes from, and what is in force.\n"
+     "A SIZE has a unit, such as 1536MiB or 4GiB. The value '' or default removes a value. Values are kept in the "
+     "domain's metadata, live and in its definition, and take effect in the next cycle. Values that are missing "
+     "there come from [Guest PATTERN] sections of ballastd.conf, or are defaults. All values given are set, or "
+     "none if one is not valid. Without values, prints what is set, where it comes from, and what is in force. "
      "Only root may set values.\n\n"
      "  ballastctl set web1\n"
      "  sudo ballastctl set web1 --min 1GiB --full 4GiB --shares 2000 --mode auto\n"
@@ -240,11 +237,11 @@ const Verb ctl_verbs[] = {
      "  ballastctl help policy run\n",
      .verbs = ctl_policy_verbs, .n_verbs = CTL_N_POLICY_VERBS},
     {"reload", "", "make ballastd read its configuration and policy again", 0, 0, verb_reload,
-     "If a file has a mistake, ballastd keeps what it runs with, and its log says what is wrong. The configured\n"
+     "If a file has a mistake, ballastd keeps what it runs with, and its log says what is wrong. The configured "
      "policy replaces one that was loaded with ballastctl policy load. Only root may do this.\n\n"
      "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
     {"dump", "", "print the daemon's whole state", 0, 0, verb_dump,
-     "Prints the status, the configuration in force, and every guest with all details: attach it to a bug report.\n"
+     "Prints the status, the configuration in force, and every guest with all details: attach it to a bug report. "
      "Its snapshot has everything that decisions are made from; ballastctl policy run can read it.\n\n"
      "  ballastctl dump --json > ballast.json\n"},
     {"version", "", "print the versions of ballastctl and of the daemon", 0, 0, verb_version,

@@ -235,7 +235,8 @@ class World(unittest.TestCase):
                            timeout=HANG, preexec_fn=user)
         self.err = r.stderr
         self.assertEqual(r.returncode, want, f"ballastctl {arguments}: {r.stdout}{r.stderr}")
-        self.assertEqual(want == 0, r.stderr == "", f"ballastctl {arguments}: {r.stdout}{r.stderr}")
+        self.assertEqual(want == 0 or "--json" in arguments, r.stderr == "",
+                         f"ballastctl {arguments}: {r.stdout}{r.stderr}")
         return r.stdout
 
     def json(self, *arguments):
@@ -399,7 +400,7 @@ class Session(World):
         self.assertRegex(self.ctl("--session", "release", "--all"), "^4 guests already have their full size")
         self.assertIn("web2", self.json("--session", "release", WEB2)["message"])
         self.assertGreater(self.json("--session", "stats", WEB2)["times"]["released_age_usec"], 0)
-        for arguments in (["release"], ["release", WEB1, "--all"], ["release", ""], ["release", WEB1, WEB2]):
+        for arguments in (["release"], ["release", WEB1, "--all"], ["release", WEB1, WEB2]):
             self.ctl("--session", *arguments, want=2)
 
     def test_reload(self):
@@ -455,6 +456,100 @@ class Session(World):
             self.ctl("--session", *arguments, want=2)
         self.ctl("lst", want=2)
         self.assertIn("'list'", self.err)
+
+    def error(self, want, *arguments, user=None):
+        """The error of a command in JSON. As text it has the same exit status, and says the same."""
+        answer = json.loads(self.ctl("--json", *arguments, want=want, user=user))
+        self.assertEqual(list(answer), ["error"])
+        error = answer["error"]
+        self.assertEqual(list(error), ["code", "message", "hint"])
+        self.assertEqual(self.ctl(*arguments, want=want, user=user), "", "only on standard error")
+        self.assertIn(error["message"], self.err)
+        self.assertIn(error["hint"] or "", self.err)
+        return error
+
+    def test_c10d_errors_have_codes_and_one_exit_status_each(self):
+        def write(name, text):
+            with open(f"{self.folder}/{name}", "w") as f:
+                f.write(text)
+            return f"{self.folder}/{name}"
+        good, bad, broken = write("good.policy", "let x = 1\n"), write("bad.policy", "let x =\n"), write("s.json", "{")
+        cases = {
+            "usage": ([], ["stats"], ["stats", "a", "b"], ["list", "x"], ["list", "--all"], ["set", WEB1, "--min"],
+                      ["list", "--session=5"], ["release"], ["release", WEB1, "--all"], ["policy"], ["policy", "load"],
+                      ["policy", "run", good], ["policy", "check", "--together", *[good] * 17]),
+            "unknown-command": (["lst"], ["policy", "chek"], ["help", "x"], ["help", "list", "x"]),
+            "unknown-option": (["list", "--nonsense"], ["-x", "list"], ["list", "--s"]),
+            "bad-value": (["mode", "off"], ["list", "--color=mauve"], ["set", WEB1, "--min", "potato"],
+                          ["set", WEB1, "--shares", "0"], ["set", WEB1, "--mode", "of"]),
+            "no-such-guest": [[verb, name] for verb in ("stats", "release", "set") for name in ("nobody", "")]
+                             + [["set", "nobody", "--min", "1GiB"]],
+            "ambiguous": [[verb, "web"] for verb in ("stats", "release", "set")],
+            "no-such-field": (["policy", "fields", "availble"], ["policy", "fields", "free", "zzz"]),
+            "bad-policy": [["policy", "load", path] for path in (bad, "nowhere.policy")]
+                          + [["policy", "run", path, "--snapshot", broken] for path in (bad, "nowhere.policy")],
+            "bad-snapshot": [["policy", "run", good, "--snapshot", path] for path in (broken, "nowhere.json")],
+            "refused": (["set", WEB1, "--min", "3GiB", "--full", "1GiB"],),
+        }
+        with open(f"{SOURCE}/packaging/man/ballastctl.1") as f:
+            table = f.read().split(".Sh EXIT STATUS")[1].split(".Sh")[0]
+        documented = {code: int(n) for n, text in re.findall(r"(?s)\.It (\d)\n(.*?)(?=\.It \d|$)", table)
+                      for code in re.findall(r"^\.It Li ([a-z-]+)$", text, re.M)}
+        with open(f"{SOURCE}/host-agent/ctl/client.c") as f:
+            codes = re.findall(r'\[CLIENT_ERROR_\w+\] = \{"([a-z-]+)"', f.read())
+        self.assertEqual(set(documented), set(codes), "ballastctl(1), EXIT STATUS, and client.c")
+        self.assertLessEqual(set(codes) - set(cases), {"failed", "denied", "unreachable"})
+        for code, commands in cases.items():
+            for arguments in commands:
+                with self.subTest(arguments=arguments):
+                    self.assertEqual(self.error(documented[code], "--session", *arguments)["code"], code)
+        for arguments in (["status"], ["list"], ["stats", WEB1], ["mode"], ["mode", "auto"], ["release", WEB1],
+                          ["set", WEB1], ["set", WEB1, "--min", "1GiB"], ["reload"], ["dump"], ["policy", "show"],
+                          ["policy", "load", good]):
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.error(documented["unreachable"], *arguments)["code"], "unreachable")
+        if os.getuid() == 0:
+            self.assertEqual(self.error(documented["denied"], "--session", "reload", user=become(65534, 65534))["code"],
+                             "denied")
+
+    def test_c10d_json_counts_wherever_it_stands(self):
+        for arguments in (["--nonsense", "--json", "list"], ["--json", "--nonsense", "list"], ["list", "--nonsense", "-j"]):
+            r = subprocess.run([BALLASTCTL, *arguments], env=self.env, capture_output=True, text=True, timeout=HANG)
+            self.assertEqual((r.returncode, r.stderr, json.loads(r.stdout)["error"]["code"]), (2, "", "unknown-option"))
+        r = subprocess.run([BALLASTCTL, b"\xff\x1b[2J", "--json"], env=self.env, capture_output=True, timeout=HANG)
+        self.assertEqual(json.loads(r.stdout)["error"]["message"], "unknown command '?\033[2J'")
+
+    def test_c13_unknown_options(self):
+        for arguments, want in (
+                (["--nonsense"], "unknown option '--nonsense'; ballastctl --help lists the options"),
+                (["stats", WEB1, "--nonsense=5"],
+                 "unknown option '--nonsense=5'; ballastctl stats --help lists the options"),
+                (["policy", "run", "--nonsense"],
+                 "unknown option '--nonsense'; ballastctl policy run --help lists the options"),
+                (["list", "--jsno"], "unknown option '--jsno'; did you mean '--json'?"),
+                (["policy", "run", "x", "--snapshoot=y"], "unknown option '--snapshoot=y'; did you mean '--snapshot'?"),
+                (["list", "-x"], "unknown option '-x'; ballastctl list --help lists the options"),
+                (["list", "--se", "--s"], "option '--s' can mean several: write it in full"),
+                (["set", WEB1, "--min"], "option '--min' needs a value"),
+                (["list", "--json=5"], "option '--json' takes no value")):
+            self.ctl(*arguments, want=2)
+            self.assertEqual(self.err, f"ballastctl: {want}\n")
+
+    def test_c13_help_is_80_columns_wide(self):
+        verbs = re.findall(r"^  ([a-z]+) ", self.ctl("--help").split("Options:")[0], re.M)
+        policy = re.findall(r"^  ([a-z]+) ", self.ctl("policy", "--help").split("Commands:")[1].split("\n\n")[0], re.M)
+        self.assertEqual((len(verbs), len(policy)), (11, 5))
+        for command in ([], *[[v] for v in verbs], *[["policy", v] for v in policy]):
+            for line in self.ctl(*command, "--help").splitlines():
+                self.assertLessEqual(len(line), 80, f"{command}: {line}")
+        narrow = self.terminal("stats", "--help", width=50).splitlines()
+        self.assertLessEqual(max(map(len, narrow)), 50)
+        self.assertEqual(" ".join(" ".join(narrow).split()), " ".join(self.ctl("stats", "--help").split()))
+
+    def test_c13_errors_and_status_wrap_on_a_terminal(self):
+        lines = self.terminal("--session", "status", "--color=never", width=60).splitlines()
+        self.assertLessEqual(max(len(line) for line in lines if " /" not in line), 60)
+        self.assertGreater(len(lines), len(self.ctl("--session", "status").splitlines()))
 
     def terminal(self, *arguments, width=120, **env):
         """What ballastctl prints on a terminal."""
@@ -1210,7 +1305,7 @@ class NoDaemon(World):
         self.start_daemon("other-daemon", "--session")
         self.wait_ready("--session")
         self.ctl("list", want=4)
-        self.assertIn("One runs on your session bus: add --session", self.err)
+        self.assertIn("one runs on your session bus: add --session", self.err)
 
 
 class BusLost(World):

@@ -147,7 +147,7 @@ class Files(ctl.World):
         self.assertEqual(names("host.ksm"), [n for n in known if n.startswith("host.ksm")])
         self.assertEqual(names("host"), [n for n in known if n.startswith("host.")])
         self.assertEqual(names("swap_f"), ["host.swap_free", "guest.swap_free"])
-        self.fails("policy", "fields", "fre", "availble")
+        self.fails("policy", "fields", "fre", "availble", want=3)
         self.assertIn("no stat or control has the name 'availble'; did you mean 'available'?", self.err)
 
     # ---- run ----
