@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Asks the daemon over D-Bus, and says what is wrong where that fails. */
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "base/time-util.h"
 #include "base/utf8.h"
 #include "host-agent/ctl/client.h"
 #include "host-agent/ctl/wrap.h"
 #include "host-agent/show/api.h"
 
-#define CALL_TIMEOUT_USEC (15 * USEC_PER_SEC)
+#define READ_TIMEOUT_USEC   (3 * USEC_PER_SEC)
+/* ballastd itself gives libvirt 10 s to write what SetGuest sets. */
+#define CHANGE_TIMEOUT_USEC (15 * USEC_PER_SEC)
+/* On a terminal, a longer wait is shown. */
+#define SHOW_WAIT_USEC      (2 * USEC_PER_SEC)
 
 #define PREFIX "ballastctl: "
 
 void client_done(Client *c)
 {
-    c->bus = sd_bus_flush_close_unref(c->bus);
+    /* Every call was answered or given up: a flush could only wait for a bus that doesn't answer. */
+    c->bus = sd_bus_close_unref(c->bus);
 }
 
 /* ---- Errors ---- */
@@ -38,6 +45,7 @@ static const struct {
     [CLIENT_ERROR_AMBIGUOUS] = {"ambiguous", CTL_EXIT_NO_SUCH},
     [CLIENT_ERROR_NO_SUCH_FIELD] = {"no-such-field", CTL_EXIT_NO_SUCH},
     [CLIENT_ERROR_UNREACHABLE] = {"unreachable", CTL_EXIT_UNREACHABLE},
+    [CLIENT_ERROR_NO_ANSWER] = {"no-answer", CTL_EXIT_UNREACHABLE},
 };
 
 static void print_text(const Client *c, const char *text)
@@ -162,6 +170,60 @@ static CtlExit unreachable(const Client *c, const char *why)
                        c->session ? "session" : "system", why);
 }
 
+/* The process that has the daemon's name; 0: none, or the bus doesn't answer either. */
+static pid_t find_daemon(sd_bus *bus)
+{
+    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+    pid_t pid;
+
+    return sd_bus_is_ready(bus) > 0 && sd_bus_set_method_call_timeout(bus, USEC_PER_SEC) >= 0 &&
+                   sd_bus_get_name_creds(bus, BUS_NAME, SD_BUS_CREDS_PID, &creds) >= 0 &&
+                   sd_bus_creds_get_pid(creds, &pid) >= 0
+               ? pid
+               : 0;
+}
+
+/* By a signal, or by a debugger. */
+static bool is_stopped(pid_t pid)
+{
+    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char status[512];
+    const char *state;
+
+    if (proc < 0 || process_read(proc, pid, "status", status, sizeof(status)) < 0)
+        return false;
+    state = strstr(status, "\nState:\t");
+    return state && (state[8] == 'T' || state[8] == 't');
+}
+
+static CtlExit silent(const Client *c, usec_t waited_usec)
+{
+    const char *look = c->session ? "see its log, or end it and start it again"
+                                  : "see journalctl -u ballastd, or restart it: systemctl restart ballastd";
+    char hint[128];
+    pid_t pid;
+
+    if (c->quiet)
+        return CTL_EXIT_UNREACHABLE;
+    pid = find_daemon(c->bus);
+    if (pid <= 0)
+        return client_fail(c, CLIENT_ERROR_NO_ANSWER,
+                           c->session ? "see whether its dbus-daemon is stopped"
+                                      : "systemctl status dbus ballastd shows whether they run",
+                           "the %s bus has not answered for %" PRIu64 " s", c->session ? "session" : "system",
+                           waited_usec / USEC_PER_SEC);
+    if (is_stopped(pid)) {
+        snprintf(hint, sizeof(hint), "to let it go on: kill -CONT %d%s", (int) pid,
+                 c->session ? "" : "; to restart it: systemctl restart ballastd");
+        return client_fail(
+            c, CLIENT_ERROR_NO_ANSWER, hint,
+            "ballastd does not answer: its process, %d, is stopped (by a signal or a debugger)", (int) pid);
+    }
+    return client_fail(c, CLIENT_ERROR_NO_ANSWER, look,
+                       "ballastd has not answered for %" PRIu64 " s, although its process, %d, runs",
+                       waited_usec / USEC_PER_SEC, (int) pid);
+}
+
 static CtlExit connect_bus(Client *c)
 {
     int r;
@@ -169,8 +231,6 @@ static CtlExit connect_bus(Client *c)
     if (c->bus)
         return CTL_EXIT_OK;
     r = c->session ? sd_bus_open_user(&c->bus) : sd_bus_open_system(&c->bus);
-    if (r >= 0)
-        r = sd_bus_set_method_call_timeout(c->bus, CALL_TIMEOUT_USEC);
     if (r >= 0)
         return CTL_EXIT_OK;
     return unreachable(c, r == -ENOENT || r == -ENOMEDIUM ? "this bus does not exist here" : strerror(-r));
@@ -212,7 +272,7 @@ static CtlExit refused(const Client *c, const sd_bus_error *error)
         if (sd_bus_error_has_name(error, gone[i]))
             return unreachable(c, "no program has the name " BUS_NAME " there");
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))
-        return unreachable(c, "it does not answer");
+        return unreachable(c, "it ended, or lost the bus, before it answered");
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
         return denied(c, error);
     if (sd_bus_error_has_name(error, BUS_ERROR_BAD_POLICY))
@@ -224,12 +284,59 @@ static CtlExit refused(const Client *c, const sd_bus_error *error)
     return client_fail(c, CLIENT_ERROR_FAILED, NULL, "%s", message);
 }
 
+static bool only_reads(const char *method)
+{
+    static const char *const reads[] = {"GetStatus", "ListGuests", "GetGuest", "GetPolicy", "Dump"};
+
+    for (size_t i = 0; i < ELEMENTSOF(reads); i++)
+        if (strcmp(reads[i], method) == 0)
+            return true;
+    return false;
+}
+
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+    *(sd_bus_message **) userdata = sd_bus_message_ref(reply);
+    return 1;
+}
+
+/* Sends the call and waits for the reply. -ETIMEDOUT: none came in this time. */
+static int wait_reply(sd_bus *bus, sd_bus_message *call, usec_t timeout_usec, sd_bus_message **ret)
+{
+    _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+    sd_bus_message *reply = NULL;
+    usec_t began = now_usec(CLOCK_MONOTONIC);
+    bool shown = !isatty(STDERR_FILENO);
+    int r;
+
+    r = sd_bus_call_async(bus, &slot, call, on_reply, &reply, UINT64_MAX);
+    while (r >= 0 && !reply) {
+        usec_t waited = usec_since(began, now_usec(CLOCK_MONOTONIC));
+
+        r = sd_bus_process(bus, NULL);
+        if (r != 0)
+            continue;
+        if (waited >= timeout_usec)
+            return -ETIMEDOUT;
+        if (!shown && waited >= SHOW_WAIT_USEC) {
+            shown = true;
+            fputs(PREFIX "waiting for ballastd to answer\n", stderr);
+        }
+        r = sd_bus_wait(bus, (shown ? timeout_usec : SHOW_WAIT_USEC) - waited);
+        if (r == -EINTR)
+            r = 0;
+    }
+    if (reply)
+        *ret = reply;
+    return reply ? 0 : r;
+}
+
 typedef int (*Append)(sd_bus_message *call, const void *what);
 
 static CtlExit call_method(Client *c, const char *method, Append append, const void *what, json_object **ret)
 {
     _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-    _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+    usec_t timeout = only_reads(method) ? READ_TIMEOUT_USEC : CHANGE_TIMEOUT_USEC;
     CtlExit e;
     int r;
 
@@ -244,13 +351,15 @@ static CtlExit call_method(Client *c, const char *method, Append append, const v
     if (r == -EINVAL)
         return client_fail(c, CLIENT_ERROR_BAD_VALUE, NULL, "an argument is not UTF-8 text");
     if (r >= 0)
-        r = sd_bus_call(c->bus, call, 0, &error, &reply);
-    if (r < 0 && sd_bus_error_is_set(&error))
-        return refused(c, &error);
+        r = wait_reply(c->bus, call, timeout, &reply);
+    if (r == -ETIMEDOUT)
+        return silent(c, timeout);
     if (r == -ENOENT || r == -ECONNREFUSED || r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE)
         return unreachable(c, strerror(-r));
     if (r < 0)
         return client_fail(c, CLIENT_ERROR_FAILED, NULL, "%s", strerror(-r));
+    if (sd_bus_message_is_method_error(reply, NULL))
+        return refused(c, sd_bus_message_get_error(reply));
     if (!ret)
         return CTL_EXIT_OK;
     *ret = NULL;

@@ -13,7 +13,7 @@ typedef enum CtlExit {
     CTL_EXIT_FAILED = 1,      /* the daemon refused, a file is bad, or something failed */
     CTL_EXIT_USAGE = 2,       /* the command line, or a value that can't be read */
     CTL_EXIT_NO_SUCH = 3,     /* nothing has this name, or more than one guest */
-    CTL_EXIT_UNREACHABLE = 4, /* no daemon can be reached */
+    CTL_EXIT_UNREACHABLE = 4, /* no daemon can be reached, or it doesn't answer */
 } CtlExit;
 
 /* Kinds of errors. Each has a code in JSON and an exit status, in the table of ballastctl(1). */
@@ -31,6 +31,7 @@ typedef enum ClientError {
     CLIENT_ERROR_AMBIGUOUS,
     CLIENT_ERROR_NO_SUCH_FIELD,
     CLIENT_ERROR_UNREACHABLE,
+    CLIENT_ERROR_NO_ANSWER,
     CLIENT_ERROR_MAX
 } ClientError;
 
@@ -50,7 +51,8 @@ typedef struct Client {
 void client_done(Client *c);
 
 /* Calls a method of the manager, with argument unless that is NULL. *ret (ret may be NULL) gets its answer,
- * NULL if it has none. A failure is printed. Never starts the daemon. */
+ * NULL if it has none. A failure is printed. Never starts the daemon. A daemon that doesn't answer is waited for
+ * for 3 s, or where the method changes something for 15 s. */
 CtlExit client_call(Client *c, const char *method, const char *argument, json_object **ret);
 /* The same, with n values after the argument. */
 CtlExit client_call_values(Client *c, const char *method, const char *argument, const ClientValue *values,

@@ -13,6 +13,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -498,7 +499,7 @@ class Session(World):
         with open(f"{SOURCE}/host-agent/ctl/client.c") as f:
             codes = re.findall(r'\[CLIENT_ERROR_\w+\] = \{"([a-z-]+)"', f.read())
         self.assertEqual(set(documented), set(codes), "ballastctl(1), EXIT STATUS, and client.c")
-        self.assertLessEqual(set(codes) - set(cases), {"failed", "denied", "unreachable"})
+        self.assertLessEqual(set(codes) - set(cases), {"failed", "denied", "unreachable", "no-answer"})
         for code, commands in cases.items():
             for arguments in commands:
                 with self.subTest(arguments=arguments):
@@ -1306,6 +1307,79 @@ class NoDaemon(World):
         self.wait_ready("--session")
         self.ctl("list", want=4)
         self.assertIn("one runs on your session bus: add --session", self.err)
+
+
+def own_the_name(bus):
+    """A connection that has the daemon's name and never answers."""
+    def call(serial, member, signature="", body=b""):
+        fields = b""
+        for code, kind, value in ((1, "o", "/org/freedesktop/DBus"), (2, "s", "org.freedesktop.DBus"), (3, "s", member),
+                                  (6, "s", "org.freedesktop.DBus"), (8, "g", signature)):
+            length = struct.pack("<B" if kind == "g" else "<I", len(value))
+            fields += b"\0" * (-len(fields) % 8) + bytes([code, 1]) + f"{kind}\0".encode() + length + f"{value}\0".encode()
+        head = struct.pack("<cBBBIII", b"l", 1, 0, 1, len(body), serial, len(fields)) + fields
+        return head + b"\0" * (-len(head) % 8) + body
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(HANG)
+    s.connect(bus.path)
+    s.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+    s.recv(4096)
+    s.sendall(b"BEGIN\r\n" + call(1, "Hello"))
+    s.sendall(call(2, "RequestName", "su", struct.pack("<I13s3xI", 12, b"org.ballast1", 0)))
+    return s
+
+
+class Silent(World):
+    """A daemon, or a bus, that doesn't answer."""
+
+    def setUp(self):
+        self.bus = Bus(self.folder, self._testMethodName, OPEN)
+        self.addCleanup(self.bus.stop)
+        self.env = type(self).env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": self.bus.address}
+
+    def pause(self, process):
+        process.send_signal(signal.SIGSTOP)
+        self.addCleanup(process.send_signal, signal.SIGCONT)
+
+    def test_c8_a_stopped_daemon_is_named(self):
+        daemon = self.start_daemon("silent-daemon", "--session")
+        self.wait_ready("--session")
+        self.pause(daemon.process)
+        pid = daemon.process.pid
+        begin = time.monotonic()
+        self.ctl("--session", "status", want=4)
+        # A change waits for 15 s.
+        self.assertLess(time.monotonic() - begin, 12)
+        self.assertEqual(self.err, f"ballastctl: ballastd does not answer: its process, {pid}, is stopped (by a signal or a "
+                                   f"debugger); to let it go on: kill -CONT {pid}\n")
+        error = json.loads(self.ctl("--session", "list", "--json", want=4))["error"]
+        self.assertEqual((error["code"], error["hint"]), ("no-answer", f"to let it go on: kill -CONT {pid}"))
+        self.assertIn("not reachable", self.ctl("--session", "version"))
+
+        # On a terminal, the wait is shown.
+        master, slave = pty.openpty()
+        with open(master, "rb", buffering=0) as terminal:
+            p = subprocess.Popen([BALLASTCTL, "--session", "status"], stdout=subprocess.DEVNULL, stderr=slave, env=self.env)
+            os.close(slave)
+            self.assertEqual(p.wait(HANG), 4)
+            self.assertIn(b"ballastctl: waiting for ballastd to answer\r\n", terminal.read(65536))
+
+        daemon.process.send_signal(signal.SIGCONT)
+        self.ctl("--session", "status")
+
+    def test_c8_a_daemon_that_hangs_is_named(self):
+        with own_the_name(self.bus):
+            wait_for("its name", lambda: "org.ballast1" in subprocess.run(
+                ["busctl", f"--address={self.bus.address}", "list"], capture_output=True, text=True).stdout)
+            self.ctl("--session", "stats", WEB1, want=4)
+            self.assertEqual(self.err, f"ballastctl: ballastd has not answered for 3 s, although its process, {os.getpid()}, "
+                                       "runs; see its log, or end it and start it again\n")
+
+    def test_c8_a_stopped_bus_is_named(self):
+        self.pause(self.bus.process)
+        self.ctl("--session", "status", want=4)
+        self.assertEqual(self.err, "ballastctl: the session bus has not answered for 3 s; see whether its "
+                                   "dbus-daemon is stopped\n")
 
 
 class BusLost(World):
