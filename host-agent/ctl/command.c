@@ -96,7 +96,7 @@ static void usage(const Ctl *c)
         "\nOptions:\n"
         "  -j, --json               print JSON instead of text, errors included\n"
         "      --session            talk to your own ballastd on the session bus\n"
-        "      --all                with release: every guest\n"
+        "      --all                with stats: everything known; with release: every guest\n"
         "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
         "                           with set: the values to set (ballastctl help set)\n"
         "      --together, --text, --snapshot=FILE\n"

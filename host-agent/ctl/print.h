@@ -12,6 +12,8 @@ int print_list(const Screen *screen, json_object *guests);
 int print_entitlement(const Screen *screen, json_object *entitlement);
 /* GetStatus: a paragraph. */
 int print_status(const Screen *screen, json_object *status);
+/* GetGuest: what counts of it, in at most 24 lines. */
+int print_guest(const Screen *screen, json_object *guest);
 /* Any object: entries under headings; sizes and times by the suffix of their key. */
 int print_tree(const Screen *screen, json_object *object);
 /* Prints "     Label: text", with the text made harmless, and wrapped to the screen. */

@@ -57,7 +57,9 @@ static CtlExit verb_stats(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
-    return json_complete_guest(&guest) < 0 ? ctl_out_of_memory(c) : ctl_show(c, guest, print_tree);
+    return json_complete_guest(&guest) < 0
+               ? ctl_out_of_memory(c)
+               : ctl_show(c, guest, c->given & CTL_OPTION_ALL ? print_tree : print_guest);
 }
 
 static CtlExit verb_mode(Ctl *c, int n, char **arguments)
@@ -198,10 +200,14 @@ const Verb ctl_verbs[] = {
      "does not move and it is well. REASON is cut to the width of the terminal.\n\n"
      "  ballastctl list\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
-    {"stats", "VM", "print everything known about one guest", 1, 1, verb_stats,
-     "VM is a name, a UUID, or the beginning of one that no other guest has.\n\n"
+    {"stats", "VM [--all]", "print what counts of one guest", 1, 1, verb_stats,
+     "Prints its state with the reason, its sizes, what it holds of the host, its memory and swap, and by which "
+     "lever the host got memory back. With --all or --json, everything known. VM is a name, a UUID, or the "
+     "beginning of one that no other guest has.\n\n"
      "  ballastctl stats web1\n"
-     "  ballastctl stats 6695eb01 --json\n"},
+     "  ballastctl stats web1 --all\n"
+     "  ballastctl stats 6695eb01 --json\n",
+     .options = CTL_OPTION_ALL},
     {"mode", "[auto|observe]", "print the mode, or set it", 0, 1, verb_mode,
      "In mode auto ballastd moves balloons; in mode observe it only decides and logs. The mode lasts until ballastd "
      "stops, or reloads a configuration with another mode than before. Mode= in ballastd.conf sets the mode that it "

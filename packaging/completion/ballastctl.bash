@@ -81,7 +81,7 @@ _ballastctl()
         ;;
     esac
     if [[ $cur == -* ]]; then
-        [[ $verb == release ]] && options+=' --all'
+        [[ $verb == stats || $verb == release ]] && options+=' --all'
         [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
         [[ "$verb $sub" == 'policy check' ]] && options+=' --together'
         [[ "$verb $sub" == 'policy show' ]] && options+=' --text'

@@ -362,9 +362,22 @@ class Session(World):
         for pattern, name in ((WEB1, WEB1), (UUIDS[WEB1], WEB1), (UUIDS[WEB2].upper(), WEB2), ("db", DB), ("aa95", DB),
                               (NASTY, NASTY)):
             self.assertEqual(self.json("--session", "stats", pattern)["name"], name)
-        text = self.ctl("--session", "stats", WEB1)
+        text = self.ctl("--session", "stats", WEB1, "--all")
         for t in ("name", WEB1, "\ndefinition\n", "\nballoon\n", "\ndecision\n", "\nchannel\n", "2.00 GiB"):
             self.assertIn(t, text)
+
+    def test_c9_what_counts_fits_a_screen(self):
+        for name in UUIDS:
+            lines = self.terminal("--session", "stats", name, "--color=never", width=80).splitlines()
+            self.assertLessEqual(len(lines), 24)
+            self.assertLessEqual(max(map(len, lines)), 80)
+            labels = [line[:10].strip() for line in lines if line[10:11] == ":"]
+            self.assertEqual(len(labels), len(set(labels)), "no label twice")
+            self.assertEqual(labels[:5], ["Guest", "State", "Reason", "Size", "Full size"])
+            self.assertIn(f"{name} ({UUIDS[name]})", lines[0])
+        self.assertIn(" Full size: 2.00 GiB: currentMemory of its definition\n", self.ctl("--session", "stats", WEB1))
+        self.assertEqual(self.json("--session", "stats", WEB1).keys(),
+                         self.json("--session", "stats", WEB1, "--all").keys())
 
     def test_c16_an_unknown_uptime_is_left_out(self):
         """This host's guests have no agent, which would say when they booted."""

@@ -241,10 +241,9 @@ class Demo:
         for line in self.daemon.ctl('list').stdout.splitlines():
             line = line.replace(prefix, '', 1) if prefix in line else line.replace(' ' * len(prefix), '', 1)
             self.screen.say('    ' + line)
-        self.screen.say('\n  ballastctl stats fpr, the part about its levers:')
-        text = self.daemon.ctl('stats', self.guests['fpr'].name).stdout
-        for line in text.partition('\nlevers\n')[2].partition('\n\n')[0].splitlines():
-            self.screen.say('    ' + line)
+        self.screen.say('\n  ballastctl stats fpr:')
+        for line in self.daemon.ctl('stats', self.guests['fpr'].name).stdout.splitlines():
+            self.screen.say('    ' + line.replace(prefix, ''))
 
     def log(self, first):
         """What the daemon logged of balloons."""

@@ -432,6 +432,134 @@ START_TEST(a_list_tells_what_matters)
 }
 END_TEST
 
+/* A guest that has used each lever but its balloon, with what ballast-guestd reports. */
+static const char some_guest[] =
+    "{\"name\": \"fpr\", \"uuid\": \"6695eb01-f6a4-8304-79aa-97f2502e193f\", \"mode\": \"auto\", \"source\": \"agent\","
+    " \"age_usec\": 404500, \"maximum_bytes\": 1073741824, \"full_bytes\": 536870912, \"current_bytes\": 528482304,"
+    " \"target_bytes\": 520093696, \"floor_bytes\": 134217728, \"reclaim_bytes\": 93428122,"
+    " \"available_bytes\": 448790528, \"free_bytes\": 233832448, \"cache_bytes\": 177209344, \"resident_bytes\": 416284672,"
+    " \"idle_bytes\": 76650906, \"cold_bytes\": 141557760, \"lever\": \"reclaim\", \"lever_age_usec\": 0,"
+    " \"agent_version\": \"0.1.0\", \"busy\": null, \"unmovable\": null, \"distress\": false, \"hurting\": false,"
+    " \"protected\": false, \"moving\": false, \"stalled\": false, \"rule\": \"none\","
+    " \"reason\": \"keeps its size and hands back 89.1 MiB: hands back page cache (balloon.policy:261)\","
+    " \"definition\": {\"full_bytes\": 536870912, \"full_why\": \"currentMemory of its definition\", \"channel\": true},"
+    " \"entitlement\": {\"min_bytes\": 134217728, \"min_set_bytes\": 134217728, \"min_origin\": \"domain\","
+    "   \"full_origin\": \"default\", \"max_origin\": \"default\", \"shares\": 2000, \"shares_set\": 2000,"
+    "   \"shares_origin\": \"configuration\", \"mode_origin\": \"default\"},"
+    " \"balloon\": {\"moves\": 2, \"stalls\": 0, \"from_bytes\": 402653184, \"target_bytes\": 520093696,"
+    "   \"sent_age_usec\": 300000000},"
+    " \"decision\": {\"target_bytes\": 520093696, \"reclaim\": {\"reclaim_bytes\": 93428122,"
+    "   \"reason\": \"hands back 89.1 MiB: hands back page cache (balloon.policy:261)\"}},"
+    " \"levers\": {\"compact\": {\"times\": 1, \"asking\": false, \"got_bytes\": 130023424, \"last_got_bytes\": 130023424,"
+    "     \"cpu_usec\": 450900, \"answered_age_usec\": 32400000, \"end\": \"done\"},"
+    "   \"reclaim\": {\"times\": 4, \"asking\": true, \"asked_age_usec\": 8000, \"asked_bytes\": 16777216,"
+    "     \"got_bytes\": 52323942, \"last_got_bytes\": 17511219, \"cpu_usec\": 191400, \"read_back_share\": 0.0,"
+    "     \"answered_age_usec\": 13100, \"end\": \"done\"},"
+    "   \"squeeze\": {\"times\": 0, \"asking\": false}, \"ineffective\": false},"
+    " \"stats\": {\"available_bytes\": 448790528, \"swap_total_bytes\": 1073741824, \"swap_used_bytes\": 12582912,"
+    "   \"psi_memory_some\": 0.001, \"psi_io_some\": 0.02},"
+    " \"rates\": {\"swap_in_bytes_per_sec\": 4096.0, \"swap_out_bytes_per_sec\": 0.0},"
+    " \"channel\": {\"open\": true, \"welcomed\": true, \"agent_version\": \"0.1.0\"},"
+    " \"times\": {\"seen_age_usec\": 60000000, \"uptime_usec\": 93600000000}}";
+
+START_TEST(test_c9_a_guest_fits_one_screen)
+{
+    json_object *o = json_tokener_parse(some_guest);
+    char *text = printed(print_guest, o, false, 80), *line;
+    unsigned lines = 0;
+
+    ck_assert_str_eq(text,
+                     "     Guest: fpr (6695eb01-f6a4-8304-79aa-97f2502e193f), booted 1d 2h ago\n"
+                     "     State: steady; mode auto\n"
+                     "    Reason: keeps its size and hands back 89.1 MiB: hands back page cache\n"
+                     "            (balloon.policy:261)\n"
+                     "      Size: 504 MiB now, target 496 MiB, always at least 128 MiB\n"
+                     " Full size: 512 MiB: currentMemory of its definition\n"
+                     "  Resident: 397 MiB of the host's memory, 73.1 MiB of it idle\n"
+                     "    Memory: 428 MiB available, 223 MiB free, 169 MiB page cache (135 MiB cold)\n"
+                     "      Swap: 1.00 GiB, 12.0 MiB used; in 4.00 KiB/s, out 0 B/s over the last 10 s\n"
+                     "       PSI: tasks waited for memory in 0.1% of the last 10 s, for I/O in 2.0%\n"
+                     "     Stats: from its agent, ballast-guestd 0.1.0, 404.5ms old\n"
+                     "     Lever: reclaim\n"
+                     "   Compact: 1 time, 124 MiB in all, 450.9ms of its CPU; last 32.4s ago: done\n"
+                     "   Reclaim: 4 times, 49.9 MiB in all, 191.4ms of its CPU, 0.0% read back; at\n"
+                     "            work for 8ms, for 16.0 MiB\n"
+                     "   Balloon: 2 moves; the last began 5min ago at 384 MiB\n"
+                     "       Set: min (domain), shares 2000 (configuration)\n");
+    for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        ck_assert_msg(text_width(line) <= 80, "%zu columns: %s", text_width(line), line);
+        lines++;
+    }
+    ck_assert_uint_le(lines, 24);
+    free(text);
+
+    /* The sizes of its definition are said once. */
+    text = printed(print_guest, o, false, 0);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const sizes[] = {"512 MiB", "504 MiB", "496 MiB", "128 MiB"};
+        char *first = strstr(text, sizes[i]);
+
+        ck_assert_msg(first && !strstr(first + 1, sizes[i]), "%s: once in\n%s", sizes[i], text);
+    }
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
+/* What changes in the lines about a guest, if this is merged into it. */
+static const struct {
+    const char *json, *want;
+} guest_lines[] = {
+    {"{\"stalled\": true, \"moving\": true, \"balloon\": {\"retry_in_usec\": 30000000}}",
+     "State: stalled: its balloon stopped before its target; tried again in 30s; moving; mode auto\n"},
+    {"{\"distress\": true, \"strain\": {\"cause\": \"swap-in\", \"last_distress_age_usec\": 3000000}}",
+     "State: in distress (swap-in, 3s ago); mode auto\n"},
+    {"{\"distress\": true, \"grant\": {\"refused\": \"it used little of what it was given before\"}}",
+     "State: in distress, gets nothing of other guests: it used little of what it was given before; mode auto\n"},
+    {"{\"hurting\": true, \"strain\": {\"restore_bytes\": 524288000}}",
+     "State: hurting after a shrink, goes back to 500 MiB; mode auto\n"},
+    {"{\"busy\": \"paused\", \"protected\": true, \"need\": {\"protected_for_usec\": 25000000}}",
+     "State: paused; protected, as a shrink hurt it, for 25s; mode auto\n"},
+    {"{\"unmovable\": \"it has a host\\u001bdev\", \"mode\": \"observe\"}",
+     "State: unmovable: it has a host?dev; mode observe\n"},
+    {"{\"times\": {}}", "Guest: fpr (6695eb01-f6a4-8304-79aa-97f2502e193f)\n"},
+    {"{\"reason\": \"gives free memory\"}",
+     "Hands back: hands back 89.1 MiB: hands back page cache (balloon.policy:261)\n"},
+    {"{\"resident_bytes\": null}", "Resident: not known\n"},
+    {"{\"held\": {\"swapped_bytes\": 1048576}}",
+     "73.1 MiB of it idle, 1.00 MiB of it swapped out by the host\n"},
+    {"{\"stats\": {\"swap_total_bytes\": 0}}", "Swap: none\n"},
+    {"{\"source\": \"libvirt\", \"definition\": {\"channel\": false}}",
+     "Stats: from libvirt (its balloon driver), 404.5ms old; its definition has no channel for an agent\n"},
+    {"{\"source\": \"none\", \"age_usec\": null, \"channel\": {\"open\": true}}",
+     "Stats: none; no agent answers on its channel\n"},
+    {"{\"channel\": {\"levers_missing\": \"no cgroup\"}, \"levers\": {\"waiting\": \"it moves\"}}",
+     "Lever: reclaim; what its agent lacks: no cgroup; waits: it moves\n"},
+    {"{\"levers\": {\"squeeze\": {\"times\": 2, \"got_bytes\": 1048576, \"answered_age_usec\": 1000000, \"end\": \"failed\","
+     " \"error\": \"No such device\", \"retry_in_usec\": 5000000}}}",
+     "Squeeze: 2 times, 1.00 MiB in all; last 1s ago: No such device; again in 5s at the earliest\n"},
+    {"{\"entitlement\": {\"max_origin\": \"domain\", \"max_set_bytes\": 2147483648, \"problem\": \"bad\"}}",
+     "Set: max 2.00 GiB (domain)\n   Problem: bad\n"},
+};
+
+START_TEST(test_c9_what_counts_of_a_guest)
+{
+    json_object *o = json_tokener_parse(some_guest), *change = json_tokener_parse(guest_lines[_i].json);
+    char *text;
+
+    ck_assert_ptr_nonnull(change);
+    json_object_object_foreach(change, key, value)
+    {
+        ck_assert_int_eq(json_add(o, key, json_object_get(value)), 0);
+    }
+    text = printed(print_guest, o, false, 0);
+    ck_assert_msg(strstr(text, guest_lines[_i].want), "'%s' isn't in:\n%s", guest_lines[_i].want, text);
+    free(text);
+    json_object_put(change);
+    json_object_put(o);
+}
+END_TEST
+
 /* Long lines go on below their text, at blanks. */
 START_TEST(test_c13_lines_wrap_at_blanks)
 {
@@ -614,6 +742,8 @@ int main(void)
     tcase_add_loop_test(t, a_state_is_one_word, 0, ELEMENTSOF(states));
     tcase_add_test(t, an_entitlement_tells_set_and_in_force);
     tcase_add_test(t, a_list_tells_what_matters);
+    tcase_add_test(t, test_c9_a_guest_fits_one_screen);
+    tcase_add_loop_test(t, test_c9_what_counts_of_a_guest, 0, ELEMENTSOF(guest_lines));
     tcase_add_test(t, test_c13_lines_wrap_at_blanks);
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
