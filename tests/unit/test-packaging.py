@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is installed, and what the unit files and the packages' control files say.
+
+Usage: test-packaging.py SOURCE BUILD"""
+
+import json
+import os
+import re
+import sys
+import unittest
+
+SOURCE, BUILD = sys.argv[1:]
+
+
+def read(path):
+    with open(os.path.join(SOURCE, path)) as f:
+        return f.read()
+
+
+def unit(name):
+    """A unit's settings: {(section, key): [values]}."""
+    settings, section = {}, None
+    for line in read(f"packaging/systemd/{name}.service.in").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            settings.setdefault((section, key), []).append(value)
+    return settings
+
+
+class Packaging(unittest.TestCase):
+    def test_c18_no_warning_is_an_error_unless_asked_for(self):
+        """Packagers choose their own flags; tests/check.sh asks for -Dwerror=true."""
+        with open(f"{BUILD}/compile_commands.json") as f:
+            commands = [c["command"] for c in json.load(f)]
+        self.assertGreater(len(commands), 100)
+        self.assertEqual(sorted({w for c in commands for w in re.findall(r"-Werror=\S+", c)}), [])
+        self.assertIn("-Dwerror=true", read("tests/check.sh"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
