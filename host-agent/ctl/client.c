@@ -165,7 +165,8 @@ static CtlExit unreachable(const Client *c, const char *why)
     else if (session_has_daemon())
         way_out = "one runs on your session bus: add --session";
     else
-        way_out = "is it running? systemctl status ballastd; for a user's own instance add --session";
+        way_out =
+            "see systemctl status ballastd, and start it with systemctl start ballastd; for a user's own instance add --session";
     return client_fail(c, CLIENT_ERROR_UNREACHABLE, way_out, "cannot reach ballastd on the %s bus: %s",
                        c->session ? "session" : "system", why);
 }

@@ -1300,7 +1300,7 @@ class NoDaemon(World):
 
     def test_nothing_there(self):
         self.ctl("status", want=4)
-        self.assertRegex(self.err, "cannot reach ballastd on the system bus: .*systemctl status ballastd.*--session")
+        self.assertRegex(self.err, "cannot reach ballastd on the system bus: .*systemctl start ballastd.*--session")
         self.ctl("--session", "list", want=4)
         self.assertIn("ballastd --session", self.err)
         self.assertEqual(json.loads(self.ctl("version", "--json"))["ballastd"], None)

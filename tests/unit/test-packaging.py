@@ -31,6 +31,13 @@ def unit(name):
 
 
 class Packaging(unittest.TestCase):
+    def test_a4_nothing_is_installed_that_starts_ballastd_on_request(self):
+        with open(f"{BUILD}/meson-info/intro-installed.json") as f:
+            installed = json.load(f).values()
+        self.assertTrue([p for p in installed if p.endswith("/dbus-1/system.d/org.ballast1.conf")], "looks in a wrong place")
+        self.assertEqual([p for p in installed if "/dbus-1/system-services/" in p or "/dbus-1/services/" in p], [])
+        self.assertNotIn(("Install", "Alias"), unit("ballastd"), "systemd starts dbus-NAME.service when a name is asked for")
+
     def test_c18_no_warning_is_an_error_unless_asked_for(self):
         """Packagers choose their own flags; tests/check.sh asks for -Dwerror=true."""
         with open(f"{BUILD}/compile_commands.json") as f:
