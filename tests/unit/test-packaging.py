@@ -38,6 +38,16 @@ class Packaging(unittest.TestCase):
         self.assertEqual([p for p in installed if "/dbus-1/system-services/" in p or "/dbus-1/services/" in p], [])
         self.assertNotIn(("Install", "Alias"), unit("ballastd"), "systemd starts dbus-NAME.service when a name is asked for")
 
+    def test_a18_a_daemon_that_always_fails_is_given_up(self):
+        for name in "ballastd", "ballast-guestd":
+            with self.subTest(unit=name):
+                u = unit(name)
+                burst, wait = int(u["Unit", "StartLimitBurst"][0]), u["Service", "RestartSec"][0]
+                self.assertEqual(u["Unit", "StartLimitIntervalSec"], ["1min"])
+                # The limit must be met by a daemon that also takes a second or two to fail.
+                self.assertLess(burst * (int(wait.removesuffix("s")) + 5), 60)
+                self.assertEqual(u["Service", "RestartPreventExitStatus"], ["2"], "EXIT STATUS of its manual")
+
     def test_c18_no_warning_is_an_error_unless_asked_for(self):
         """Packagers choose their own flags; tests/check.sh asks for -Dwerror=true."""
         with open(f"{BUILD}/compile_commands.json") as f:
