@@ -2,8 +2,13 @@
 /* ballastd: reads its arguments, makes its objects, and adds the listeners for notices. */
 
 #include <getopt.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "host-agent/config/config-settings.h"
@@ -126,6 +131,33 @@ static int parse_argv(int argc, char **argv, ManagerOptions *o, bool *ret_check)
     return 1;
 }
 
+/* The kernel counts all that is mapped against the limit, also what is never used, and refuses memory above it: with any
+ * limit, memory is better not locked. CAP_IPC_LOCK lifts the limit. */
+static bool may_lock_all(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {};
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) >= 0 && limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    return syscall(SYS_capget, &header, caps) >= 0 &&
+           (caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK));
+}
+
+/* The daemon that is to end a shortage of memory must not wait for its own pages then: those that it has used stay in
+ * memory. */
+static void lock_memory(void)
+{
+    if (!may_lock_all())
+        errno = EPERM;
+    else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) >= 0)
+        return;
+    log_full_errno(
+        LOG_INFO, errno,
+        "Cannot keep ballastd in memory: %m; where the host swaps, ballastd may be late when it is needed most. Run it without a limit on locked memory: LimitMEMLOCK=infinity in its unit, or ulimit -l unlimited");
+}
+
 int main(int argc, char **argv)
 {
     ManagerOptions options = {.proc_root = "/proc",
@@ -156,6 +188,7 @@ int main(int argc, char **argv)
         r = manager_start(m);
     if (r < 0)
         return EXIT_FAILURE;
+    lock_memory();
     r = manager_run(m);
     if (r < 0)
         log_error_errno(-r, "The event loop failed: %m");

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -100,6 +101,7 @@ def stats_of(whose):
         return {m[1] + suffix.get(m[2], "") for m in re.finditer(rf"^{whose}\(\w+, (\w+), (\w+),", f.read(), re.M)}
 
 
+CAP_IPC_LOCK = 14  # linux/capability.h
 # A limit for hangs: far above what anything here takes on an idle machine.
 HANG = 200
 
@@ -1292,6 +1294,44 @@ class Ksm(World):
             for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))
         self.assertNotIn("KSM", daemon.log())
         self.assertNotIn("KSM: ", self.ctl("--session", "status"))
+
+
+class Locked(World):
+    """Whether the daemon's memory is locked: where root runs it, and where another user with a limit does."""
+
+    def start(self, name, user=None):
+        bus = self.start_bus(name, OPEN)
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+        daemon = self.start_daemon(f"{name}-daemon", "--session", user=user)
+        self.wait_ready("--session")
+        with open(f"/proc/{daemon.process.pid}/status") as f:
+            return daemon, int(re.search(r"VmLck:\s*(\d+) kB", f.read())[1])
+
+    def test_a11_memory_is_locked_where_that_is_allowed(self):
+        with open("/proc/self/status") as f:
+            if not int(re.search(r"CapEff:\s*(\w+)", f.read())[1], 16) & 1 << CAP_IPC_LOCK:
+                self.skipTest("this user may not lock memory without a limit")
+        with open(BALLASTD, "rb") as f:
+            if b"__asan_init" in f.read():
+                self.skipTest("the address sanitizer turns mlockall() off")
+        daemon, locked = self.start("unlimited")
+        self.assertGreater(locked, 1024, daemon.log())
+        self.assertNotIn("Cannot keep ballastd in memory", daemon.log())
+
+    def test_a11_a_limit_is_logged_once_and_nothing_is_locked(self):
+        """A limit that is above what the daemon maps now would refuse it memory later."""
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        if limit[0] == resource.RLIM_INFINITY:
+            limit = (4 << 30, 4 << 30)
+        user = become(65534, 65534) if os.getuid() == 0 else lambda: None
+
+        def limited():
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, limit)
+            user()
+        daemon, locked = self.start("limited", limited)
+        self.assertEqual(locked, 0, daemon.log())
+        self.assertEqual(daemon.log().count("Cannot keep ballastd in memory"), 1, daemon.log())
+        self.assertIn("LimitMEMLOCK=infinity", daemon.log())
 
 
 class NoDaemon(World):

@@ -38,6 +38,11 @@ class Packaging(unittest.TestCase):
         self.assertEqual([p for p in installed if "/dbus-1/system-services/" in p or "/dbus-1/services/" in p], [])
         self.assertNotIn(("Install", "Alias"), unit("ballastd"), "systemd starts dbus-NAME.service when a name is asked for")
 
+    def test_a11_the_memory_of_ballastd_is_locked_and_not_only_asked_for(self):
+        """MemoryMin= has no effect below a slice that has none; any limit on locked memory ends in failed allocations."""
+        self.assertNotIn(("Service", "MemoryMin"), unit("ballastd"))
+        self.assertEqual(unit("ballastd")["Service", "LimitMEMLOCK"], ["infinity"])
+
     def test_a18_a_daemon_that_always_fails_is_given_up(self):
         for name in "ballastd", "ballast-guestd":
             with self.subTest(unit=name):
