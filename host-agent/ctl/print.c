@@ -250,14 +250,26 @@ static int put_thresholds(const Screen *screen, json_object *status)
     return print_line(screen, "Thresholds", severe ? STYLE_RED : moderate ? STYLE_YELLOW : STYLE_GREEN, text);
 }
 
+/* What is to be said of the trigger on the host's pressure; "": it is as it should be. */
+static const char *about_trigger(json_object *status)
+{
+    const char *trigger = json_text(status, "host.psi_trigger"), *scope = json_text(status, "host.scope");
+
+    if (trigger && strcmp(trigger, "none") == 0)
+        return "; noticed only once a cycle, because no trigger could be set (see the log)";
+    if (trigger && strcmp(trigger, "host") == 0 && scope && strcmp(scope, "system") != 0)
+        return "; the trigger is set on the whole host's (see the log)";
+    return "";
+}
+
 static int put_psi(const Screen *screen, json_object *status)
 {
     char ratio[UNITS_FORMAT_MAX], text[TEXT_MAX];
 
     if (!json_find(status, "host.psi_memory_some"))
         return 0;
-    snprintf(text, sizeof(text), "tasks waited for memory in %s of the last 10 s",
-             format_ratio(ratio, json_real(status, "host.psi_memory_some")));
+    snprintf(text, sizeof(text), "tasks waited for memory in %s of the last 10 s%s",
+             format_ratio(ratio, json_real(status, "host.psi_memory_some")), about_trigger(status));
     return print_line(screen, "PSI", STYLE_PLAIN, text);
 }
 

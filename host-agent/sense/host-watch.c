@@ -19,6 +19,17 @@
 /* What is swapped in is counted for at least this long: cycles can follow each other by 50 ms. */
 #define SWAPPING_USEC   (900 * USEC_PER_MSEC)
 
+const char *host_trigger_to_string(HostTrigger t)
+{
+    static const char *const names[HOST_TRIGGER_MAX] = {
+        [HOST_TRIGGER_NONE] = "none",
+        [HOST_TRIGGER_HOST] = "host",
+        [HOST_TRIGGER_SCOPE] = "scope",
+    };
+
+    return names[t];
+}
+
 static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
     HostWatch *w = userdata;
@@ -27,6 +38,7 @@ static int on_psi(sd_event_source *s, int fd, uint32_t revents, void *userdata)
         log_warning(
             "The kernel removed the trigger on memory pressure; from now on pressure is noticed only once a cycle");
         w->psi_source = sd_event_source_disable_unref(w->psi_source);
+        w->trigger = HOST_TRIGGER_NONE;
         return 0;
     }
     w->pressure(w->userdata);
@@ -51,28 +63,47 @@ static int open_psi(const char *folder, const char *name)
     return psi_trigger_open(path, "some", PSI_STALL_USEC, PSI_WINDOW_USEC, &window);
 }
 
-/* Sets the scope's own trigger if it has one, else the host's: a cgroup's pressure shows there, too, and a
- * cycle more does no harm. */
+/* Opens the scope's own trigger, else the host's: a cgroup's pressure shows there, too, and a cycle more does no
+ * harm. */
+static HostTrigger open_trigger(HostWatch *w)
+{
+    HostTrigger t = w->scope ? HOST_TRIGGER_SCOPE : HOST_TRIGGER_HOST;
+    int scope_error = 0;
+
+    if (t == HOST_TRIGGER_SCOPE) {
+        w->psi_fd = open_psi(w->scope->path, "memory.pressure");
+        if (w->psi_fd >= 0)
+            return t;
+        scope_error = -w->psi_fd;
+    }
+    w->psi_fd = open_psi(w->proc_root, "pressure/memory");
+    if (w->psi_fd < 0) {
+        log_info(
+            "Cannot set a trigger on the host's memory pressure (%s); pressure is noticed only once a cycle",
+            strerror(-w->psi_fd));
+        return HOST_TRIGGER_NONE;
+    }
+    if (scope_error > 0)
+        log_info(
+            "Cannot set a trigger on the scope's memory pressure (%s/memory.pressure: %s); it is set on the whole host's, which may fire later, and also fires for other programs: see \"Which memory\" in ballastd(8)",
+            w->scope->path, strerror(scope_error));
+    return HOST_TRIGGER_HOST;
+}
+
 static void watch_psi(HostWatch *w)
 {
     int r;
 
     w->psi_source = sd_event_source_disable_unref(w->psi_source);
     closep(&w->psi_fd);
-    if (!w->pressure)
+    w->trigger = w->pressure ? open_trigger(w) : HOST_TRIGGER_NONE;
+    if (w->trigger == HOST_TRIGGER_NONE)
         return;
-    w->psi_fd = w->scope && w->scope->v2 ? open_psi(w->scope->path, "memory.pressure") : -ENOENT;
-    if (w->psi_fd < 0)
-        w->psi_fd = open_psi(w->proc_root, "pressure/memory");
-    if (w->psi_fd < 0) {
-        log_info(
-            "Cannot set a trigger on the host's memory pressure (%s); pressure is noticed only once a cycle",
-            strerror(-w->psi_fd));
-        return;
-    }
     r = sd_event_add_io(w->event, &w->psi_source, w->psi_fd, EPOLLPRI, on_psi, w);
-    if (r < 0)
-        log_warning_errno(-r, "Cannot watch the host's memory pressure: %m");
+    if (r >= 0)
+        return;
+    w->trigger = HOST_TRIGGER_NONE;
+    log_warning_errno(-r, "Cannot watch the host's memory pressure: %m");
 }
 
 void host_watch_init(HostWatch *w, sd_event *event, const char *proc_root, const char *sys_root,

@@ -10,6 +10,16 @@
 #include "host-agent/decide/bytes.h"
 #include "host-agent/sense/host.h"
 
+/* Whose memory pressure asks for a cycle at once. */
+typedef enum HostTrigger {
+    HOST_TRIGGER_NONE, /* nobody's: it is noticed once a cycle */
+    HOST_TRIGGER_HOST,
+    HOST_TRIGGER_SCOPE,
+    HOST_TRIGGER_MAX,
+} HostTrigger;
+
+const char *host_trigger_to_string(HostTrigger t);
+
 typedef struct HostWatch {
     sd_event *event;
     const char *proc_root, *sys_root; /* "/proc", "/sys" */
@@ -30,6 +40,7 @@ typedef struct HostWatch {
     double faults;       /* what host_watch_set_faults() was last told */
     int ksm_error;       /* the last error of reading KSM's state, which was logged */
 
+    HostTrigger trigger;
     sd_event_source *psi_source;
     int psi_fd;
 } HostWatch;
@@ -42,7 +53,8 @@ void host_watch_done(HostWatch *w);
 /* Finds the cgroup that a configuration names; "system" is the whole host, for which *ret is NULL. Logs what
  * is wrong. 0 or -errno. */
 int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret);
-/* Watches another scope from now on, and sets its trigger. Takes over scope (NULL: the whole host). */
+/* Watches another scope from now on, and sets the trigger on its pressure, or else on the whole host's; logs which, if
+ * not the scope's own. Takes over scope (NULL: the whole host). */
 void host_watch_set_scope(HostWatch *w, Cgroup *scope);
 
 /* Reads the host, and fills w->fields and the rest. reserve: memory that guests can't have. 0 or -errno; a

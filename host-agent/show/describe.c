@@ -10,6 +10,7 @@
 static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
 {
     dict_text(d, "scope", m->watch.scope ? m->watch.scope->path : "system");
+    dict_text(d, "psi_trigger", host_trigger_to_string(m->watch.trigger));
     if (m->watch.valid) {
         for (HostField f = 0; f < HOST_FIELD_MAX; f++)
             if (f != HOST_FIELD_PENDING && f != HOST_FIELD_KSM_PROFIT && host_fields_has(&m->watch.fields, f))

@@ -82,7 +82,7 @@ STATUS_KEYS = {
     "guests_agent": int, "guests_libvirt": int, "guests_none": int,
     "guests_moving": int, "guests_stalled": int, "guests_distress": int, "guests_hurting": int,
     "uptime_usec": int, "host.shortfall_bytes": int,
-    "host.scope": str,
+    "host.scope": str, "host.psi_trigger": str,
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
     "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,
     "host.pressure_threshold_bytes": int, "host.critical_threshold_bytes": int, "host.relax_threshold_bytes": int,

@@ -726,6 +726,34 @@ START_TEST(test_c4_a_status_has_only_the_policys_thresholds)
 }
 END_TEST
 
+/* Said only where it isn't what one would expect. */
+static const struct {
+    const char *scope, *trigger, *want;
+} triggers[] = {
+    {"system", "host", "of the last 10 s\n"},
+    {"system", "none", "of the last 10 s; noticed only once a cycle"},
+    {"/sys/fs/cgroup/a", "scope", "of the last 10 s\n"},
+    {"/sys/fs/cgroup/a", "host", "of the last 10 s; the trigger is set on the whole host's"},
+    {"/sys/fs/cgroup/a", "none", "of the last 10 s; noticed only once a cycle"},
+};
+
+START_TEST(a12_a_status_says_whose_pressure_has_the_trigger)
+{
+    char json[512], *text;
+    json_object *o;
+
+    snprintf(json, sizeof(json),
+             "{\"host\": {\"total_bytes\": 8589934592, \"scope\": \"%s\", \"psi_trigger\": \"%s\", "
+             "\"psi_memory_some\": 0.5}, \"policy\": {}, \"libvirt\": {}, \"cycle\": {}}",
+             triggers[_i].scope, triggers[_i].trigger);
+    o = json_tokener_parse(json);
+    text = printed(print_status, o, false, 0);
+    ck_assert_msg(strstr(text, triggers[_i].want), "'%s' isn't in:\n%s", triggers[_i].want, text);
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("ctl");
@@ -749,5 +777,6 @@ int main(void)
     tcase_add_test(t, a_tree_has_headings);
     tcase_add_test(t, a_status_says_why);
     tcase_add_loop_test(t, test_c4_a_status_has_only_the_policys_thresholds, 0, ELEMENTSOF(thresholds));
+    tcase_add_loop_test(t, a12_a_status_says_whose_pressure_has_the_trigger, 0, ELEMENTSOF(triggers));
     return run_tests(t);
 }

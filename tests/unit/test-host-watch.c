@@ -363,6 +363,46 @@ START_TEST(test_no_trigger_on_other_files)
 }
 END_TEST
 
+/* As in the service: its user may not write to the cgroup's file, but to the host's. The kernel's own files stand in. */
+START_TEST(test_a12_the_log_and_status_name_the_trigger_in_use)
+{
+    bool has_psi = access("/proc/pressure/memory", W_OK) == 0;
+    char path[96];
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    temp_file(x.folder, "group/memory.current", "0\n");
+    temp_file(x.folder, "pressure/none", "");
+    (void) snprintf(path, sizeof(path), "%s/group/memory.pressure", x.folder);
+    ck_assert_int_eq(symlink("/proc/version", path), 0);
+    (void) snprintf(path, sizeof(path), "%s/pressure/memory", x.folder);
+    ck_assert_int_eq(symlink(has_psi ? "/proc/pressure/memory" : "/proc/version", path), 0);
+    ck_assert_int_eq(chmod(x.folder, 0755), 0);
+    (void) snprintf(path, sizeof(path), "%s/group", x.folder);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    host_watch_init(&x.w, x.event, x.folder, x.folder, on_pressure, NULL);
+    if (geteuid() == 0)
+        ck_assert_int_eq(seteuid(65534), 0);
+    host_watch_set_scope(&x.w, scope);
+    (void) seteuid(getuid());
+
+    if (x.w.psi_source) {
+        ck_assert_str_eq(host_trigger_to_string(x.w.trigger), "host");
+        ck_assert_uint_eq(
+            caught_lines(x.log, "group/memory.pressure: Permission denied); it is set on the whole"), 1);
+    } else { /* no PSI, or a kernel that lets only root set triggers */
+        ck_assert_str_eq(host_trigger_to_string(x.w.trigger), "none");
+        ck_assert_uint_eq(caught_lines(x.log, "Cannot set a trigger on the host's memory pressure"), 1);
+    }
+
+    /* Nothing is to be said of the whole host's own. */
+    host_watch_set_scope(&x.w, NULL);
+    ck_assert_uint_eq(caught_lines(x.log, "scope's"), 0);
+    scene_done(&x);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("host-watch");
@@ -378,5 +418,6 @@ int main(void)
     tcase_add_test(tc, test_no_such_scope);
     tcase_add_test(tc, test_ksm);
     tcase_add_test(tc, test_no_trigger_on_other_files);
+    tcase_add_test(tc, test_a12_the_log_and_status_name_the_trigger_in_use);
     return run_tests(tc);
 }
