@@ -39,7 +39,17 @@ inside() {
         export DEBIAN_FRONTEND=noninteractive
         # No service is started in here.
         printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
-        dpkg -i /dist/ballast-guest_*.deb /dist/ballast-host_*.deb || { echo "deb: dpkg -i failed" >&2; exit 1; }
+        fail() { echo "deb: $*" >&2; exit 1; }
+        installs() { dpkg -i /dist/ballast-guest_*.deb /dist/ballast-host_*.deb || fail "dpkg -i failed"; }
+        # First before the package that makes the group libvirt.
+        ! getent group libvirt >/dev/null || groupdel libvirt
+        installs
+        id -nG ballast | grep -qw libvirt || fail "C15: ballast is no member of libvirt, which did not exist"
+        getent passwd ballast-guest >/dev/null || fail "C15: there is no user ballast-guest"
+        test -L /etc/systemd/system/multi-user.target.wants/ballastd.service || fail "C15: ballastd is not enabled"
+        ! find /etc/systemd/system -name "ballast-guestd*" | grep . || fail "C15: the agent, which udev starts, is enabled"
+        ! find /usr/share/dbus-1 /etc/systemd/system -name "*org.ballast1.service" | grep . || fail "A4: D-Bus starts ballastd"
+        test -f /usr/share/dbus-1/system.d/org.ballast1.conf
         dpkg -s ballast-host ballast-guest | grep -c "^Status: install ok installed" | grep -qx 2
         /usr/sbin/ballast-guestd --once --json >/dev/null
         /usr/sbin/ballastd --check
@@ -59,6 +69,13 @@ inside() {
         grep -q "# mine" /etc/ballast/ballastd.conf
         dpkg --purge ballast-host ballast-guest
         test ! -e /etc/ballast/ballastd.conf -a ! -e /usr/sbin/ballastd -a ! -e /usr/sbin/ballast-guestd
+        # And after it: its group stays as it is.
+        userdel ballast
+        groupdel libvirt
+        groupadd --system --gid 64999 libvirt
+        installs
+        id -nG ballast | grep -qw libvirt || fail "C15: ballast is no member of libvirt, which existed"
+        getent group libvirt | grep -q ":64999:ballast$" || fail "C15: the group libvirt was changed"
     '
     echo "deb: installed, run, removed and purged"
 }

@@ -53,6 +53,24 @@ class Packaging(unittest.TestCase):
                 self.assertLess(burst * (int(wait.removesuffix("s")) + 5), 60)
                 self.assertEqual(u["Service", "RestartPreventExitStatus"], ["2"], "EXIT STATUS of its manual")
 
+    def test_c15_one_tool_makes_the_users(self):
+        folder = f"{SOURCE}/packaging/debian"
+        for name in os.listdir(folder):
+            if os.path.isfile(f"{folder}/{name}"):
+                self.assertNotRegex(read(f"packaging/debian/{name}"), r"\b(adduser|addgroup|useradd|usermod)\b", name)
+        self.assertIn("dh-sequence-installsysusers", read("packaging/debian/control"))
+        for name, file in ("ballast", "ballast.conf"), ("ballast-guest", "ballast-guest.conf"):
+            self.assertRegex(read(f"packaging/sysusers/{file}"), rf"(?m)^u {name} ")
+
+    def test_c15_the_service_has_access_to_libvirt_whichever_package_comes_first(self):
+        self.assertRegex(read("packaging/sysusers/ballast.conf"), r"(?m)^m ballast libvirt$")
+
+    def test_c15_the_readme_enables_only_what_no_package_enables(self):
+        before, after = read("README.md").split("Without packages,")
+        self.assertNotIn("systemctl enable", before)
+        self.assertIn("systemctl enable --now ballastd", after)
+        self.assertRegex(read("packaging/debian/rules"), r"(?m)^\tdh_installsystemd -p ballast-host ballastd\.service$")
+
     def test_c18_no_warning_is_an_error_unless_asked_for(self):
         """Packagers choose their own flags; tests/check.sh asks for -Dwerror=true."""
         with open(f"{BUILD}/compile_commands.json") as f:
