@@ -169,10 +169,18 @@ static uint64_t part(const Report *r, ReportField f, uint64_t total)
     return MIN(report_get(r, f), total);
 }
 
+/* What ZFS lets go of when the kernel needs it: it keeps the minimum of its cache whatever the kernel says. */
+static uint64_t arc(const Report *r, uint64_t total)
+{
+    return LESS_BY(part(r, REPORT_ARC, total), part(r, REPORT_ARC_MIN, total));
+}
+
 static void memory_fields(const Report *r, const SampleHost *host, uint64_t total, GuestFields *ret)
 {
     ReportField available_from = report_has(r, REPORT_MEM_AVAILABLE) ? REPORT_MEM_AVAILABLE : REPORT_MEM_FREE;
-    uint64_t free = part(r, REPORT_MEM_FREE, total), available = part(r, available_from, total);
+    /* Linux doesn't count ZFS's cache as available. */
+    uint64_t free = part(r, REPORT_MEM_FREE, total),
+             available = MIN(part(r, available_from, total) + arc(r, total), total);
 
     for (size_t i = 0; i < ELEMENTSOF(parts); i++)
         if (report_has(r, parts[i].from))
@@ -185,23 +193,17 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
             guest_fields_set(ret, GUEST_FIELD_USED,
                              (double) MAX(LESS_BY(host->current_bytes, available), total - available));
     }
+    if (report_has(r, REPORT_ARC))
+        guest_fields_set(ret, GUEST_FIELD_ARC, (double) arc(r, total));
     if (report_has(r, REPORT_CACHED)) {
         uint64_t cache = part(r, REPORT_BUFFERS, total) + part(r, REPORT_CACHED, total) +
-                         part(r, REPORT_SRECLAIMABLE, total);
+                         part(r, REPORT_SRECLAIMABLE, total) + arc(r, total);
 
         cache = LESS_BY(cache, part(r, REPORT_SHMEM, total));
         if (report_has(r, REPORT_MEM_TOTAL) && report_has(r, REPORT_MEM_FREE))
             cache = MIN(cache, total - free);
         guest_fields_set(ret, GUEST_FIELD_CACHE, (double) cache);
     }
-}
-
-/* ZFS keeps the minimum of its cache whatever the kernel says. */
-static void arc_field(const Report *r, uint64_t total, GuestFields *ret)
-{
-    if (report_has(r, REPORT_ARC))
-        guest_fields_set(ret, GUEST_FIELD_ARC,
-                         (double) LESS_BY(part(r, REPORT_ARC, total), part(r, REPORT_ARC_MIN, total)));
 }
 
 static void swap_fields(const Report *r, GuestFields *ret)
@@ -232,7 +234,6 @@ void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret)
     total = total_of(r, host);
     memory_fields(r, host, total, ret);
     swap_fields(r, ret);
-    arc_field(r, total, ret);
     for (size_t i = 0; i < ELEMENTSOF(passed_on); i++)
         if (report_has(r, passed_on[i].from))
             guest_fields_set(ret, passed_on[i].to, (double) r->value[passed_on[i].from] * passed_on[i].unit);

@@ -59,10 +59,11 @@ uint64_t sample_total(const Sample *s, uint64_t current_bytes, uint64_t maximum_
  * held.h has what follows from both sides. The values are the same whether or not the guest counts its balloon as used:
  *
  *   total          MemTotal, less what the balloon holds if the guest counts that
- *   available      MemAvailable; MemFree if the guest doesn't report it (Windows, Linux before 3.14)
+ *   available      MemAvailable; MemFree if the guest doesn't report it (Windows, Linux before 3.14); and ZFS's
+ *                  cache above its minimum
  *   used           current − available. This includes what the kernel keeps for itself, so a guest of that
  *                  size could just live. It is never less than total − available, because the size may be
  *                  newer than the sample while the balloon inflates.
- *   cache          Buffers + Cached + SReclaimable − Shmem
+ *   cache          Buffers + Cached + SReclaimable − Shmem, and ZFS's cache above its minimum
  *   arc            ZFS's cache above its minimum */
 void sample_fields(const Sample *s, const SampleHost *host, GuestFields *ret);
