@@ -5,8 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "host-agent/ctl/snapshot-reader.h"
 #include "host-agent/ctl/snapshot.h"
+#include "host-agent/decide/bytes.h"
 #include "host-agent/decide/view.h"
 
 /* Default uptimes: host and guests have been up for long. */
@@ -285,6 +287,7 @@ static int read_guest(Reader *r, const JsonPath *path, json_object *object, size
 {
     SnapshotFile *f = r->file;
     SnapshotGuest *g = &f->snapshot.guests[guest];
+    char size[UNITS_FORMAT_MAX];
     int e;
 
     e = json_read_object(r->error, path, object);
@@ -306,6 +309,11 @@ static int read_guest(Reader *r, const JsonPath *path, json_object *object, size
     if (!g->name || !has(object, "full_bytes"))
         return json_refuse(r->error, path, "%s is missing", g->name ? "full_bytes" : "name");
     complete_guest(g, object);
+    if (g->judgement.distress && guard_contradicts_distress(g)) {
+        g->judgement.distress = false;
+        fprintf(r->warnings, "%s isn't in distress: it has %s free\n", g->name,
+                format_size(size, bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_FREE))));
+    }
     return 0;
 }
 

@@ -190,20 +190,18 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
     *ret_spoken_for = guard_spoken_for(s, a->config);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t standing = g->sizes.standing_bytes, target = standing,
-                 has = g->balloon.late ? MIN(g->sizes.current_bytes, standing) : g->sizes.current_bytes;
+        uint64_t standing = g->sizes.standing_bytes, target = standing, leaving = guard_leaving(g);
 
         if (g->mode == GUEST_MODE_AUTO)
             target = a->decisions[i].target_bytes;
         if (target >= standing) {
-            *ret_available = bytes_add(*ret_available, LESS_BY(has, target));
-            *ret_spoken_for =
-                bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, g->sizes.current_bytes)));
+            *ret_available = bytes_add(*ret_available, LESS_BY(leaving, target - standing));
+            *ret_spoken_for = bytes_add(*ret_spoken_for, LESS_BY(target, MAX(standing, guard_has(g))));
         } else {
             Spare spare;
 
             spare_at(g, a->config, standing, &spare);
-            *ret_available = bytes_add(*ret_available, LESS_BY(has, standing));
+            *ret_available = bytes_add(*ret_available, leaving);
             *ret_available = bytes_add(*ret_available, spare_gain(&spare, standing - target));
         }
     }

@@ -3,6 +3,8 @@
 
 #include "host-agent/decide/guard.h"
 
+#include <math.h>
+
 #include "base/units.h"
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/spare.h"
@@ -29,6 +31,8 @@ static const struct {
     [GUARD_RULE_REBOOT] = {"reboot", "it booted into a shrunken size"},
     [GUARD_RULE_AHEAD] = {"ahead", "begins to use its memory: gets its full size back"},
     [GUARD_RULE_SWAPLESS] = {"swapless", "it has no swap for the memory that it uses"},
+    [GUARD_RULE_COMMITTED] = {"committed",
+                              "its kernel has promised this much to processes (strict overcommit)"},
     [GUARD_RULE_STEP] = {"step", "one move at a time, each no larger than its balloon manages in one step"},
     [GUARD_RULE_ROOM] = {"room", "the host has nothing more to spare above its critical threshold"},
     [GUARD_RULE_DEAD_BAND] = {"dead-band", "the change is too small to be worth a move"},
@@ -74,21 +78,31 @@ uint64_t guard_floor(uint64_t full_bytes, double floor_ratio)
     return MIN(full_bytes, MAX(share, least));
 }
 
-double guard_caution(const HostFields *host)
-{
-    return host_fields_has(host, HOST_FIELD_SWAP_TOTAL) && !(host_fields_get(host, HOST_FIELD_SWAP_TOTAL) > 0)
-               ? 2
-               : 1;
-}
-
-uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
+/* The critical threshold of a host with swap. */
+static double critical_with_swap(const GuardConfig *c, const HostFields *host)
 {
     double most = (double) c->critical_max_bytes;
 
     /* A host whose total is not known is taken for a large one. */
-    if (host_fields_has(host, HOST_FIELD_TOTAL))
-        most = MIN(c->critical_ratio * host_fields_get(host, HOST_FIELD_TOTAL), most);
-    return bytes_from_double(guard_caution(host) * most);
+    return host_fields_has(host, HOST_FIELD_TOTAL)
+               ? MIN(c->critical_ratio * host_fields_get(host, HOST_FIELD_TOTAL), most)
+               : most;
+}
+
+double guard_caution(const GuardConfig *c, const HostFields *host)
+{
+    double enough = critical_with_swap(c, host), left = enough;
+
+    if (host_fields_has(host, HOST_FIELD_SWAP_TOTAL))
+        left = fmin(left, host_fields_get(host, HOST_FIELD_SWAP_TOTAL));
+    if (host_fields_has(host, HOST_FIELD_SWAP_FREE))
+        left = fmin(left, host_fields_get(host, HOST_FIELD_SWAP_FREE));
+    return enough > 0 ? 2 - fmax(0, left) / enough : 1;
+}
+
+uint64_t guard_critical(const GuardConfig *c, const HostFields *host)
+{
+    return bytes_from_double(guard_caution(c, host) * critical_with_swap(c, host));
 }
 
 uint64_t guard_kept(const GuardConfig *c, const HostFields *host)
@@ -129,6 +143,21 @@ uint64_t guard_full(const SnapshotGuest *g)
         g->sizes.maximum_bytes > 0 ? MIN(g->sizes.full_bytes, g->sizes.maximum_bytes) : g->sizes.full_bytes;
 
     return bytes_down_to_kib(full);
+}
+
+bool guard_has_plenty(const GuestFields *f, uint64_t size_bytes)
+{
+    return guest_fields_has(f, GUEST_FIELD_FREE) && size_bytes > 0 &&
+           guest_fields_get(f, GUEST_FIELD_FREE) >=
+               GUARD_PLENTY_RATIO * (double) size_bytes + guest_fields_get(f, GUEST_FIELD_LOW_WATERMARK);
+}
+
+bool guard_contradicts_distress(const SnapshotGuest *g)
+{
+    bool changes =
+        g->growth.growing || g->balloon.moving || g->sizes.standing_bytes != g->sizes.current_bytes;
+
+    return !changes && guard_has_plenty(&g->fields, g->sizes.current_bytes);
 }
 
 uint64_t guard_ceiling(const SnapshotGuest *g)
@@ -180,7 +209,8 @@ static GuardRule hold_rule(const SnapshotGuest *g)
 }
 
 /* The rule that forbids shrinking at all. While the host is critical, what a guest was found to need, or takes
- * now, does not count: a guest that hurts is better than a host that swaps, which hurts all guests. */
+ * now, does not count: a guest that hurts is better than a host that swaps, which hurts all guests. But a guest
+ * that can't swap would not hurt: it would have to kill. */
 static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool critical)
 {
     if (g->judgement.distress)
@@ -191,7 +221,7 @@ static GuardRule keep_rule(const SnapshotGuest *g, const GuardConfig *c, bool cr
         return GUARD_RULE_REBOOT;
     if (g->released || g->uptime_usec < c->grace_usec)
         return GUARD_RULE_GRACE;
-    if (g->judgement.protected && !critical)
+    if (g->judgement.protected && (!critical || !guard_can_swap(g, c)))
         return GUARD_RULE_PROTECTED;
     if (g->growth.given_back && !critical)
         return GUARD_RULE_AHEAD;
@@ -217,20 +247,51 @@ static uint64_t unused(const SnapshotGuest *g)
     return bytes_from_double(guest_fields_get(&g->fields, f));
 }
 
-/* A guest that can't swap would have to kill: it is not shrunk below the memory that it uses and a tenth
- * more, less what its swap can still take. Measured by the balloon's size, as MemTotal in the guest is
- * smaller by what its kernel took at boot. */
+uint64_t guard_swap_left(const GuestFields *f)
+{
+    /* A guest that does not report SWAP_TOTAL (libvirt's stats lack it) is taken for one without swap. */
+    uint64_t swap = LESS_BY(bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
+                            bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_MEMORY)));
+
+    return guest_fields_has(f, GUEST_FIELD_SWAP_FREE)
+               ? MIN(swap, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)))
+               : swap;
+}
+
+bool guard_can_swap(const SnapshotGuest *g, const GuardConfig *c)
+{
+    return guard_swap_left(&g->fields) >= guard_step_min(c, g);
+}
+
+/* A guest that can't swap would have to kill: it keeps swapless_ratio of its size available, less what its
+ * swap can still take. Measured by the balloon's size, as MemTotal in the guest is smaller by what its kernel
+ * took at boot. */
 static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
-    const GuestFields *f = &g->fields;
-    /* A guest that does not report SWAP_TOTAL (libvirt's stats lack it) is taken for one without swap. If
-     * nothing is known of its use, it may use all. */
-    uint64_t swap = bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
-             used = LESS_BY(g->sizes.current_bytes, unused(g));
+    /* If nothing is known of its use, it may use all. */
+    uint64_t used = LESS_BY(g->sizes.current_bytes, unused(g));
 
-    if (guest_fields_has(f, GUEST_FIELD_SWAP_FREE))
-        swap = MIN(swap, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)));
-    return LESS_BY(bytes_from_double((double) used * (1.0 + c->swapless_ratio)), swap);
+    return LESS_BY(bytes_from_double((double) used / (1 - c->swapless_ratio)), guard_swap_left(&g->fields));
+}
+
+/* With strict overcommit the guest's kernel refuses memory above CommitLimit: swap, and a share of MemTotal,
+ * which falls with the balloon. (Where the administrator gave the limit in bytes it doesn't fall; then this is
+ * too careful.) What is committed stays below it, with swapless_ratio of it to spare. */
+static uint64_t committed_least(const SnapshotGuest *g, const GuardConfig *c)
+{
+    const GuestFields *f = &g->fields;
+    double limit = guest_fields_get(f, GUEST_FIELD_COMMIT_LIMIT),
+           total = guest_fields_get(f, GUEST_FIELD_TOTAL),
+           needed = guest_fields_get(f, GUEST_FIELD_COMMITTED) * (1 + c->swapless_ratio),
+           of_memory = limit - guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL), spare;
+
+    if (!guest_fields_has(f, GUEST_FIELD_COMMITTED) || !guest_fields_has(f, GUEST_FIELD_COMMIT_LIMIT) ||
+        !(of_memory > 0))
+        return 0;
+    if (!(total > 0))
+        total = (double) g->sizes.current_bytes;
+    spare = fmax(0, limit - needed) * total / of_memory;
+    return LESS_BY(g->sizes.current_bytes, bytes_from_double(spare));
 }
 
 /* Libvirt's stats do not show whether a guest hurts, so it keeps a good part of the memory that it has
@@ -267,10 +328,11 @@ static void bound_shrink(const SnapshotGuest *g, const GuardConfig *c, bool crit
 {
     uint64_t standing = g->sizes.standing_bytes;
 
-    if (!critical)
+    if (!critical || !guard_can_swap(g, c))
         raise_least(b, MIN(g->judgement.needed_bytes, MAX(guard_full(g), grown(g))), standing,
                     GUARD_RULE_NEEDED);
     raise_least(b, swapless_least(g, c), standing, GUARD_RULE_SWAPLESS);
+    raise_least(b, committed_least(g, c), standing, GUARD_RULE_COMMITTED);
     if (g->source == GUEST_SOURCE_LIBVIRT)
         raise_least(b, agentless_least(g, c), standing, GUARD_RULE_AGENTLESS);
     raise_least(b, step_least(g, c), standing, GUARD_RULE_STEP);
@@ -302,18 +364,22 @@ static GuardRule no_reclaim_rule(const SnapshotGuest *g, const GuardConfig *c)
  * it manages is no bound: the move can be ended at any time. */
 static uint64_t squeeze_least(const SnapshotGuest *g, const GuardConfig *c, GuardRule *ret_rule)
 {
-    uint64_t swapless = swapless_least(g, c), least = guard_floor_of(g),
-             agentless = g->source == GUEST_SOURCE_LIBVIRT ? agentless_least(g, c) : 0;
+    const struct {
+        uint64_t bytes;
+        GuardRule rule;
+    } limits[] = {
+        {swapless_least(g, c), GUARD_RULE_SWAPLESS},
+        {committed_least(g, c), GUARD_RULE_COMMITTED},
+        {g->source == GUEST_SOURCE_LIBVIRT ? agentless_least(g, c) : 0, GUARD_RULE_AGENTLESS},
+    };
+    uint64_t least = guard_floor_of(g);
 
     *ret_rule = GUARD_RULE_FLOOR;
-    if (swapless > least) {
-        least = swapless;
-        *ret_rule = GUARD_RULE_SWAPLESS;
-    }
-    if (agentless > least) {
-        least = agentless;
-        *ret_rule = GUARD_RULE_AGENTLESS;
-    }
+    for (size_t i = 0; i < ELEMENTSOF(limits); i++)
+        if (limits[i].bytes > least) {
+            least = limits[i].bytes;
+            *ret_rule = limits[i].rule;
+        }
     return least;
 }
 
@@ -328,7 +394,7 @@ uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_
     has = bytes_add(s.backed_bytes, s.cache_bytes);
     if (anon)
         has = bytes_add(has, MIN(bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_ANON)),
-                                 bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_SWAP_FREE))));
+                                 guard_swap_left(&g->fields)));
     has = MIN(has, target_bytes);
     if (!reports(g)) {
         way = s.free_bytes - s.backed_bytes;
@@ -396,6 +462,25 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
 
     for (size_t i = 0; i < s->n_guests; i++)
         bound(s->guests + i, c, critical, ret + i);
+}
+
+uint64_t guard_has(const SnapshotGuest *g)
+{
+    uint64_t from =
+        g->sizes.from_bytes > 0 ? g->sizes.from_bytes : MAX(guard_full(g), g->sizes.standing_bytes);
+
+    return MIN(g->sizes.current_bytes, from);
+}
+
+uint64_t guard_leaving(const SnapshotGuest *g)
+{
+    uint64_t leaving = LESS_BY(guard_has(g), g->sizes.standing_bytes);
+
+    if (g->balloon.late || g->sizes.standing_bytes == 0)
+        return 0;
+    if (guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT))
+        leaving = MIN(leaving, bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_RESIDENT)));
+    return leaving;
 }
 
 uint64_t guard_coming(const SnapshotGuest *g)

@@ -27,8 +27,9 @@ typedef enum GuardRule {
     GUARD_RULE_DONOR,     /* gives a guest in distress memory that it can spare */
     GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
     GUARD_RULE_AHEAD,     /* begins to use its memory: not shrunk, and gets its full size back, within room */
-    GUARD_RULE_SWAPLESS,  /* not below what the guest uses + 10 % less what its swap can still take (unknown:
-                             0) */
+    GUARD_RULE_SWAPLESS,  /* without swap left it keeps swapless_ratio of its size available (swap that isn't
+                             known, or is kept in memory: none) */
+    GUARD_RULE_COMMITTED, /* strict overcommit: its limit stays above what is committed */
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon manages in step_usec */
     GUARD_RULE_ROOM,      /* grows only by what the host has to give: guard_room() */
     GUARD_RULE_DEAD_BAND, /* too small a change to be worth a move */
@@ -43,15 +44,16 @@ const char *guard_rule_describe(
     GuardRule r); /* a clause for people: "the change is too small to be worth a move" */
 
 typedef struct GuardConfig {
-    usec_t stale_usec;           /* stats older than this are stale */
-    usec_t grace_usec;           /* after boot */
-    usec_t step_usec;            /* how long one move may take at the measured rate */
-    double step_rate_default;    /* bytes per second, until one was measured */
-    double dead_band_ratio;      /* of full */
-    uint64_t dead_band_bytes;    /* the larger of the two counts; a move to the full size, or one by the guard
+    usec_t stale_usec;        /* stats older than this are stale */
+    usec_t grace_usec;        /* after boot */
+    usec_t step_usec;         /* how long one move may take at the measured rate */
+    double step_rate_default; /* bytes per second, until one was measured */
+    double dead_band_ratio;   /* of full */
+    uint64_t dead_band_bytes; /* the larger of the two counts; a move to the full size, or one by the guard
                                   * itself, is never too small */
-    double swapless_ratio;       /* above the memory that is used: 0.1 */
-    double critical_ratio;       /* of the host's total … */
+    double swapless_ratio;    /* of its size, below 1: a guest without swap keeps this much available. Above
+                                  * the 10 % at which earlyoom kills by default */
+    double critical_ratio;    /* of the host's total … */
     uint64_t critical_max_bytes; /* … and no more than this: the room rule keeps it free */
     double keep_ratio;           /* of its size: a donor keeps this much available */
     double donor_cache_ratio;    /* of full: page cache that a donor gives in one move */
@@ -65,6 +67,10 @@ typedef struct GuardConfig {
 /* A guest that takes memory and has less than this free soon lacks it. */
 #define GUARD_AHEAD_RATIO     0.08
 #define GUARD_AHEAD_MIN_BYTES (UINT64_C(32) << 20)
+/* A guest with this share of its size free lacks no memory: a kernel that does uses free memory down to its
+ * watermarks, some percent. What stalls in it then meets a limit of its own, such as a container's. As much as
+ * a donor keeps. */
+#define GUARD_PLENTY_RATIO    0.20
 
 #define GUARD_CONFIG_DEFAULT                                               \
     ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,                        \
@@ -73,7 +79,7 @@ typedef struct GuardConfig {
                    .step_rate_default = 128.0 * 1024 * 1024,               \
                    .dead_band_ratio = 0.005,                               \
                    .dead_band_bytes = UINT64_C(4) * 1024 * 1024,           \
-                   .swapless_ratio = 0.10,                                 \
+                   .swapless_ratio = 0.12,                                 \
                    .critical_ratio = 0.05,                                 \
                    .critical_max_bytes = UINT64_C(8) * 1024 * 1024 * 1024, \
                    .keep_ratio = 0.20,                                     \
@@ -85,9 +91,10 @@ typedef struct GuardConfig {
  * 1512 MiB; straight lines between, in proportion below 512 MiB, 1512 MiB above 32 GiB). Never above full. */
 uint64_t guard_floor(uint64_t full_bytes, double floor_ratio);
 
-/* The factor for the host's thresholds: 2 without swap, as the kernel then kills for the first page too many.
- * A host whose swap is not known is taken to have some. */
-double guard_caution(const HostFields *host);
+/* The factor for the host's thresholds: 1 while the swap that is left is at least the critical threshold of a host
+ * with swap, 2 without any, as the kernel then kills for the first page too many, and in a straight line between.
+ * A host whose swap is not known is taken to have enough. */
+double guard_caution(const GuardConfig *c, const HostFields *host);
 /* The host's critical threshold: min(critical_ratio × total, critical_max_bytes) × guard_caution(), in bytes;
  * critical_max_bytes × guard_caution() if the total is not known. */
 uint64_t guard_critical(const GuardConfig *c, const HostFields *host);
@@ -102,6 +109,17 @@ bool guard_is_critical(const Snapshot *s, const GuardConfig *c);
  * full. */
 uint64_t guard_full(const SnapshotGuest *g);
 uint64_t guard_floor_of(const SnapshotGuest *g);
+/* Whether a guest of this size has so much free that it lacks none, whatever else it reports. Windows counts
+ * as free what it could use at once, so this holds there, too. */
+bool guard_has_plenty(const GuestFields *f, uint64_t size_bytes);
+/* Whether what it says of distress can't be: it has plenty, and that isn't gone in a moment, because it takes
+ * memory or its balloon moves. Whoever makes a snapshot takes distress out of it then. */
+bool guard_contradicts_distress(const SnapshotGuest *g);
+/* Bytes that its swap can still take; 0 if it isn't known. Swap that is kept in memory (zram) doesn't count:
+ * it makes room by less than it takes, and memory that doesn't compress by nothing. */
+uint64_t guard_swap_left(const GuestFields *f);
+/* Whether its swap can take the smallest step of a balloon. */
+bool guard_can_swap(const SnapshotGuest *g, const GuardConfig *c);
 /* The most that it may have now: full, or in distress the size that it may grow to if that is more. */
 uint64_t guard_ceiling(const SnapshotGuest *g);
 /* A smaller change is not worth a move. */
@@ -138,6 +156,11 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
                            uint64_t *ret_way_bytes, GuardRule *ret_rule);
 
+/* The size that it has, as far as that is believed: a guest says itself how large it is, but can't have more than
+ * when our move began (not known: than its full size). */
+uint64_t guard_has(const SnapshotGuest *g);
+/* What a shrink on its way still takes from it; no more than its QEMU holds, and nothing if the move is late. */
+uint64_t guard_leaving(const SnapshotGuest *g);
 /* How much larger the guest's target is than its size: growth on its way. 0 for a guest that is squeezed: what its
  * balloon lets go of is not held by the host, and has been the guest's all the time. */
 uint64_t guard_coming(const SnapshotGuest *g);

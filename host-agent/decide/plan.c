@@ -15,9 +15,9 @@
 #include "host-agent/decide/view.h"
 
 /* The policy's thresholds, and those in force: where it has none, the guard's own. */
-static void set_thresholds(const Snapshot *s, const PolicyOutput *output, Plan *p)
+static void set_thresholds(const Snapshot *s, const GuardConfig *c, const PolicyOutput *output, Plan *p)
 {
-    double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(&s->host);
+    double total = host_fields_get(&s->host, HOST_FIELD_TOTAL), caution = guard_caution(c, &s->host);
     const double defaults[POLICY_THRESHOLD_MAX] = {
         [POLICY_THRESHOLD_PRESSURE] = caution * fmin(0.20 * total, 32.0 * GIB),
         [POLICY_THRESHOLD_CRITICAL] = caution * fmin(0.05 * total, 8.0 * GIB),
@@ -190,6 +190,15 @@ static bool is_refused(const SnapshotGuest *g, const Wish *w)
     return w->asked == GUARD_RULE_DISTRESS && g->judgement.grant_refused;
 }
 
+/* The size that a guest in distress gets back whatever room there is: without swap it would have to kill, and the
+ * host managed without that memory a moment ago. One that doesn't report its swap may have some. */
+static uint64_t owed(const SnapshotGuest *g, const GuardConfig *c)
+{
+    bool kills = guest_fields_has(&g->fields, GUEST_FIELD_SWAP_TOTAL) && !guard_can_swap(g, c);
+
+    return g->judgement.distress && kills ? g->judgement.owed_bytes : 0;
+}
+
 /* others_bytes: the part of the room below the pressure threshold, for which others would have to give
  * later. */
 static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_bytes, uint64_t *room, Wish *w,
@@ -197,7 +206,7 @@ static void grow(const SnapshotGuest *g, const GuardConfig *c, uint64_t others_b
 {
     bool suffers = g->judgement.distress || w->asked == GUARD_RULE_HURTING;
     uint64_t standing = g->sizes.standing_bytes,
-             costs_above = suffers ? MAX(standing, g->sizes.current_bytes) : standing;
+             costs_above = MAX(suffers ? MAX(standing, guard_has(g)) : standing, MIN(owed(g, c), w->bytes));
     uint64_t its = is_refused(g, w) ? LESS_BY(*room, others_bytes) : *room;
     uint64_t most = bytes_add(costs_above, its), target = w->bytes;
 
@@ -363,7 +372,7 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const GuestBounds *bound
     if (own)
         guard_bounds(s, c, own);
     planning.bounds = bounds;
-    set_thresholds(s, output, &p);
+    set_thresholds(s, c, output, &p);
     p.pending_bytes = view_pending_bytes(s);
     p.pressure = pressure_of(s, &p);
     planning.pressed = p.pressure != HOST_PRESSURE_NONE;

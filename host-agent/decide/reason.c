@@ -83,6 +83,10 @@ void reason_add_rule_clause(Text *t, const ReasonContext *x, const SnapshotGuest
                         ? "it has no swap for the memory that it uses"
                         : "it does not report what it uses");
         break;
+    case GUARD_RULE_COMMITTED:
+        text_addf(t, "its kernel has promised %s to processes (strict overcommit)",
+                  TEXT_SIZE(bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_COMMITTED))));
+        break;
     case GUARD_RULE_STEP:
         text_add(t, "its last move is not finished, or no newer stats have come");
         break;
@@ -142,6 +146,10 @@ static void add_clipped(Text *t, const SnapshotGuest *g, const Decision *d, Guar
         break;
     case GUARD_RULE_SWAPLESS:
         text_addf(t, ", clipped to the %s it needs without swap", TEXT_SIZE(d->target_bytes));
+        break;
+    case GUARD_RULE_COMMITTED:
+        text_addf(t, ", clipped to the %s it needs for what its kernel has promised",
+                  TEXT_SIZE(d->target_bytes));
         break;
     case GUARD_RULE_STEP:
         text_addf(t, ", clipped to a step of %s", TEXT_SIZE(change));

@@ -77,7 +77,7 @@ static void add_clipped(Text *t, const Reclaim *r, GuardRule rule)
 {
     if (rule == GUARD_RULE_AGENTLESS)
         text_add(t, ", clipped to a part of its available memory: it has no agent");
-    else if (rule == GUARD_RULE_FLOOR || rule == GUARD_RULE_SWAPLESS)
+    else if (rule == GUARD_RULE_FLOOR || rule == GUARD_RULE_SWAPLESS || rule == GUARD_RULE_COMMITTED)
         text_add(t, ", clipped to what its balloon may take");
     else
         text_add(t, r->anon ? ", clipped to what it has and can swap out"

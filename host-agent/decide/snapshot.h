@@ -43,6 +43,7 @@ typedef struct SnapshotSizes {
     uint64_t growth_bytes; /* above full, up to this, while it is in distress; 0: nothing above full */
     uint64_t current_bytes;
     uint64_t standing_bytes; /* the target of the current move, else current_bytes */
+    uint64_t from_bytes;     /* the size at which that move began, else current_bytes; 0: not known */
     /* Given lately, growth that is on its way included, and not yet seen to be used: may be touched at any
      * moment. */
     uint64_t outstanding_bytes;
@@ -78,6 +79,7 @@ typedef struct SnapshotJudgement {
     uint64_t restore_bytes; /* the size before that shrink */
     bool protected;         /* a shrink hurt it, so it is not shrunk for a while */
     uint64_t needed_bytes;  /* what it was found to need, which fades with time; 0: nothing */
+    uint64_t owed_bytes;    /* its size before the shrinks of the last minute; 0: there were none */
     /* The reason if its balloon was seen to free nothing, so that it is not shrunk; or NULL. */
     const char *ineffective;
 } SnapshotJudgement;

@@ -144,6 +144,7 @@ static void add_stopped_counts(Text *t, const Tally *n)
         [GUARD_RULE_REBOOT] = "rebooted",
         [GUARD_RULE_AHEAD] = "taking memory",
         [GUARD_RULE_SWAPLESS] = "without swap",
+        [GUARD_RULE_COMMITTED] = "at what their kernels have promised",
         [GUARD_RULE_STEP] = "still moving",
         [GUARD_RULE_ROOM] = "without room to grow",
         [GUARD_RULE_DEAD_BAND] = "not worth a move",

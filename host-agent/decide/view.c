@@ -3,6 +3,7 @@
 #include "host-agent/decide/view.h"
 
 #include "host-agent/decide/entitlement.h"
+#include "host-agent/decide/guard.h"
 #include "host-agent/decide/spare.h"
 
 double view_pending_bytes(const Snapshot *s)
@@ -15,9 +16,7 @@ double view_pending_bytes(const Snapshot *s)
         if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0)
             continue;
         /* Of a squeeze the host has no more than what it hasn't swapped out. */
-        if (!g->balloon.late)
-            pending += (g->balloon.squeezed ? spare_in_ram(g) : 1) *
-                       (double) LESS_BY(g->sizes.current_bytes, g->sizes.standing_bytes);
+        pending += (g->balloon.squeezed ? spare_in_ram(g) : 1) * (double) guard_leaving(g);
         pending -= (double) MAX(guard_coming(g), g->sizes.outstanding_bytes);
     }
     return pending;

@@ -162,8 +162,11 @@ static bool look_first(Guest *g, uint64_t actual_bytes)
 
 void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
-    bool first = !g->balloon.known && !g->reboot.pending, adopt = first && look_first(g, actual_bytes);
+    bool first = !g->balloon.known && !g->reboot.pending, adopt;
 
+    /* The guest's driver says how large its balloon is, and QEMU passes that on. */
+    actual_bytes = MIN(actual_bytes, g->info.maximum_bytes);
+    adopt = first && look_first(g, actual_bytes);
     balloon_set_autodeflate(&g->balloon, g->info.autodeflate);
     /* A balloon that stands still for another reason isn't stalled. */
     if (g->busy[0] || is_booting(g, now_usec))

@@ -2,7 +2,8 @@
 /* What a shrink does to a guest, and what it brought the host.
  *
  * Each sample is judged: rates of the last 2 s (strain.h) above the thresholds of [Distress] are distress, as
- * is what the guest's agent says. Stalls count only from when the balloon rests: to take page cache the
+ * is what the guest's agent says, unless the same sample shows plenty of free memory: then what stalls is a
+ * container at its own limit, or a counter means something else there (Windows counts file reads as swap-in). Stalls count only from when the balloon rests: to take page cache the
  * balloon has the guest's kernel reclaim it, which looks like any other wait for memory. Memory that is read
  * back or swapped in counts at any time.
  *
@@ -170,11 +171,29 @@ static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_us
            left >= LEFT_RATIO * (double) guest_current(g);
 }
 
+/* Whether it has so much free that it lacks no memory, whatever stalls in it. */
+static bool has_plenty(const Guest *g, usec_t now_usec)
+{
+    const Sample *s = guest_sample(g, now_usec);
+    GuestFields f = {};
+
+    if (!s || guest_is_moving(g, now_usec) || taking_grows(&g->judgement.taking, now_usec))
+        return false;
+    sample_fields(s,
+                  &(SampleHost){.current_bytes = guest_current(g),
+                                .maximum_bytes = g->info.maximum_bytes,
+                                .balloon_in_total = g->balloon_in_total},
+                  &f);
+    return guard_has_plenty(&f, guest_current(g));
+}
+
 void guest_judge_distress(Guest *g, DistressCause cause, usec_t now_usec)
 {
     if (is_of_the_balloon(g, cause, now_usec))
         log_debug("%s: its distress is ignored: it waits for its own balloon, and doesn't lack memory",
                   g->info.name);
+    else if (has_plenty(g, now_usec))
+        log_debug("%s: its distress is ignored: it has plenty of free memory", g->info.name);
     else
         guest_distressed(g, cause, true, now_usec);
 }
@@ -195,13 +214,15 @@ void guest_judge(Guest *g, usec_t now_usec)
     /* Stalls count only since the balloon stopped taking memory. */
     usec_t own = LESS_BY(reclaim_age(g, now_usec), GUEST_SETTLE_USEC);
     DistressCause cause;
+    bool plenty;
 
     strain_read(&g->sources.history, STRAIN_WINDOW_USEC, MIN(own, STRAIN_WINDOW_USEC), &j->strain);
     cause = strain_judge(&j->strain, c);
-    if (cause != 0)
-        guest_distressed(g, cause, false, now_usec);
     look_at_taking(g, now_usec);
-    if (!is_watched(g, now_usec))
+    plenty = has_plenty(g, now_usec);
+    if (cause != 0 && !plenty)
+        guest_distressed(g, cause, false, now_usec);
+    if (plenty || !is_watched(g, now_usec))
         return;
     cause = strain_hurts(&j->strain, &j->strain_before, c);
     if (cause != 0)
@@ -215,6 +236,7 @@ void guest_judge_reboot(Guest *g)
     j->distress_usec = j->hurting_usec = j->shrunk_usec = j->reclaimed_usec = 0;
     j->strain = j->strain_before = STRAIN_NONE;
     j->need = (Need){};
+    j->owed = (Owed){};
     j->taking = (Taking){};
     gain_reset(&j->gain);
 }
@@ -251,6 +273,7 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
         gain_begin(&j->gain, &look);
     j->shrunk_usec = j->reclaimed_usec = now_usec;
     j->shrunk_from_bytes = MAX(guest_current(g), balloon_standing(&g->balloon));
+    owed_shrunk(&j->owed, j->shrunk_from_bytes, now_usec);
 }
 
 void guest_given_back(Guest *g, usec_t now_usec)
@@ -347,7 +370,7 @@ void guest_charge(Guest *g, const SnapshotGuest *s, uint64_t target_bytes, usec_
 {
     Judgement *j = &g->judgement;
     /* Returning what was taken from the guest lately costs nobody anything. */
-    uint64_t own = usec_since(j->shrunk_usec, now_usec) < BLAME_USEC ? j->shrunk_from_bytes : 0;
+    uint64_t own = owed_bytes(&j->owed, now_usec);
     uint64_t given = LESS_BY(target_bytes, MAX(MAX(s->sizes.standing_bytes, s->sizes.current_bytes), own));
     bool was_open = j->grant.open;
 

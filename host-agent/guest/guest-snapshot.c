@@ -55,6 +55,7 @@ static SnapshotSizes sizes(const Guest *g)
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
         .standing_bytes = g->balloon.known ? balloon_standing(&g->balloon) : current,
+        .from_bytes = g->balloon.moving ? g->balloon.from_bytes : current,
         .outstanding_bytes = g->sending.given_bytes,
     };
 }
@@ -96,6 +97,7 @@ static SnapshotJudgement judgement(const Guest *g, usec_t now_usec)
         .restore_bytes = j->restore_bytes,
         .protected = need_protects(&j->need, now_usec),
         .needed_bytes = need_bytes(&j->need, now_usec),
+        .owed_bytes = owed_bytes(&j->owed, now_usec),
         .ineffective = guest_is_ineffective(g, now_usec)
                            ? "what its QEMU holds didn't fall when the guest was shrunk"
                            : NULL,
@@ -158,4 +160,6 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .state = g->keep.state,
     };
     fields(g, s, now_usec, &ret->fields);
+    if (guard_contradicts_distress(ret))
+        ret->judgement.distress = false;
 }

@@ -14,6 +14,7 @@
 #include "host-agent/guest/held.h"
 #include "host-agent/guest/lever.h"
 #include "host-agent/guest/need.h"
+#include "host-agent/guest/owed.h"
 #include "host-agent/guest/sources.h"
 #include "host-agent/guest/taking.h"
 #include "policy/keep.h"
@@ -36,6 +37,7 @@ typedef struct Judgement {
     usec_t
         ineffective_wait_usec; /* … and how long it isn't shrunk then, or wasn't the last time; 0: never was */
     Need need;
+    Owed owed;
     Grant grant;
     Gain gain;
     Taking taking;

@@ -184,7 +184,8 @@ static bool is_in_want(CheckedGuest *k, const SimWorld *w, const SimGuest *g, co
 {
     usec_t patience = g->kind->source == SIM_SOURCE_AGENT ? CHECKS_SEEN_USEC : CHECKS_SEEN_AGENTLESS_USEC;
 
-    if (!sim_is_starved(g))
+    /* One that says that it has free memory is believed. */
+    if (!sim_is_starved(g) || g->kind->says_free)
         k->starved_usec = 0;
     else if (k->starved_usec == 0)
         k->starved_usec = w->now_usec;
@@ -307,12 +308,13 @@ void checks_sent(Checks *c, const SimWorld *w, size_t guest, double from, double
     k->direction = direction;
 }
 
+/* What a guest that can't swap lost in the last minute it gets back whatever room there is. */
 double checks_given(const SimWorld *w)
 {
     double given = 0;
 
     for (size_t i = 0; i < w->n; i++)
-        if (w->guests[i].present)
+        if (w->guests[i].present && !w->guests[i].kind->swapless)
             given += w->guests[i].given;
     return given;
 }

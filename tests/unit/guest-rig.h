@@ -19,6 +19,7 @@ typedef struct Rig {
     bool refaults;       /* its reports contain refaults … */
     double refault_rate; /* … of so many bytes per second */
     uint64_t left_bytes; /* available */
+    uint64_t free_bytes;
 } Rig;
 
 /* Sends a target, and libvirt takes it. */
@@ -44,6 +45,7 @@ static inline Rig *rig_new(uint64_t growth_bytes)
     ck_assert_ptr_nonnull(t);
     t->now = 1000 * SEC;
     t->left_bytes = GIB;
+    t->free_bytes = 128 * MIB;
     stage_init(&t->stage);
     strcpy(info.uuid, "00000000-0000-4000-8000-000000000000");
     strcpy(info.name, "guest");
@@ -70,7 +72,7 @@ static inline void report(Rig *t, usec_t after, double stall)
 
     t->now += after;
     report_set(&r, REPORT_MEM_TOTAL, guest_current(t->guest));
-    report_set(&r, REPORT_MEM_FREE, GIB);
+    report_set(&r, REPORT_MEM_FREE, t->free_bytes);
     report_set(&r, REPORT_MEM_AVAILABLE, t->left_bytes);
     report_set(&r, REPORT_PSI_MEMORY_SOME_TOTAL, total + (uint64_t) (stall * (double) after));
     if (t->refaults)

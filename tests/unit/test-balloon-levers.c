@@ -101,7 +101,7 @@ START_TEST(test_without_swap)
     _cleanup_(scene_done) Scene s;
 
     scene_init(&s, files[_i], 9); /* critical below 10 GiB then */
-    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 1);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 5.0 * GIB);
     keeps_its_size(&s, 0);
     s.lever_sec = 0;
     set(&s, GUEST_FIELD_REPORTING, true);

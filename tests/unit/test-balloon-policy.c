@@ -365,7 +365,7 @@ START_TEST(test_case)
     host_fields_set(&host, HOST_FIELD_PENDING, cases[_i].pending * GIB);
     host_fields_set(&host, HOST_FIELD_UPTIME, 1e12);
     if (cases[_i].swap != SWAP_UNKNOWN)
-        host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 1.0 * GIB : 0);
+        host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, cases[_i].swap == SWAP_SOME ? 8.0 * GIB : 0);
     for (size_t i = 0; i < 3; i++) {
         guest_fields(&cases[_i].guests[i], &fields[i]);
         guests[i] = (PolicyGuest){.uuid = uuids[i], .fields = &fields[i]};

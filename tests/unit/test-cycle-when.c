@@ -40,7 +40,7 @@ static size_t cycles_for(Scene *x, usec_t usec)
     for (usec_t t = 0; t < usec; t += 100 * MSEC) {
         clock_usec += 100 * MSEC;
         report(guest(x, WITH_AGENT), 3 * GIB);
-        report(guest(x, IN_DISTRESS), 3 * GIB);
+        report(guest(x, IN_DISTRESS), 256 * MIB);
         guest_distress(guest(x, IN_DISTRESS), DISTRESS_OOM, &empty, clock_usec);
         cycle_run(&x->cycle);
     }

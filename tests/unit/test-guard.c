@@ -52,10 +52,6 @@ START_TEST(test_no_host_swap)
 
     ck_assert(!guard_is_critical(&s, &config));
     ck_assert_uint_eq(guard_room(&s, &config), 11 * GIB - 5 * GIB * 9 / 8);
-    /* Swap that is full shows that it has some. */
-    host_fields_set(&s.host, HOST_FIELD_SWAP_FREE, 0);
-    ck_assert_uint_eq(guard_critical(&config, &s.host), 5 * GIB);
-
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 10 * GIB);
     ck_assert(!guard_is_critical(&s, &config));
@@ -66,8 +62,9 @@ START_TEST(test_no_host_swap)
     ck_assert_uint_eq(guard_critical(&config, &s.host), 16 * GIB);
     ck_assert(guard_is_critical(&s, &config));
 
-    /* Not known: taken to have some. And nothing is known to be critical of which nothing is known. */
+    /* Not known: taken to have enough. And nothing is known to be critical of which nothing is known. */
     field_set_remove(&s.host.present, HOST_FIELD_SWAP_TOTAL);
+    field_set_remove(&s.host.present, HOST_FIELD_SWAP_FREE);
     ck_assert_uint_eq(guard_critical(&config, &s.host), 8 * GIB);
     s.host.present = (FieldSet){};
     ck_assert(!guard_is_critical(&s, &config));
@@ -184,7 +181,7 @@ static GuestBounds bounds_of(const SnapshotGuest *g)
 #define R(rule) GUARD_RULE_##rule
 
 /* Sizes in MiB; the guest has current (and stands there), of 2048 full, and keeps 512. It has 1024 available
- * of 2048: it uses 1024, and needs 1126.4 where it can't swap. */
+ * of 2048: it uses 1024, and needs 1163.6 where it can't swap. */
 static const struct {
     const char *what;
     unsigned traits;
@@ -252,10 +249,10 @@ static const struct {
     {"stalled before moving", T_STALLED | T_MOVING, 1500, 1500, R(STALLED), 2048, R(CEILING), R(NONE)},
 
     {"swap with room for all it uses", T_FAST, 2048, 512, R(FLOOR), 2048, R(CEILING), R(NONE)},
-    {"no swap: what it uses and a tenth", T_SWAPLESS | T_FAST, 2048, 1127, R(SWAPLESS), 2048, R(CEILING),
-     R(NONE)},
-    {"swap not known: as none", T_SWAP_UNKNOWN | T_FAST, 2048, 1127, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
-    {"swap nearly full: less what is left of it", T_SWAP_FULL | T_FAST, 2048, 1027, R(SWAPLESS), 2048,
+    {"no swap: an eighth of its size stays available", T_SWAPLESS | T_FAST, 2048, 1164, R(SWAPLESS), 2048,
+     R(CEILING), R(NONE)},
+    {"swap not known: as none", T_SWAP_UNKNOWN | T_FAST, 2048, 1164, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"swap nearly full: less what is left of it", T_SWAP_FULL | T_FAST, 2048, 1064, R(SWAPLESS), 2048,
      R(CEILING), R(NONE)},
     {"no swap, a step: the tighter of them", T_SWAPLESS, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"no swap, uses all it has: isn't made to grow", T_SWAPLESS | T_FAST, 1024, 512, R(FLOOR), 2048,
@@ -279,7 +276,7 @@ static const struct {
      R(NONE)},
     {"what it needs, on a critical host", T_NEEDED | T_FAST | T_CRITICAL, 2048, 512, R(FLOOR), 2048,
      R(CEILING), R(NONE)},
-    {"no swap, on a critical host", T_SWAPLESS | T_FAST | T_CRITICAL, 2048, 1127, R(SWAPLESS), 2048,
+    {"no swap, on a critical host", T_SWAPLESS | T_FAST | T_CRITICAL, 2048, 1164, R(SWAPLESS), 2048,
      R(CEILING), R(NONE)},
     {"hurting before reboot", T_HURTING | T_REBOOT | T_PROTECTED, 1500, 1500, R(HURTING), 2048, R(CEILING),
      R(NONE)},
@@ -295,7 +292,7 @@ static const struct {
     {"no agent, no swap, much available: the stricter", T_LIBVIRT | T_SWAPLESS | T_FAST, 2048, 1536,
      R(AGENTLESS), 2048, R(CEILING), R(NONE)},
     {"no agent, no swap, little available: the stricter", T_LIBVIRT | T_SWAPLESS | T_TIGHT | T_FAST, 2048,
-     2033, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+     2048, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
     {"no agent, and what it has available is unknown", T_LIBVIRT | T_USE_UNKNOWN | T_FAST, 1500, 1500,
      R(AGENTLESS), 2048, R(CEILING), R(NONE)},
     {"no agent, stale", T_LIBVIRT | T_STALE, 1500, 1500, R(STALE), 2048, R(CEILING), R(NONE)},
@@ -313,7 +310,7 @@ static const struct {
     {"has grown, and hurts", T_GROWTH | T_HURTING, 2560, 2560, R(HURTING), 2560, R(CEILING), R(NONE)},
 
     {"above full: comes down a step", 0, 2560, 2304, R(STEP), 2304, R(CEILING), R(NONE)},
-    {"above full, fast: to what fits its swap", T_FAST, 2560, 666, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"above full, fast: to what fits its swap", T_FAST, 2560, 722, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
     {"above full, stale: stays", T_STALE, 2560, 2560, R(STALE), 2560, R(CEILING), R(NONE)},
 };
 
@@ -484,7 +481,107 @@ START_TEST(test_odd_sizes)
     /* Without MemAvailable, what isn't free counts as used. */
     g = guest_with(T_SWAPLESS | T_FAST);
     field_set_remove(&g.fields.present, GUEST_FIELD_AVAILABLE);
-    ck_assert_uint_eq(bounds_of(&g).least_bytes / MIB, 1536 * 11 / 10);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes / MIB, 1536 * 100 / 88);
+}
+END_TEST
+
+/* Swap counts by what is left of it, not by whether there is any. */
+START_TEST(test_b_swap_counts_by_what_is_left)
+{
+    static const struct {
+        double total, free; /* GiB; negative: not known */
+        double critical;
+    } rows[] = {{8, 8, 5},     {5, 5, 5},  {5, -1, 5}, {-1, 5, 5},
+                {8, 2.5, 7.5}, {8, 0, 10}, {0, 0, 10}, {0.001, 0.001, 9.999},
+                {-1, -1, 5},   {1, 8, 9}};
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        HostFields host = {};
+
+        host_fields_set(&host, HOST_FIELD_TOTAL, 100.0 * GIB);
+        if (rows[i].total >= 0)
+            host_fields_set(&host, HOST_FIELD_SWAP_TOTAL, rows[i].total * GIB);
+        if (rows[i].free >= 0)
+            host_fields_set(&host, HOST_FIELD_SWAP_FREE, rows[i].free * GIB);
+        ck_assert_double_eq_tol((double) guard_critical(&config, &host) / GIB, rows[i].critical, 1e-6);
+    }
+}
+END_TEST
+
+/* Swap that is kept in the guest's memory (zram) makes no room. */
+START_TEST(test_b_zram_is_no_swap)
+{
+    SnapshotGuest g = guest_with(T_FAST), without = guest_with(T_SWAPLESS | T_FAST);
+
+    ck_assert_uint_eq(guard_swap_left(&g.fields), GIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 1.0 * GIB);
+    ck_assert_uint_eq(guard_swap_left(&g.fields), 0);
+    ck_assert(!guard_can_swap(&g, &config));
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, bounds_of(&without).least_bytes);
+    /* Half of it is: it fills first, so the rest may still be on a disk. */
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 0.5 * GIB);
+    ck_assert_uint_eq(guard_swap_left(&g.fields), GIB / 2);
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 100.0 * MIB);
+    ck_assert_uint_eq(guard_swap_left(&g.fields), 100 * MIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 1e300);
+    ck_assert_uint_eq(guard_swap_left(&g.fields), 0);
+}
+END_TEST
+
+/* Killers in guests act at 10 % available. */
+START_TEST(test_b_a_guest_without_swap_keeps_more_than_a_tenth)
+{
+    SnapshotGuest g = guest_with(T_SWAPLESS | T_FAST);
+    uint64_t least = bounds_of(&g).least_bytes, used = 1024 * MIB;
+
+    ck_assert_double_gt((double) (least - used) / (double) least, 0.11);
+}
+END_TEST
+
+/* With strict overcommit allocations fail at a limit that falls with the guest's size. */
+START_TEST(test_b_strict_overcommit_keeps_what_is_committed)
+{
+    static const struct {
+        double committed, limit, swap; /* MiB, of 2048 that MemTotal is */
+        uint64_t least_mib;
+    } rows[] = {
+        {1000, 2048, 0, 1164},   /* as without: it uses 1024 */
+        {1500, 2048, 0, 1680},   /* a limit of all its memory: 1500 and 12 % stay */
+        {1500, 3072, 1024, 656}, /* and of its swap: 1680 - 1024 */
+        {900, 1024, 0, 2016},    /* half of its memory: 1008 of 1024 are spoken for */
+        {2000, 2048, 0, 2048},   /* nothing is left */
+        {4000, 2048, 0, 2048},   /* nor here */
+        {1500, 512, 512, 652},   /* a limit without its memory does not fall with it */
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        SnapshotGuest g = guest_with(rows[i].swap > 0 ? T_FAST : T_SWAPLESS | T_FAST);
+        GuestBounds b;
+
+        guest_fields_set(&g.fields, GUEST_FIELD_TOTAL, 2048.0 * MIB);
+        guest_fields_set(&g.fields, GUEST_FIELD_COMMITTED, rows[i].committed * MIB);
+        guest_fields_set(&g.fields, GUEST_FIELD_COMMIT_LIMIT, rows[i].limit * MIB);
+        if (rows[i].swap > 0) {
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, rows[i].swap * MIB);
+            guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, rows[i].swap * MIB);
+        }
+        b = bounds_of(&g);
+        ck_assert_msg((b.least_bytes + MIB / 2) / MIB == rows[i].least_mib, "row %zu: %" PRIu64 " KiB", i,
+                      b.least_bytes / KIB);
+    }
+}
+END_TEST
+
+/* What a guest without swap was found to need counts on a critical host, too: it would have to kill. */
+START_TEST(test_b_a_critical_host_spares_a_guest_that_cannot_swap)
+{
+    for (int swapless = 0; swapless <= 1; swapless++) {
+        SnapshotGuest g = guest_with((swapless ? T_SWAPLESS : 0) | T_NEEDED | T_FAST | T_CRITICAL),
+                      p = guest_with((swapless ? T_SWAPLESS : 0) | T_PROTECTED | T_FAST | T_CRITICAL);
+
+        ck_assert_uint_eq(bounds_on(&g, 4 * GIB).least_bytes / MIB, swapless ? 1400 : 512);
+        ck_assert_uint_eq(bounds_on(&p, 4 * GIB).least_bytes / MIB, swapless ? 2048 : 512);
+    }
 }
 END_TEST
 
@@ -583,6 +680,11 @@ int main(void)
     tcase_add_loop_test(t, test_floor, 0, (int) ELEMENTSOF(floors));
     tcase_add_test(t, test_critical);
     tcase_add_test(t, test_no_host_swap);
+    tcase_add_test(t, test_b_swap_counts_by_what_is_left);
+    tcase_add_test(t, test_b_zram_is_no_swap);
+    tcase_add_test(t, test_b_a_guest_without_swap_keeps_more_than_a_tenth);
+    tcase_add_test(t, test_b_strict_overcommit_keeps_what_is_committed);
+    tcase_add_test(t, test_b_a_critical_host_spares_a_guest_that_cannot_swap);
     tcase_add_loop_test(t, test_rules, 0, (int) ELEMENTSOF(rules));
     tcase_add_test(t, test_all_combinations);
     tcase_add_test(t, test_odd_sizes);

@@ -246,6 +246,71 @@ START_TEST(test_suffers_while_it_shrinks)
 }
 END_TEST
 
+/* What stalls in a guest with plenty of free memory is a container at its own limit; Windows counts the files that
+ * it reads as swapped in. Neither the rates nor what its agent says is distress then. */
+START_TEST(test_b_plenty_of_free_memory_is_no_distress)
+{
+    static const struct {
+        uint64_t free_mib;
+        bool distress;
+    } rows[] = {{3000, false}, {820, false}, {818, true}, {0, true}};
+    Rig *t = rig_new(0);
+
+    t->left_bytes = 3 * GIB;
+    t->free_bytes = rows[_i].free_mib * MIB;
+    reports(t, 20, SUFFERS);
+    ck_assert(seen(t).judgement.distress == rows[_i].distress);
+    guest_judge_distress(t->guest, DISTRESS_OOM, t->now);
+    ck_assert(seen(t).judgement.distress == rows[_i].distress);
+    rig_free(t);
+}
+END_TEST
+
+/* Nor does such a guest hurt after a shrink. */
+START_TEST(test_b_plenty_of_free_memory_does_not_hurt)
+{
+    Rig *t = rig_new(0);
+
+    t->left_bytes = t->free_bytes = 2 * GIB;
+    reports(t, 8, AT_EASE);
+    move(t, 3 * GIB);
+    reports(t, 8, HURTS);
+    ck_assert(!seen(t).judgement.hurting);
+    rig_free(t);
+}
+END_TEST
+
+/* What a shrink took is owed, until the guest reboots. */
+START_TEST(test_b_a_shrink_is_owed)
+{
+    Rig *t = rig_new(0);
+
+    reports(t, 8, AT_EASE);
+    ck_assert_uint_eq(seen(t).judgement.owed_bytes, 0);
+    move(t, 3 * GIB);
+    reports(t, 8, AT_EASE);
+    move(t, 2 * GIB);
+    ck_assert_uint_eq(seen(t).judgement.owed_bytes, 4 * GIB);
+    guest_rebooted(t->guest, t->now);
+    ck_assert_uint_eq(seen(t).judgement.owed_bytes, 0);
+    rig_free(t);
+}
+END_TEST
+
+/* A guest says itself how large its balloon is. */
+START_TEST(test_a1_no_guest_is_larger_than_its_maximum)
+{
+    Rig *t = rig_new(0);
+
+    reports(t, 8, AT_EASE);
+    send(t, 3 * GIB);
+    guest_balloon_seen(t->guest, UINT64_MAX - 4 * GIB, t->now);
+    ck_assert_uint_eq(seen(t).sizes.current_bytes, 8 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.from_bytes, 4 * GIB);
+    rig_free(t);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("guest-judge");
@@ -260,5 +325,9 @@ int main(void)
     tcase_add_test(t, test_own_memory_back_is_no_grant);
     tcase_add_test(t, test_balloons_own_stalls);
     tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
+    tcase_add_loop_test(t, test_b_plenty_of_free_memory_is_no_distress, 0, 4);
+    tcase_add_test(t, test_b_plenty_of_free_memory_does_not_hurt);
+    tcase_add_test(t, test_b_a_shrink_is_owed);
+    tcase_add_test(t, test_a1_no_guest_is_larger_than_its_maximum);
     return run_tests(t);
 }

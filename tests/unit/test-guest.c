@@ -175,6 +175,7 @@ START_TEST(test_late_report)
     SnapshotGuest g;
     Report r = {};
 
+    t->free_bytes = GIB;
     reports(t, 8, 0);
     move(t, 3 * GIB);
     t->now += SEC;

@@ -43,12 +43,16 @@ static uint64_t ceiling_of(const SnapshotGuest *g)
 
 static double critical_of(const Snapshot *s)
 {
-    bool no_swap = host_fields_has(&s->host, HOST_FIELD_SWAP_TOTAL) &&
-                   host_fields_get(&s->host, HOST_FIELD_SWAP_TOTAL) == 0;
     double total =
         host_fields_has(&s->host, HOST_FIELD_TOTAL) ? host_fields_get(&s->host, HOST_FIELD_TOTAL) : INFINITY;
+    double critical = fmin(0.05 * total, 8.0 * GIB), swap = critical;
 
-    return fmin(0.05 * total, 8.0 * GIB) * (no_swap ? 2 : 1);
+    if (host_fields_has(&s->host, HOST_FIELD_SWAP_TOTAL))
+        swap = fmin(swap, host_fields_get(&s->host, HOST_FIELD_SWAP_TOTAL));
+    if (host_fields_has(&s->host, HOST_FIELD_SWAP_FREE))
+        swap = fmin(swap, host_fields_get(&s->host, HOST_FIELD_SWAP_FREE));
+
+    return critical > 0 ? critical * (2 - fmax(0, swap) / critical) : 0;
 }
 
 static bool is_critical(const Snapshot *s)
@@ -87,7 +91,7 @@ static double needs(const SnapshotGuest *g)
 
     if (field(g, GUEST_FIELD_SWAP_TOTAL) > 0)
         return 0;
-    return fmax(0, (double) g->sizes.current_bytes - field(g, f)) * 1.1;
+    return fmax(0, (double) g->sizes.current_bytes - field(g, f)) / 0.88;
 }
 
 static uint64_t cost_of(const SnapshotGuest *g, const Decision *d, bool critical)
@@ -385,6 +389,22 @@ static double gain_of(const SnapshotGuest *g, uint64_t from, uint64_t to)
     return fmin(change, resident) + fmax(change - unused, 0);
 }
 
+/* The size that it is believed to have, and what a shrink on its way still takes from it: a guest says itself how large
+ * it is, but can't have grown since the move began, and its QEMU can't let go of more than it holds. */
+static uint64_t has_of(const SnapshotGuest *g)
+{
+    return MIN(g->sizes.current_bytes,
+               g->sizes.from_bytes > 0 ? g->sizes.from_bytes : MAX(full_of(g), g->sizes.standing_bytes));
+}
+
+static double leaving_of(const SnapshotGuest *g)
+{
+    double leaving = g->balloon.late ? 0 : (double) LESS_BY(has_of(g), g->sizes.standing_bytes);
+
+    return guest_fields_has(&g->fields, GUEST_FIELD_RESIDENT) ? fmin(leaving, field(g, GUEST_FIELD_RESIDENT))
+                                                              : leaving;
+}
+
 /* How much is to be taken for guests in distress, compared with a plan that takes nothing for them. */
 static double lack_of(const Snapshot *s, const Plan *without)
 {
@@ -398,11 +418,10 @@ static double lack_of(const Snapshot *s, const Plan *without)
         if (g->mode == GUEST_MODE_AUTO && g->judgement.distress && !is_held(g) && !g->judgement.grant_refused)
             lack += (double) LESS_BY(ceiling_of(g), target);
         if (target < g->sizes.standing_bytes)
-            lack -= (double) LESS_BY(g->sizes.current_bytes, g->sizes.standing_bytes) +
-                    gain_of(g, g->sizes.standing_bytes, target);
+            lack -= leaving_of(g) + gain_of(g, g->sizes.standing_bytes, target);
         else {
-            lack -= (double) LESS_BY(g->sizes.current_bytes, target);
-            lack += (double) LESS_BY(target, MAX(g->sizes.standing_bytes, g->sizes.current_bytes));
+            lack -= fmax(leaving_of(g) - (double) (target - g->sizes.standing_bytes), 0);
+            lack += (double) LESS_BY(target, MAX(g->sizes.standing_bytes, has_of(g)));
         }
     }
     return lack;

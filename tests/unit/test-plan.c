@@ -40,7 +40,7 @@ START_TEST(test_thresholds)
     host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 0);
     make(&s, "const critical_threshold = 6GiB", &p);
     assert_in_force(&p, 64, 6, 80);
-    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, (double) GIB);
+    host_fields_set(&s.host, HOST_FIELD_SWAP_TOTAL, 8.0 * (double) GIB);
 
     /* Each by itself. */
     make(&s, "let pressure_threshold = 7GiB; const critical_threshold = 6GiB", &p);
@@ -145,7 +145,8 @@ START_TEST(test_fields)
     g.sizes.standing_bytes = 1600 * MIB;
     g.balloon.shrink_rate = 10.0 * (double) GIB;
     for (int f = 0; f < GUEST_FIELD_MAX; f++)
-        if (f != GUEST_FIELD_AVAILABLE && f != GUEST_FIELD_SWAP_TOTAL && f != GUEST_FIELD_SWAP_FREE)
+        if (f != GUEST_FIELD_AVAILABLE && f != GUEST_FIELD_SWAP_TOTAL && f != GUEST_FIELD_SWAP_FREE &&
+            f != GUEST_FIELD_RESIDENT)
             guest_fields_set(&g.fields, f, 12345);
     host_fields_set(&s.host, HOST_FIELD_PENDING, 12345);
 

@@ -22,14 +22,17 @@ static const GuardConfig config = GUARD_CONFIG_DEFAULT;
 
 static bool is_critical(const Snapshot *s)
 {
-    bool no_swap = host_fields_has(&s->host, HOST_FIELD_SWAP_TOTAL) &&
-                   host_fields_get(&s->host, HOST_FIELD_SWAP_TOTAL) == 0;
     double total =
         host_fields_has(&s->host, HOST_FIELD_TOTAL) ? host_fields_get(&s->host, HOST_FIELD_TOTAL) : INFINITY;
+    double critical = fmin(0.05 * total, 8.0 * GIB), swap = critical;
+
+    if (host_fields_has(&s->host, HOST_FIELD_SWAP_TOTAL))
+        swap = fmin(swap, host_fields_get(&s->host, HOST_FIELD_SWAP_TOTAL));
+    if (host_fields_has(&s->host, HOST_FIELD_SWAP_FREE))
+        swap = fmin(swap, host_fields_get(&s->host, HOST_FIELD_SWAP_FREE));
 
     return host_fields_has(&s->host, HOST_FIELD_AVAILABLE) &&
-           host_fields_get(&s->host, HOST_FIELD_AVAILABLE) <
-               floor(fmin(0.05 * total, 8.0 * GIB) * (no_swap ? 2 : 1));
+           host_fields_get(&s->host, HOST_FIELD_AVAILABLE) < floor(critical * (2 - fmax(0, swap) / critical));
 }
 
 static double field(const SnapshotGuest *g, GuestField f)
@@ -71,7 +74,11 @@ static double has(const SnapshotGuest *g)
 
 static double can_swap_out(const SnapshotGuest *g)
 {
-    return fmin(field(g, GUEST_FIELD_ANON), field(g, GUEST_FIELD_SWAP_FREE));
+    double swap = fmax(0, field(g, GUEST_FIELD_SWAP_TOTAL) - field(g, GUEST_FIELD_SWAP_MEMORY));
+
+    if (guest_fields_has(&g->fields, GUEST_FIELD_SWAP_FREE))
+        swap = fmin(swap, field(g, GUEST_FIELD_SWAP_FREE));
+    return fmin(field(g, GUEST_FIELD_ANON), swap);
 }
 
 static const char *broken_bytes(const SnapshotGuest *g, const Decision *d, bool critical)

@@ -234,15 +234,15 @@ END_TEST
 
 /* ---- Marks ---- */
 
-/* Those of small and large hosts, with swap and (swap 0) without: the same with each that moves balloons. */
+/* Those of small and large hosts, with swap, without, and with little: the same with each that moves balloons. */
 START_TEST(test_thresholds)
 {
     static const struct {
         double total, swap, pressure, critical, relax; /* GiB */
     } table[] = {
-        {4, 4, 0.8, 0.2, 1},  {100, 4, 20, 5, 25},   {160, 4, 32, 8, 40},
-        {4096, 4, 32, 8, 40}, {4, 0, 1.6, 0.4, 2},   {100, 0, 40, 10, 50},
-        {160, 0, 64, 16, 80}, {4096, 0, 64, 16, 80}, {8, 0.001, 1.6, 0.4, 2},
+        {4, 4, 0.8, 0.2, 1},  {100, 5, 20, 5, 25},   {160, 8, 32, 8, 40},
+        {4096, 8, 32, 8, 40}, {4, 0, 1.6, 0.4, 2},   {100, 0, 40, 10, 50},
+        {160, 0, 64, 16, 80}, {4096, 0, 64, 16, 80}, {8, 0.2, 2.4, 0.6, 3},
     };
     _cleanup_(policy_freep) Policy *policy = load_shipped((size_t) _i);
 

@@ -111,6 +111,7 @@ static void make_like_the_daemons(World *w)
         for (GuestField f = 0; f < GUEST_FIELD_MAX; f++)
             if (guest_fields_has(&g->fields, f) && isnan(g->fields.value[f]))
                 field_set_remove(&g->fields.present, f);
+        g->judgement.distress = g->judgement.distress && !guard_contradicts_distress(g);
         if (guest_fields_has(&g->fields, GUEST_FIELD_FREE)) {
             guest_fields_set(&g->fields, GUEST_FIELD_IDLE,
                              guest_fields_get(&g->fields, GUEST_FIELD_FREE) / 2);
