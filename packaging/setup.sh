@@ -5,7 +5,7 @@
 set -eu
 
 build="gcc meson ninja-build pkg-config libc6-dev libvirt-dev libprotobuf-c-dev protobuf-c-compiler libsystemd-dev
-       libinih-dev libjson-c-dev libxml2-dev"
+       libinih-dev libjson-c-dev libxml2-dev libsmartcols-dev"
 lab="python3 qemu-system-x86 seabios libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients busybox-static
      dbus-daemon dbus-bin"
 deb="build-essential debhelper dpkg-dev fakeroot"

@@ -4,7 +4,7 @@
 /* Calls to the daemon, and errors as the user gets them. */
 
 #include "host-agent/ctl/json.h"
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/text.h"
 #include "policy/policy.h"
 
 /* Exit statuses of ballastctl; documented in ballastctl(1). */

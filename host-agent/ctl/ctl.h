@@ -4,7 +4,7 @@
 /* ballastctl's commands, and what they share. */
 
 #include "host-agent/ctl/client.h"
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/text.h"
 
 /* The values of `set`: keys of the entitlement, each an option of that name. */
 enum { CTL_VALUES_MAX = 5 };

@@ -4,7 +4,6 @@
 
 #include <getopt.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/nearest.h"
 #include "host-agent/ctl/ctl.h"
@@ -26,17 +25,12 @@ static bool parse_colour(const char *text, Colour *ret)
 
 static void init_screen(Screen *screen, FILE *file, Colour colour)
 {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    struct winsize size;
+    const char *no_color = getenv("NO_COLOR");
 
     screen->file = file;
-    screen->colour = colour == COLOUR_ALWAYS;
-    if (!isatty(fileno(file)))
-        return;
-    if (colour == COLOUR_AUTO)
-        screen->colour = (!no_color || !no_color[0]) && (!term || strcmp(term, "dumb") != 0);
-    if (ioctl(fileno(file), TIOCGWINSZ, &size) >= 0)
-        screen->width = size.ws_col;
+    screen_measure(screen);
+    screen->colour =
+        colour == COLOUR_ALWAYS || (colour == COLOUR_AUTO && screen->terminal && (!no_color || !no_color[0]));
 }
 
 /* The options of set follow in the order of ctl_set_keys. */

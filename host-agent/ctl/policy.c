@@ -12,6 +12,7 @@
 #include "host-agent/ctl/print-plan.h"
 #include "host-agent/ctl/print.h"
 #include "host-agent/ctl/snapshot.h"
+#include "host-agent/ctl/table.h"
 #include "host-agent/decide/evaluate.h"
 
 /* ---- Reading policies ---- */
@@ -229,12 +230,12 @@ static CtlExit find_field(const Ctl *c, const char *pattern)
 static int print_fields(const Screen *screen, json_object *fields)
 {
     static const TableColumn columns[] = {
-        {"OBJECT", false}, {"NAME", false}, {"UNIT", false}, {"KIND", false}, {"HELP", false}};
+        {"OBJECT", false}, {"NAME", false}, {"UNIT", false}, {"KIND", false}, {"HELP", false, .cut = true}};
     static const char *const keys[] = {"object", "name", "unit", "kind", "help"};
     _cleanup_(table_freep) Table *t = NULL;
     int r;
 
-    r = table_new(columns, ELEMENTSOF(columns), &t);
+    r = table_new(columns, ELEMENTSOF(columns), 0, &t);
     if (r < 0)
         return r;
     for (size_t i = 0; i < json_object_array_length(fields); i++) {

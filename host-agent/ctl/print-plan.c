@@ -2,6 +2,7 @@
 /* Prints a plan, and the policy that runs. */
 
 #include "host-agent/ctl/print-plan.h"
+#include "host-agent/ctl/table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -299,7 +300,7 @@ static int print_guests(const Screen *screen, json_object *guests)
                                           {"CHANGE", true},
                                           {"RECLAIM", true, .optional = true},
                                           {"RULE", false},
-                                          {"REASON", false}};
+                                          {"REASON", false, .cut = true}};
     _cleanup_(table_freep) Table *t = NULL;
     char buf[UNITS_FORMAT_MAX + 1], text[TEXT_MAX];
     int r;
@@ -308,7 +309,7 @@ static int print_guests(const Screen *screen, json_object *guests)
         fputs("The snapshot has no guests.\n", screen->file);
         return 0;
     }
-    r = table_new(columns, ELEMENTSOF(columns), &t);
+    r = table_new(columns, ELEMENTSOF(columns), 0, &t);
     if (r < 0)
         return r;
     for (size_t i = 0; i < json_object_array_length(guests); i++) {
@@ -350,14 +351,14 @@ static const char *control_cell(char *buf, json_object *control, const char *nam
 static int print_controls(const Screen *screen, json_object *controls)
 {
     static const TableColumn columns[] = {
-        {"CONTROL", false}, {"BEFORE", true}, {"VALUE", true}, {"REASON", false}};
+        {"CONTROL", false}, {"BEFORE", true}, {"VALUE", true}, {"REASON", false, .cut = true}};
     _cleanup_(table_freep) Table *t = NULL;
     char buf[UNITS_FORMAT_MAX], name[SNAPSHOT_KEY_MAX + 8];
     int r;
 
     if (json_object_array_length(controls) == 0)
         return 0;
-    r = table_new(columns, ELEMENTSOF(columns), &t);
+    r = table_new(columns, ELEMENTSOF(columns), 0, &t);
     if (r < 0)
         return r;
     for (size_t i = 0; i < json_object_array_length(controls); i++) {

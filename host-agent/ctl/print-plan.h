@@ -4,7 +4,7 @@
 /* Prints a plan, and the policy that runs, as text or JSON. */
 
 #include "host-agent/ctl/json.h"
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/text.h"
 #include "host-agent/decide/decision.h"
 
 /* The plan of policy for s, as `policy run --json` prints it. Returns 0 or -ENOMEM. The caller puts *ret. */

@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "host-agent/ctl/print.h"
+#include "host-agent/ctl/table.h"
 #include "host-agent/ctl/wrap.h"
 
 #define TEXT_MAX  512U
@@ -110,7 +111,7 @@ int print_list(const Screen *screen, json_object *guests)
         {"RECLAIM", true, .optional = true},
         {"LEVER", false, .optional = true},
         {"STATE", false},
-        {"REASON", false},
+        {"REASON", false, .cut = true},
     };
     _cleanup_(table_freep) Table *t = NULL;
     int r;
@@ -119,7 +120,7 @@ int print_list(const Screen *screen, json_object *guests)
         fputs("No guest is running.\n", screen->file);
         return 0;
     }
-    r = table_new(columns, ELEMENTSOF(columns), &t);
+    r = table_new(columns, ELEMENTSOF(columns), 0, &t);
     if (r < 0)
         return r;
     json_object_array_sort(guests, by_name);
@@ -152,7 +153,7 @@ int print_entitlement(const Screen *screen, json_object *entitlement)
     char key[LABEL_MAX], buf[UNITS_FORMAT_MAX];
     int r;
 
-    r = table_new(columns, ELEMENTSOF(columns), &t);
+    r = table_new(columns, ELEMENTSOF(columns), 0, &t);
     if (r < 0)
         return r;
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {

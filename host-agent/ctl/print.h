@@ -4,7 +4,7 @@
 /* Prints the daemon's answers for people. Each function returns 0 or -ENOMEM. */
 
 #include "host-agent/ctl/json.h"
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/text.h"
 
 /* ListGuests: a table, sorted by name. */
 int print_list(const Screen *screen, json_object *guests);

@@ -1,180 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Lays out text for a terminal: harmless, measured in columns, in tables. */
+/* Fills a table of libsmartcols with harmless texts, and cuts them to the width of the screen. */
 
-#include <locale.h>
+#include <libsmartcols.h>
 #include <string.h>
-#include <wchar.h>
-#include <wctype.h>
 
 #include "host-agent/ctl/table.h"
 
-#define GAP      2U /* blanks between two columns */
-#define ELLIPSIS "…"
-
-typedef struct Cell {
-    char *text;
-    size_t width;
-    Style style;
-    bool missing; /* no value */
-} Cell;
-
 struct Table {
+    struct libscols_table *table;
+    struct libscols_line *line; /* the last row */
     const TableColumn *columns;
-    size_t n_columns;
-    Cell *cells;
-    size_t n_cells, room;
+    size_t n_columns, next; /* the next cell's column */
+    size_t gap;             /* blanks between two columns */
+    size_t *widths;         /* of each column */
+    bool *used;             /* a row has a value */
     int error;
 };
 
-void text_set_locale(void)
+static int add_column(Table *t, size_t column)
 {
-    /* Names and reasons are UTF-8 whatever LANG says, and so are terminals. */
-    if (!setlocale(LC_CTYPE, "C.UTF-8"))
-        (void) setlocale(LC_CTYPE, "");
+    const TableColumn *c = &t->columns[column];
+    struct libscols_column *new =
+        scols_table_new_column(t->table, c->title, 0, c->right ? SCOLS_FL_RIGHT : 0);
+
+    if (!new)
+        return -ENOMEM;
+    t->widths[column] = text_width(c->title);
+    return scols_cell_set_color(scols_column_get_header(new), style_sequence(STYLE_BOLD));
 }
 
-/* Characters that change the direction of text can make a line look like another. */
-static bool is_direction(wchar_t c)
+int table_new(const TableColumn *columns, size_t n, unsigned flags, Table **ret)
 {
-    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069);
-}
-
-char *text_clean(const char *s)
-{
-    size_t left = strlen(s), fill = 0;
-    mbstate_t state = {};
-    char *clean;
-
-    clean = malloc(left + 1);
-    if (!clean)
-        return NULL;
-    while (left > 0) {
-        wchar_t c;
-        size_t n = mbrtowc(&c, s, left, &state);
-
-        if (n == 0 || n > left) { /* broken: skip a byte */
-            memset(&state, 0, sizeof(state));
-            n = 1;
-            clean[fill++] = '?';
-        } else if (!iswprint((wint_t) c) || wcwidth(c) < 0 || is_direction(c))
-            clean[fill++] = '?';
-        else {
-            memcpy(clean + fill, s, n);
-            fill += n;
-        }
-        s += n;
-        left -= n;
-    }
-    clean[fill] = '\0';
-    return clean;
-}
-
-bool text_is_utf8(const char *s, size_t length)
-{
-    mbstate_t state = {};
-
-    while (length > 0) {
-        size_t n = mbrtowc(NULL, s, length, &state);
-
-        if (n == 0 || n > length)
-            return false;
-        s += n;
-        length -= n;
-    }
-    return true;
-}
-
-/* Bytes of s that take at most so many columns; *ret_width: how many they do. */
-static size_t fitting(const char *s, size_t columns, size_t *ret_width)
-{
-    size_t left = strlen(s), bytes = 0, width = 0;
-    mbstate_t state = {};
-
-    while (left > 0) {
-        wchar_t c;
-        size_t n = mbrtowc(&c, s + bytes, left, &state);
-        int w;
-
-        if (n == 0 || n > left)
-            break;
-        w = wcwidth(c);
-        if (w > 0 && width + (size_t) w > columns)
-            break;
-        width += w > 0 ? (size_t) w : 0;
-        bytes += n;
-        left -= n;
-    }
-    *ret_width = width;
-    return bytes;
-}
-
-size_t text_width(const char *s)
-{
-    size_t width;
-
-    (void) fitting(s, SIZE_MAX, &width);
-    return width;
-}
-
-char *text_cut(char *s, size_t columns)
-{
-    size_t width, bytes;
-    char *longer;
-
-    if (text_width(s) <= columns)
-        return s;
-    bytes = fitting(s, columns > 0 ? columns - 1 : 0, &width);
-    while (bytes > 0 && s[bytes - 1] == ' ')
-        bytes--;
-    longer = realloc(s, bytes + sizeof(ELLIPSIS));
-    if (!longer) {
-        free(s);
-        return NULL;
-    }
-    memcpy(longer + bytes, ELLIPSIS, sizeof(ELLIPSIS));
-    return longer;
-}
-
-void screen_put(const Screen *screen, Style style, const char *text)
-{
-    static const char *const codes[STYLE_MAX] = {
-        [STYLE_PLAIN] = "",    [STYLE_BOLD] = "1",   [STYLE_DIM] = "2",   [STYLE_GREEN] = "32",
-        [STYLE_YELLOW] = "33", [STYLE_RED] = "1;31", [STYLE_CYAN] = "36",
-    };
-
-    if (screen->colour && style != STYLE_PLAIN)
-        fprintf(screen->file, "\033[%sm%s\033[0m", codes[style], text);
-    else
-        fputs(text, screen->file);
-}
-
-/* A mistake starts at the margin; the policy's line and the caret below it are indented. */
-int screen_diagnostics(const Screen *screen, const char *text)
-{
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        _cleanup_free_ char *line = strndup(text, length), *clean = line ? text_clean(line) : NULL;
-        bool caret = clean && clean[strspn(clean, " ")] == '^';
-
-        if (!clean)
-            return -ENOMEM;
-        screen_put(screen, clean[0] != ' ' ? STYLE_BOLD : caret ? STYLE_RED : STYLE_PLAIN, clean);
-        fputc('\n', screen->file);
-        text += length + (text[length] == '\n');
-    }
-    return 0;
-}
-
-int table_new(const TableColumn *columns, size_t n, Table **ret)
-{
-    Table *t = calloc(1, sizeof(Table));
+    _cleanup_(table_freep) Table *t = calloc(1, sizeof(Table));
+    int r = 0;
 
     if (!t)
         return -ENOMEM;
+    t->table = scols_new_table();
+    t->widths = calloc(n, sizeof(size_t));
+    t->used = calloc(n, sizeof(bool));
+    if (!t->table || !t->widths || !t->used)
+        return -ENOMEM;
     t->columns = columns;
     t->n_columns = n;
-    *ret = t;
+    t->gap = flags & TABLE_DENSE ? 1 : 2;
+    /* Texts are clean, and cut here: libsmartcols would cut words, and doesn't show that it did. */
+    (void) scols_table_enable_noencoding(t->table, true);
+    (void) scols_table_set_termforce(t->table, SCOLS_TERMFORCE_NEVER);
+    (void) scols_table_enable_noheadings(t->table, flags & TABLE_NO_TITLES ? 1 : 0);
+    if (t->gap > 1)
+        r = scols_table_set_column_separator(t->table, "  ");
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = add_column(t, i);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(t);
     return 0;
 }
 
@@ -182,118 +62,98 @@ Table *table_free(Table *t)
 {
     if (!t)
         return NULL;
-    for (size_t i = 0; i < t->n_cells; i++)
-        free(t->cells[i].text);
-    free(t->cells);
+    scols_unref_table(t->table);
+    free(t->widths);
+    free(t->used);
     free(t);
     return NULL;
 }
 
+static int add_cell(Table *t, Style style, const char *text)
+{
+    bool known = text && text[0];
+    char *clean;
+    int r;
+
+    if (t->next == 0) {
+        t->line = scols_table_new_line(t->table, NULL);
+        if (!t->line)
+            return -ENOMEM;
+    }
+    clean = text_clean(known ? text : "-");
+    if (!clean)
+        return -ENOMEM;
+    t->widths[t->next] = MAX(t->widths[t->next], text_width(clean));
+    t->used[t->next] |= known;
+    r = scols_line_refer_data(t->line, t->next, clean);
+    if (r < 0) {
+        free(clean);
+        return r;
+    }
+    if (style != STYLE_PLAIN)
+        r = scols_cell_set_color(scols_line_get_cell(t->line, t->next), style_sequence(style));
+    t->next = (t->next + 1) % t->n_columns;
+    return r;
+}
+
 void table_add(Table *t, Style style, const char *text)
 {
-    bool missing = !text || !text[0];
-    char *clean;
-
-    if (t->error < 0)
-        return;
-    if (t->n_cells == t->room) {
-        size_t room = MAX(2 * t->room, 16 * t->n_columns);
-        Cell *cells = reallocarray(t->cells, room, sizeof(Cell));
-
-        if (!cells) {
-            t->error = -ENOMEM;
-            return;
-        }
-        t->cells = cells;
-        t->room = room;
-    }
-    clean = text_clean(missing ? "-" : text);
-    if (!clean) {
-        t->error = -ENOMEM;
-        return;
-    }
-    t->cells[t->n_cells++] =
-        (Cell){.text = clean, .width = text_width(clean), .style = style, .missing = missing};
+    if (t->error >= 0)
+        t->error = add_cell(t, style, text);
 }
 
-static void put_spaces(const Screen *screen, size_t n)
+static int cut_column(Table *t, size_t column, size_t columns)
 {
-    fprintf(screen->file, "%*s", (int) n, "");
-}
+    for (size_t i = 0; i < scols_table_get_nlines(t->table); i++) {
+        struct libscols_cell *cell = scols_line_get_cell(scols_table_get_line(t->table, i), column);
+        const char *text = scols_cell_get_data(cell);
+        char *cut;
 
-static void put_cell(const Table *t, const Screen *screen, size_t column, const char *text, size_t width,
-                     Style style, size_t columns)
-{
-    size_t gap = columns > width ? columns - width : 0;
-
-    if (columns == 0)
-        return;
-    if (column > 0)
-        put_spaces(screen, GAP);
-    if (t->columns[column].right)
-        put_spaces(screen, gap);
-    screen_put(screen, style, text);
-    if (column + 1 == t->n_columns)
-        fputc('\n', screen->file);
-    else if (!t->columns[column].right)
-        put_spaces(screen, gap);
-}
-
-/* How wide a column is; 0: it is left out. */
-static size_t column_width(const Table *t, size_t column)
-{
-    size_t width = text_width(t->columns[column].title);
-    bool empty = true;
-
-    for (size_t i = column; i < t->n_cells; i += t->n_columns) {
-        width = MAX(width, t->cells[i].width);
-        empty = empty && t->cells[i].missing;
-    }
-    return empty && t->columns[column].optional ? 0 : width;
-}
-
-/* Cuts the last column to the space that the others leave on the screen. */
-static int fit(Table *t, const Screen *screen, const size_t *widths)
-{
-    size_t used = 0, room;
-
-    if (screen->width == 0)
-        return 0;
-    for (size_t i = 0; i + 1 < t->n_columns; i++)
-        used += widths[i] > 0 ? widths[i] + GAP : 0;
-    room = MAX(LESS_BY((size_t) screen->width, used), (size_t) TABLE_LAST_MIN);
-    for (size_t i = t->n_columns - 1; i < t->n_cells; i += t->n_columns) {
-        t->cells[i].text = text_cut(t->cells[i].text, room);
-        if (!t->cells[i].text)
+        if (text_width(text) <= columns)
+            continue;
+        cut = strdup(text);
+        cut = cut ? text_cut(cut, columns) : NULL;
+        if (!cut)
             return -ENOMEM;
-        t->cells[i].width = text_width(t->cells[i].text);
+        if (scols_cell_refer_data(cell, cut) < 0) {
+            free(cut);
+            return -ENOMEM;
+        }
     }
     return 0;
+}
+
+/* Hides empty columns that may be left out, and cuts others until a row fits. */
+static int fit(Table *t, size_t width)
+{
+    size_t total = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (t->columns[i].optional && !t->used[i])
+            r = scols_column_set_flags(scols_table_get_column(t->table, i), SCOLS_FL_HIDDEN);
+        else
+            total += t->widths[i] + (total > 0 ? t->gap : 0);
+    for (size_t i = t->n_columns; width > 0 && r >= 0 && i-- > 0;) {
+        size_t room = MAX(LESS_BY(t->widths[i], LESS_BY(total, width)), (size_t) TABLE_CUT_MIN);
+
+        if (!t->columns[i].cut || room >= t->widths[i])
+            continue;
+        r = cut_column(t, i, room);
+        total -= t->widths[i] - room;
+    }
+    return r;
 }
 
 int table_print(Table *t, const Screen *screen)
 {
-    size_t n_rows = t->n_cells / t->n_columns;
-    _cleanup_free_ size_t *widths = NULL;
-    int r;
+    int r = t->error;
 
-    if (t->error < 0)
-        return t->error;
-    widths = calloc(t->n_columns, sizeof(size_t));
-    if (!widths)
-        return -ENOMEM;
-    for (size_t c = 0; c < t->n_columns; c++)
-        widths[c] = column_width(t, c);
-    r = fit(t, screen, widths);
-    if (r < 0)
-        return r;
-    for (size_t c = 0; c < t->n_columns; c++)
-        put_cell(t, screen, c, t->columns[c].title, text_width(t->columns[c].title), STYLE_BOLD, widths[c]);
-    for (size_t row = 0; row < n_rows; row++)
-        for (size_t c = 0; c < t->n_columns; c++) {
-            const Cell *cell = &t->cells[row * t->n_columns + c];
-
-            put_cell(t, screen, c, cell->text, cell->width, cell->style, widths[c]);
-        }
-    return 0;
+    if (r >= 0)
+        r = fit(t, screen->width);
+    if (r >= 0)
+        r = scols_table_set_stream(t->table, screen->file);
+    if (r >= 0)
+        r = scols_table_enable_colors(t->table, screen->colour);
+    return r < 0 ? r : scols_print_table(t->table);
 }

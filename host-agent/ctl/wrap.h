@@ -3,7 +3,7 @@
 
 /* Long texts on a terminal. */
 
-#include "host-agent/ctl/table.h"
+#include "host-agent/ctl/text.h"
 
 /* Prints a clean text (text_clean()) and ends its line. The cursor is in column indent (0: the first). On a screen with
  * a width, the text continues at blanks on further lines, which begin in that column, too. A word that is longer than a

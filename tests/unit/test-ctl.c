@@ -207,7 +207,13 @@ static const struct {
     {"nothing to do", 8, "nothing…"},
     {"nothing to do", 9, "nothing…"}, /* no space before the ellipsis */
     {"日本語", 5, "日本…"},
-    {"日本語", 4, "日…"}, /* half a character doesn't fit */
+    {"日本語", 4, "日…"},                     /* half a character doesn't fit */
+    {"gives free memory", 16, "gives free…"}, /* no half words */
+    {"gives free memory", 11, "gives free…"}, /* the blank is where it must end */
+    {"gives free memory", 10, "gives…"},
+    {"gives free memory", 5, "give…"}, /* a word can't be avoided */
+    {"日本 語", 6, "日本…"},
+    {"  indented", 6, "  ind…"}, /* blanks alone say nothing */
     {"abc", 1, "…"},
 };
 
@@ -241,11 +247,11 @@ static char *printed(View view, json_object *o, bool colour, unsigned width)
 
 START_TEST(tables_are_aligned)
 {
-    static const TableColumn columns[] = {{"NAME", false}, {"SIZE", true}, {"WHY", false}};
-    /* 4 + 2 + 5 + 2 leave 10 of 23, and the last column has 12 at the least. */
+    static const TableColumn columns[] = {{"NAME", false}, {"SIZE", true}, {"WHY", false, .cut = true}};
+    /* 4 + 2 + 5 + 2 leave 10 of 23, and no column has less than 12. */
     static const char *const want = "NAME   SIZE  WHY\n"
                                     "über  1 GiB  a reason\n"
-                                    "x         -  another rea…\n";
+                                    "x         -  another…\n";
     Screen screen = {.width = 23};
     char *text = NULL;
     size_t size;
@@ -253,7 +259,7 @@ START_TEST(tables_are_aligned)
 
     text_set_locale();
     screen.file = open_memstream(&text, &size);
-    ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), &t), 0);
+    ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), 0, &t), 0);
     table_add(t, STYLE_PLAIN, "über");
     table_add(t, STYLE_PLAIN, "1 GiB");
     table_add(t, STYLE_PLAIN, "a reason");
@@ -271,12 +277,13 @@ END_TEST
 /* A column that may be missing is, where it has nothing to say. */
 START_TEST(empty_columns_are_left_out)
 {
-    static const TableColumn columns[] = {{"NAME", false}, {"SIZE", true, .optional = true}, {"WHY", false}};
+    static const TableColumn columns[] = {
+        {"NAME", false}, {"SIZE", true, .optional = true}, {"WHY", false, .cut = true}};
     static const struct {
         const char *size, *want;
     } table[] = {
         {NULL, "NAME  WHY\nx     a reason\ny     another reason\n"},
-        {"1 GiB", "NAME   SIZE  WHY\nx     1 GiB  a reason\ny         -  another rea…\n"},
+        {"1 GiB", "NAME   SIZE  WHY\nx     1 GiB  a reason\ny         -  another…\n"},
     };
 
     text_set_locale();
@@ -287,7 +294,7 @@ START_TEST(empty_columns_are_left_out)
         Table *t;
 
         screen.file = open_memstream(&text, &size);
-        ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), &t), 0);
+        ck_assert_int_eq(table_new(columns, ELEMENTSOF(columns), 0, &t), 0);
         table_add(t, STYLE_PLAIN, "x");
         table_add(t, STYLE_PLAIN, table[i].size);
         table_add(t, STYLE_PLAIN, "a reason");

@@ -47,6 +47,7 @@ LIBRARIES = [
     ('systemd/sd-bus', ('show', 'ctl')),
     ('systemd/', ('main', 'ctl', 'show', 'keep', 'daemon', 'sense', 'act', 'libvirt')),
     ('json-c/', ('ctl', 'show', 'keep')),
+    ('libsmartcols.h', ('ctl',)),
     ('ini.h', ('config',)),
     ('protobuf-c/', ('proto',)),
 ]
