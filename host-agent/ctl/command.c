@@ -97,6 +97,8 @@ static void usage(const Ctl *c)
         "  -j, --json               print JSON instead of text, errors included\n"
         "      --session            talk to your own ballastd on the session bus\n"
         "      --all                with stats: everything known; with release: every guest\n"
+        "      --wide, --columns=NAME,…, --sort=COLUMN, --no-legend\n"
+        "                           with list: what it prints (ballastctl help list)\n"
         "      --min=SIZE, --full=SIZE, --max=SIZE, --shares=NUMBER, --mode=MODE, --clear\n"
         "                           with set: the values to set (ballastctl help set)\n"
         "      --together, --text, --snapshot=FILE\n"

@@ -17,7 +17,14 @@ typedef enum CtlOption {
     CTL_OPTION_TOGETHER = 1 << 2,
     CTL_OPTION_TEXT = 1 << 3,
     CTL_OPTION_SNAPSHOT = 1 << 4,
+    CTL_OPTION_LIST = 1 << 5, /* any of CtlList */
 } CtlOption;
+
+/* The options of `list`, as they were given; texts are NULL if they weren't. */
+typedef struct CtlList {
+    bool wide, no_legend;
+    const char *columns, *sort;
+} CtlList;
 
 typedef struct Ctl {
     const struct Verb *verbs; /* all commands */
@@ -28,6 +35,7 @@ typedef struct Ctl {
     bool clear;
     const char *values[CTL_VALUES_MAX]; /* NULL: not given */
     const char *snapshot;
+    CtlList list;
 } Ctl;
 
 /* A command. One with subcommands only chooses between them. */
@@ -52,6 +60,8 @@ CtlExit ctl_run(Ctl *c, bool help, int n, char **arguments);
 CtlExit ctl_help(Ctl *c, int n, char **arguments);
 /* option is as it was given; nearest: the name of a known one, or NULL. */
 CtlExit ctl_unknown_option(const Ctl *c, const char *option, const char *nearest, int n, char **words);
+/* list.c: the command `list`. */
+CtlExit ctl_list(Ctl *c, int n, char **arguments);
 
 CtlExit ctl_out_of_memory(const Ctl *c);
 CtlExit ctl_print_json(const Ctl *c, json_object *o);

@@ -43,6 +43,10 @@ enum {
     OPT_TEXT,
     OPT_SNAPSHOT,
     OPT_CLEAR,
+    OPT_WIDE,
+    OPT_COLUMNS,
+    OPT_SORT,
+    OPT_NO_LEGEND,
     OPT_SET
 };
 
@@ -63,6 +67,10 @@ static const struct option options[] = {
     {"shares", required_argument, NULL, OPT_SET + 3},
     {"mode", required_argument, NULL, OPT_SET + 4},
     {"clear", no_argument, NULL, OPT_CLEAR},
+    {"wide", no_argument, NULL, OPT_WIDE},
+    {"columns", required_argument, NULL, OPT_COLUMNS},
+    {"sort", required_argument, NULL, OPT_SORT},
+    {"no-legend", no_argument, NULL, OPT_NO_LEGEND},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {},
@@ -97,6 +105,27 @@ static void note_bad(CommandLine *l, const char *word)
         l->bad_letter[0] = '-';
         l->bad_letter[1] = (char) optopt;
         l->bad_option = l->bad_letter;
+    }
+}
+
+static void parse_list_option(Ctl *c, int o)
+{
+    CtlList *l = &c->list;
+
+    c->given |= CTL_OPTION_LIST;
+    switch (o) {
+    case OPT_WIDE:
+        l->wide = true;
+        break;
+    case OPT_COLUMNS:
+        l->columns = optarg;
+        break;
+    case OPT_SORT:
+        l->sort = optarg;
+        break;
+    case OPT_NO_LEGEND:
+        l->no_legend = true;
+        break;
     }
 }
 
@@ -141,6 +170,9 @@ static void parse_options(Ctl *c, int argc, char **argv, CommandLine *l)
         case OPT_SET ... OPT_SET + CTL_VALUES_MAX - 1:
             c->given |= CTL_OPTION_SET;
             c->values[o - OPT_SET] = optarg;
+            break;
+        case OPT_WIDE ... OPT_NO_LEGEND:
+            parse_list_option(c, o);
             break;
         case 'h':
             l->help = true;

@@ -6,8 +6,6 @@
 #include "host-agent/ctl/json.h"
 #include "host-agent/ctl/text.h"
 
-/* ListGuests: a table, sorted by name. */
-int print_list(const Screen *screen, json_object *guests);
 /* json_entitlement(): a table. */
 int print_entitlement(const Screen *screen, json_object *entitlement);
 /* GetStatus: a paragraph. */

@@ -3,6 +3,7 @@
 /* The commands that ask the daemon, and the table of all. */
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "host-agent/ctl/ctl.h"
@@ -25,29 +26,6 @@ static CtlExit verb_status(Ctl *c, int n, char **arguments)
     CtlExit e = get_status(c, &status);
 
     return e != CTL_EXIT_OK ? e : ctl_show(c, status, print_status);
-}
-
-static int complete_all(json_object *guests)
-{
-    for (size_t i = 0; i < json_object_array_length(guests); i++) {
-        json_object *guest = json_object_get(json_object_array_get_idx(guests, i));
-
-        if (json_complete_guest(&guest) < 0 || json_object_array_put_idx(guests, i, guest) < 0) {
-            json_object_put(guest);
-            return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
-static CtlExit verb_list(Ctl *c, int n, char **arguments)
-{
-    _cleanup_(json_putp) json_object *guests = NULL;
-    CtlExit e = client_call(&c->client, "ListGuests", NULL, &guests);
-
-    if (e != CTL_EXIT_OK)
-        return e;
-    return complete_all(guests) < 0 ? ctl_out_of_memory(c) : ctl_show(c, guests, print_list);
 }
 
 static CtlExit verb_stats(Ctl *c, int n, char **arguments)
@@ -194,12 +172,23 @@ const Verb ctl_verbs[] = {
      "their stats, libvirt, the policy, and in one sentence what Ballast does now or why nothing moves.\n\n"
      "  ballastctl status\n"
      "  ballastctl status --json | jq .host.available_bytes\n"},
-    {"list", "", "list all guests, one on each line", 0, 0, verb_list,
-     "FULL is a guest's size when nothing is taken from it, CURRENT its size now, TARGET the size decided last "
-     "(in mode observe: the size that would be set), AGE the age of its stats. STATE is steady while its balloon "
-     "does not move and it is well. REASON is cut to the width of the terminal.\n\n"
+    {"list", "[PATTERN…]", "list all guests, one on each line", 0, INT_MAX, ctl_list,
+     "Lists the guests whose name matches one of the patterns (such as 'web*') or whose UUID it is, or all.\n\n"
+     "  --wide             all columns; nothing is cut\n"
+     "  --columns=NAME,…   these columns, in this order\n"
+     "  --sort=COLUMN      sorts by a column; -COLUMN: the largest first. Default: NAME\n"
+     "  --no-legend        no line with the titles\n"
+     "\n"
+     "STATE is steady while a guest's balloon does not move and it is well. FULL is its size when nothing is "
+     "taken from it, CURRENT its size now, RESIDENT what its QEMU holds of the host, AVAIL what is available "
+     "in the guest. LEVER is by which means the host got memory back last; it is missing if no guest has one. "
+     "REASON is why its size is what it is, cut to the width of the terminal. In sizes, K, M, G and T stand "
+     "for KiB, MiB, GiB and TiB; JSON has bytes. ballastctl(1) explains all columns.\n\n"
      "  ballastctl list\n"
-     "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n"},
+     "  ballastctl list --sort=-RESIDENT 'web*'\n"
+     "  ballastctl list --columns=name,mode,target,reason\n"
+     "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n",
+     .options = CTL_OPTION_LIST},
     {"stats", "VM [--all]", "print what counts of one guest", 1, 1, verb_stats,
      "Prints its state with the reason, its sizes, what it holds of the host, its memory and swap, and by which "
      "lever the host got memory back. With --all or --json, everything known. VM is a name, a UUID, or the "

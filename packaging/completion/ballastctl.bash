@@ -29,9 +29,12 @@ _ballastctl()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word verb= sub= name
     local verbs='status list stats mode release set policy reload dump version help'
     local policy_verbs='check fields show load run'
+    local columns='NAME STATE MODE SOURCE AGE MAXIMUM FULL CURRENT TARGET FLOOR RESIDENT RSS IDLE AVAIL FREE CACHE'
+    columns+=' COLD SWAP-IN SWAP-OUT RECLAIM LEVER LEVER-AGE AGENT BUSY UNMOVABLE'
+    columns+=' DISTRESS HURTING PROTECTED MOVING STALLED UUID RULE REASON'
     local options='--json --session --color= --no-colour --help --version'
     # Options with a value, which isn't the command or the guest.
-    local valued=' --min --full --max --shares --mode --snapshot --color --colour ' skip=
+    local valued=' --min --full --max --shares --mode --snapshot --columns --sort --color --colour ' skip=
     local -a ask=("${COMP_WORDS[0]}") names
 
     COMPREPLY=()
@@ -75,6 +78,18 @@ _ballastctl()
         _ballastctl_files json "$cur"
         return
         ;;
+    --columns)
+        # The last of several; the others stay.
+        word=${cur%"${cur##*,}"}
+        COMPREPLY=($(compgen -P "$word" -W "$columns" -- "${cur##*,}"))
+        compopt -o nospace 2>/dev/null
+        return
+        ;;
+    --sort)
+        [[ $cur == -* ]] && word=- || word=
+        COMPREPLY=($(compgen -P "$word" -W "$columns" -- "${cur#-}"))
+        return
+        ;;
     --min | --full | --max | --shares)
         COMPREPLY=($(compgen -W 'default' -- "$cur"))
         return
@@ -82,6 +97,7 @@ _ballastctl()
     esac
     if [[ $cur == -* ]]; then
         [[ $verb == stats || $verb == release ]] && options+=' --all'
+        [[ $verb == list ]] && options+=' --wide --columns= --sort= --no-legend'
         [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
         [[ "$verb $sub" == 'policy check' ]] && options+=' --together'
         [[ "$verb $sub" == 'policy show' ]] && options+=' --text'
@@ -107,7 +123,7 @@ _ballastctl()
         fields) COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" policy fields 2>/dev/null | _ballastctl_fields)" -- "$cur")) ;;
         esac
         ;;
-    stats | release | set)
+    list | stats | release | set)
         mapfile -t names < <(_ballastctl_guests "${ask[@]}")
         for name in "${names[@]}"; do
             [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")

@@ -342,13 +342,13 @@ class Session(World):
             self.assertEqual(g["age_usec"] is None, g["source"] == "none")
         lines = self.ctl("--session", "list").splitlines()
         lever = ["LEVER"] if any(g["lever"] != "none" for g in guests) else []
-        self.assertEqual(lines[0].split(), ["NAME", "MODE", "SOURCE", "AGE", "FULL", "CURRENT", "TARGET", "RESIDENT",
-                                            "IDLE", "AVAIL", "COLD", *lever, "STATE", "REASON"])
-        self.assertEqual([l.split("  ")[0] for l in lines[1:]], sorted(UUIDS))
+        self.assertEqual(lines[0].split(), ["NAME", "STATE", "FULL", "CURRENT", "RESIDENT", "AVAIL", *lever, "REASON"])
+        names = max(map(len, UUIDS))
+        self.assertEqual([l[:names].strip() for l in lines[1:]], sorted(UUIDS))
         at = lines[0].index("FULL") + len("FULL")
         for line in lines[1:]:
-            self.assertTrue(line[:at].endswith(" 2.00 GiB"), f"FULL isn't aligned to its right: {line}")
-            self.assertTrue(any(g["reason"] in line for g in guests))
+            self.assertTrue(line[:at].endswith(" 2.00G"), f"FULL isn't aligned to its right: {line}")
+            self.assertTrue(any(line.endswith(" " + g["reason"]) for g in guests), "cut, though it is no terminal")
 
     def test_stats(self):
         guest = self.json("--session", "stats", WEB1)
@@ -465,10 +465,10 @@ class Session(World):
             self.assertIn(f"  ballastctl {verb}", text.replace("sudo ", ""), "an example")
 
     def test_usage(self):
-        for arguments in ([], ["lst"], ["status", "x"], ["list", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
+        for arguments in ([], ["lst"], ["status", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
                           ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["list", "--all"],
                           ["help", "x"], ["set"], ["set", WEB1, WEB2], ["set", WEB1, "--min"], ["set", WEB1, "--all"],
-                          ["list", "--min", "1GiB"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
+                          ["list", "--min", "1GiB"], ["status", "--wide"], ["stats", WEB1, "--wide"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
             self.ctl("--session", *arguments, want=2)
         self.ctl("lst", want=2)
         self.assertIn("'list'", self.err)
@@ -491,15 +491,15 @@ class Session(World):
             return f"{self.folder}/{name}"
         good, bad, broken = write("good.policy", "let x = 1\n"), write("bad.policy", "let x =\n"), write("s.json", "{")
         cases = {
-            "usage": ([], ["stats"], ["stats", "a", "b"], ["list", "x"], ["list", "--all"], ["set", WEB1, "--min"],
+            "usage": ([], ["stats"], ["stats", "a", "b"], ["list", "--all"], ["set", WEB1, "--min"],
                       ["list", "--session=5"], ["release"], ["release", WEB1, "--all"], ["policy"], ["policy", "load"],
                       ["policy", "run", good], ["policy", "check", "--together", *[good] * 17]),
             "unknown-command": (["lst"], ["policy", "chek"], ["help", "x"], ["help", "list", "x"]),
             "unknown-option": (["list", "--nonsense"], ["-x", "list"], ["list", "--s"]),
-            "bad-value": (["mode", "off"], ["list", "--color=mauve"], ["set", WEB1, "--min", "potato"],
+            "bad-value": (["mode", "off"], ["list", "--color=mauve"], ["list", "--columns=x"], ["list", "--sort="], ["set", WEB1, "--min", "potato"],
                           ["set", WEB1, "--shares", "0"], ["set", WEB1, "--mode", "of"]),
             "no-such-guest": [[verb, name] for verb in ("stats", "release", "set") for name in ("nobody", "")]
-                             + [["set", "nobody", "--min", "1GiB"]],
+                             + [["set", "nobody", "--min", "1GiB"], ["list", "nobody"], ["list", "web*", ""]],
             "ambiguous": [[verb, "web"] for verb in ("stats", "release", "set")],
             "no-such-field": (["policy", "fields", "availble"], ["policy", "fields", "free", "zzz"]),
             "bad-policy": [["policy", "load", path] for path in (bad, "nowhere.policy")]
@@ -594,13 +594,57 @@ class Session(World):
             self.assertNotIn("\033", self.terminal("--session", *verb, TERM="dumb"))
             self.assertNotIn("\033", self.terminal("--session", *verb, "--no-colour"))
 
-    def test_list_fits_the_terminal(self):
-        wide = self.terminal("--session", "list", "--color=never", width=400).splitlines()
-        narrow = self.terminal("--session", "list", "--color=never", width=max(map(len, wide)) - 5).splitlines()
-        self.assertEqual(len(wide), len(narrow))
-        self.assertLessEqual(max(map(len, narrow)), max(map(len, wide)) - 5)
-        self.assertTrue(any(l.endswith("…") for l in narrow))
-        self.assertFalse(any(l.endswith("…") for l in wide))
+    def test_c3_list_fits_the_terminal(self):
+        whole = self.ctl("--session", "list").splitlines()
+        for width in (400, 120, 80):
+            lines = self.terminal("--session", "list", "--color=never", width=width).splitlines()
+            self.assertEqual(len(lines), len(whole))
+            for line, text in zip(lines, whole):
+                self.assertLessEqual(len(line), width)
+                self.assertTrue(line == text or line.endswith("…") and text.startswith(line[:-1] + " "), line)
+        self.assertGreater(max(map(len, whole)), 80, "there is something to cut")
+        wide = self.terminal("--session", "list", "--wide", "--color=never", width=80)
+        self.assertNotIn("…", wide)
+
+    def titles(self):
+        """All columns, as the error for an unknown one lists them."""
+        self.ctl("--session", "list", "--columns=zzz", want=2)
+        return self.err.split("it has ")[1].split(", ")
+
+    def test_c3_columns(self):
+        titles = [t.strip() for t in self.titles()]
+        self.assertGreater(len(titles), 30)
+        self.assertEqual(self.ctl("--session", "list", "--wide").splitlines()[0].split(), titles)
+        for title in titles:
+            self.assertEqual(self.ctl("--session", "list", "--columns", title.lower()).splitlines()[0].strip(), title)
+        text = self.ctl("--session", "list", "--columns=uuid,Name,FULL", "--sort=-name", WEB1, WEB2)
+        self.assertEqual(text, f"{'UUID':36} NAME  FULL\n{UUIDS[WEB2]} web2 2.00G\n{UUIDS[WEB1]} web1 2.00G\n")
+        self.assertEqual(self.ctl("--session", "list", "--columns=name", "--no-legend", "web*"), "web1\nweb2\n")
+        for arguments, why in ((["--columns=residnt"], "no column 'residnt'; it has NAME, STATE, "),
+                               (["--columns=residnt"], "REASON; did you mean RESIDENT?"),
+                               (["--columns="], "no column ''"), (["--columns=name,"], "no column ''"),
+                               (["--columns=name,full,NAME"], "--columns has NAME twice"),
+                               (["--sort=full,name"], "no column 'full,name'"), (["--sort=--name"], "no column '-name'"),
+                               (["--columns=a\033[2J"], "no column 'a?[2J'")):
+            self.ctl("--session", "list", *arguments, want=2)
+            self.assertIn(why, " ".join(self.err.split()))
+        for path in ("man/ballastctl.1", "completion/ballastctl.bash", "completion/_ballastctl"):
+            with open(f"{SOURCE}/packaging/{path}") as f:
+                text = f.read()
+            for title in titles:
+                self.assertRegex(text, rf"(?<![\w-]){title}(?![\w-])", path)
+
+    def test_c3_list_chooses_and_sorts(self):
+        def names(*arguments):
+            return [g["name"] for g in self.json("--session", "list", *arguments)]
+        self.assertEqual(names(), sorted(UUIDS))
+        self.assertEqual(names("--sort=-NAME"), sorted(UUIDS, reverse=True))
+        self.assertEqual(names("--sort=uuid"), sorted(UUIDS, key=UUIDS.get))
+        self.assertEqual(names("web*", "*spaces"), [DB, WEB1, WEB2])
+        self.assertEqual(names(UUIDS[DB].upper(), "$(*"), [NASTY, DB])
+        for patterns, wrong in ((["web"], "web"), (["web*", "mail?"], "mail?"), ([UUIDS[DB][:8]], UUIDS[DB][:8])):
+            self.assertEqual(self.ctl("--session", "list", *patterns, want=3), "")
+            self.assertIn(f"no running guest matches '{wrong}'", self.err)
 
     def test_writing_fails(self):
         with open("/dev/full", "w") as full:
@@ -683,6 +727,10 @@ class Session(World):
         self.assertEqual(ctl("set", WEB1, "--mode="), {"auto", "observe", "off", "default"})
         self.assertEqual(ctl("set", WEB1, "--shares", ""), {"default"})
         self.assertEqual(ctl("release", "--a"), {"--all"})
+        self.assertEqual(ctl("--session", "list", "db1", "--wide", "web"), {WEB1, WEB2})
+        self.assertEqual(ctl("list", "--w"), {"--wide"})
+        self.assertEqual(ctl("list", "--columns", "=", "NAME,RES"), {"NAME,RESIDENT"})
+        self.assertEqual(ctl("list", "--sort=-LEVER"), {"-LEVER", "-LEVER-AGE"})
         self.assertEqual(len(ctl("--session", "stats", "")), 4)
         self.assertFalse(os.path.exists(f"{self.folder}/pwned"), "a guest's name was run")
         self.assertEqual(ctl("stats", ""), set(), "no daemon on the system bus")

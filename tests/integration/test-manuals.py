@@ -65,11 +65,9 @@ def check_glossary():
     glossary = read("packaging/man/ballast.7").split(".Sh GLOSSARY\n")[1].split("\n.Sh ")[0]
     words = {w for entry in re.findall(r"(?m)^\.It (.*)$", glossary) for w in entry.split(" , ")}
     rules = re.findall(r'\[GUARD_RULE_\w+\] = \{"([a-z-]+)"', read("host-agent/decide/guard.c"))
-    listing = [f for f in glob.glob(f"{source}/host-agent/ctl/*.c") if "static void add_state(" in read(f)]
-    states = []
-    if len(listing) == 1:
-        function = read(listing[0]).split("static void add_state(")[1].split("\n}\n")[0]
-        states = re.findall(r'table_add\(t, STYLE_\w+, "([a-z ]+)"\)', function)
+    listing = f"{source}/host-agent/ctl/print-list.c"
+    table = read(listing).split("} states[] = {")[-1].split("\n};\n")[0]
+    states = re.findall(r'\{"([a-z]+)", STYLE_', table) + ["steady"]
     if len(rules) < 15 or len(states) < 5:
         fail(f"found {len(rules)} rules in guard.c and {len(states)} states in {listing}: this test looks in a wrong place")
     for what, names in (("rule", rules), ("state", states)):

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host-agent/ctl/json.h"
+#include "host-agent/ctl/print-list.h"
 #include "host-agent/ctl/print.h"
 #include "host-agent/ctl/table.h"
 #include "tests/unit/run.h"
@@ -325,6 +326,28 @@ static json_object *some_guests(void)
     return o;
 }
 
+static ListView usual_view(bool wide)
+{
+    ListView v = {.wide = wide, .chosen = wide};
+
+    list_choose(&v);
+    return v;
+}
+
+static int print_usual(const Screen *screen, json_object *guests)
+{
+    ListView v = usual_view(false);
+
+    return print_list(screen, guests, &v);
+}
+
+static int print_wide(const Screen *screen, json_object *guests)
+{
+    ListView v = usual_view(true);
+
+    return print_list(screen, guests, &v);
+}
+
 /* The worst first. */
 static const struct {
     const char *json, *state;
@@ -345,9 +368,9 @@ START_TEST(a_state_is_one_word)
     char *text, want[64];
 
     ck_assert_int_eq(json_object_array_add(o, json_tokener_parse(states[_i].json)), 0);
-    text = printed(print_list, o, false, 0);
-    snprintf(want, sizeof(want), "  %s  -\n", states[_i].state); /* and no reason */
-    ck_assert_msg(strstr(strchr(text, '\n'), want), "'%s' isn't in:\n%s", want, text);
+    text = printed(print_wide, o, false, 0);
+    snprintf(want, sizeof(want), "\n-    %s ", states[_i].state); /* and no name */
+    ck_assert_msg(strstr(text, want), "'%s' isn't in:\n%s", want, text);
     free(text);
     json_object_put(o);
 }
@@ -389,52 +412,223 @@ END_TEST
 START_TEST(a_list_tells_what_matters)
 {
     json_object *o = some_guests();
-    char *text = printed(print_list, o, false, 0), *line, *ape, *zoo;
+    char *text = printed(print_usual, o, false, 0);
 
-    line = strchr(text, '\n') + 1;
-    ape = strstr(text, "ape?[2J");
-    zoo = strstr(text, "zoo ");
-    ck_assert_msg(ape == line, "sorted by name, escape made harmless: %s", text);
-    ck_assert_ptr_nonnull(zoo);
-    ck_assert_ptr_nonnull(strstr(ape, "stalled"));
-    ck_assert_msg(strstr(zoo, "auto     agent   1.5s") && strstr(zoo, "4.00 GiB") && strstr(zoo, "moving"),
-                  "%s", zoo);
-    ck_assert_ptr_nonnull(strstr(zoo, "gives free memory (balloon.policy:41)\n"));
-    ck_assert_ptr_null(strchr(text, '\033'));
+    ck_assert_str_eq(text,
+                     "NAME    STATE    FULL CURRENT RESIDENT AVAIL REASON\n"
+                     "zoo     moving  4.00G   2.00G        - 1.00G gives free memory (balloon.policy:41)\n"
+                     "ape?[2J stalled 1.00M       -        -     - -\n");
     free(text);
 
-    text = printed(print_list, o, true, 0);
+    text = printed(print_usual, o, true, 0);
     ck_assert_ptr_nonnull(strstr(text, "\033[1;31mstalled\033[0m"));
     ck_assert_ptr_null(strstr(text, "\033[2J"));
     free(text);
 
-    text = printed(print_list, o, false, 115);
-    for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        ck_assert_msg(text_width(line) <= 115, "%zu columns: %s", text_width(line), line);
+    text = printed(print_wide, o, false, 0);
+    for (unsigned i = 0; list_title(i); i++)
+        ck_assert_msg(strstr(text, list_title(i)), "%s isn't in:\n%s", list_title(i), text);
+    ck_assert_msg(strstr(text, "zoo     moving  auto    agent  1.5s "), "%s", text);
     free(text);
     json_object_put(o);
+}
+END_TEST
 
-    /* What a guest is to hand back is shown where one is. */
-    o = json_tokener_parse(
+START_TEST(a_lever_is_shown_where_one_is_used)
+{
+    json_object *o = json_tokener_parse(
         "[{\"name\": \"a\", \"reclaim_bytes\": 314572800, \"lever\": \"reclaim\", \"lever_age_usec\": 0},"
-        " {\"name\": \"b\", \"reclaim_bytes\": 0, \"lever\": \"balloon\", \"lever_age_usec\": 5000000}]");
-    text = printed(print_list, o, false, 0);
-    ck_assert_msg(strstr(text, "  COLD  RECLAIM  LEVER    STATE  ") &&
-                      strstr(text, "  300 MiB  reclaim  steady"),
+        " {\"name\": \"b\", \"reclaim_bytes\": 0, \"lever\": \"balloon\", \"lever_age_usec\": 5000000},"
+        " {\"name\": \"c\", \"lever\": \"none\"}]");
+    char *text = printed(print_usual, o, false, 0);
+
+    ck_assert_str_eq(text, "NAME STATE  FULL CURRENT RESIDENT AVAIL LEVER   REASON\n"
+                           "a    steady    -       -        -     - reclaim -\n"
+                           "b    steady    -       -        -     - balloon -\n"
+                           "c    steady    -       -        -     - -       -\n");
+    free(text);
+
+    text = printed(print_wide, o, false, 0);
+    ck_assert_msg(strstr(text, " RECLAIM LEVER   LEVER-AGE ") &&
+                      strstr(text, "    300M reclaim        0s ") &&
+                      strstr(text, "       - balloon        5s "),
                   "%s", text);
-    ck_assert_msg(strstr(strstr(text, "\nb "), "     -        -  balloon  steady"), "%s", text);
     free(text);
 
     /* A lever at work has a colour. */
-    text = printed(print_list, o, true, 0);
+    text = printed(print_usual, o, true, 0);
     ck_assert_msg(strstr(text, "\033[36mreclaim\033[0m") && !strstr(text, "mballoon"), "%s", text);
     free(text);
     json_object_put(o);
+}
+END_TEST
 
-    o = json_object_new_array();
-    text = printed(print_list, o, false, 0);
-    ck_assert_str_eq(text, "No guest is running.\n");
+#define LONGEST_REASON \
+    "keeps its size and hands back 32.1 MiB: hands back page cache (balloon.policy:261), clipped to what its balloon may take (floor)"
+
+/* n guests with every cell as wide as it can be. */
+static json_object *wide_guests(const char *name, size_t n, bool lever)
+{
+    json_object *guests = json_object_new_array();
+    char text[1024];
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(
+            text, sizeof(text),
+            "{\"name\": \"%s\", \"unmovable\": \"a hostdev\", \"full_bytes\": 1072693248,"
+            " \"current_bytes\": 1072693248, \"resident_bytes\": 1072693248, \"available_bytes\": 1072693248,"
+            " \"lever\": \"%s\", \"reason\": \"" LONGEST_REASON "\"}",
+            name, lever ? "reported" : "none");
+        ck_assert_int_eq(json_object_array_add(guests, json_tokener_parse(text)), 0);
+    }
+    return guests;
+}
+
+/* A terminal, and what a list of the widest cells begins with. */
+static const struct {
+    const char *name;
+    size_t n;
+    bool lever;
+    unsigned width;
+    const char *want;
+} fits[] = {
+    {"web1", 1, true, 80, "web1 unmovable 1023M   1023M    1023M 1023M reported keeps its size and hands…\n"},
+    {"web1", 1, false, 80,
+     "web1 unmovable 1023M   1023M    1023M 1023M keeps its size and hands back 32.1…\n"},
+    {"sixteen-letters1", 200, true, 80,
+     "sixteen-letters1 unmovable 1023M   1023M    1023M 1023M reported keeps its size…\n"},
+    {"日本語日本語日本", 1, true, 80,
+     "日本語日本語日本 unmovable 1023M   1023M    1023M 1023M reported keeps its size…\n"},
+    {"日本語日本語日本語日本語", 200, true, 80,
+     "日本語日本語日本語… unmovable 1023M   1023M    1023M 1023M reported keeps its…\n"},
+    {"a-name-of-thirty-two-characters!", 1, false, 80,
+     "a-name-of-thirty-two-charac… unmovable 1023M   1023M    1023M 1023M keeps its…\n"},
+    {"a-name-of-thirty-two-characters!", 200, true, 120,
+     "a-name-of-thirty-two-characters! unmovable 1023M   1023M    1023M 1023M reported keeps its size and hands back 32.1…\n"},
+    {"web1", 200, true, 200, "web1 unmovable 1023M   1023M    1023M 1023M reported " LONGEST_REASON "\n"},
+    {"a-name-of-thirty-two-characters!", 1, true, 0,
+     "a-name-of-thirty-two-characters! unmovable 1023M   1023M    1023M 1023M reported " LONGEST_REASON "\n"},
+};
+
+START_TEST(test_c3_a_list_fits_the_terminal)
+{
+    json_object *guests = wide_guests(fits[_i].name, fits[_i].n, fits[_i].lever);
+    char *text = printed(print_usual, guests, false, fits[_i].width), *rest = text, *line;
+    size_t n = 0, width;
+
+    ck_assert_msg(strstr(text, fits[_i].want), "no '%s' in:\n%.400s", fits[_i].want, text);
+    while ((line = strsep(&rest, "\n")) && line[0]) {
+        width = text_width(line);
+        ck_assert_msg(fits[_i].width == 0 || width <= fits[_i].width, "%zu columns: %s", width, line);
+        n++;
+    }
+    ck_assert_uint_eq(n, fits[_i].n + 1);
     free(text);
+
+    /* --wide cuts nothing. */
+    text = printed(print_wide, guests, false, fits[_i].width);
+    ck_assert(strstr(text, fits[_i].name) && strstr(text, LONGEST_REASON));
+    free(text);
+    json_object_put(guests);
+}
+END_TEST
+
+START_TEST(test_c3_every_key_of_a_guest_has_a_column)
+{
+    json_object *keys = json_object_new_object(), *guests = json_object_new_array(), *guest;
+    char *nothing, *text;
+
+    ck_assert_int_eq(json_complete_guest(&keys), 0);
+    ck_assert_int_eq(json_object_array_add(guests, json_object_new_object()), 0);
+    nothing = printed(print_wide, guests, false, 0);
+    json_object_object_foreach(keys, key, unused)
+    {
+        (void) unused;
+        guest = json_object_new_object();
+        (void) json_add(guest, key,
+                        strstr(key, "_bytes") || strstr(key, "_usec") ? json_object_new_int(7)
+                                                                      : json_object_new_string("x"));
+        ck_assert_int_eq(json_object_array_put_idx(guests, 0, guest), 0);
+        text = printed(print_wide, guests, false, 0);
+        ck_assert_msg(strcmp(text, nothing) != 0, "no column for %s: host-agent/ctl/print-list.c", key);
+        free(text);
+    }
+    free(nothing);
+    json_object_put(guests);
+    json_object_put(keys);
+}
+END_TEST
+
+/* c has no value. */
+static const struct {
+    const char *sort;
+    bool descending;
+    const char *names;
+} sorts[] = {
+    {"NAME", false, "abcde"},  {"NAME", true, "edcba"},
+    {"FULL", false, "baedc"}, /* 9, 10, 100 as numbers */
+    {"FULL", true, "daebc"},   {"MODE", false, "bdaec"},
+    {"STATE", false, "dacbe"}, {"RECLAIM", false, "dabce"},
+    {"MOVING", true, "abdec"},
+};
+
+START_TEST(test_c3_a_list_is_sorted_by_any_column)
+{
+    json_object *o = json_tokener_parse(
+        "[{\"name\": \"e\", \"full_bytes\": 10, \"mode\": \"observe\", \"moving\": false, \"reclaim_bytes\": 0},"
+        " {\"name\": \"c\", \"protected\": true},"
+        " {\"name\": \"a\", \"full_bytes\": 10, \"mode\": \"observe\", \"moving\": true, \"reclaim_bytes\": 7},"
+        " {\"name\": \"d\", \"full_bytes\": 100, \"mode\": \"auto\", \"moving\": false, \"stalled\": true,"
+        "  \"reclaim_bytes\": 5},"
+        " {\"name\": \"b\", \"full_bytes\": 9, \"mode\": \"auto\", \"moving\": false, \"reclaim_bytes\": 0}]");
+    ListView v = usual_view(false);
+    const char *unmatched;
+    char names[8] = "";
+
+    v.descending = sorts[_i].descending;
+    while (strcmp(list_title(v.sort), sorts[_i].sort) != 0)
+        v.sort++;
+    ck_assert_int_eq(list_select(&o, &v, NULL, 0, &unmatched), 0);
+    for (size_t i = 0; i < json_object_array_length(o); i++)
+        names[i] = json_text(json_object_array_get_idx(o, i), "name")[0];
+    ck_assert_str_eq(names, sorts[_i].names);
+    json_object_put(o);
+}
+END_TEST
+
+static const struct {
+    const char *patterns[3];
+    const char *names, *unmatched;
+} selections[] = {
+    {{}, "db1 web1 web2 ", NULL},
+    {{"web*"}, "web1 web2 ", NULL},
+    {{"*1", "web1"}, "db1 web1 ", NULL},
+    {{"web?", "d[ab]*"}, "db1 web1 web2 ", NULL},
+    {{"AA95eb03-f6a4-8304-79aa-97f2502e193f"}, "db1 ", NULL},
+    {{"web"}, "", "web"},
+    {{"aa95"}, "", "aa95"},
+    {{"web*", "mail*", "x"}, "web1 web2 ", "mail*"},
+    {{""}, "", ""},
+};
+
+START_TEST(test_c3_patterns_choose_guests)
+{
+    json_object *o = json_tokener_parse(
+        "[{\"name\": \"web2\"}, {\"name\": \"db1\", \"uuid\": \"aa95eb03-f6a4-8304-79aa-97f2502e193f\"},"
+        " {\"name\": \"web1\"}]");
+    char *const *patterns = (char *const *) selections[_i].patterns;
+    ListView v = usual_view(false);
+    const char *unmatched;
+    char names[64] = "";
+    int n = 0;
+
+    while (n < 3 && patterns[n])
+        n++;
+    ck_assert_int_eq(list_select(&o, &v, patterns, n, &unmatched), 0);
+    for (size_t i = 0; i < json_object_array_length(o); i++)
+        strcat(strcat(names, json_text(json_object_array_get_idx(o, i), "name")), " ");
+    ck_assert_str_eq(names, selections[_i].names);
+    ck_assert_pstr_eq(unmatched, selections[_i].unmatched);
     json_object_put(o);
 }
 END_TEST
@@ -780,6 +974,11 @@ int main(void)
     tcase_add_test(t, test_c9_a_guest_fits_one_screen);
     tcase_add_loop_test(t, test_c9_what_counts_of_a_guest, 0, ELEMENTSOF(guest_lines));
     tcase_add_test(t, test_c13_lines_wrap_at_blanks);
+    tcase_add_test(t, a_lever_is_shown_where_one_is_used);
+    tcase_add_loop_test(t, test_c3_a_list_fits_the_terminal, 0, ELEMENTSOF(fits));
+    tcase_add_test(t, test_c3_every_key_of_a_guest_has_a_column);
+    tcase_add_loop_test(t, test_c3_a_list_is_sorted_by_any_column, 0, ELEMENTSOF(sorts));
+    tcase_add_loop_test(t, test_c3_patterns_choose_guests, 0, ELEMENTSOF(selections));
     tcase_add_loop_test(t, a_tree_is_for_people, 0, ELEMENTSOF(entries));
     tcase_add_test(t, a_tree_has_headings);
     tcase_add_test(t, a_status_says_why);
