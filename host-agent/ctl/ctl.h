@@ -22,8 +22,8 @@ typedef enum CtlOption {
 
 /* The options of `list`, as they were given; texts are NULL if they weren't. */
 typedef struct CtlList {
-    bool wide, no_legend;
-    const char *columns, *sort;
+    bool wide, no_legend, watch;
+    const char *columns, *sort, *interval;
 } CtlList;
 
 typedef struct Ctl {

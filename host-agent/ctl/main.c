@@ -47,6 +47,7 @@ enum {
     OPT_COLUMNS,
     OPT_SORT,
     OPT_NO_LEGEND,
+    OPT_WATCH,
     OPT_SET
 };
 
@@ -71,6 +72,7 @@ static const struct option options[] = {
     {"columns", required_argument, NULL, OPT_COLUMNS},
     {"sort", required_argument, NULL, OPT_SORT},
     {"no-legend", no_argument, NULL, OPT_NO_LEGEND},
+    {"watch", optional_argument, NULL, OPT_WATCH},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {},
@@ -126,6 +128,10 @@ static void parse_list_option(Ctl *c, int o)
     case OPT_NO_LEGEND:
         l->no_legend = true;
         break;
+    case OPT_WATCH:
+        l->watch = true;
+        l->interval = optarg;
+        break;
     }
 }
 
@@ -171,7 +177,7 @@ static void parse_options(Ctl *c, int argc, char **argv, CommandLine *l)
             c->given |= CTL_OPTION_SET;
             c->values[o - OPT_SET] = optarg;
             break;
-        case OPT_WIDE ... OPT_NO_LEGEND:
+        case OPT_WIDE ... OPT_WATCH:
             parse_list_option(c, o);
             break;
         case 'h':

@@ -259,6 +259,8 @@ int print_list(const Screen *screen, json_object *guests, const ListView *v)
     r = table_new(shown, v->n_columns, TABLE_DENSE | (v->no_titles ? TABLE_NO_TITLES : 0), &t);
     if (r < 0)
         return r;
+    if (v->max_rows > 0)
+        n = MIN(n, v->max_rows);
     for (size_t row = 0; row < n; row++) {
         json_object *guest = json_object_array_get_idx(guests, row);
 

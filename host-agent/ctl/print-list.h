@@ -16,6 +16,7 @@ typedef struct ListView {
     bool no_titles;
     unsigned sort; /* by this column, then by name */
     bool descending;
+    size_t max_rows; /* 0: all */
 } ListView;
 
 /* The title of column i; NULL if there are no more. */

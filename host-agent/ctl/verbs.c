@@ -178,7 +178,7 @@ const Verb ctl_verbs[] = {
      "  --columns=NAME,…   these columns, in this order\n"
      "  --sort=COLUMN      sorts by a column; -COLUMN: the largest first. Default: NAME\n"
      "  --no-legend        no line with the titles\n"
-     "\n"
+     "  --watch[=SECONDS]  prints the list again and again, until Ctrl-C; default: every 2 s\n\n"
      "STATE is steady while a guest's balloon does not move and it is well. FULL is its size when nothing is "
      "taken from it, CURRENT its size now, RESIDENT what its QEMU holds of the host, AVAIL what is available "
      "in the guest. LEVER is by which means the host got memory back last; it is missing if no guest has one. "
@@ -187,6 +187,7 @@ const Verb ctl_verbs[] = {
      "  ballastctl list\n"
      "  ballastctl list --sort=-RESIDENT 'web*'\n"
      "  ballastctl list --columns=name,mode,target,reason\n"
+     "  ballastctl list --watch=1\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n",
      .options = CTL_OPTION_LIST},
     {"stats", "VM [--all]", "print what counts of one guest", 1, 1, verb_stats,

@@ -97,7 +97,7 @@ _ballastctl()
     esac
     if [[ $cur == -* ]]; then
         [[ $verb == stats || $verb == release ]] && options+=' --all'
-        [[ $verb == list ]] && options+=' --wide --columns= --sort= --no-legend'
+        [[ $verb == list ]] && options+=' --wide --columns= --sort= --no-legend --watch'
         [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
         [[ "$verb $sub" == 'policy check' ]] && options+=' --together'
         [[ "$verb $sub" == 'policy show' ]] && options+=' --text'

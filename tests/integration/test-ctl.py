@@ -468,7 +468,7 @@ class Session(World):
         for arguments in ([], ["lst"], ["status", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
                           ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["list", "--all"],
                           ["help", "x"], ["set"], ["set", WEB1, WEB2], ["set", WEB1, "--min"], ["set", WEB1, "--all"],
-                          ["list", "--min", "1GiB"], ["status", "--wide"], ["stats", WEB1, "--wide"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
+                          ["list", "--min", "1GiB"], ["status", "--wide"], ["stats", WEB1, "--watch"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
             self.ctl("--session", *arguments, want=2)
         self.ctl("lst", want=2)
         self.assertIn("'list'", self.err)
@@ -646,6 +646,57 @@ class Session(World):
             self.assertEqual(self.ctl("--session", "list", *patterns, want=3), "")
             self.assertIn(f"no running guest matches '{wrong}'", self.err)
 
+    def watch(self, *arguments, stdout=subprocess.PIPE, **env):
+        p = subprocess.Popen([BALLASTCTL, "--session", "list", *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
+                             env={**self.env, **env})
+        self.addCleanup(p.communicate)
+        self.addCleanup(p.kill)
+        return p
+
+    def interrupt(self, p):
+        p.send_signal(signal.SIGINT)
+        self.assertEqual((p.wait(HANG), p.stderr.read()), (0, ""))
+
+    def test_c3_watch_prints_again(self):
+        p = self.watch("--watch=0.1", "--columns=name", "web*")
+        for _ in range(3):
+            self.assertEqual([p.stdout.readline() for _ in range(4)], ["NAME\n", "web1\n", "web2\n", "\n"])
+        self.interrupt(p)
+        p = self.watch("--watch=100ms", "--json", "--sort=-name")
+        for _ in range(3):
+            self.assertEqual([g["name"] for g in json.loads(p.stdout.readline())], sorted(UUIDS, reverse=True))
+        self.interrupt(p)
+        for value in ("0", "0.05", "3601", "-1", "x", "", "infinity"):
+            self.ctl("--session", "list", f"--watch={value}", want=2)
+            self.assertIn("--watch takes a number of seconds from 0.1 to 3600", self.err)
+        self.ctl("--session", "list", "--watch", "nobody", want=3)
+        with open("/dev/full", "w") as full:
+            p = self.watch("--watch=0.1", stdout=full)
+            self.assertEqual(p.wait(HANG), 1)
+            self.assertIn("cannot write", p.stderr.read())
+
+    def test_c3_watch_on_a_terminal(self):
+        for height, cut in ((24, False), (5, True)):
+            master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, 80, 0, 0))
+            p = self.watch("--watch=0.1", "--color=never", stdout=slave, TERM="xterm")
+            os.close(slave)
+            with open(master, "rb", buffering=0) as terminal:
+                out = b""
+                while out.count(b"\033[H\033[2J") < 3:
+                    out += terminal.read(65536)
+                self.interrupt(p)
+            screens = out.decode().replace("\r\n", "\n").split("\033[H\033[2J")
+            self.assertEqual(screens[0], "")
+            for screen in screens[1:-1]:
+                lines = screen.split("\n")
+                self.assertRegex(lines[0], rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  {re.escape(os.uname().nodename)}  every 100ms")
+                self.assertLessEqual(len(lines), height, "the first line would leave the screen")
+                self.assertLessEqual(max(map(len, lines)), 80)
+                self.assertEqual(lines[1].split()[:2], ["NAME", "STATE"])
+                self.assertEqual(lines[-2].startswith("… and 3 more"), cut, screen)
+                self.assertEqual(len(lines), 5 if cut else 3 + len(UUIDS))
+
     def test_writing_fails(self):
         with open("/dev/full", "w") as full:
             r = subprocess.run([BALLASTCTL, "--session", "dump"], env=self.env, stdout=full, stderr=subprocess.PIPE)
@@ -728,7 +779,7 @@ class Session(World):
         self.assertEqual(ctl("set", WEB1, "--shares", ""), {"default"})
         self.assertEqual(ctl("release", "--a"), {"--all"})
         self.assertEqual(ctl("--session", "list", "db1", "--wide", "web"), {WEB1, WEB2})
-        self.assertEqual(ctl("list", "--w"), {"--wide"})
+        self.assertEqual(ctl("list", "--w"), {"--wide", "--watch"})
         self.assertEqual(ctl("list", "--columns", "=", "NAME,RES"), {"NAME,RESIDENT"})
         self.assertEqual(ctl("list", "--sort=-LEVER"), {"-LEVER", "-LEVER-AGE"})
         self.assertEqual(len(ctl("--session", "stats", "")), 4)
@@ -1500,6 +1551,34 @@ class BusLost(World):
             self.assertGreater(self.json("--session", "status")["cycle"]["count"], cycles, "it went on meanwhile")
         self.assertIn("Lost the connection to the session bus", daemon.log())
         self.assertEqual(daemon.stop(), 0, daemon.log())
+
+    def test_c3_watch_waits_for_the_daemon(self):
+        bus = self.start_bus("watched", OPEN)
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+        daemon = self.start_daemon("watched-daemon", "--session")
+        self.wait_ready("--session")
+        p = subprocess.Popen([BALLASTCTL, "--session", "list", "--watch=0.1", "--columns=name", "--no-legend", "web*"],
+                             env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(p.communicate)
+        self.addCleanup(p.kill)
+        tables = p.stdout.fileno()
+
+        def wait_for_table():
+            out = b""
+            while b"web1\nweb2\n" not in out:
+                self.assertTrue(select.select([tables], [], [], HANG)[0], "no table")
+                out += os.read(tables, 65536)
+
+        wait_for_table()
+        for stop, start in ((daemon.stop, lambda: self.start_daemon("watched-again", "--session")), (bus.stop, bus.start)):
+            stop()
+            self.assertEqual(p.stderr.readline(), "ballastctl: ballastd cannot be reached; waiting for it\n")
+            while select.select([tables], [], [], 0)[0]:
+                os.read(tables, 65536)  # from before
+            start()
+            wait_for_table()
+        p.send_signal(signal.SIGINT)
+        self.assertEqual((p.wait(HANG), p.stderr.read()), (0, ""))
 
     def test_bus_comes_late(self):
         self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={self.folder}/late"
