@@ -4,7 +4,6 @@
 
 #include "base/units.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -23,7 +22,6 @@ typedef struct Unit {
 } Unit;
 
 static const Unit size_units[] = {
-    {"", 1},
     {"B", 1},
     {"K", KIB},
     {"M", MIB},
@@ -147,7 +145,20 @@ static int parse_with_units(const char *s, const Unit *units, size_t n, uint64_t
 
 int parse_size(const char *s, uint64_t *ret_bytes)
 {
-    return parse_with_units(s, size_units, ELEMENTSOF(size_units), ret_bytes);
+    const char *rest;
+    Decimal d;
+    int r = parse_decimal(s, &d, &rest);
+
+    if (r < 0 && r != -ERANGE)
+        return r;
+    if (*rest)
+        return parse_with_units(s, size_units, ELEMENTSOF(size_units), ret_bytes);
+    if (r < 0)
+        return r;
+    if (d.whole > 0 || d.fraction > 0)
+        return -ENOTUNIQ;
+    *ret_bytes = 0;
+    return 0;
 }
 
 int parse_duration(const char *s, usec_t *ret_usec)
@@ -174,7 +185,6 @@ int parse_duration(const char *s, usec_t *ret_usec)
 int parse_ratio(const char *s, double *ret_ratio)
 {
     const char *rest;
-    uint64_t percent;
     size_t length;
     Decimal d;
     int r;
@@ -184,18 +194,30 @@ int parse_ratio(const char *s, double *ret_ratio)
         return r;
 
     length = length_without_trailing_spaces(rest);
-    if (equals(rest, length, "%"))
-        percent = 100;
-    else if (length == 0)
-        percent = 1;
-    else
+    if (length > 0 && !equals(rest, length, "%"))
         return -EINVAL;
-
-    if (r < 0 || d.whole > percent || (d.whole == percent && d.fraction > 0))
+    if (r >= 0 && length == 0 && (d.whole > 0 || d.fraction > 0))
+        return -ENOTUNIQ;
+    if (r < 0 || d.whole > 100 || (d.whole == 100 && d.fraction > 0))
         return -ERANGE;
 
-    /* One division, so that "20%" and "0.2" are the same double as 0.2 in C. */
-    *ret_ratio = (double) ((unsigned __int128) d.whole * d.scale + d.fraction) / ((double) d.scale * percent);
+    /* One division, so that "20%" is the same double as 0.2 in C. */
+    *ret_ratio = (double) ((unsigned __int128) d.whole * d.scale + d.fraction) / ((double) d.scale * 100);
+    return 0;
+}
+
+int parse_count(const char *s, uint64_t *ret)
+{
+    const char *rest;
+    Decimal d;
+    int r;
+
+    if (strspn(s, "0123456789") != strlen(s))
+        return -EINVAL;
+    r = parse_decimal(s, &d, &rest);
+    if (r < 0)
+        return r;
+    *ret = d.whole;
     return 0;
 }
 
@@ -291,5 +313,42 @@ char *format_duration(char *buf, usec_t usec)
     else
         snprintf(buf, UNITS_FORMAT_MAX, "%" PRIu64 ".%u%s", whole, rest, tiers[i].name);
 
+    return buf;
+}
+
+#define NUMBER_SHOWN_MAX 20     /* digits */
+#define LARGE_NUMBER     100000 /* larger ones were copied from elsewhere, and count KiB or bytes */
+
+char *units_meant(char *buf, const char *s, bool size, bool share)
+{
+    const char *number = skip_spaces(s), *rest, *units[4];
+    int length = (int) MIN(length_without_trailing_spaces(number), (size_t) NUMBER_SHOWN_MAX);
+    bool large, part;
+    size_t fill = 0, n = 0;
+    Decimal d = {};
+
+    (void) parse_decimal(s, &d, &rest);
+    large = d.whole >= LARGE_NUMBER;
+    part = share && d.whole == 0; /* 0.25 is 25% to many */
+    if (size && large)
+        units[n++] = "KiB";
+    else if (size) {
+        units[n++] = "GiB";
+        units[n++] = "MiB";
+    }
+    if (size && (large || !share))
+        units[n++] = "B";
+    if (share && (d.whole <= 100 || !size))
+        units[n++] = "%";
+
+    buf[0] = '\0';
+    if (part)
+        fill = (size_t) snprintf(buf, UNITS_MEANT_MAX, "%g%%", 100 * (double) d.fraction / (double) d.scale);
+    for (size_t i = 0; i < n; i++)
+        fill += (size_t) snprintf(buf + fill, UNITS_MEANT_MAX - fill, "%s%.*s%s",
+                                  fill == 0    ? ""
+                                  : i + 1 == n ? " or "
+                                               : ", ",
+                                  length, number, units[i]);
     return buf;
 }

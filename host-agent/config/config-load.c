@@ -277,16 +277,21 @@ static void tell_unknown_key(Loader *l, const char *section, const char *key)
              near.best, nearest);
 }
 
-static void tell_bad_value(Loader *l, const Setting *s, const char *value)
+static void tell_bad_value(Loader *l, const Setting *s, const char *value, int error)
 {
-    char text[SHOWN_MAX + 4], range[64] = "", example[64] = "";
+    char text[SHOWN_MAX + 4], range[64] = "", example[64] = "", meant[UNITS_MEANT_MAX];
 
+    shown(text, value);
+    if (error == -ENOTUNIQ) {
+        tell(l, LOG_ERR, l->line, "%s=%s has no unit: %s?", s->key, text,
+             setting_units_meant(s, meant, value));
+        return;
+    }
     if (*s->low)
         snprintf(range, sizeof(range), " from %s to %s", s->low, s->high);
     if (*s->low)
         snprintf(example, sizeof(example), ", such as %s", s->standard);
-    tell(l, LOG_ERR, l->line, "%s=%s is not valid: it takes %s%s%s", s->key, shown(text, value), s->takes,
-         range, example);
+    tell(l, LOG_ERR, l->line, "%s=%s is not valid: it takes %s%s%s", s->key, text, s->takes, range, example);
 }
 
 /* A setting of a section [Guest PATTERN]. One that wasn't in order has been told. */
@@ -324,8 +329,8 @@ static int on_setting(void *userdata, const char *section, const char *key, cons
         if (strcmp(s->key, key) != 0)
             continue;
         r = s->parse(s, value, member_of(l->config, s));
-        if (r == -EINVAL || r == -ERANGE)
-            tell_bad_value(l, s, value);
+        if (r == -EINVAL || r == -ERANGE || r == -ENOTUNIQ)
+            tell_bad_value(l, s, value, r);
         else if (r < 0)
             l->error = r;
         return 1;

@@ -145,6 +145,16 @@ static uint64_t limit_size(const char *text)
     return value;
 }
 
+static uint64_t limit_count(const char *text)
+{
+    uint64_t value = 0;
+    int r = parse_count(text, &value);
+
+    assert(r >= 0);
+    (void) r;
+    return value;
+}
+
 static int parse_DURATION(const Setting *s, const char *text, void *member)
 {
     usec_t value;
@@ -200,7 +210,15 @@ static int parse_SIZE(const Setting *s, const char *text, void *member)
 
 static int parse_COUNT(const Setting *s, const char *text, void *member)
 {
-    return strspn(text, "0123456789") == strlen(text) ? parse_SIZE(s, text, member) : -EINVAL;
+    uint64_t value;
+    int r = parse_count(text, &value);
+
+    if (r < 0)
+        return r;
+    if (value < limit_count(s->low) || value > limit_count(s->high))
+        return -ERANGE;
+    *(double *) member = (double) value;
+    return 0;
 }
 
 static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
@@ -208,12 +226,7 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
     SizeOrRatio value = {0};
     int r;
 
-    if (strchr(text, '%'))
-        r = parse_ratio(text, &value.ratio);
-    else if (strchr(text, '.') && strspn(text, "0123456789. \t") == strlen(text))
-        r = -EINVAL; /* 0.2: meant as a share, but would be taken for a fraction of a byte */
-    else
-        r = parse_size(text, &value.bytes);
+    r = strchr(text, '%') ? parse_ratio(text, &value.ratio) : parse_size(text, &value.bytes);
     if (r >= 0)
         *(SizeOrRatio *) member = value;
     return r;
@@ -250,6 +263,11 @@ static int parse_SIZE_OR_RATIO(const Setting *s, const char *text, void *member)
     _Static_assert(__builtin_types_compatible_p(__typeof__(((Config *) NULL)->member), MEMBER_##type), key);
 #include "host-agent/config/config.def"
 #undef SETTING
+
+char *setting_units_meant(const Setting *s, char *buf, const char *text)
+{
+    return units_meant(buf, text, s->parse != parse_RATIO, s->parse != parse_SIZE);
+}
 
 const Setting config_settings[CONFIG_SETTINGS] = {
 #define SETTING(section, key, type, member, standard, low, high, help) \

@@ -7,7 +7,8 @@
 
 typedef struct Setting Setting;
 
-/* Parses a value into the member. Returns -EINVAL or -ERANGE if the setting does not take it. */
+/* Parses a value into the member. Returns -EINVAL or -ERANGE if the setting does not take it, -ENOTUNIQ if a number
+ * lacks its unit. */
 typedef int (*SettingParser)(const Setting *s, const char *text, void *member);
 
 struct Setting {
@@ -26,6 +27,9 @@ enum {
 #undef SETTING
 
 extern const Setting config_settings[CONFIG_SETTINGS];
+
+/* After -ENOTUNIQ: see units_meant(). */
+char *setting_units_meant(const Setting *s, char *buf, const char *text);
 
 /* "error" … "debug" → LOG_ERR … LOG_DEBUG, or -EINVAL. */
 int config_parse_log_level(const char *text);

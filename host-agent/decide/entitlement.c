@@ -53,7 +53,7 @@ static char *write_size(char buf[static UNITS_FORMAT_MAX], uint64_t bytes)
     static const struct {
         uint64_t bytes;
         const char *name;
-    } units[] = {{TIB, "TiB"}, {GIB, "GiB"}, {MIB, "MiB"}, {KIB, "KiB"}, {1, ""}};
+    } units[] = {{TIB, "TiB"}, {GIB, "GiB"}, {MIB, "MiB"}, {KIB, "KiB"}, {1, "B"}};
     size_t i = 0;
 
     while (bytes % units[i].bytes != 0)
@@ -97,17 +97,21 @@ static void tell_bad_value(EntitlementKey key, const char *text, int error,
                            char why[static ENTITLEMENT_WHY_MAX])
 {
     Text t = text_init(why, ENTITLEMENT_WHY_MAX);
-    char low[UNITS_FORMAT_MAX], high[UNITS_FORMAT_MAX];
+    char low[UNITS_FORMAT_MAX], high[UNITS_FORMAT_MAX], meant[UNITS_MEANT_MAX];
 
     text_addf(&t, "%s=", entitlement_key_to_string(key));
     text_add_foreign(&t, text, SHOWN_MAX);
+    if (error == -ENOTUNIQ) {
+        text_addf(&t, " has no unit: %s?", units_meant(meant, text, true, false));
+        return;
+    }
     text_add(&t, error == -ERANGE ? " is out of range: " : " is not valid: ");
     switch (key) {
     case ENTITLEMENT_KEY_MIN:
     case ENTITLEMENT_KEY_FULL:
     case ENTITLEMENT_KEY_GROWTH:
-        text_addf(&t, "it takes a size from %s to %s, such as 1GiB (a number alone counts bytes)",
-                  write_size(low, ENTITLEMENT_BYTES_MIN), write_size(high, ENTITLEMENT_BYTES_MAX));
+        text_addf(&t, "it takes a size from %s to %s, such as 1GiB", write_size(low, ENTITLEMENT_BYTES_MIN),
+                  write_size(high, ENTITLEMENT_BYTES_MAX));
         break;
     case ENTITLEMENT_KEY_SHARES:
         text_addf(&t, "it takes a whole number from %.0f to %.0f; others have %.0f", ENTITLEMENT_SHARES_MIN,

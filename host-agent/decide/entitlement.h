@@ -42,9 +42,9 @@ EntitlementKey entitlement_key_from_string(const char *s);
 
 #define ENTITLEMENT_WHY_MAX 256
 
-/* Sets one value from text: sizes as base/units.h reads them ("1GiB"; plain numbers are bytes), shares a
- * whole number, mode auto, observe or off. "" removes the value. On -EINVAL or -ERANGE nothing changed, and
- * why, which begins with the key's name, says what is wrong and which values are valid. */
+/* Sets one value from text: sizes as base/units.h reads them ("1GiB"), shares a whole number, mode auto, observe
+ * or off. "" removes the value. On -EINVAL, -ENOTUNIQ (a size without a unit) or -ERANGE nothing changed, and why,
+ * which begins with the key's name, says what is wrong and which values are valid. */
 int entitlement_set(Entitlement *e, EntitlementKey key, const char *text,
                     char why[static ENTITLEMENT_WHY_MAX]);
 /* Checks that the values that are set agree with each other and with the domain's maximum (0: not known): min

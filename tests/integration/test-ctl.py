@@ -936,7 +936,8 @@ class Entitlements(World):
         self.wait_for_row("set", floor_bytes=1024 * MIB)
         for want, why, arguments in (
                 (2, "min=potato is not valid: it takes a size", ("--min", "potato")),
-                (2, "full=1 is out of range", ("--full", "1")),
+                (2, "full=1 has no unit: 1GiB, 1MiB or 1B?", ("--full", "1")),
+                (2, "full=1MiB is out of range", ("--full", "1MiB")),
                 (2, "shares=1e3 is not valid: it takes a whole number", ("--shares", "1e3")),
                 (2, "shares=0 is out of range", ("--shares", "0")),
                 (2, "mode=of is not valid: it takes auto, observe or off", ("--mode", "of")),

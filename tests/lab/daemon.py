@@ -291,10 +291,10 @@ class Daemon:
         return status
 
     def reserve_for(self, below_mib):
-        """The reserve with which the host is that much below its pressure threshold, whatever the machine has."""
+        """The reserve with which the host is that much below its pressure threshold, whatever the machine has, as the
+        configuration takes it."""
         host = self.status()['host']
-        return max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_threshold_bytes']
-                          + below_mib * MIB))
+        return f"{max(0, int(host['available_bytes'] + host['reserve_bytes'] - host['pressure_threshold_bytes'] + below_mib * MIB))}B"
 
     def list(self):
         """{short name of the guest: its row}"""

@@ -468,7 +468,7 @@ static DomainInfo granted(const char *element)
 
 #define UNSAID      .mode = GUEST_MODE_INVALID
 #define GUEST(says) "<b:guest xmlns:b='" ENTITLEMENT_URI "' " says "/>"
-#define SIZE        "it takes a size from 16MiB to 4096TiB, such as 1GiB (a number alone counts bytes)"
+#define SIZE        "it takes a size from 16MiB to 4096TiB, such as 1GiB"
 
 START_TEST(what_the_guest_is_granted)
 {
@@ -482,7 +482,10 @@ START_TEST(what_the_guest_is_granted)
         {GUEST("min='1GiB' full='2GiB' max='4GiB' shares='2000' mode='auto'"),
          {GIB, 2 * GIB, 4 * GIB, 2000, GUEST_MODE_AUTO},
          ""},
-        {GUEST("min='1073741824' mode='off'"), {.min_bytes = GIB, .mode = GUEST_MODE_OFF}, ""},
+        {GUEST("min='1073741824B' mode='off'"), {.min_bytes = GIB, .mode = GUEST_MODE_OFF}, ""},
+        {GUEST("min='1048576' mode='off'"),
+         {.mode = GUEST_MODE_OFF},
+         "min=1048576 has no unit: 1048576KiB or 1048576B?"},
         {GUEST("min='' shares='&#49;0'"), {.shares = 10, UNSAID}, ""},
         {"<guest xmlns='" ENTITLEMENT_URI "' shares='7'/>", {.shares = 7, UNSAID}, ""},
         {"<x:other xmlns:x='urn:x' shares='9'/><b:guest xmlns:b='" ENTITLEMENT_URI

@@ -42,7 +42,7 @@ START_TEST(texts_are_taken)
         Entitlement e;
     } rows[] = {
         {ENTITLEMENT_KEY_MIN, "1GiB", {.min_bytes = GIB, .mode = UNSAID}},
-        {ENTITLEMENT_KEY_MIN, "1073741824", {.min_bytes = GIB, .mode = UNSAID}},
+        {ENTITLEMENT_KEY_MIN, "1073741825B", {.min_bytes = GIB + 1, .mode = UNSAID}},
         {ENTITLEMENT_KEY_MIN, "1.5 GiB", {.min_bytes = 3 * GIB / 2, .mode = UNSAID}},
         {ENTITLEMENT_KEY_MIN, "16M", {.min_bytes = 16 * MIB, .mode = UNSAID}},
         {ENTITLEMENT_KEY_FULL, "8G", {.full_bytes = 8 * GIB, .mode = UNSAID}},
@@ -70,7 +70,7 @@ END_TEST
 /* Refused with the reason, and nothing changes. */
 START_TEST(nonsense_is_refused_and_explained)
 {
-#define SIZE   "it takes a size from 16MiB to 4096TiB, such as 1GiB (a number alone counts bytes)"
+#define SIZE   "it takes a size from 16MiB to 4096TiB, such as 1GiB"
 #define SHARES "it takes a whole number from 1 to 1000000; others have 1000"
 #define MODE   "it takes auto, observe or off"
     static const struct {
@@ -84,9 +84,6 @@ START_TEST(nonsense_is_refused_and_explained)
         {ENTITLEMENT_KEY_MIN, "0", -ERANGE, "min=0 is out of range: " SIZE},
         {ENTITLEMENT_KEY_MIN, "-1GiB", -EINVAL, "min=-1GiB is not valid: " SIZE},
         {ENTITLEMENT_KEY_MIN, "25%", -EINVAL, "min=25% is not valid: " SIZE},
-        /* A unit forgotten, and libvirt's KiB. */
-        {ENTITLEMENT_KEY_FULL, "2", -ERANGE, "full=2 is out of range: " SIZE},
-        {ENTITLEMENT_KEY_FULL, "4194304", -ERANGE, "full=4194304 is out of range: " SIZE},
         {ENTITLEMENT_KEY_FULL, "15.9MiB", -ERANGE, "full=15.9MiB is out of range: " SIZE},
         {ENTITLEMENT_KEY_GROWTH, "4097TiB", -ERANGE, "max=4097TiB is out of range: " SIZE},
         {ENTITLEMENT_KEY_GROWTH, "99999999999999999999999", -ERANGE,
@@ -111,6 +108,49 @@ START_TEST(nonsense_is_refused_and_explained)
         ck_assert_msg(r == rows[i].r, "'%s' → %d", rows[i].text, r);
         ck_assert_str_eq(why, rows[i].why);
         assert_entitlement(&e, &said, rows[i].text);
+    }
+}
+END_TEST
+
+/* A unit forgotten, libvirt's KiB, and bytes. */
+START_TEST(test_c7_a_size_needs_a_unit)
+{
+    static const struct {
+        EntitlementKey key;
+        const char *text, *why;
+    } rows[] = {
+        {ENTITLEMENT_KEY_FULL, "2", "full=2 has no unit: 2GiB, 2MiB or 2B?"},
+        {ENTITLEMENT_KEY_MIN, " 1.5 ", "min= 1.5  has no unit: 1.5GiB, 1.5MiB or 1.5B?"},
+        {ENTITLEMENT_KEY_GROWTH, "4194304", "max=4194304 has no unit: 4194304KiB or 4194304B?"},
+        {ENTITLEMENT_KEY_MIN, "1073741824", "min=1073741824 has no unit: 1073741824KiB or 1073741824B?"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        char why[ENTITLEMENT_WHY_MAX] = "";
+        Entitlement e = said;
+
+        ck_assert_int_eq(entitlement_set(&e, rows[i].key, rows[i].text, why), -ENOTUNIQ);
+        ck_assert_str_eq(why, rows[i].why);
+        assert_entitlement(&e, &said, rows[i].text);
+    }
+}
+END_TEST
+
+/* What is written into a domain's metadata is read again, also where no unit divides it. */
+START_TEST(test_c7_what_is_written_is_read)
+{
+    static const uint64_t sizes[] = {16 * MIB, GIB, GIB + 1, GIB + KIB, 3 * GIB / 2, 4096 * TIB};
+
+    for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+        _cleanup_free_ char *xml = NULL;
+        Entitlement e = {.min_bytes = sizes[i], .mode = UNSAID}, again = ENTITLEMENT_NONE;
+        char text[64] = "", why[ENTITLEMENT_WHY_MAX] = "";
+
+        xml = entitlement_xml(&e);
+        ck_assert_ptr_nonnull(xml);
+        ck_assert_int_eq(sscanf(xml, "<guest min='%63[^']'/>", text), 1);
+        ck_assert_msg(entitlement_set(&again, ENTITLEMENT_KEY_MIN, text, why) == 0, "%s: %s", text, why);
+        assert_entitlement(&again, &e, xml);
     }
 }
 END_TEST
@@ -176,7 +216,7 @@ START_TEST(sizes_must_agree)
         {0, 3 * GIB, 2 * GIB + MIB, 4 * GIB, "full=3GiB is more than max=2049MiB"},
         {0, 0, 5 * GIB, 4 * GIB, "max=5GiB is more than the domain's maximum memory, 4GiB"},
         {0, 5 * GIB, 0, 4 * GIB, "full=5GiB is more than the domain's maximum memory, 4GiB"},
-        {4 * GIB + 1, 0, 0, 4 * GIB, "min=4294967297 is more than the domain's maximum memory, 4GiB"},
+        {4 * GIB + 1, 0, 0, 4 * GIB, "min=4294967297B is more than the domain's maximum memory, 4GiB"},
         {3 * GIB, 2 * GIB, GIB, GIB, "min=3GiB is more than full=2GiB"},
     };
 
@@ -316,7 +356,7 @@ START_TEST(the_element_says_what_was_said)
         {{GIB, 1536 * MIB, TIB, 2000, OBSERVE},
          "<guest min='1GiB' full='1536MiB' max='1TiB' shares='2000' mode='observe'/>"},
         {{GIB + KIB, GIB + 1, 4096 * TIB, 0, UNSAID},
-         "<guest min='1048577KiB' full='1073741825' max='4096TiB'/>"},
+         "<guest min='1048577KiB' full='1073741825B' max='4096TiB'/>"},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -334,6 +374,8 @@ int main(void)
 
     tcase_add_test(tc, texts_are_taken);
     tcase_add_test(tc, nonsense_is_refused_and_explained);
+    tcase_add_test(tc, test_c7_a_size_needs_a_unit);
+    tcase_add_test(tc, test_c7_what_is_written_is_read);
     tcase_add_test(tc, many_digits_are_too_many);
     tcase_add_test(tc, each_value_can_be_taken_back);
     tcase_add_test(tc, names_go_both_ways);

@@ -31,7 +31,11 @@ START_TEST(sizes_are_read)
 {
     static const Case cases[] = {
         {"0", 0, 0},
-        {"1", 0, 1},
+        {"00.0 ", 0, 0},
+        {"1", -ENOTUNIQ, 0},
+        {"0.5", -ENOTUNIQ, 0},
+        {" 1048576 ", -ENOTUNIQ, 0},
+        {"1B", 0, 1},
         {"512B", 0, 512},
         {"512 B", 0, 512},
         {" 64MiB ", 0, 64 * MIB},
@@ -51,12 +55,12 @@ START_TEST(sizes_are_read)
         {"1.0009765625K", 0, 1025},
         {"0.9999999999999999999999999K", 0, 1024},
         {"00000000000000000000000000064K", 0, 64 * KIB},
-        {"18446744073709551615", 0, UINT64_MAX},
+        {"18446744073709551615B", 0, UINT64_MAX},
         {"16777215.999TiB", 0, UINT64_C(18446744072610039988)},
         {"18446744073709551616", -ERANGE, 0},
         {"16777216TiB", -ERANGE, 0},
         {"99999999999999999999999999", -ERANGE, 0},
-        {"18446744073709551615.5", -ERANGE, 0},
+        {"18446744073709551615.5B", -ERANGE, 0},
         {"99999999999999999999999999 apples", -EINVAL, 0},
         {"", -EINVAL, 0},
         {" ", -EINVAL, 0},
@@ -124,19 +128,17 @@ START_TEST(ratios_are_read)
         double value;
     } cases[] = {
         {"0", 0, 0},
-        {"1", 0, 1},
-        {"1.000", 0, 1},
-        {"0.2", 0, 0.2},
+        {"1", -ENOTUNIQ, 0},
+        {"0.2", -ENOTUNIQ, 0},
+        {" 25 ", -ENOTUNIQ, 0},
         {"20%", 0, 0.2},
         {" 20 % ", 0, 0.2},
         {"12.5%", 0, 0.125},
         {"0.1%", 0, 0.001},
         {"100%", 0, 1},
         {"0%", 0, 0},
-        {"1.0000001", -ERANGE, 0},
-        {"2", -ERANGE, 0},
-        {"20", -ERANGE, 0},
         {"100.01%", -ERANGE, 0},
+        {"99999999999999999999999", -ERANGE, 0},
         {"99999999999999999999999%", -ERANGE, 0},
         {"", -EINVAL, 0},
         {"%", -EINVAL, 0},
@@ -154,6 +156,50 @@ START_TEST(ratios_are_read)
         ck_assert_msg(r == cases[i].r, "'%s' → %d", cases[i].text, r);
         ck_assert_msg(value == (r < 0 ? -1 : cases[i].value), "'%s' → %.17g", cases[i].text, value);
     }
+}
+END_TEST
+
+START_TEST(counts_are_read)
+{
+    static const Case cases[] = {
+        {"0", 0, 0},
+        {"0012", 0, 12},
+        {"18446744073709551615", 0, UINT64_MAX},
+        {"18446744073709551616", -ERANGE, 0},
+        {"", -EINVAL, 0},
+        {" 1", -EINVAL, 0},
+        {"1.0", -EINVAL, 0},
+        {"-1", -EINVAL, 0},
+        {"1B", -EINVAL, 0},
+    };
+
+    check_cases(cases, ELEMENTSOF(cases), parse_count);
+}
+END_TEST
+
+START_TEST(test_c7_what_a_number_may_mean)
+{
+    static const struct {
+        const char *text;
+        bool size, share;
+        const char *meant;
+    } cases[] = {
+        {"10", true, true, "10GiB, 10MiB or 10%"},
+        {" 1.5 ", true, false, "1.5GiB, 1.5MiB or 1.5B"},
+        {"500", true, true, "500GiB or 500MiB"},
+        {"1048576", true, true, "1048576KiB or 1048576B"},
+        {"1048576", true, false, "1048576KiB or 1048576B"},
+        {"0.2", true, true, "20%, 0.2GiB, 0.2MiB or 0.2%"},
+        {"0.25", false, true, "25% or 0.25%"},
+        {"0.075", false, true, "7.5% or 0.075%"},
+        {"25", false, true, "25%"},
+        {"1", false, true, "1%"},
+        {"18446744073709551615", true, false, "18446744073709551615KiB or 18446744073709551615B"},
+    };
+    char buf[UNITS_MEANT_MAX];
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_str_eq(units_meant(buf, cases[i].text, cases[i].size, cases[i].share), cases[i].meant);
 }
 END_TEST
 
@@ -269,6 +315,8 @@ int main(void)
     tcase_add_test(tc, sizes_are_read);
     tcase_add_test(tc, durations_are_read);
     tcase_add_test(tc, ratios_are_read);
+    tcase_add_test(tc, counts_are_read);
+    tcase_add_test(tc, test_c7_what_a_number_may_mean);
     tcase_add_test(tc, sizes_are_written);
     tcase_add_test(tc, ratios_are_written);
     tcase_add_test(tc, durations_are_written);
