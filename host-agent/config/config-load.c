@@ -50,6 +50,14 @@ static void *member_of(Config *c, const Setting *s)
     return (char *) c + s->offset;
 }
 
+unsigned config_line(const Config *c, const void *member)
+{
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+        if ((const char *) c + config_settings[i].offset == (const char *) member)
+            return c->lines[i];
+    return 0;
+}
+
 int config_new(Config **ret)
 {
     _cleanup_(config_freep) Config *c = calloc(1, sizeof(*c));
@@ -80,10 +88,10 @@ typedef struct Loader {
 
     const char *cursor; /* the text that is left */
     unsigned line;
-    unsigned section_line;          /* where the section began */
-    unsigned reported_section_line; /* the last one that was reported as unknown */
-    ConfigGuests *guests;           /* of the section, where it is a [Guest PATTERN] that is in order */
-    bool owed;                      /* the line must bring a setting, and hasn't yet */
+    unsigned section_line; /* where the section began */
+    ConfigGuests *guests;  /* of the section, where it is a [Guest PATTERN] that is in order */
+    unsigned guest_lines[ELEMENTSOF(guest_settings)]; /* where that section sets each */
+    bool owed;                                        /* the line must bring a setting, and hasn't yet */
     bool bad;
     int error; /* other than a bad file */
 } Loader;
@@ -140,24 +148,91 @@ static int add_guests(Loader *l, const char *pattern, size_t length)
     if (!grown)
         return -ENOMEM;
     c->guests = grown;
-    grown[c->n_guests] = (ConfigGuests){.pattern = strndup(pattern, length), .entitlement = ENTITLEMENT_NONE};
+    grown[c->n_guests] =
+        (ConfigGuests){.pattern = strndup(pattern, length), .line = l->line, .entitlement = ENTITLEMENT_NONE};
     if (!grown[c->n_guests].pattern)
         return -ENOMEM;
     l->guests = &grown[c->n_guests++];
     return 0;
 }
 
+/* Where a section's line ends: blanks and a comment after a blank don't belong to it. */
+static const char *end_of_section(const char *text)
+{
+    const char *end = text;
+
+    while (*end && !(strchr(" \t", *end) && strchr(";#", end[1])))
+        end++;
+    while (end > text && isspace((unsigned char) end[-1]))
+        end--;
+    return end;
+}
+
+/* The ] of a pattern's bracket expression that begins at p, as fnmatch() reads it; end if it has none. */
+static const char *end_of_bracket(const char *p, const char *end)
+{
+    p++;
+    if (p < end && strchr("!^", *p))
+        p++;
+    for (const char *first = p; p < end && (*p != ']' || p == first); p++)
+        if (*p == '\\' && p + 1 < end)
+            p++;
+        else if (*p == '[' && p + 1 < end && strchr(":.=", p[1])) {
+            const char sign = p[1];
+
+            for (p += 2; p + 1 < end && !(*p == sign && p[1] == ']'); p++)
+                ;
+            p++;
+        }
+    return MIN(p, end);
+}
+
+/* Whether each [ of a pattern has its ]. *ret_one: the pattern is nothing but [...]. */
+static bool brackets_close(const char *pattern, const char *end, bool *ret_one)
+{
+    *ret_one = false;
+    for (const char *p = pattern; p < end; p++)
+        if (*p == '\\')
+            p++;
+        else if (*p == '[') {
+            const char *close = end_of_bracket(p, end);
+
+            if (close == end)
+                return false;
+            *ret_one = p == pattern && close + 1 == end;
+            p = close;
+        }
+    return true;
+}
+
+static void check_pattern(Loader *l, const char *pattern, const char *end)
+{
+    char name[SHOWN_MAX + 4], text[SHOWN_MAX + 1];
+    bool one;
+
+    snprintf(text, sizeof(text), "%.*s", (int) MIN(end - pattern, (ptrdiff_t) SHOWN_MAX), pattern);
+    shown(name, text);
+    if (!brackets_close(pattern, end, &one))
+        tell(
+            l, LOG_ERR, l->line,
+            "the pattern %s has a [ without its ]: leave it out, as in [Guest web-*], or write \\[ for a [ in a guest's "
+            "name",
+            name);
+    else if (one)
+        tell(
+            l, LOG_WARNING, l->line,
+            "the pattern %s matches only names of one character: write it without brackets of its own, as in "
+            "[Guest web-*]",
+            name);
+}
+
 /* What follows [Guest on a line: blanks, the pattern, in which ] may stand, blanks, ], and perhaps a comment
  * after a blank. */
 static void open_guests(Loader *l, const char *rest)
 {
-    const char *end = rest;
+    const char *end = end_of_section(rest);
     int r;
 
-    while (*end && !(strchr(" \t", *end) && strchr(";#", end[1])))
-        end++;
-    while (end > rest && isspace((unsigned char) end[-1]))
-        end--;
     if (end == rest || end[-1] != ']') {
         tell(l, LOG_ERR, l->line, "a section without its closing ]");
         return;
@@ -170,10 +245,62 @@ static void open_guests(Loader *l, const char *rest)
     else if (l->config->n_guests >= CONFIG_PATTERNS_MAX)
         tell(l, LOG_ERR, l->line, "more than %u sections [" GUEST_SECTION "]", CONFIG_PATTERNS_MAX);
     else {
+        check_pattern(l, rest, end);
         r = add_guests(l, rest, (size_t) (end - rest));
         if (r < 0)
             l->error = r;
     }
+}
+
+static bool is_section(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+        if (strcmp(config_settings[i].section, name) == 0)
+            return true;
+    return false;
+}
+
+static void tell_unknown_section(Loader *l, const char *section)
+{
+    const char *word = section + strspn(section, " \t");
+    char name[SHOWN_MAX + 4];
+    Nearest near;
+
+    /* All names are one word, but for the pattern of guests. */
+    nearest_init(&near, word, strcspn(word, " \t"));
+    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
+        nearest_offer(&near, config_settings[i].section);
+    nearest_offer(&near, "Guest");
+    if (near.best && strcmp(near.best, "Guest") == 0)
+        near.best = GUEST_SECTION;
+    if (near.best)
+        tell(l, LOG_WARNING, l->line,
+             "no section is called [%s], ignored with what is in it; did you mean [%s]?",
+             shown(name, section), near.best);
+    else
+        tell(l, LOG_WARNING, l->line, "no section is called [%s], ignored with what is in it",
+             shown(name, section));
+}
+
+/* Any section but those for guests. inih ends its name at the first ]. */
+static void open_plain(Loader *l, const char *text)
+{
+    const char *end = end_of_section(text), *close = memchr(text, ']', (size_t) (end - text));
+    _cleanup_free_ char *name = NULL;
+
+    if (!close) {
+        tell(l, LOG_ERR, l->line, "a section without its closing ]");
+        return;
+    }
+    if (close + 1 < end) {
+        tell(l, LOG_ERR, l->line, "more than a comment after the ] of a section");
+        return;
+    }
+    name = strndup(text + 1, (size_t) (close - text - 1));
+    if (!name)
+        l->error = -ENOMEM;
+    else if (!is_section(name))
+        tell_unknown_section(l, name);
 }
 
 /* inih ends a section's name at its first ], and cuts it off where it is long. */
@@ -183,11 +310,12 @@ static void open_section(Loader *l, char *buf, size_t size)
 
     settle_guests(l);
     l->section_line = l->line;
+    memset(l->guest_lines, 0, sizeof(l->guest_lines));
     if (strncmp(buf, guest, strlen(guest)) == 0 && strchr("] \t", buf[strlen(guest)])) {
         open_guests(l, buf + strlen(guest));
         snprintf(buf, size, "[" GUEST_SECTION "]\n");
-    } else if (!strchr(buf, ']'))
-        tell(l, LOG_ERR, l->line, "a section without its closing ]");
+    } else
+        open_plain(l, buf);
 }
 
 /* What inih has for fgets(). Blanks in front are left out: inih takes an indented line for more of the value
@@ -221,30 +349,6 @@ static char *next_line(char *buf, int size, void *userdata)
     else
         l->owed = !strchr("\n#;", buf[0]);
     return buf;
-}
-
-static void tell_unknown_section(Loader *l, const char *section)
-{
-    char name[SHOWN_MAX + 4];
-    Nearest near;
-
-    if (l->reported_section_line == l->section_line)
-        return;
-    l->reported_section_line = l->section_line;
-    /* All names are one word, but for the pattern of guests. */
-    nearest_init(&near, section, strcspn(section, " \t"));
-    for (size_t i = 0; i < CONFIG_SETTINGS; i++)
-        nearest_offer(&near, config_settings[i].section);
-    nearest_offer(&near, "Guest");
-    if (near.best && strcmp(near.best, "Guest") == 0)
-        near.best = GUEST_SECTION;
-    if (near.best)
-        tell(l, LOG_WARNING, l->section_line,
-             "no section is called [%s], ignored with what is in it; did you mean [%s]?",
-             shown(name, section), near.best);
-    else
-        tell(l, LOG_WARNING, l->section_line, "no section is called [%s], ignored with what is in it",
-             shown(name, section));
 }
 
 static void tell_unknown_key(Loader *l, const char *section, const char *key)
@@ -294,6 +398,14 @@ static void tell_bad_value(Loader *l, const Setting *s, const char *value, int e
     tell(l, LOG_ERR, l->line, "%s=%s is not valid: it takes %s%s%s", s->key, text, s->takes, range, example);
 }
 
+/* Remembers where a setting is set: *line, which is 0 before. */
+static void note_line(Loader *l, const char *key, unsigned *line)
+{
+    if (*line > 0)
+        tell(l, LOG_WARNING, l->line, "%s= is set here and in line %u; the last one counts", key, *line);
+    *line = l->line;
+}
+
 /* A setting of a section [Guest PATTERN]. One that wasn't in order has been told. */
 static void on_guest_setting(Loader *l, const char *key, const char *value)
 {
@@ -302,6 +414,7 @@ static void on_guest_setting(Loader *l, const char *key, const char *value)
     for (size_t i = 0; i < ELEMENTSOF(guest_settings); i++) {
         if (strcmp(guest_settings[i].key, key) != 0)
             continue;
+        note_line(l, key, &l->guest_lines[i]);
         if (l->guests && entitlement_set(&l->guests->entitlement, guest_settings[i].which, value, why) < 0)
             tell(l, LOG_ERR, l->line, "%c%s", *key, why + 1); /* as the file writes the key */
         return;
@@ -312,7 +425,6 @@ static void on_guest_setting(Loader *l, const char *key, const char *value)
 static int on_setting(void *userdata, const char *section, const char *key, const char *value)
 {
     Loader *l = userdata;
-    bool section_known = !*section;
     int r;
 
     l->owed = false;
@@ -323,11 +435,9 @@ static int on_setting(void *userdata, const char *section, const char *key, cons
     for (size_t i = 0; i < CONFIG_SETTINGS; i++) {
         const Setting *s = &config_settings[i];
 
-        if (strcmp(s->section, section) != 0)
+        if (strcmp(s->section, section) != 0 || strcmp(s->key, key) != 0)
             continue;
-        section_known = true;
-        if (strcmp(s->key, key) != 0)
-            continue;
+        note_line(l, key, &l->config->lines[i]);
         r = s->parse(s, value, member_of(l->config, s));
         if (r == -EINVAL || r == -ERANGE || r == -ENOTUNIQ)
             tell_bad_value(l, s, value, r);
@@ -335,10 +445,9 @@ static int on_setting(void *userdata, const char *section, const char *key, cons
             l->error = r;
         return 1;
     }
-    if (section_known)
+    /* Those of an unknown section were told with it. */
+    if (!*section || is_section(section))
         tell_unknown_key(l, section, key);
-    else
-        tell_unknown_section(l, section);
     return 1;
 }
 
@@ -403,6 +512,9 @@ int config_load(const char *path, ConfigReporter report, void *userdata, Config 
     if (l.bad)
         return -EINVAL;
     check_together(&l);
+    c->path = strdup(path);
+    if (!c->path)
+        return -ENOMEM;
     *ret = TAKE_PTR(c);
     return 0;
 }

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "host-agent/config/config.h"
+
 typedef struct Setting Setting;
 
 /* Parses a value into the member. Returns -EINVAL or -ERANGE if the setting does not take it, -ENOTUNIQ if a number
@@ -18,13 +20,6 @@ struct Setting {
     size_t offset;     /* of the member in Config */
     const char *standard, *low, *high;
 };
-
-#define SETTING(...) +1
-enum {
-    CONFIG_SETTINGS = 0
-#include "host-agent/config/config.def"
-};
-#undef SETTING
 
 extern const Setting config_settings[CONFIG_SETTINGS];
 

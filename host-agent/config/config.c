@@ -14,6 +14,7 @@ static void config_done(Config *c)
     for (size_t i = 0; i < c->n_guests; i++)
         free(c->guests[i].pattern);
     free(c->guests);
+    free(c->path);
 }
 
 Config *config_free(Config *c)

@@ -13,9 +13,17 @@ typedef enum OnStop { ON_STOP_KEEP, ON_STOP_RELEASE, ON_STOP_MAX, ON_STOP_INVALI
 
 #define CONFIG_PATTERNS_MAX 64U
 
+#define SETTING(...) +1
+enum {
+    CONFIG_SETTINGS = 0
+#include "host-agent/config/config.def"
+};
+#undef SETTING
+
 /* A section [Guest PATTERN]. */
 typedef struct ConfigGuests {
     char *pattern; /* of names, for fnmatch() */
+    unsigned line; /* of the section */
     Entitlement entitlement;
 } ConfigGuests;
 
@@ -33,6 +41,8 @@ typedef struct Config {
     char *scope;          /* [Host] Scope=: "system", or a memory cgroup */
     ConfigGuests *guests; /* as they stand in the file, at most CONFIG_PATTERNS_MAX */
     size_t n_guests;
+    char *path;                      /* the file; NULL: only defaults */
+    unsigned lines[CONFIG_SETTINGS]; /* where each setting is set, in the table's order; 0: nowhere */
 } Config;
 
 Config *config_free(Config *c);

@@ -50,6 +50,8 @@ static int load_bytes(const void *bytes, size_t length, Found *ret_found, Config
     *ret = NULL;
     r = config_load(path, on_found, ret_found, ret);
     ck_assert((r == 0) == !!*ret);
+    if (*ret)
+        ck_assert_str_eq((*ret)->path, path);
     unlink(path);
     rmdir(folder);
     return r;
@@ -211,9 +213,7 @@ START_TEST(test_reserve)
         {"[Host]\nReserve=4GiB\n", 100 * GIB, 4 * GIB},
         {"[Host]\nReserve=4GiB\n", GIB, 4 * GIB},
         {"[Host]\nReserve=1048576B\n", GIB, MIB},
-        {"[Host]\nReserve=10%\nReserve=2GiB\n", 100 * GIB, 2 * GIB},
-        {"[Host]\nReserve=2GiB\nReserve=10%\n", 100 * GIB, 10 * GIB},
-        {"[Host]\nReserve=10%\nReserve=0\n", 100 * GIB, 0},
+        {"[Host]\nReserve=0\n", 100 * GIB, 0},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -270,7 +270,6 @@ START_TEST(test_guests)
 {
     Config *c = load_good("[Guest *]\n"
                           "Shares=500\n"
-                          "Mode=off\n"
                           "Mode=\n" /* as if it weren't set */
                           "[Guest db*]\n"
                           "Mode=off\n"
@@ -403,7 +402,9 @@ START_TEST(test_errors)
          "E:4: neither a setting (Key=value) nor a section ([Name])\n"},
         {"[Daemon\nMode=auto\n", "E:1: a section without its closing ]\n"
                                  "W:2: Mode= belongs in [Daemon], ignored here\n"},
-        {"[Daemon ;]\n", "E:1: can't be understood\n"},
+        {"[Daemon ;]\n", "E:1: a section without its closing ]\n"},
+        {"[Guard] x\nGrace=1min\n", "E:1: more than a comment after the ] of a section\n"},
+        {"[Guard]]\n", "E:1: more than a comment after the ] of a section\n"},
         /* an indented line is a line like any other */
         {"[Daemon]\nConnect=qemu:///system\n   Mode=of\n",
          "E:3: Mode=of is not valid: it takes observe or auto\n"},
@@ -418,6 +419,14 @@ START_TEST(test_errors)
     }
 }
 END_TEST
+
+#define OPEN_BRACKET(pattern)                                                               \
+    "the pattern " pattern                                                                  \
+    " has a [ without its ]: leave it out, as in [Guest web-*], or write \\[ for a [ in a " \
+    "guest's name\n"
+#define ONE_CHARACTER(pattern)                                                                               \
+    "the pattern " pattern " matches only names of one character: write it without brackets of its own, as " \
+    "in [Guest web-*]\n"
 
 START_TEST(test_c7_a_size_needs_a_unit)
 {
@@ -446,6 +455,55 @@ START_TEST(test_c7_a_size_needs_a_unit)
     /* 0 needs none, and a count and a time have none or one of their own. */
     config_free(load_good("[Host]\nReserve=0\n[Distress]\nSwapIn=0\nAllocStalls=20\nStall=0\n[Daemon]\n"
                           "Interval=2\n"));
+}
+END_TEST
+
+/* Brackets in the patterns of guests' names. */
+START_TEST(test_c7_brackets_of_a_pattern)
+{
+    static const char *const good[] = {"web[0-9]", "[!a]x", "[]a]x",   "[[:alpha:]]*",
+                                       "\\[web",   "a]b",   "[a\\]]x", "[ab][cd]"};
+    static const struct {
+        const char *section, *messages;
+        int r;
+    } rows[] = {
+        {"[Guest [web]", "E:1: " OPEN_BRACKET("[web"), -EINVAL},
+        {"[Guest web-[ab]", "E:1: " OPEN_BRACKET("web-[ab"), -EINVAL},
+        {"[Guest []]", "E:1: " OPEN_BRACKET("[]"), -EINVAL},
+        {"[Guest a[[:alpha:]]", "E:1: " OPEN_BRACKET("a[[:alpha:]"), -EINVAL},
+        {"[Guest [web]]", "W:1: " ONE_CHARACTER("[web]"), 0},
+        {"[Guest [!w]] ; x", "W:1: " ONE_CHARACTER("[!w]"), 0},
+    };
+    char text[256];
+    Config *c;
+
+    for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+        snprintf(text, sizeof(text), "[Guest %s]\nMode=off\n", good[i]);
+        c = load_good(text);
+        ck_assert_str_eq(c->guests[0].pattern, good[i]);
+        config_free(c);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Found found;
+
+        snprintf(text, sizeof(text), "%s\nMode=off\n", rows[i].section);
+        ck_assert_int_eq(load(text, &found, &c), rows[i].r);
+        ck_assert_str_eq(found.text, rows[i].messages);
+        config_free(c);
+    }
+}
+END_TEST
+
+/* Where a setting stands, for messages about it. */
+START_TEST(test_lines)
+{
+    Config *c = load_good("[Host]\n\nReserve=1GiB\n[Guest a]\nMode=off\n\n[Guest b]\nMode=off\n");
+
+    ck_assert_uint_eq(config_line(c, &c->reserve), 3);
+    ck_assert_uint_eq(config_line(c, &c->scope), 0);
+    ck_assert_uint_eq(c->guests[0].line, 4);
+    ck_assert_uint_eq(c->guests[1].line, 7);
+    config_free(c);
 }
 END_TEST
 
@@ -479,6 +537,19 @@ START_TEST(test_warnings)
                                 "mean [Guest PATTERN]?\n"},
         {"[guest web]\nMode=off\n", "W:1: no section is called [guest web], ignored with what is in it; did "
                                     "you mean [Guest PATTERN]?\n"},
+        /* an empty section, too */
+        {"[guard]\n[Daemon]\n",
+         "W:1: no section is called [guard], ignored with what is in it; did you mean [Guard]?\n"},
+        {"[ Guard ]\n",
+         "W:1: no section is called [ Guard ], ignored with what is in it; did you mean [Guard]?\n"},
+        /* twice */
+        {"[Host]\nReserve=10%\n\nReserve=2GiB\n",
+         "W:4: Reserve= is set here and in line 2; the last one counts\n"},
+        {"[Host]\nReserve=10%\n[Daemon]\n[Host]\nReserve=2GiB\nReserve=0\n",
+         "W:5: Reserve= is set here and in line 2; the last one counts\n"
+         "W:6: Reserve= is set here and in line 5; the last one counts\n"},
+        {"[Guest a]\nMin=1GiB\nMin=\n[Guest a]\nMin=2GiB\n",
+         "W:3: Min= is set here and in line 2; the last one counts\n"},
         {"Floor=10%\n", "W:1: Floor= belongs in [Guard], ignored here\n"},
         {"Colour=blue\n", "W:1: Colour= stands outside of any section, ignored\n"},
         {"[Daemon]\nColour=blue\n", "W:2: no setting of [Daemon] is called Colour=, ignored\n"},
@@ -625,6 +696,8 @@ int main(void)
     tcase_add_test(t, test_guests);
     tcase_add_test(t, test_errors);
     tcase_add_test(t, test_c7_a_size_needs_a_unit);
+    tcase_add_test(t, test_c7_brackets_of_a_pattern);
+    tcase_add_test(t, test_lines);
     tcase_add_test(t, test_warnings);
     tcase_add_test(t, test_limits);
     tcase_add_test(t, test_not_there);
