@@ -30,7 +30,8 @@ static void help(FILE *f)
         "  -m, --mode MODE       observe: decide and log, move nothing (the default); auto: move balloons\n"
         "      --session         use the session bus and qemu:///session (the default unless root)\n"
         "      --system          use the system bus and qemu:///system (the default for root)\n"
-        "      --check           check configuration and policy, and exit\n"
+        "      --check           check configuration and policy, and exit: with 1 if ballastd would refuse them, or\n"
+        "                        not do all that they say\n"
         "      --log-level L     error, warning, notice, info or debug\n"
         "      --proc DIR        read the host's memory from DIR instead of /proc\n"
         "      --sys DIR         read and set KSM below DIR instead of /sys\n"
@@ -43,7 +44,7 @@ static void help(FILE *f)
         "Examples:\n"
         "  ballastd                              try it, on your own guests unless root; it moves nothing\n"
         "  ballastd --mode auto                  let it move balloons\n"
-        "  ballastd --check --policy my.policy   check a policy\n"
+        "  ballastd --check                      check the configuration, and the policy that it names\n"
         "\n"
         "See ballastd(8), ballastd.conf(5), ballast-policy(7), ballastctl(1).\n");
 }

@@ -36,6 +36,7 @@ static const struct {
     [CLIENT_ERROR_REFUSED] = {"refused", CTL_EXIT_FAILED},
     [CLIENT_ERROR_DENIED] = {"denied", CTL_EXIT_FAILED},
     [CLIENT_ERROR_BAD_POLICY] = {"bad-policy", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_BAD_FILES] = {"bad-files", CTL_EXIT_FAILED},
     [CLIENT_ERROR_BAD_SNAPSHOT] = {"bad-snapshot", CTL_EXIT_FAILED},
     [CLIENT_ERROR_USAGE] = {"usage", CTL_EXIT_USAGE},
     [CLIENT_ERROR_UNKNOWN_COMMAND] = {"unknown-command", CTL_EXIT_USAGE},
@@ -112,22 +113,22 @@ CtlExit client_fail(const Client *c, ClientError error, const char *hint, const 
     return errors[error].exit;
 }
 
-CtlExit client_fail_policy(const Client *c, const char *message, const char *diagnostics)
+CtlExit client_fail_lines(const Client *c, ClientError error, const char *message, const char *lines)
 {
     _cleanup_free_ char *all = NULL;
 
     if (c->json) {
-        if (asprintf(&all, "%s%s%s", message ?: "", message ? "\n" : "", diagnostics) < 0)
+        if (asprintf(&all, "%s%s%s", message ?: "", message ? "\n" : "", lines) < 0)
             all = NULL;
         if (all && strlen(all) > 0 && all[strlen(all) - 1] == '\n')
             all[strlen(all) - 1] = '\0';
-        print_error(c, CLIENT_ERROR_BAD_POLICY, NULL, all ? all : "out of memory");
+        print_error(c, error, NULL, all ? all : "out of memory");
     } else {
         if (message)
             print_text(c, message);
-        (void) screen_diagnostics(&c->errors, diagnostics);
+        (void) screen_diagnostics(&c->errors, lines);
     }
-    return errors[CLIENT_ERROR_BAD_POLICY].exit;
+    return errors[error].exit;
 }
 
 void client_warn(const Client *c, const char *format, ...)
@@ -277,8 +278,11 @@ static CtlExit refused(const Client *c, const sd_bus_error *error)
     if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
         return denied(c, error);
     if (sd_bus_error_has_name(error, BUS_ERROR_BAD_POLICY))
-        return client_fail_policy(c,
-                                  "ballastd, which may be of another version, refused the policy:", message);
+        return client_fail_lines(c, CLIENT_ERROR_BAD_POLICY,
+                                 "ballastd, which may be of another version, refused the policy:", message);
+    if (sd_bus_error_has_name(error, BUS_ERROR_BAD_FILES))
+        return client_fail_lines(c, CLIENT_ERROR_BAD_FILES,
+                                 "ballastd refused the reload, and keeps what it runs with:", message);
     for (size_t i = 0; i < ELEMENTSOF(names); i++)
         if (sd_bus_error_has_name(error, names[i].name))
             return client_fail(c, names[i].error, NULL, "%s", message);

@@ -22,6 +22,7 @@ typedef enum ClientError {
     CLIENT_ERROR_REFUSED,
     CLIENT_ERROR_DENIED,
     CLIENT_ERROR_BAD_POLICY,
+    CLIENT_ERROR_BAD_FILES,
     CLIENT_ERROR_BAD_SNAPSHOT,
     CLIENT_ERROR_USAGE,
     CLIENT_ERROR_UNKNOWN_COMMAND,
@@ -63,7 +64,7 @@ CtlExit client_load_policy(Client *c, const Policy *policy, json_object **ret);
  * {"code": …, "message": …, "hint": …}}. hint: the way out, a clause; or NULL. Returns its exit status. */
 CtlExit client_fail(const Client *c, ClientError error, const char *hint, const char *format, ...)
     _printf_(4, 5);
-/* Bad policy files. message: NULL, or what to say before the diagnostics, which keep their lines. */
-CtlExit client_fail_policy(const Client *c, const char *message, const char *diagnostics);
+/* Mistakes in files. message: NULL, or what to say before the lines, which stay lines. */
+CtlExit client_fail_lines(const Client *c, ClientError error, const char *message, const char *lines);
 /* Prints "ballastctl: …" on standard error. */
 void client_warn(const Client *c, const char *format, ...) _printf_(2, 3);

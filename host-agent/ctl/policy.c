@@ -58,7 +58,8 @@ static CtlExit tell_reading(const Ctl *c, const Reading *r)
     if (r->policy)
         return CTL_EXIT_OK;
     if (r->diagnostics.text)
-        return client_fail_policy(&c->client, r->problem[0] ? r->problem : NULL, r->diagnostics.text);
+        return client_fail_lines(&c->client, CLIENT_ERROR_BAD_POLICY, r->problem[0] ? r->problem : NULL,
+                                 r->diagnostics.text);
     return client_fail(&c->client, CLIENT_ERROR_BAD_POLICY, NULL, "%s", r->problem);
 }
 

@@ -134,12 +134,40 @@ static CtlExit verb_set(Ctl *c, int n, char **arguments)
     return ctl_say(c, text, "message", text, NULL);
 }
 
+static json_object *lines_of(const char *text)
+{
+    json_object *lines = json_object_new_array();
+
+    while (lines && *text) {
+        size_t length = strcspn(text, "\n");
+
+        (void) json_object_array_add(lines, json_object_new_string_len(text, (int) length));
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
 static CtlExit verb_reload(Ctl *c, int n, char **arguments)
 {
-    CtlExit e = client_call(&c->client, "Reload", NULL, NULL);
-    const char *text = "ballastd has read its configuration and policy again";
+    _cleanup_(json_putp) json_object *answer = NULL, *o = NULL;
+    const char *text = "ballastd has read its configuration and policy again", *findings = NULL;
+    CtlExit e = client_call(&c->client, "Reload", NULL, &answer);
 
-    return e != CTL_EXIT_OK ? e : ctl_say(c, text, "message", text, NULL);
+    if (e != CTL_EXIT_OK)
+        return e;
+    findings = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "";
+    if (c->client.json) {
+        o = json_object_new_object();
+        if (!o || json_add(o, "message", json_object_new_string(text)) < 0 ||
+            json_add(o, "findings", lines_of(findings)) < 0)
+            return ctl_out_of_memory(c);
+        return ctl_print_json(c, o);
+    }
+    if (*findings) {
+        client_warn(&c->client, "not everything is done as the files say:");
+        (void) screen_diagnostics(&c->client.errors, findings);
+    }
+    return ctl_say(c, text, "message", text, NULL);
 }
 
 static CtlExit verb_dump(Ctl *c, int n, char **arguments)
@@ -233,9 +261,10 @@ const Verb ctl_verbs[] = {
      "  ballastctl help policy run\n",
      .verbs = ctl_policy_verbs, .n_verbs = CTL_N_POLICY_VERBS},
     {"reload", "", "make ballastd read its configuration and policy again", 0, 0, verb_reload,
-     "If a file has a mistake, ballastd keeps what it runs with, and its log says what is wrong. The configured "
-     "policy replaces one that was loaded with ballastctl policy load. Only root may do this.\n\n"
-     "  sudo ballastctl reload || journalctl -u ballastd -n 20\n"},
+     "If a file has a mistake, ballastd keeps what it runs with. What is wrong is printed with file and line, and "
+     "logged, and so is what is not done as written, such as a misspelt setting. The configured policy replaces one "
+     "that was loaded with ballastctl policy load. Only root may do this.\n\n"
+     "  sudo ballastctl reload\n"},
     {"dump", "", "print the daemon's whole state", 0, 0, verb_dump,
      "Prints the status, the configuration in force, and every guest with all details: attach it to a bug report. "
      "Its snapshot has everything that decisions are made from; ballastctl policy run can read it.\n\n"

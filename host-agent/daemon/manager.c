@@ -12,44 +12,6 @@
 #include "host-agent/config/config-load.h"
 #include "host-agent/sense/virt-transport.h"
 
-static void report_finding(void *userdata, int level, const char *path, unsigned line, const char *text)
-{
-    if (line > 0)
-        log_full(level, "%s:%u: %s", path, line, text);
-    else
-        log_full(level, "%s: %s", path, text);
-}
-
-static int load_config(const ManagerOptions *o, Config **ret, char **ret_path)
-{
-    const char *path = o->config_path ? o->config_path : BALLAST_CONFIG_FILE;
-    _cleanup_free_ char *copy = NULL;
-    int r;
-
-    r = config_load(path, report_finding, NULL, ret);
-    if (r == -ENOENT && !o->config_path) {
-        *ret_path = NULL;
-        return config_new(ret);
-    }
-    if (r == -EINVAL)
-        return r; /* logged by report_finding() */
-    if (r < 0)
-        return log_error_errno(-r, "Cannot read the configuration %s: %m", path);
-    copy = strdup(path);
-    if (!copy) {
-        *ret = config_free(*ret);
-        return log_oom();
-    }
-    *ret_path = TAKE_PTR(copy);
-    return 0;
-}
-
-static int read_policy(const ManagerOptions *o, const Config *c, const char *config_path, Policy **ret,
-                       char **ret_origin)
-{
-    return policies_read(o->policy_paths, o->n_policy_paths, c, config_path, ret, ret_origin);
-}
-
 static GuestMode mode_in_force(const ManagerOptions *o, const Config *c)
 {
     return o->mode == GUEST_MODE_INVALID ? c->mode : o->mode;
@@ -57,27 +19,30 @@ static GuestMode mode_in_force(const ManagerOptions *o, const Config *c)
 
 int manager_check(const ManagerOptions *options)
 {
-    _cleanup_(config_freep) Config *c = NULL;
-    _cleanup_(policy_freep) Policy *p = NULL;
-    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
-    _cleanup_free_ char *path = NULL, *origin = NULL;
-    int r;
+    _cleanup_(findings_done) Findings f = {};
+    _cleanup_(loaded_done) Loaded l = {};
+    int r = load_files(options, &f, &l);
 
-    r = load_config(options, &c, &path);
-    if (r >= 0)
-        r = host_watch_find_scope(options->proc_root, c->scope, &scope);
-    if (r < 0)
+    findings_log(&f);
+    if (r < 0) {
+        puts("not valid: ballastd does not start, or reload, with this configuration and policy");
         return r;
-    r = read_policy(options, c, path, &p, &origin);
-    if (r < 0)
-        return r;
-    printf("configuration %s: good\npolicy %s: good\n", path ? path : "(defaults)", policy_name(p));
+    }
+    if (f.n > 0) {
+        puts(
+            "not as written: ballastd runs with this configuration and policy, but does not do all that they say");
+        return -EINVAL;
+    }
+    printf("configuration %s: good\npolicy %s: good\n", l.config->path ? l.config->path : "(defaults)",
+           policy_name(l.policy));
     return 0;
 }
 
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
-    (void) manager_reload(userdata);
+    _cleanup_(findings_done) Findings f = {};
+
+    (void) manager_reload(userdata, &f);
     return 0;
 }
 
@@ -191,9 +156,8 @@ static int wire(Manager *m)
 int manager_new(const ManagerOptions *options, Manager **ret)
 {
     _cleanup_(manager_freep) Manager *m = calloc(1, sizeof(Manager));
-    _cleanup_(policy_freep) Policy *policy = NULL;
-    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
-    _cleanup_free_ char *origin = NULL;
+    _cleanup_(findings_done) Findings f = {};
+    _cleanup_(loaded_done) Loaded l = {};
     int r;
 
     if (!m)
@@ -203,24 +167,22 @@ int manager_new(const ManagerOptions *options, Manager **ret)
     m->neighbours.lock = NEIGHBOUR_LOCK_INIT;
     m->started_usec = now_usec(CLOCK_MONOTONIC);
 
-    r = load_config(options, &m->config, &m->config_path);
+    r = load_files(options, &f, &l);
+    if (l.config)
+        log_set_level(options->log_level >= 0 ? options->log_level : l.config->log_level);
+    findings_log(&f);
     if (r < 0)
         return r;
-    log_set_level(options->log_level >= 0 ? options->log_level : m->config->log_level);
-    r = host_watch_find_scope(options->proc_root, m->config->scope, &scope);
-    if (r >= 0)
-        r = read_policy(options, m->config, m->config_path, &policy, &origin);
-    if (r < 0)
-        return r;
+    m->config = TAKE_PTR(l.config);
     r = open_loop(m);
     if (r >= 0)
         r = wire(m);
     if (r < 0)
         return log_error_errno(-r, "Cannot set up the event loop: %m");
-    r = replace_policy(m, &policy, &origin);
+    r = replace_policy(m, &l.policy, &l.origin);
     if (r < 0)
         return r;
-    host_watch_set_scope(&m->watch, TAKE_PTR(scope));
+    host_watch_set_scope(&m->watch, TAKE_PTR(l.scope));
     *ret = TAKE_PTR(m);
     return 0;
 }
@@ -239,7 +201,6 @@ Manager *manager_free(Manager *m)
     host_watch_done(&m->watch);
     running_policy_done(&m->policy);
     config_free(m->config);
-    free(m->config_path);
     sd_event_unref(m->event);
     free(m);
     return NULL;
@@ -270,28 +231,26 @@ int manager_run(Manager *m)
     return sd_event_loop(m->event);
 }
 
-static void reload_mode(Manager *m, GuestMode mode)
+static void reload_mode(Manager *m, const Config *c, Findings *f)
 {
     char why[NEIGHBOURS_TEXT_MAX];
 
-    if (mode == GUEST_MODE_AUTO && neighbours_why(&m->neighbours, why, sizeof(why)))
-        log_warning("Mode=auto is ignored: %s", why);
+    if (c->mode == GUEST_MODE_AUTO && neighbours_why(&m->neighbours, why, sizeof(why)))
+        findings_add(f, LOG_WARNING, c->path, config_line(c, &c->mode), "Mode=auto is ignored: %s", why);
     else
-        change_mode(m, mode);
+        change_mode(m, c->mode);
 }
 
-/* Puts a configuration that was read again in force. */
-static void take_config(Manager *m, Config *c, Cgroup **scope)
+/* Puts a configuration that was read again in force, and adds to f what of it isn't. */
+static void take_config(Manager *m, Config *c, Cgroup **scope, Findings *f)
 {
-    const char *connect = c->connect ? c->connect : "",
-               *before = m->config->connect ? m->config->connect : "";
-
-    if (!m->options.connect && strcmp(connect, before) != 0)
-        log_warning("The new Connect= takes effect when ballastd is restarted");
+    if (!m->options.connect && strcmp(c->connect, m->config->connect) != 0)
+        findings_add(f, LOG_WARNING, c->path, config_line(c, &c->connect),
+                     "the new Connect= takes effect when ballastd is restarted");
     /* A mode that an administrator set stays in force until Mode= in the file changes. The mode of the
      * command line always does. */
     if (m->options.mode == GUEST_MODE_INVALID && c->mode != m->config->mode)
-        reload_mode(m, c->mode);
+        reload_mode(m, c, f);
     if (strcmp(c->scope, m->config->scope) != 0) {
         host_watch_set_scope(&m->watch, TAKE_PTR(*scope));
         running_policy_forget_history(&m->policy);
@@ -307,31 +266,31 @@ static void take_config(Manager *m, Config *c, Cgroup **scope)
         log_set_level(m->config->log_level);
 }
 
-int manager_reload(Manager *m)
+static void refuse(Findings *f, int error)
 {
-    _cleanup_(config_freep) Config *c = NULL;
-    _cleanup_(policy_freep) Policy *p = NULL;
-    _cleanup_(cgroup_freep) Cgroup *scope = NULL;
-    _cleanup_free_ char *path = NULL, *origin = NULL;
+    if (f->n == 0)
+        findings_add(f, LOG_ERR, NULL, 0, "%s", strerror(-error));
+    findings_log(f);
+    log_error("Reload refused; still running with the previous configuration and policy");
+}
+
+int manager_reload(Manager *m, Findings *f)
+{
+    _cleanup_(loaded_done) Loaded l = {};
     int r;
 
     (void) sd_notify(0, "RELOADING=1");
-    r = load_config(&m->options, &c, &path);
+    r = load_files(&m->options, f, &l);
     if (r >= 0)
-        r = host_watch_find_scope(m->options.proc_root, c->scope, &scope);
-    if (r >= 0)
-        r = read_policy(&m->options, c, path, &p, &origin);
-    if (r >= 0)
-        r = replace_policy(m, &p, &origin);
+        r = replace_policy(m, &l.policy, &l.origin);
     (void) sd_notify(0, "READY=1");
     if (r < 0) {
-        log_error("Reload refused; still running with the previous configuration and policy");
+        refuse(f, r);
         return r;
     }
-    take_config(m, TAKE_PTR(c), &scope);
-    free(m->config_path);
-    m->config_path = TAKE_PTR(path);
-    log_info("Reloaded: configuration %s, policy %s", m->config_path ? m->config_path : "(defaults)",
+    take_config(m, TAKE_PTR(l.config), &l.scope, f);
+    findings_log(f);
+    log_info("Reloaded: configuration %s, policy %s", m->config->path ? m->config->path : "(defaults)",
              policy_name(m->policy.policy));
     neighbours_look(&m->neighbours);
     ksm_retry(m->ksm.ksm);

@@ -5,28 +5,16 @@
  * administrator's requests. */
 
 #include "host-agent/daemon/cycle.h"
+#include "host-agent/daemon/load.h"
 #include "host-agent/daemon/stop.h"
 #include "host-agent/daemon/virt-link.h"
-
-typedef struct ManagerOptions {
-    const char *config_path; /* NULL: the default file, which may be missing */
-    const char *policy_paths[POLICY_FILES_MAX];
-    size_t n_policy_paths; /* 0: as the configuration says */
-    const char *connect;   /* NULL: as the configuration says */
-    const char *proc_root; /* "/proc" */
-    const char *sys_root;  /* "/sys" */
-    int log_level;         /* -1: as the configuration says */
-    GuestMode mode;        /* GUEST_MODE_INVALID: as the configuration says */
-    bool session;          /* the session bus and qemu:///session */
-} ManagerOptions;
 
 typedef struct Manager {
     ManagerOptions options;
     sd_event *event;
     usec_t started_usec;
-    Audience audience;    /* main.c adds the listeners */
-    Config *config;       /* the pointer never changes: a reload changes the contents */
-    char *config_path;    /* the file that config came from; NULL: defaults */
+    Audience audience; /* main.c adds the listeners */
+    Config *config;    /* the pointer never changes: a reload changes the contents */
     GuestHost guest_host; /* has the mode in force */
     RunningPolicy policy;
     HostWatch watch;
@@ -50,11 +38,13 @@ DEFINE_CLEANUP_FUNC(Manager, manager_free);
 int manager_start(Manager *m);
 /* Runs until SIGTERM or SIGINT. Returns the exit status, or -errno. */
 int manager_run(Manager *m);
-/* Checks configuration and policy, logs what is wrong, and does nothing else. 0 or -errno. */
+/* Checks configuration and policy, logs what is wrong, prints the result, and does nothing else. 0, or -errno if the
+ * daemon would not run with them, or not do all that they say. */
 int manager_check(const ManagerOptions *options);
 
-/* Reads configuration and policy again. 0, or -errno if either was refused: then nothing has changed. */
-int manager_reload(Manager *m);
+/* Reads configuration and policy again, logs what is wrong, and adds it to f. 0, or -errno if either was refused: then
+ * nothing has changed, and f has at least one line. */
+int manager_reload(Manager *m, Findings *f);
 /* Sets the mode (AUTO or OBSERVE) for an administrator; a cycle follows at once. 0 or -EINVAL. */
 int manager_set_mode(Manager *m, GuestMode mode);
 /* Checks policy files, and runs them until the next reload. by: who asked, for people ("root over D-Bus"). 0;

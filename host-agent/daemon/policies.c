@@ -3,13 +3,18 @@
 
 #include "host-agent/daemon/policies.h"
 
+#include <dirent.h>
 #include <string.h>
 
 #include "base/fileio.h"
 #include "base/log.h"
+#include "base/nearest.h"
+#include "host-agent/config/config-load.h"
 #include "host-agent/decide/view.h"
 
-#define BLANK " \t"
+#define BLANK     " \t"
+#define SUFFIX    ".policy"
+#define NAMED_MAX 256 /* the names of the files, as they are shown in a message */
 
 /* Splits a text such as "balloon.policy /etc/ballast/my.policy" into paths; a name without a folder is one of
  * the installed policies. The caller frees all of ret, also on failure. */
@@ -33,62 +38,133 @@ static int split_files(const char *text, char *ret[static POLICY_FILES_MAX], siz
     return 0;
 }
 
-static void log_diagnostics(const PolicyDiagnostics *d)
+static int is_policy(const struct dirent *e)
+{
+    size_t length = strlen(e->d_name), suffix = strlen(SUFFIX);
+
+    return length > suffix && strcmp(e->d_name + length - suffix, SUFFIX) == 0;
+}
+
+void policies_hint(const char *folder, const char *name, bool whole, char hint[static POLICIES_HINT_MAX])
+{
+    struct dirent **list = NULL;
+    int n = scandir(folder, &list, is_policy, alphasort);
+    Nearest near;
+
+    nearest_init(&near, name, strlen(name));
+    for (int i = 0; i < n; i++)
+        nearest_offer(&near, list[i]->d_name);
+    if (n <= 0)
+        snprintf(
+            hint, POLICIES_HINT_MAX,
+            "; no policy is installed in %s: install Ballast, or name a file with --policy FILE or in Files=",
+            folder);
+    else if (near.best)
+        snprintf(hint, POLICIES_HINT_MAX, "; did you mean %s%s%s?", whole ? folder : "", whole ? "/" : "",
+                 near.best);
+    else
+        snprintf(hint, POLICIES_HINT_MAX, "; the installed policies are in %s", folder);
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+}
+
+/* What is read: the files, and where they are named, for messages. */
+typedef struct Reading {
+    Findings *findings;
+    const char *path; /* the configuration, or NULL */
+    unsigned line;
+    const char *named; /* "Files=balloon.policy: " */
+} Reading;
+
+static void tell_unreadable(const Reading *x, const char *path, int error)
+{
+    static const char folder[] = BALLAST_POLICY_DIR "/";
+    const char *name = strncmp(path, folder, strlen(folder)) == 0 ? path + strlen(folder) : path;
+    char hint[POLICIES_HINT_MAX] = "";
+
+    if (error == -ENOENT && !strchr(name, '/'))
+        policies_hint(BALLAST_POLICY_DIR, name, name == path, hint);
+    if (error == -EFBIG)
+        findings_add(x->findings, LOG_ERR, x->path, x->line,
+                     "%scannot load the policy %s: it has more than %u KiB", x->named, path,
+                     POLICY_SIZE_MAX / 1024);
+    else
+        findings_add(x->findings, LOG_ERR, x->path, x->line, "%scannot load the policy %s: %s%s", x->named,
+                     path, fileio_strerror(error), hint);
+}
+
+static void tell_mistakes(Findings *f, const PolicyDiagnostics *d)
 {
     for (const char *line = d->text; line && *line;) {
         int length = (int) strcspn(line, "\n");
 
-        log_error("%.*s", length, line);
+        findings_add(f, LOG_ERR, NULL, 0, "%.*s", length, line);
         line += length + (line[length] == '\n');
     }
 }
 
-static int read_files(const char *const *paths, size_t n, Policy **ret)
+static int read_files(const Reading *x, const char *const *paths, size_t n, Policy **ret)
 {
     PolicyDiagnostics d = {};
     const char *failed = NULL;
-    int r = policy_load_files(paths, n, &d, ret, &failed);
+    int r;
 
+    r = policy_load_files(paths, n, &d, ret, &failed);
     if (r == -EINVAL && d.text)
-        log_diagnostics(&d);
-    else if (r == -EFBIG)
-        log_error("Cannot load the policy %s: it has more than %u KiB", failed ? failed : paths[0],
-                  POLICY_SIZE_MAX / 1024);
+        tell_mistakes(x->findings, &d);
     else if (r < 0)
-        log_error_errno(-r, "Cannot load the policy %s: %s", failed ? failed : paths[0], fileio_strerror(r));
+        tell_unreadable(x, failed ? failed : paths[0], r);
     policy_diagnostics_done(&d);
     return r;
 }
 
-int policies_read(const char *const *named, size_t n_named, const Config *c, const char *config_path,
-                  Policy **ret, char **ret_origin)
+static int read_named(const ManagerOptions *o, Findings *f, Policy **ret)
 {
-    _cleanup_(policy_freep) Policy *p = NULL;
-    char *paths[POLICY_FILES_MAX] = {};
-    const char *where;
+    return read_files(&(Reading){.findings = f, .named = "--policy: "}, o->policy_paths, o->n_policy_paths, ret);
+}
+
+static int read_configured(const Config *c, Findings *f, Policy **ret)
+{
+    unsigned line = config_line(c, &c->policy_files);
+    char named[NAMED_MAX], *paths[POLICY_FILES_MAX] = {};
+    Reading x = {.findings = f, .named = ""};
     size_t n = 0;
     int r;
 
-    if (n_named > 0) {
-        where = "the command line";
-        r = read_files(named, n_named, &p);
-    } else {
-        where = config_path ? config_path : "the default configuration";
-        r = split_files(c->policy_files, paths, &n);
-        if (r == -E2BIG)
-            log_error("[Policy] Files= names more than %u files", POLICY_FILES_MAX);
-        else if (r < 0)
-            log_oom();
-        else
-            r = read_files((const char *const *) paths, n, &p);
-        for (size_t i = 0; i < POLICY_FILES_MAX; i++)
-            free(paths[i]);
+    if (line > 0) {
+        snprintf(named, sizeof(named), "Files=%s: ", c->policy_files);
+        x = (Reading){.findings = f, .path = c->path, .line = line, .named = named};
     }
+    r = split_files(c->policy_files, paths, &n);
+    if (r == -E2BIG)
+        findings_add(f, LOG_ERR, x.path, line, "Files= names more than %u files", POLICY_FILES_MAX);
+    else if (r < 0)
+        log_oom();
+    else
+        r = read_files(&x, (const char *const *) paths, n, ret);
+    for (size_t i = 0; i < POLICY_FILES_MAX; i++)
+        free(paths[i]);
+    return r;
+}
+
+int policies_read(const ManagerOptions *o, const Config *c, Findings *f, Policy **ret,
+                  char **ret_origin)
+{
+    _cleanup_(policy_freep) Policy *p = NULL;
+    const char *where = o->n_policy_paths > 0 ? "the command line"
+                        : c->path             ? c->path
+                                              : "the default configuration";
+    char *origin;
+    int r;
+
+    r = o->n_policy_paths > 0 ? read_named(o, f, &p) : read_configured(c, f, &p);
     if (r < 0)
         return r;
-    *ret_origin = strdup(where);
-    if (!*ret_origin)
+    origin = strdup(where);
+    if (!origin)
         return log_oom();
+    *ret_origin = origin;
     *ret = TAKE_PTR(p);
     return 0;
 }

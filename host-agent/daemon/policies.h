@@ -4,7 +4,9 @@
 /* The running policy: read from the configured files, or loaded over D-Bus. */
 
 #include "host-agent/config/config.h"
+#include "host-agent/daemon/findings.h"
 #include "host-agent/daemon/guests.h"
+#include "host-agent/daemon/options.h"
 #include "policy/keep.h"
 
 typedef struct RunningPolicy {
@@ -15,10 +17,16 @@ typedef struct RunningPolicy {
 } RunningPolicy;
 
 void running_policy_done(RunningPolicy *p);
-/* Loads the files with the given paths; if n_paths is 0, those that the configuration names. Logs what is
- * wrong. *ret_origin: who named the files, for people. The caller frees both results. 0 or -errno. */
-int policies_read(const char *const *paths, size_t n_paths, const Config *c, const char *config_path,
-                  Policy **ret, char **ret_origin);
+/* Loads the files that the command line names, else those that the configuration names, and adds what is wrong to f.
+ * *ret_origin: who named the files, for people. The caller frees both results. 0 or -errno. */
+int policies_read(const ManagerOptions *o, const Config *c, Findings *f, Policy **ret,
+                  char **ret_origin);
+
+#define POLICIES_HINT_MAX 512
+
+/* The way out where there is no policy of this name: "; did you mean balloon.policy?" folder: of the installed ones;
+ * whole: they are named with it, as on the command line. */
+void policies_hint(const char *folder, const char *name, bool whole, char hint[static POLICIES_HINT_MAX]);
 /* Runs another policy from now on, and takes over it and its origin. State variables and history that both
  * policies use are kept, for the host and for the guests. 0, or -ENOMEM: then nothing has changed. */
 int running_policy_replace(RunningPolicy *p, Guests *guests, Policy **policy, char **origin);

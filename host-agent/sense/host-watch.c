@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/psi-trigger.h"
+#include "base/units.h"
 #include "host-agent/sense/ksm.h"
 
 /* The trigger fires when tasks waited for memory during 5 % of a second. */
@@ -127,7 +128,8 @@ void host_watch_done(HostWatch *w)
     cgroup_free(w->scope);
 }
 
-int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret)
+int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret,
+                          char why[static HOST_WATCH_WHY_MAX])
 {
     int r;
 
@@ -136,17 +138,42 @@ int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret)
         return 0;
     r = cgroup_find(proc_root, name, ret);
     if (r == -ENOENT)
-        log_error(
-            "[Host] Scope=%s: there is no such cgroup; start the unit that creates it (such as systemctl start machine.slice), or set Scope=system",
-            name);
+        snprintf(
+            why, HOST_WATCH_WHY_MAX,
+            "there is no such cgroup; start the unit that creates it (such as systemctl start machine.slice), or set Scope=system");
     else if (r == -ENODATA)
-        log_error(
-            "[Host] Scope=%s: this cgroup's memory can't be limited, because it is the root or its memory controller is off; name another cgroup, or set Scope=system",
-            name);
+        snprintf(
+            why, HOST_WATCH_WHY_MAX,
+            "this cgroup's memory can't be limited, because it is the root or its memory controller is off; name another cgroup, or set Scope=system");
     else if (r < 0)
-        log_error_errno(
-            -r, "[Host] Scope=%s: cannot find this cgroup (%m); name another one, or set Scope=system", name);
+        snprintf(why, HOST_WATCH_WHY_MAX,
+                 "cannot find this cgroup (%s); name another one, or set Scope=system", strerror(-r));
     return r;
+}
+
+int host_watch_check_reserve(const char *proc_root, const Cgroup *scope, SizeOrRatio reserve,
+                             const GuardConfig *guard, char why[static HOST_WATCH_WHY_MAX])
+{
+    char total_text[UNITS_FORMAT_MAX], critical_text[UNITS_FORMAT_MAX];
+    uint64_t total, bytes, critical;
+    HostSample sample;
+    HostFields fields;
+
+    if (host_sample_read(proc_root, scope, 0, &sample) < 0)
+        return 0;
+    total = host_sample_total(&sample);
+    bytes = bytes_of_total(reserve, total);
+    host_sample_fields(&sample, bytes, &fields);
+    critical = guard_critical(guard, &fields);
+    if (bytes == 0 || bytes_add(bytes, critical) < total)
+        return 0;
+    snprintf(
+        why, HOST_WATCH_WHY_MAX,
+        "this leaves guests nothing: the %s has %s, and its critical threshold is %s; set less than %" PRIu64
+        "MiB, or a lower Critical= in [Guard]",
+        scope ? "cgroup" : "host", format_size(total_text, total), format_size(critical_text, critical),
+        LESS_BY(total, critical) / MIB);
+    return -ERANGE;
 }
 
 void host_watch_set_scope(HostWatch *w, Cgroup *scope)

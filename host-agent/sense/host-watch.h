@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "host-agent/decide/bytes.h"
+#include "host-agent/decide/guard.h"
 #include "host-agent/sense/host.h"
 
 /* Whose memory pressure asks for a cycle at once. */
@@ -50,9 +51,16 @@ void host_watch_init(HostWatch *w, sd_event *event, const char *proc_root, const
                      void (*pressure)(void *userdata), void *userdata);
 void host_watch_done(HostWatch *w);
 
-/* Finds the cgroup that a configuration names; "system" is the whole host, for which *ret is NULL. Logs what
- * is wrong. 0 or -errno. */
-int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret);
+#define HOST_WATCH_WHY_MAX 256
+
+/* Finds the cgroup that a configuration names; "system" is the whole host, for which *ret is NULL. 0, or -errno and
+ * why: what is wrong with the name, and the way out. */
+int host_watch_find_scope(const char *proc_root, const char *name, Cgroup **ret,
+                          char why[static HOST_WATCH_WHY_MAX]);
+/* Checks that a reserve leaves guests memory above the critical threshold. 0, also if the memory can't be read;
+ * -ERANGE and why, with the way out. */
+int host_watch_check_reserve(const char *proc_root, const Cgroup *scope, SizeOrRatio reserve,
+                             const GuardConfig *guard, char why[static HOST_WATCH_WHY_MAX]);
 /* Watches another scope from now on, and sets the trigger on its pressure, or else on the whole host's; logs which, if
  * not the scope's own. Takes over scope (NULL: the whole host). */
 void host_watch_set_scope(HostWatch *w, Cgroup *scope);

@@ -22,7 +22,8 @@
  *   LoadPolicy(a(ss) files) → s
  *                            * runs these files (name, text) together, in place of the running policy, until the
  *                              next Reload or start. If one of them is bad, none is loaded
- *   Reload()                 * reads configuration and policy again; ends what LoadPolicy loaded
+ *   Reload() → s             * reads configuration and policy again; ends what LoadPolicy loaded. The answer has a
+ *                              line, with file and line, for each thing that is not done as written; empty: none
  *   property Mode (s)          the daemon's mode; PropertiesChanged is sent when it changes
  *   property Version (s)       constant
  *   signal GuestAdded(o guest, s name)
@@ -48,6 +49,8 @@
  *   org.ballast1.Error.BadMode               SetMode: neither "auto" nor "observe"
  *   org.ballast1.Error.BadValue              SetGuest, Set, LoadPolicy: an argument isn't valid
  *   org.ballast1.Error.BadPolicy             LoadPolicy: mistakes in the files; the text has the diagnostics
+ *   org.ballast1.Error.BadFiles              Reload: mistakes in the configuration or the policy, which is therefore not
+ *                                            used; the text has a line for each, with file and line
  *   org.ballast1.Error.Refused               it can't be done now
  *   org.freedesktop.DBus.Error.AccessDenied  the caller may not change anything */
 
@@ -62,4 +65,5 @@
 #define BUS_ERROR_BAD_MODE      "org.ballast1.Error.BadMode"
 #define BUS_ERROR_BAD_VALUE     "org.ballast1.Error.BadValue"
 #define BUS_ERROR_BAD_POLICY    "org.ballast1.Error.BadPolicy"
+#define BUS_ERROR_BAD_FILES     "org.ballast1.Error.BadFiles"
 #define BUS_ERROR_REFUSED       "org.ballast1.Error.Refused"

@@ -109,7 +109,7 @@ void describe_config(Dict *d, const Manager *m)
 #define SETTING_SECONDS       SETTING_DURATION
 
     dict_open(d, "config");
-    dict_known(d, "file", m->config_path);
+    dict_known(d, "file", m->config->path);
 #define SETTING(section, key, type, member, def, low, high, help) \
     SETTING_##type(d, section "." key, &c->member);
 #include "host-agent/config/config.def"

@@ -10,6 +10,8 @@
 
 /* So many guests are named when a prefix matches several. */
 #define BUS_CANDIDATES_MAX 5U
+/* What is told of a reload. */
+#define FINDINGS_TEXT_MAX  1024U
 /* The longest name of a loaded policy file, in bytes; it is a path. */
 #define POLICY_ORIGIN_MAX  1024U
 
@@ -386,19 +388,18 @@ static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *e
 
 static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    Manager *m = manager_of(userdata);
+    char text[FINDINGS_TEXT_MAX], clean[FINDINGS_TEXT_MAX];
+    _cleanup_(findings_done) Findings f = {};
     int r;
 
     r = check_caller(message, error);
     if (r < 0)
         return r;
-    r = manager_reload(m);
-    if (r < 0)
-        return sd_bus_error_setf(
-            error, BUS_ERROR_REFUSED,
-            "The configuration or the policy was refused (%s), so the previous ones stay in force; ballastd's log says what is wrong, with file and line",
-            strerror(-r));
-    return sd_bus_reply_method_return(message, NULL);
+    r = manager_reload(manager_of(userdata), &f);
+    findings_text(&f, text, sizeof(text));
+    text_make_utf8(clean, sizeof(clean), text);
+    return r < 0 ? sd_bus_error_set(error, BUS_ERROR_BAD_FILES, clean)
+                 : sd_bus_reply_method_return(message, "s", clean);
 }
 
 /* Reads the files of LoadPolicy. Names and texts are borrowed from the message. */
@@ -526,7 +527,7 @@ static const sd_bus_vtable manager_vtable[] = {
                             on_load_policy, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", policy), on_get_policy,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_reload,
+    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", findings), on_reload,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),
     SD_BUS_SIGNAL_WITH_ARGS("GuestRemoved", SD_BUS_ARGS("o", guest, "s", name), 0),

@@ -232,13 +232,13 @@ class World(unittest.TestCase):
             return len(guests) == len(UUIDS) and all(g["reason"] != "not decided yet" and not g["busy"] for g in guests)
         wait_for("guests", ready)
 
-    def ctl(self, *arguments, want=0, user=None, env=None):
-        """Its standard output; standard error is in self.err."""
+    def ctl(self, *arguments, want=0, user=None, env=None, warns=False):
+        """Its standard output; standard error is in self.err. warns: it has something there though it succeeds."""
         r = subprocess.run([BALLASTCTL, *arguments], env={**self.env, **(env or {})}, capture_output=True, text=True,
                            timeout=HANG, preexec_fn=user)
         self.err = r.stderr
         self.assertEqual(r.returncode, want, f"ballastctl {arguments}: {r.stdout}{r.stderr}")
-        self.assertEqual(want == 0 or "--json" in arguments, r.stderr == "",
+        self.assertEqual((want == 0 or "--json" in arguments) and not warns, r.stderr == "",
                          f"ballastctl {arguments}: {r.stdout}{r.stderr}")
         return r.stdout
 
@@ -427,7 +427,8 @@ class Session(World):
             wait_for("new reserve", lambda: self.json("--session", "status")["host"]["reserve_bytes"] == 2048 * MIB)
             self.write_config("\n[Host]\nReserve=many\n")
             self.ctl("--session", "reload", want=1)
-            self.assertIn("log", self.err)
+            self.assertIn("ballastd refused the reload, and keeps what it runs with:\n", self.err)
+            self.assertIn(f"{self.folder}/ballastd.conf:3: Reserve=many is not valid", self.err)
             self.assertIn("ballastd.conf:3", self.daemon.log())
             self.assertEqual(self.json("--session", "dump")["config"]["Host.Reserve"], "2.00 GiB")
         finally:
@@ -505,8 +506,12 @@ class Session(World):
             "bad-policy": [["policy", "load", path] for path in (bad, "nowhere.policy")]
                           + [["policy", "run", path, "--snapshot", broken] for path in (bad, "nowhere.policy")],
             "bad-snapshot": [["policy", "run", good, "--snapshot", path] for path in (broken, "nowhere.json")],
+            "bad-files": (["reload"],),
             "refused": (["set", WEB1, "--min", "3GiB", "--full", "1GiB"],),
         }
+        self.addCleanup(self.ctl, "--session", "reload")
+        self.addCleanup(self.write_config, "[Host]\nReserve=1GiB\n")
+        self.write_config("[Host]\nReserve=1\n")
         with open(f"{SOURCE}/packaging/man/ballastctl.1") as f:
             table = f.read().split(".Sh EXIT STATUS")[1].split(".Sh")[0]
         documented = {code: int(n) for n, text in re.findall(r"(?s)\.It (\d)\n(.*?)(?=\.It \d|$)", table)
@@ -831,6 +836,75 @@ class Session(World):
         self.assertLessEqual({k.split(".")[-1] for k in STATUS_KEYS}, words)
 
 
+class Files(World):
+    """The configuration and the policy as files: what is wrong with them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bus = cls.start_bus("files", OPEN)
+        cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
+
+    def start(self, name):
+        daemon = self.start_daemon(name, "--session")
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def path(self):
+        return f"{self.folder}/ballastd.conf"
+
+    def check(self, config, *arguments, want, policy=True):
+        """The last line of --check, and all that it says before."""
+        self.write_config(config)
+        policy = ["--policy", f"{self.folder}/policy"] if policy else []
+        r = subprocess.run([BALLASTD, "--check", "--config", self.path(), "--proc", f"{self.folder}/proc", *policy,
+                            *arguments], env=self.env, capture_output=True, text=True, timeout=HANG)
+        self.assertEqual(r.returncode, want, r.stdout + r.stderr)
+        return r.stdout.splitlines()[-1], r.stderr
+
+    def test_c7_check_finds_what_is_not_done_as_written(self):
+        last, said = self.check("[Host]\nReserve=1GiB\n[Guest web*]\nMin=1GiB\n", want=0)
+        self.assertEqual((last, said), ("policy policy: good", ""))
+        for config, line in (("[guard]\n", "1: no section is called [guard], ignored"),
+                             ("Floor=10%\n", "1: Floor= belongs in [Guard], ignored here"),
+                             ("[Guard]\nFlor=10%\n", "2: no setting is called Flor=, ignored"),
+                             ("[Guest [web]]\nMode=off\n", "1: the pattern [web] matches only names of one character"),
+                             ("[Host]\nReserve=1GiB\nReserve=2GiB\n", "3: Reserve= is set here and in line 2"),
+                             ("[Policy]\nFiles=ksm.policy\n", "2: Files= is ignored, because the command line has")):
+            with self.subTest(config=config):
+                last, said = self.check(config, want=1)
+                self.assertIn(f"{self.path()}:{line}", said)
+                self.assertRegex(last, "^not as written: ballastd runs with this")
+        for config, line in (("[Guard]\nFloor=0.25\n", "2: Floor=0.25 has no unit: 25% or 0.25%?"),
+                             ("[Host]\nReserve=10\n", "2: Reserve=10 has no unit: 10GiB, 10MiB or 10%?"),
+                             ("[Guest [web]\nMode=off\n", "1: the pattern [web has a [ without its ]")):
+            with self.subTest(config=config):
+                last, said = self.check(config, want=1)
+                self.assertIn(f"{self.path()}:{line}", said)
+                self.assertRegex(last, "^not valid: ballastd does not start")
+
+    def test_c7_c12_a_policy_that_is_not_found(self):
+        said = self.check("[Policy]\n\nFiles=balloon\n", want=1, policy=False)[1]
+        self.assertRegex(said, re.escape(self.path()) + ":3: Files=balloon: cannot load the policy /.*/balloon: No such file "
+                               "or directory; (did you mean balloon.policy|no policy is installed in /.*: install Ballast, "
+                               "or name a file with --policy FILE)")
+
+    def test_a6_a_reserve_above_the_host(self):
+        for reserve in ("16GiB", "1TiB", "100%", "99%"):
+            said = self.check(f"[Host]\nReserve={reserve}\n", want=1)[1]
+            self.assertIn(f"{self.path()}:2: Reserve=: this leaves guests nothing: the host has 16.0 GiB", said)
+        daemon = self.start("reserve")
+        self.assertEqual(daemon.process.wait(HANG), 1)
+        self.assertIn("Reserve=: this leaves guests nothing", daemon.log())
+        self.write_config("[Host]\nReserve=1GiB\n")
+        self.start("reserve-again")
+        self.wait_ready("--session")
+        self.write_config("[Host]\nReserve=16GiB\n")
+        self.ctl("--session", "reload", want=1)
+        self.assertIn(f"{self.path()}:2: Reserve=: this leaves guests nothing", self.err)
+        self.assertEqual(self.json("--session", "status")["host"]["reserve_bytes"], 1024 * MIB)
+
+
 class Entitlements(World):
     """On libvirt's own test domain, which all connections of the daemon share, so that it can read what it wrote."""
     TEST = "test"
@@ -1012,7 +1086,8 @@ class ModeOfTheCommandLine(World):
         daemon = self.start_daemon("mode-daemon", "--session", "--mode", "observe")
         wait_for("guests", lambda: ": found" in daemon.log())
         self.write_config("[Daemon]\nMode=auto\n")
-        self.ctl("--session", "reload")
+        self.ctl("--session", "reload", warns=True)
+        self.assertIn("ballastd.conf:2: Mode= is ignored, because the command line has --mode", self.err)
         self.assertEqual(self.json("--session", "status")["mode"], "observe")
         self.assertNotIn("Mode auto", daemon.log())
 
@@ -1164,7 +1239,8 @@ class Neighbours(World):
         # Mode=auto in the file doesn't accept a neighbour.
         for mode in ("observe", "auto"):
             self.write_config(f"[Daemon]\nMode={mode}\n")
-            self.ctl("--session", "reload")
+            self.ctl("--session", "reload", warns=mode == "auto")
+        self.assertIn("Mode=auto is ignored: ksmtuned (process 78)", self.err)
         self.assertEqual(self.status()["mode"], "observe")
         self.assertIn("Mode=auto is ignored: ksmtuned (process 78)", daemon.log())
         self.ctl("--session", "mode", "auto")

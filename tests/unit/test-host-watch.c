@@ -159,6 +159,7 @@ START_TEST(test_swapping_of_a_scope)
 {
     const char *others = "active_file 0\ninactive_file 0\n";
     const double page = (double) sysconf(_SC_PAGESIZE);
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     char path[96];
     Scene x;
@@ -169,7 +170,7 @@ START_TEST(test_swapping_of_a_scope)
     temp_file(x.folder, "group/memory.current", "536870912\n");
     temp_file(x.folder, "group/memory.stat", others);
     (void) snprintf(path, sizeof(path), "%s/group", x.folder);
-    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope, why), 0);
     host_watch_set_scope(&x.w, scope);
     read_at(&x, 10 * SEC);
     read_at(&x, 11 * SEC);
@@ -245,12 +246,13 @@ static const char *fixture(const char *name)
 /* 8 GiB, of which 1 is free and 784 MiB more can be dropped. */
 START_TEST(test_scope)
 {
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     Scene x;
 
     scene_init(&x);
     ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
-    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope, why), 0);
     ck_assert_ptr_nonnull(scope);
     host_watch_set_scope(&x.w, scope);
     ck_assert_str_eq(host_watch_source(&x.w), scope->path);
@@ -262,7 +264,7 @@ START_TEST(test_scope)
     ck_assert(host_fields_has(&x.w.fields, HOST_FIELD_PSI_MEMORY_SOME));
     ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_CACHE)); /* of others */
 
-    ck_assert_int_eq(host_watch_find_scope(x.folder, "system", &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, "system", &scope, why), 0);
     ck_assert_ptr_null(scope);
     host_watch_set_scope(&x.w, NULL);
     ck_assert_str_eq(host_watch_source(&x.w), x.folder);
@@ -277,17 +279,60 @@ END_TEST
 
 START_TEST(test_no_such_scope)
 {
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     Scene x;
 
     scene_init(&x);
     temp_file(x.folder, "mounts", "");
-    ck_assert_int_eq(host_watch_find_scope(x.folder, "no-such.slice", &scope), -ENOENT);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, "no-such.slice", &scope, why), -ENOENT);
     ck_assert_ptr_null(scope);
-    ck_assert_uint_eq(caught_lines(x.log, "[Host] Scope=no-such.slice: there is no such cgroup"), 1);
-    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2"), &scope), -ENODATA);
+    ck_assert_ptr_nonnull(strstr(why, "there is no such cgroup"));
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2"), &scope, why), -ENODATA);
     ck_assert_ptr_null(scope);
-    ck_assert_uint_eq(caught_lines(x.log, "this cgroup's memory can't be limited"), 1);
+    ck_assert_ptr_nonnull(strstr(why, "this cgroup's memory can't be limited"));
+    scene_done(&x);
+}
+END_TEST
+
+/* What is left must be more than the critical threshold: 3.2 of 64 GiB, and twice as much without swap. */
+START_TEST(test_a6_a_reserve_above_the_host)
+{
+    static const struct {
+        SizeOrRatio reserve;
+        bool swap, good;
+    } rows[] = {
+        {{.bytes = 0}, true, true},           {{.bytes = 60 * GIB}, true, true},
+        {{.bytes = 61 * GIB}, true, false},   {{.bytes = 64 * GIB}, true, false},
+        {{.bytes = 1024 * TIB}, true, false}, {{.bytes = 57 * GIB}, false, true},
+        {{.bytes = 60 * GIB}, false, false},  {{.ratio = 0.9}, true, true},
+        {{.ratio = 0.99}, true, false},       {{.ratio = 1}, true, false},
+    };
+    const GuardConfig guard = GUARD_CONFIG_DEFAULT;
+    char why[HOST_WATCH_WHY_MAX];
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        int r;
+
+        /* Full swap is swap, too. */
+        temp_meminfo(x.folder, 64 * GIB, 16 * GIB, rows[i].swap ? 8 * GIB : 0, 0);
+        r = host_watch_check_reserve(x.folder, NULL, rows[i].reserve, &guard, why);
+        ck_assert_msg(r == (rows[i].good ? 0 : -ERANGE), "row %zu: %d", i, r);
+        if (r < 0 && rows[i].swap)
+            ck_assert_str_eq(
+                why, "this leaves guests nothing: the host has 64.0 GiB, and its critical threshold is "
+                     "3.20 GiB; set less than 62259MiB, or a lower Critical= in [Guard]");
+    }
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope, why), 0);
+    ck_assert_int_eq(host_watch_check_reserve(x.folder, scope, (SizeOrRatio){.bytes = 8 * GIB}, &guard, why),
+                     -ERANGE);
+    ck_assert_ptr_nonnull(strstr(why, "the cgroup has 8.00 GiB"));
+    cgroup_free(scope);
+    temp_file(x.folder, "meminfo", NULL); /* cycles say that it can't be read */
+    ck_assert_int_eq(host_watch_check_reserve(x.folder, NULL, (SizeOrRatio){.ratio = 1}, &guard, why), 0);
     scene_done(&x);
 }
 END_TEST
@@ -295,6 +340,7 @@ END_TEST
 /* KSM is the whole host's, also where the scope is a cgroup. */
 START_TEST(test_ksm)
 {
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     Scene x;
 
@@ -302,7 +348,7 @@ START_TEST(test_ksm)
     temp_file(x.folder, "kernel/mm/ksm/run", "1\n");
     temp_file(x.folder, "kernel/mm/ksm/pages_sharing", "1000\n");
     temp_file(x.folder, "kernel/mm/ksm/sleep_millisecs", "20\n");
-    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, fixture("cgroup/v2/machine.slice"), &scope, why), 0);
     host_watch_set_scope(&x.w, scope);
     ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
     expect(&x, HOST_FIELD_KSM_RUN, 1);
@@ -344,6 +390,7 @@ static void expect_file(const Scene *x, const char *name, const char *expected)
 START_TEST(test_no_trigger_on_other_files)
 {
     char path[96];
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     Scene x;
 
@@ -353,7 +400,7 @@ START_TEST(test_no_trigger_on_other_files)
     temp_file(x.folder, "group/memory.pressure", "as it was\n");
     host_watch_init(&x.w, x.event, x.folder, x.folder, on_pressure, NULL);
     (void) snprintf(path, sizeof(path), "%s/group", x.folder);
-    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope, why), 0);
     host_watch_set_scope(&x.w, scope);
     ck_assert_uint_eq(caught_lines(x.log, "Cannot set a trigger on the host's memory pressure"), 1);
     ck_assert_ptr_null(x.w.psi_source);
@@ -368,6 +415,7 @@ START_TEST(test_a12_the_log_and_status_name_the_trigger_in_use)
 {
     bool has_psi = access("/proc/pressure/memory", W_OK) == 0;
     char path[96];
+    char why[HOST_WATCH_WHY_MAX];
     Cgroup *scope = NULL;
     Scene x;
 
@@ -380,7 +428,7 @@ START_TEST(test_a12_the_log_and_status_name_the_trigger_in_use)
     ck_assert_int_eq(symlink(has_psi ? "/proc/pressure/memory" : "/proc/version", path), 0);
     ck_assert_int_eq(chmod(x.folder, 0755), 0);
     (void) snprintf(path, sizeof(path), "%s/group", x.folder);
-    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope), 0);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope, why), 0);
     host_watch_init(&x.w, x.event, x.folder, x.folder, on_pressure, NULL);
     if (geteuid() == 0)
         ck_assert_int_eq(seteuid(65534), 0);
@@ -416,6 +464,7 @@ int main(void)
     tcase_add_test(tc, test_zfs);
     tcase_add_test(tc, test_scope);
     tcase_add_test(tc, test_no_such_scope);
+    tcase_add_test(tc, test_a6_a_reserve_above_the_host);
     tcase_add_test(tc, test_ksm);
     tcase_add_test(tc, test_no_trigger_on_other_files);
     tcase_add_test(tc, test_a12_the_log_and_status_name_the_trigger_in_use);
