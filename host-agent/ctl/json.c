@@ -229,12 +229,15 @@ int json_entitlement(json_object *guest, json_object **ret)
 
 int json_complete_status(json_object *status)
 {
-    static const char *const file = "file";
-    json_object *host = json_find(status, "host"), *policy = json_find(status, "policy");
+    static const char *const file = "file", *const config_keys[] = {"file", "refused", "refused_age_usec"};
+    json_object *host = json_find(status, "host"), *config = json_find(status, "config"),
+                *policy = json_find(status, "policy");
     int r = 0;
 
     if (host)
         r = complete(host, host_keys, ELEMENTSOF(host_keys));
+    if (r >= 0 && config)
+        r = complete(config, config_keys, ELEMENTSOF(config_keys));
     if (r >= 0 && policy)
         r = complete(policy, &file, 1);
     return r;

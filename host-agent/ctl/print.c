@@ -250,6 +250,23 @@ static int put_policy(const Screen *screen, json_object *status)
     return r;
 }
 
+/* Where the files on disk are not what runs. */
+static int put_files(const Screen *screen, json_object *status)
+{
+    const char *refused = json_text(status, "config.refused");
+    char age[UNITS_FORMAT_MAX], text[2 * TEXT_MAX];
+
+    if (refused)
+        snprintf(text, sizeof(text), "the last reload was refused %s ago; what ran before still runs: %s",
+                 format_duration(age, json_count(status, "config.refused_age_usec")), refused);
+    else if (json_flag(status, "config.changed") || json_flag(status, "policy.changed"))
+        snprintf(text, sizeof(text), "the %s changed on disk after ballastd read it; run ballastctl reload",
+                 json_flag(status, "config.changed") ? "configuration" : "policy");
+    else
+        return 0;
+    return print_line(screen, "Files", refused ? STYLE_RED : STYLE_YELLOW, text);
+}
+
 static int put_libvirt(const Screen *screen, json_object *status)
 {
     bool connected = json_flag(status, "libvirt.connected");
@@ -311,8 +328,9 @@ static int put_neighbours(const Screen *screen, json_object *status)
 int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why,       put_neighbours, put_scope,  put_host,    put_thresholds, put_psi,
-        put_pending, put_shortfall, put_ksm,        put_guests, put_libvirt, put_policy,     put_cycle,
+        put_mode,       put_why,     put_neighbours, put_scope,     put_host,
+        put_thresholds, put_psi,     put_pending,    put_shortfall, put_ksm,
+        put_guests,     put_libvirt, put_policy,     put_files,     put_cycle,
     };
     int r = 0;
 

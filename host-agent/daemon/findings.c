@@ -60,6 +60,14 @@ void findings_log(const Findings *f)
         log_warning("%zu more lines are left out", f->left_out);
 }
 
+const char *findings_first(const Findings *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->list[i].level == LOG_ERR)
+            return f->list[i].text;
+    return f->n > 0 ? f->list[0].text : NULL;
+}
+
 void findings_text(const Findings *f, char *buf, size_t size)
 {
     size_t fill = 0, shown = 0;

@@ -25,5 +25,7 @@ void findings_done(Findings *f);
 void findings_add(Findings *f, int level, const char *path, unsigned line, const char *format, ...)
     _printf_(5, 6);
 void findings_log(const Findings *f);
+/* The first error, else the first of all; NULL: none. */
+const char *findings_first(const Findings *f);
 /* Writes the lines that fit into buf, errors first, and how many more there are. */
 void findings_text(const Findings *f, char *buf, size_t size);

@@ -11,12 +11,20 @@
 #include "host-agent/daemon/policies.h"
 #include "host-agent/sense/host-watch.h"
 
+void file_marks_done(FileMarks *m)
+{
+    file_mark_done(&m->config);
+    for (size_t i = 0; i < POLICY_FILES_MAX; i++)
+        file_mark_done(&m->policies[i]);
+}
+
 void loaded_done(Loaded *l)
 {
     config_free(l->config);
     cgroup_free(l->scope);
     policy_free(l->policy);
     free(l->origin);
+    file_marks_done(&l->marks);
     *l = (Loaded){};
 }
 
@@ -28,9 +36,10 @@ static void on_finding(void *userdata, int level, const char *path, unsigned lin
 static int load_config(const ManagerOptions *o, Findings *f, Loaded *l)
 {
     const char *path = o->config_path ? o->config_path : BALLAST_CONFIG_FILE;
-    int r;
+    int r = file_mark_set(&l->marks.config, path);
 
-    r = config_load(path, on_finding, f, &l->config);
+    if (r >= 0)
+        r = config_load(path, on_finding, f, &l->config);
     if (r == -ENOENT && !o->config_path)
         r = config_new(&l->config);
     if (r < 0 && r != -EINVAL) /* that was reported */
@@ -87,6 +96,6 @@ int load_files(const ManagerOptions *o, Findings *f, Loaded *ret)
         return r;
     tell_overridden(o, ret->config, f);
     host = check_host(o, f, ret);
-    r = policies_read(o, ret->config, f, &ret->policy, &ret->origin);
+    r = policies_read(o, ret->config, f, ret->marks.policies, &ret->policy, &ret->origin);
     return host < 0 ? host : r;
 }

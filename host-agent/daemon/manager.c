@@ -174,6 +174,8 @@ int manager_new(const ManagerOptions *options, Manager **ret)
     if (r < 0)
         return r;
     m->config = TAKE_PTR(l.config);
+    m->marks = l.marks;
+    l.marks = (FileMarks){};
     r = open_loop(m);
     if (r >= 0)
         r = wire(m);
@@ -201,6 +203,8 @@ Manager *manager_free(Manager *m)
     host_watch_done(&m->watch);
     running_policy_done(&m->policy);
     config_free(m->config);
+    file_marks_done(&m->marks);
+    free(m->refused);
     sd_event_unref(m->event);
     free(m);
     return NULL;
@@ -266,12 +270,15 @@ static void take_config(Manager *m, Config *c, Cgroup **scope, Findings *f)
         log_set_level(m->config->log_level);
 }
 
-static void refuse(Findings *f, int error)
+static void refuse(Manager *m, Findings *f, int error)
 {
     if (f->n == 0)
         findings_add(f, LOG_ERR, NULL, 0, "%s", strerror(-error));
     findings_log(f);
     log_error("Reload refused; still running with the previous configuration and policy");
+    free(m->refused);
+    m->refused = findings_first(f) ? strdup(findings_first(f)) : NULL;
+    m->refused_usec = now_usec(CLOCK_MONOTONIC);
 }
 
 int manager_reload(Manager *m, Findings *f)
@@ -285,10 +292,15 @@ int manager_reload(Manager *m, Findings *f)
         r = replace_policy(m, &l.policy, &l.origin);
     (void) sd_notify(0, "READY=1");
     if (r < 0) {
-        refuse(f, r);
+        refuse(m, f, r);
         return r;
     }
     take_config(m, TAKE_PTR(l.config), &l.scope, f);
+    file_marks_done(&m->marks);
+    m->marks = l.marks;
+    l.marks = (FileMarks){};
+    free(m->refused);
+    m->refused = NULL;
     findings_log(f);
     log_info("Reloaded: configuration %s, policy %s", m->config->path ? m->config->path : "(defaults)",
              policy_name(m->policy.policy));
@@ -324,6 +336,8 @@ int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const
     r = replace_policy(m, &p, &origin);
     if (r < 0)
         return r;
+    for (size_t i = 0; i < POLICY_FILES_MAX; i++)
+        file_mark_done(&m->marks.policies[i]);
     log_notice("Policy %s from now on, %s; the next reload returns to the configured policy",
                policy_name(m->policy.policy), m->policy.origin);
     cycle_wake(&m->cycle);

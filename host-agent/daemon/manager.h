@@ -15,6 +15,9 @@ typedef struct Manager {
     usec_t started_usec;
     Audience audience; /* main.c adds the listeners */
     Config *config;    /* the pointer never changes: a reload changes the contents */
+    FileMarks marks;   /* of the files that run; none of a policy that was loaded over D-Bus */
+    char *refused;     /* why the last reload was refused: the first finding; NULL: it wasn't */
+    usec_t refused_usec;
     GuestHost guest_host; /* has the mode in force */
     RunningPolicy policy;
     HostWatch watch;

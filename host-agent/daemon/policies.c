@@ -104,13 +104,16 @@ static void tell_mistakes(Findings *f, const PolicyDiagnostics *d)
     }
 }
 
-static int read_files(const Reading *x, const char *const *paths, size_t n, Policy **ret)
+static int read_files(const Reading *x, const char *const *paths, size_t n, FileMark *marks, Policy **ret)
 {
     PolicyDiagnostics d = {};
     const char *failed = NULL;
-    int r;
+    int r = 0;
 
-    r = policy_load_files(paths, n, &d, ret, &failed);
+    for (size_t i = 0; i < n && r >= 0; i++)
+        r = file_mark_set(&marks[i], paths[i]);
+    if (r >= 0)
+        r = policy_load_files(paths, n, &d, ret, &failed);
     if (r == -EINVAL && d.text)
         tell_mistakes(x->findings, &d);
     else if (r < 0)
@@ -119,12 +122,13 @@ static int read_files(const Reading *x, const char *const *paths, size_t n, Poli
     return r;
 }
 
-static int read_named(const ManagerOptions *o, Findings *f, Policy **ret)
+static int read_named(const ManagerOptions *o, Findings *f, FileMark *marks, Policy **ret)
 {
-    return read_files(&(Reading){.findings = f, .named = "--policy: "}, o->policy_paths, o->n_policy_paths, ret);
+    return read_files(&(Reading){.findings = f, .named = "--policy: "}, o->policy_paths, o->n_policy_paths,
+                      marks, ret);
 }
 
-static int read_configured(const Config *c, Findings *f, Policy **ret)
+static int read_configured(const Config *c, Findings *f, FileMark *marks, Policy **ret)
 {
     unsigned line = config_line(c, &c->policy_files);
     char named[NAMED_MAX], *paths[POLICY_FILES_MAX] = {};
@@ -142,14 +146,14 @@ static int read_configured(const Config *c, Findings *f, Policy **ret)
     else if (r < 0)
         log_oom();
     else
-        r = read_files(&x, (const char *const *) paths, n, ret);
+        r = read_files(&x, (const char *const *) paths, n, marks, ret);
     for (size_t i = 0; i < POLICY_FILES_MAX; i++)
         free(paths[i]);
     return r;
 }
 
-int policies_read(const ManagerOptions *o, const Config *c, Findings *f, Policy **ret,
-                  char **ret_origin)
+int policies_read(const ManagerOptions *o, const Config *c, Findings *f,
+                  FileMark marks[static POLICY_FILES_MAX], Policy **ret, char **ret_origin)
 {
     _cleanup_(policy_freep) Policy *p = NULL;
     const char *where = o->n_policy_paths > 0 ? "the command line"
@@ -158,7 +162,7 @@ int policies_read(const ManagerOptions *o, const Config *c, Findings *f, Policy 
     char *origin;
     int r;
 
-    r = o->n_policy_paths > 0 ? read_named(o, f, &p) : read_configured(c, f, &p);
+    r = o->n_policy_paths > 0 ? read_named(o, f, marks, &p) : read_configured(c, f, marks, &p);
     if (r < 0)
         return r;
     origin = strdup(where);

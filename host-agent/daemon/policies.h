@@ -4,6 +4,7 @@
 /* The running policy: read from the configured files, or loaded over D-Bus. */
 
 #include "host-agent/config/config.h"
+#include "host-agent/daemon/file-mark.h"
 #include "host-agent/daemon/findings.h"
 #include "host-agent/daemon/guests.h"
 #include "host-agent/daemon/options.h"
@@ -18,9 +19,10 @@ typedef struct RunningPolicy {
 
 void running_policy_done(RunningPolicy *p);
 /* Loads the files that the command line names, else those that the configuration names, and adds what is wrong to f.
- * *ret_origin: who named the files, for people. The caller frees both results. 0 or -errno. */
-int policies_read(const ManagerOptions *o, const Config *c, Findings *f, Policy **ret,
-                  char **ret_origin);
+ * Each file is marked before it is read. *ret_origin: who named the files, for people. The caller frees both results,
+ * and the marks in any case. 0 or -errno. */
+int policies_read(const ManagerOptions *o, const Config *c, Findings *f,
+                  FileMark marks[static POLICY_FILES_MAX], Policy **ret, char **ret_origin);
 
 #define POLICIES_HINT_MAX 512
 

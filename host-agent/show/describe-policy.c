@@ -66,9 +66,19 @@ static void describe_origin(Dict *d, const Manager *m)
                                                            : strerror(-m->cycle.plan.policy_error));
 }
 
+/* Of the files that were read; a policy that was loaded over D-Bus has none. */
+static bool any_changed(const FileMarks *marks)
+{
+    for (size_t i = 0; i < POLICY_FILES_MAX; i++)
+        if (file_mark_changed(&marks->policies[i]))
+            return true;
+    return false;
+}
+
 void describe_policy(Dict *d, const Manager *m)
 {
     describe_origin(d, m);
+    dict_bool(d, "changed", any_changed(&m->marks));
     describe_notes(d, m);
 }
 

@@ -53,6 +53,17 @@ static void describe_counts(Dict *d, const Manager *m, usec_t now_usec)
     dict_count(d, "guests_hurting", hurting);
 }
 
+/* Whether the files on disk are those that run. */
+static void describe_files(Dict *d, const Manager *m, usec_t now_usec)
+{
+    dict_known(d, "file", m->config->path);
+    dict_bool(d, "changed", file_mark_changed(&m->marks.config));
+    if (m->refused) {
+        dict_text(d, "refused", m->refused);
+        dict_age(d, "refused_age_usec", m->refused_usec, now_usec);
+    }
+}
+
 void describe_status(Dict *d, const Manager *m, usec_t now_usec)
 {
     char why[DICT_TEXT_MAX], neighbours[NEIGHBOURS_TEXT_MAX];
@@ -74,6 +85,10 @@ void describe_status(Dict *d, const Manager *m, usec_t now_usec)
     dict_close(d);
 
     describe_counts(d, m, now_usec);
+
+    dict_open(d, "config");
+    describe_files(d, m, now_usec);
+    dict_close(d);
 
     dict_open(d, "policy");
     describe_policy(d, m);

@@ -86,6 +86,7 @@ STATUS_KEYS = {
     "host.total_bytes": int, "host.available_bytes": int, "host.reserve_bytes": int, "host.pressure": str,
     "host.pending_bytes": int, "host.swap_total_bytes": int, "host.swap_free_bytes": int,
     "host.pressure_threshold_bytes": int, "host.critical_threshold_bytes": int, "host.relax_threshold_bytes": int,
+    "config.file": str, "config.changed": bool, "policy.changed": bool,
     "policy.file": str, "policy.notes": list, "libvirt.uri": str, "libvirt.connected": bool, "cycle.count": int,
     "ksm.changed": list, "ksm.refused": list, "ksm.decisions": list,
     "cycle.age_usec": int, "cycle.took_usec": int, "cycle.interval_usec": int,
@@ -837,7 +838,7 @@ class Session(World):
 
 
 class Files(World):
-    """The configuration and the policy as files: what is wrong with them."""
+    """The configuration and the policy as files: what is wrong with them, and whether they are those that run."""
 
     @classmethod
     def setUpClass(cls):
@@ -903,6 +904,43 @@ class Files(World):
         self.ctl("--session", "reload", want=1)
         self.assertIn(f"{self.path()}:2: Reserve=: this leaves guests nothing", self.err)
         self.assertEqual(self.json("--session", "status")["host"]["reserve_bytes"], 1024 * MIB)
+
+    def test_c5_status_says_what_is_on_disk(self):
+        self.write_config("")
+        self.start("changed")
+        self.wait_ready("--session")
+
+        def files():
+            s = self.json("--session", "status")
+            return s["config"]["changed"], s["policy"]["changed"], s["config"].get("refused")
+        self.assertEqual(files(), (False, False, None))
+        self.assertNotIn("Files:", self.ctl("--session", "status"))
+        self.write_config("[Host]\nReserve=2\n")
+        self.assertEqual(files(), (True, False, None))
+        self.assertIn("Files: the configuration changed on disk after ballastd read it; run ballastctl reload",
+                      self.ctl("--session", "status"))
+        self.ctl("--session", "reload", want=1)
+        why = f"{self.path()}:2: Reserve=2 has no unit: 2GiB, 2MiB or 2%?"
+        self.assertIn(why, self.err)
+        self.assertEqual(files(), (True, False, why))
+        self.assertRegex(self.ctl("--session", "status"), r"Files: the last reload was refused .* ago; what ran before still "
+                                                          r"runs: .*:2: Reserve=2 has no unit")
+
+        # A reload that succeeds says what it doesn't do.
+        self.write_config("[Host]\nReserv=2GiB\n")
+        self.ctl("--session", "reload", warns=True)
+        self.assertIn(f"{self.path()}:2: no setting is called Reserv=, ignored", self.err)
+        self.assertEqual(files(), (False, False, None))
+        findings = self.json("--session", "reload")["findings"]
+        self.assertEqual((len(findings), findings[0].split(",")[0]),
+                         (1, f"{self.path()}:2: no setting is called Reserv="))
+        self.write_config("")
+        self.assertEqual(self.json("--session", "reload")["findings"], [])
+        with open(f"{self.folder}/policy", "a") as f:
+            f.write("# more\n")
+        self.assertEqual(files(), (False, True, None))
+        self.ctl("--session", "policy", "load", f"{self.folder}/policy")
+        self.assertEqual(files(), (False, False, None), "it isn't the file that runs")
 
 
 class Entitlements(World):

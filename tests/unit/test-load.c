@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is found wrong with the configuration and the policy before they are put in force. */
+/* What is found wrong with the configuration and the policy before they are put in force, and whether their files
+ * changed since. */
 
 #include <check.h>
 #include <string.h>
@@ -157,6 +158,28 @@ START_TEST(test_c12_no_policy_is_installed)
 }
 END_TEST
 
+START_TEST(test_c5_a_file_that_changed)
+{
+    Scene x;
+
+    scene_init(&x, "");
+    ck_assert_int_eq(load(&x), 0);
+    ck_assert(!file_mark_changed(&x.loaded.marks.config));
+    ck_assert(!file_mark_changed(&x.loaded.marks.policies[0]));
+    ck_assert(!file_mark_changed(&x.loaded.marks.policies[1]));
+    temp_file(x.folder, "my.policy", "# other\n");
+    ck_assert(file_mark_changed(&x.loaded.marks.policies[0]));
+    ck_assert(!file_mark_changed(&x.loaded.marks.config));
+    temp_file(x.folder, "ballastd.conf", NULL);
+    ck_assert(file_mark_changed(&x.loaded.marks.config));
+    ck_assert_int_eq(load(&x), -ENOENT);
+    ck_assert(!file_mark_changed(&x.loaded.marks.config));
+    temp_file(x.folder, "ballastd.conf", "");
+    ck_assert(file_mark_changed(&x.loaded.marks.config));
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_c5_findings_as_text)
 {
     Findings f = {};
@@ -164,9 +187,12 @@ START_TEST(test_c5_findings_as_text)
 
     findings_text(&f, buf, sizeof(buf));
     ck_assert_str_eq(buf, "");
+    ck_assert_ptr_null(findings_first(&f));
     findings_add(&f, LOG_WARNING, "/a", 0, "two");
+    ck_assert_str_eq(findings_first(&f), "/a: two");
     findings_add(&f, LOG_NOTICE, NULL, 0, "three");
     findings_add(&f, LOG_ERR, "/a", 3, "%s", "one");
+    ck_assert_str_eq(findings_first(&f), "/a:3: one");
     findings_text(&f, buf, sizeof(buf));
     ck_assert_str_eq(buf, "/a:3: one\n/a: two\nthree");
     /* What doesn't fit is counted; a long first line is cut off. */
@@ -198,6 +224,7 @@ int main(void)
     tcase_add_test(t, test_c7_what_the_command_line_overrides);
     tcase_add_test(t, test_c7_a_misspelt_policy);
     tcase_add_test(t, test_c12_no_policy_is_installed);
+    tcase_add_test(t, test_c5_a_file_that_changed);
     tcase_add_test(t, test_c5_findings_as_text);
     return run_tests(t);
 }
