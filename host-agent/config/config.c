@@ -33,12 +33,17 @@ void config_replace(Config *c, Config *other)
     free(other);
 }
 
+bool config_guests_match(const ConfigGuests *g, const char *name)
+{
+    return fnmatch(g->pattern, name, 0) == 0;
+}
+
 Entitlement config_entitlement(const Config *c, const char *name)
 {
     Entitlement e = ENTITLEMENT_NONE;
 
     for (size_t i = 0; i < c->n_guests; i++)
-        if (fnmatch(c->guests[i].pattern, name, 0) == 0)
+        if (config_guests_match(&c->guests[i], name))
             e = entitlement_over(&c->guests[i].entitlement, &e);
     return e;
 }

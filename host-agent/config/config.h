@@ -50,6 +50,8 @@ DEFINE_CLEANUP_FUNC(Config, config_free);
 /* c becomes what other is, which is freed: whoever has a pointer to c goes on with the new settings. */
 void config_replace(Config *c, Config *other);
 
+/* Whether the section's pattern matches this name. */
+bool config_guests_match(const ConfigGuests *g, const char *name);
 /* The grants for a guest of this name, from the sections whose pattern matches it: for each value the last
  * section that sets it wins. */
 Entitlement config_entitlement(const Config *c, const char *name);

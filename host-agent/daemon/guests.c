@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "base/units.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-snapshot.h"
@@ -178,6 +179,35 @@ int guests_snapshot(const Guests *guests, usec_t now_usec, SnapshotGuest **ret)
     }
     *ret = all;
     return 0;
+}
+
+/* A pattern near to a guest's name is probably misspelt. Any other may be for guests that start later. */
+static void tell_unmatched(const Guests *guests, const ConfigGuests *p, const char *path, Findings *f)
+{
+    Nearest near;
+
+    nearest_init(&near, p->pattern, strlen(p->pattern));
+    for (size_t i = 0; i < guests->n; i++)
+        nearest_offer(&near, guests->entries[i].guest->info.name);
+    if (near.best)
+        findings_add(f, LOG_WARNING, path, p->line,
+                     "[Guest %s] matches no running guest; did you mean the guest %s?", p->pattern,
+                     near.best);
+    else
+        findings_add(f, LOG_NOTICE, path, p->line,
+                     "[Guest %s] matches no running guest; it is for guests that start later", p->pattern);
+}
+
+void guests_tell_unmatched(const Guests *guests, const Config *c, Findings *f)
+{
+    for (size_t k = 0; k < c->n_guests; k++) {
+        bool matches = false;
+
+        for (size_t i = 0; i < guests->n && !matches; i++)
+            matches = config_guests_match(&c->guests[k], guests->entries[i].guest->info.name);
+        if (!matches)
+            tell_unmatched(guests, &c->guests[k], c->path, f);
+    }
 }
 
 void guests_seen(Guests *guests)

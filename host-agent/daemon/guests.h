@@ -3,6 +3,8 @@
 
 /* All guests, each with its channel and its QEMU process, sorted by UUID. */
 
+#include "host-agent/config/config.h"
+#include "host-agent/daemon/findings.h"
 #include "host-agent/sense/guest-channel.h"
 #include "host-agent/sense/qemu.h"
 
@@ -40,5 +42,7 @@ int guests_find(const Guests *guests, const char *pattern, GuestEntry **ret);
 /* All guests as a decision sees them now, in order; guest_settle() is called for each first. The caller frees
  * *ret. 0 or -ENOMEM. */
 int guests_snapshot(const Guests *guests, usec_t now_usec, SnapshotGuest **ret);
+/* Adds to f which patterns of the configuration match no guest. */
+void guests_tell_unmatched(const Guests *guests, const Config *c, Findings *f);
 /* A cycle has decided about all guests, so places in its plan are valid. */
 void guests_seen(Guests *guests);

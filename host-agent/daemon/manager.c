@@ -266,6 +266,7 @@ static void take_config(Manager *m, Config *c, Cgroup **scope, Findings *f)
 
         guest_configure(g, &configured);
     }
+    virt_link_tell_unmatched(&m->libvirt, f);
     if (m->options.log_level < 0)
         log_set_level(m->config->log_level);
 }

@@ -45,6 +45,23 @@ static void on_disconnected(VirtLink *l, const char *why)
     audience_tell(l->guest_host->audience, &n);
 }
 
+void virt_link_tell_unmatched(const VirtLink *l, Findings *f)
+{
+    if (l->listed)
+        guests_tell_unmatched(l->guests, l->config, f);
+}
+
+static void on_listed(VirtLink *l)
+{
+    _cleanup_(findings_done) Findings f = {};
+
+    if (l->listed)
+        return;
+    l->listed = true;
+    virt_link_tell_unmatched(l, &f);
+    findings_log(&f);
+}
+
 static void update(GuestEntry *e, const DomainInfo *info)
 {
     guest_update_info(e->guest, info);
@@ -145,6 +162,7 @@ static void on_guest_event(VirtLink *l, GuestEntry *entry, const VirtEvent *e)
     case VIRT_CONNECTED:
     case VIRT_DISCONNECTED:
     case VIRT_DOMAIN_ADDED:
+    case VIRT_LISTED:
     case VIRT_EVENT_TYPE_MAX:
         break;
     }
@@ -164,6 +182,9 @@ static void on_virt(void *userdata, const VirtEvent *e)
         break;
     case VIRT_DOMAIN_ADDED:
         on_added(l, entry, e->info);
+        break;
+    case VIRT_LISTED:
+        on_listed(l);
         break;
     default:
         /* An event about a domain that has been removed meanwhile is of no use. */

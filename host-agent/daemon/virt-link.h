@@ -11,6 +11,7 @@ typedef struct VirtLink {
     Virt *virt; /* NULL before virt_link_start() */
     char *uri;
     bool connected;
+    bool listed;    /* the guests that ran when ballastd first connected are known */
     char *lost_why; /* why it isn't connected, for people; NULL while it is */
 
     Guests *guests;
@@ -25,6 +26,8 @@ int virt_link_init(VirtLink *l, const char *uri, Guests *guests, const GuestHost
 /* Starts libvirt's threads and the first attempt to connect. 0 or -errno. */
 int virt_link_start(VirtLink *l, sd_event *event);
 void virt_link_done(VirtLink *l);
+/* Once it is known which guests run: adds to f which patterns of the configuration match none. */
+void virt_link_tell_unmatched(const VirtLink *l, Findings *f);
 /* Asks libvirt to write a guest's entitlement, which becomes e by that change. NOTICE_ENTITLED reports the
  * result. 0; -EBUSY while the last change is still being written; -ENOENT, -ENOTCONN or another -errno. */
 int virt_link_entitle(VirtLink *l, Guest *g, const EntitlementChange *change, const Entitlement *e);

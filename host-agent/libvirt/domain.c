@@ -335,6 +335,19 @@ static void done_definition(Domain *d)
         d->busy.reported = NULL;
 }
 
+void domains_report_listed(Virt *v)
+{
+    Domains *domains = &v->domains;
+
+    if (v->session.state != SESSION_OPEN || domains->listed_session == v->session.number)
+        return;
+    for (const Domain *d = domains->first; d; d = d->next)
+        if (d->reported_session != v->session.number && !d->unreadable)
+            return;
+    domains->listed_session = v->session.number;
+    virt_push(v, NULL, &(VirtEvent){.type = VIRT_LISTED});
+}
+
 static void done_channel(Domain *d)
 {
     const Call *call = &d->call;
@@ -382,6 +395,7 @@ bool domain_call_done(Domain *d, CallKind kind)
         break;
     case CALL_DEFINITION:
         done_definition(d);
+        domains_report_listed(d->virt);
         break;
     case CALL_CHANNEL:
         done_channel(d);

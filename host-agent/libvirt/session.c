@@ -181,6 +181,7 @@ static void opening_succeeded(Opening *o)
     }
     for (size_t i = 0; i < SLOTS_MAX; i++)
         slot_fill(v, &s->slots[i], o->conns[i]);
+    domains_report_listed(v);
 }
 
 static bool opening_is_lost(const Opening *o)

@@ -12,6 +12,8 @@ typedef enum VirtEventType {
     /* info: a running domain that is new, or known from before a reconnection; it is busy only if a
      * VIRT_DOMAIN_BUSY follows */
     VIRT_DOMAIN_ADDED,
+    /* once after each VIRT_CONNECTED: all domains that ran then have been reported, unless they can't be read */
+    VIRT_LISTED,
     /* info: its live or persistent definition, its entitlement or its devices changed */
     VIRT_DOMAIN_CHANGED,
     /* text: why it stopped (shut down, crashed, migrated away …). Its queued calls are dropped, and no

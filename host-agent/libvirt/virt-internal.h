@@ -179,6 +179,7 @@ typedef struct Domains {
     Domain *hash[DOMAINS_HASH], *first;
     size_t n;
     bool any_due;
+    unsigned listed_session;  /* Session.number when VIRT_LISTED was last sent */
     bool too_many, forgetful; /* logged: there are too many; libvirt can't store metadata */
     uint64_t failures;        /* calls that failed */
 } Domains;
@@ -304,6 +305,8 @@ void domain_report_busy(Domain *d);
 /* The connection is lost: answers all waiting calls and closes the channel. */
 void domain_lost(Domain *d);
 void domains_tick(Virt *v, usec_t now_usec);
+/* Sends VIRT_LISTED, once for each connection, if each domain was reported since, or can't be read. */
+void domains_report_listed(Virt *v);
 void domains_free(Virt *v);
 
 /* calls.c */

@@ -942,6 +942,22 @@ class Files(World):
         self.ctl("--session", "policy", "load", f"{self.folder}/policy")
         self.assertEqual(files(), (False, False, None), "it isn't the file that runs")
 
+    def test_c7_a_pattern_that_matches_no_guest(self):
+        self.write_config("[Guest web*]\nMode=off\n[Guest wbe1]\nMode=off\n[Guest mail-*]\nMode=off\n")
+        daemon = self.start("patterns")
+        self.wait_ready("--session")
+        near = f"{self.path()}:3: [Guest wbe1] matches no running guest; did you mean the guest web1?"
+        other = f"{self.path()}:5: [Guest mail-*] matches no running guest; it is for guests that start later"
+        wait_for("logged", lambda: near in daemon.log() and other in daemon.log())
+        self.assertLess(daemon.log().rindex(": found, full size"), daemon.log().index(near))
+        cycles = self.json("--session", "status")["cycle"]["count"]
+        wait_for("cycles", lambda: self.json("--session", "status")["cycle"]["count"] > cycles + 1)
+        self.assertEqual((daemon.log().count(near), daemon.log().count("[Guest web*]")), (1, 0))
+        self.ctl("--session", "reload", warns=True)
+        self.assertIn(near, self.err)
+        self.assertIn(other, self.err)
+        self.assertEqual(daemon.log().count(near), 2)
+
 
 class Entitlements(World):
     """On libvirt's own test domain, which all connections of the daemon share, so that it can read what it wrote."""
@@ -1021,7 +1037,8 @@ class Entitlements(World):
     def test_invalid_sizes_in_the_configuration(self):
         try:
             self.write_config(self.CONFIG.replace("128MiB", "9GiB"))
-            self.ctl("--session", "reload")
+            self.ctl("--session", "reload", warns=True)
+            self.assertIn("[Guest web*] matches no running guest", self.err)
             e = self.shown()
             self.assertEqual((e["min_origin"], e["shares"]), ("default", 300))
             self.assertEqual(e["problem"], "its sizes in the configuration are ignored: min=9GiB is more than "
@@ -1029,7 +1046,7 @@ class Entitlements(World):
             self.assertIn("Problem: its sizes in the configuration are ignored", self.set())
         finally:
             self.write_config(self.CONFIG)
-            self.ctl("--session", "reload")
+            self.ctl("--session", "reload", warns=True)
         self.assertIsNone(self.shown()["problem"])
 
     def test_off_and_a_stricter_daemon(self):

@@ -14,13 +14,21 @@
 #include "host-agent/libvirt/virt.h"
 
 static const char *const names[VIRT_EVENT_TYPE_MAX] = {
-    [VIRT_CONNECTED] = "connected",   [VIRT_DISCONNECTED] = "disconnected",
-    [VIRT_DOMAIN_ADDED] = "added",    [VIRT_DOMAIN_CHANGED] = "changed",
-    [VIRT_DOMAIN_GONE] = "gone",      [VIRT_DOMAIN_REBOOTED] = "rebooted",
-    [VIRT_DOMAIN_BUSY] = "busy",      [VIRT_BALLOON] = "balloon",
-    [VIRT_STATS] = "stats",           [VIRT_SET_DONE] = "set",
-    [VIRT_ENTITLE_DONE] = "entitled", [VIRT_CHANNEL_OPENED] = "opened",
-    [VIRT_CHANNEL_DATA] = "data",     [VIRT_CHANNEL_CLOSED] = "closed",
+    [VIRT_CONNECTED] = "connected",
+    [VIRT_DISCONNECTED] = "disconnected",
+    [VIRT_LISTED] = "listed",
+    [VIRT_DOMAIN_ADDED] = "added",
+    [VIRT_DOMAIN_CHANGED] = "changed",
+    [VIRT_DOMAIN_GONE] = "gone",
+    [VIRT_DOMAIN_REBOOTED] = "rebooted",
+    [VIRT_DOMAIN_BUSY] = "busy",
+    [VIRT_BALLOON] = "balloon",
+    [VIRT_STATS] = "stats",
+    [VIRT_SET_DONE] = "set",
+    [VIRT_ENTITLE_DONE] = "entitled",
+    [VIRT_CHANNEL_OPENED] = "opened",
+    [VIRT_CHANNEL_DATA] = "data",
+    [VIRT_CHANNEL_CLOSED] = "closed",
 };
 
 typedef struct Watch {
