@@ -202,6 +202,7 @@ def test_stats_and_memory(s, program):
     a = Domain(s, 'memory')
     w = Watch(s, program)
     added = w.expect('added', a)
+    assert w.expect('listed').time >= added.time, w.events
     since = w.do('stats', a.uuid, 5)
     e = w.expect('stats', a, since)
     assert e.error == 0 and e.bytes == 64 * MIB, e
