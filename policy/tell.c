@@ -184,7 +184,7 @@ static void append_value(Line *l, const Machine *m, FieldUnit unit, double v)
         append(l, buf);
         return;
     case FIELD_UNIT_NUMBER:
-        (void) snprintf(buf, sizeof(buf), "%g", v);
+        (void) snprintf(buf, sizeof(buf), "%g", v == 0 ? 0 : v); /* no "-0" */
         append(l, buf);
         return;
     case FIELD_UNIT_MAX:

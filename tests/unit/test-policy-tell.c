@@ -25,6 +25,8 @@ static const struct {
     {"log(\"s\", sum(g.free for g in guests), count(g for g in guests))", "s 7.00 GiB 3"},
     {"log(\"o\", host.swap_free ?? 1MiB)", "o 1.00 MiB"},
     {"fn half(x) = x / 2\nlog(\"f\", half(3), half(1GiB), half(3s))", "f 1.5 512 MiB 1.5s"},
+    {"log(\"zero\", -0, 0 * -1, 0 - 0, -0B, -0s, 0B - 0.4B, -0.4us, -(0B / 1s))",
+     "zero 0 0 0 0 B 0s 0 B 0s 0 B/s"}, /* C13 */
     {"log(\"eight\", 1, 2, 3, 4, 5, 6, 7, 8)", "eight 1 2 3 4 5 6 7 8"},
 };
 
