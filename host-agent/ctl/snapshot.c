@@ -168,6 +168,15 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     return e;
 }
 
+/* More available than there is: a mistyped value. name: of a guest; NULL for the host. */
+static int refuse_available(Reader *r, const JsonPath *path, const char *name, double available, double total)
+{
+    if (available <= total)
+        return 0;
+    return json_refuse(r->error, path, "%s%savailable_bytes (%.0f) is more than total_bytes (%.0f)",
+                       name ? name : "", name ? ": " : "", available, total);
+}
+
 /* Fills in values that follow from the others. A snapshot by the daemon has all of them already. */
 static void complete_host(HostFields *h)
 {
@@ -203,7 +212,8 @@ static int read_host(Reader *r, json_object *host)
         return json_refuse(r->error, &host_path, "%s is missing",
                            host_fields_has(&s->host, HOST_FIELD_TOTAL) ? "available_bytes" : "total_bytes");
     complete_host(&s->host);
-    return 0;
+    return refuse_available(r, &host_path, NULL, host_fields_get(&s->host, HOST_FIELD_AVAILABLE),
+                            host_fields_get(&s->host, HOST_FIELD_TOTAL));
 }
 
 /* ---- Guests ---- */
@@ -308,6 +318,13 @@ static int read_guest(Reader *r, const JsonPath *path, json_object *object, size
     }
     if (!g->name || !has(object, "full_bytes"))
         return json_refuse(r->error, path, "%s is missing", g->name ? "full_bytes" : "name");
+    if (guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) &&
+        guest_fields_has(&g->fields, GUEST_FIELD_TOTAL)) {
+        e = refuse_available(r, path, g->name, guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE),
+                             guest_fields_get(&g->fields, GUEST_FIELD_TOTAL));
+        if (e < 0)
+            return e;
+    }
     complete_guest(g, object);
     if (g->judgement.distress && guard_contradicts_distress(g)) {
         g->judgement.distress = false;

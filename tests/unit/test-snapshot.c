@@ -105,6 +105,8 @@ static void make_like_the_daemons(World *w)
     host_fields_set(&w->s.host, HOST_FIELD_TOTAL, (double) HOST_TOTAL);
     if (!host_fields_has(&w->s.host, HOST_FIELD_AVAILABLE))
         host_fields_set(&w->s.host, HOST_FIELD_AVAILABLE, 10.0 * GIB);
+    host_fields_set(&w->s.host, HOST_FIELD_AVAILABLE,
+                    fmin(host_fields_get(&w->s.host, HOST_FIELD_AVAILABLE), (double) HOST_TOTAL));
     for (size_t i = 0; i < w->s.n_guests; i++) {
         SnapshotGuest *g = &w->guests[i];
 
@@ -121,6 +123,11 @@ static void make_like_the_daemons(World *w)
                 guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
                                  guest_fields_get(&g->fields, GUEST_FIELD_FREE));
         }
+        if (guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE) &&
+            guest_fields_has(&g->fields, GUEST_FIELD_TOTAL))
+            guest_fields_set(&g->fields, GUEST_FIELD_AVAILABLE,
+                             fmin(guest_fields_get(&g->fields, GUEST_FIELD_AVAILABLE),
+                                  guest_fields_get(&g->fields, GUEST_FIELD_TOTAL)));
         if (guest_fields_has(&g->fields, GUEST_FIELD_AVAILABLE))
             guest_fields_set(&g->fields, GUEST_FIELD_USED,
                              fmax(0, (double) g->sizes.current_bytes -
@@ -247,6 +254,9 @@ START_TEST(each_member_is_passed_on)
     host_fields_set(&s.host, HOST_FIELD_KSM_PROFIT, -5);
     for (GuestField h = GUEST_TEXTS_MAX; (int) h < GUEST_FIELD_MAX; h++)
         guest_fields_set(&g.fields, h, guest_field_info(h)->unit == FIELD_UNIT_BOOLEAN ? 1 : 200 + h);
+    /* more would be refused */
+    host_fields_set(&s.host, HOST_FIELD_AVAILABLE, host_fields_get(&s.host, HOST_FIELD_TOTAL) - 99);
+    guest_fields_set(&g.fields, GUEST_FIELD_AVAILABLE, guest_fields_get(&g.fields, GUEST_FIELD_TOTAL) - 199);
     f = pass_on(&s, &guard, policy);
 
     p = &f.snapshot.guests[0];
@@ -373,6 +383,12 @@ static const struct {
     {"{\"host\": 5}", "host: must be an object, not 5"},
     {"{\"host\": {\"available_bytes\": 5}}", "host: total_bytes is missing"},
     {"{\"host\": {\"total_bytes\": 5}}", "host: available_bytes is missing"},
+    /* C13 */
+    {"{\"host\": {\"total_bytes\": 5, \"available_bytes\": 6}}",
+     "host: available_bytes (6) is more than total_bytes (5)"},
+    {"{" HOST_LINE
+     ", \"guests\": [{\"name\": \"web1\", \"full_bytes\": 9, \"total_bytes\": 7, \"available_bytes\": 8}]}",
+     "guests[0]: web1: available_bytes (8) is more than total_bytes (7)"},
     {"{\"host\": {\"total_byte\": 5}}", "host: unknown key \"total_byte\"; did you mean \"total_bytes\"?"},
     {"{\"host\": {\"pending_bytes\": 5}}", "host: unknown key \"pending_bytes\""},
     {"{\"host\": {\"free_bytes\": -1}}", "host.free_bytes: must be a number of bytes from 0 to 2^53, not -1"},
