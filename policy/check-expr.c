@@ -64,7 +64,7 @@ static Kind check_field(Checker *c, Expr *e)
         if (!e->symbol)
             e->symbol = e->name->symbol;
         if (!e->symbol) {
-            check_unknown_name(c, e->name, e->at, UNKNOWN_VALUE);
+            check_unknown_name(c, e->name, e->at, UNKNOWN_OBJECT);
             return KIND_ANY;
         }
         function = e->symbol->type == SYMBOL_FUNCTION;

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 
 #include "policy/checking.h"
+#include "policy/foreign.h"
+#include "policy/lexer.h"
 
 void check_error(Checker *c, Position at, const char *hint, const char *format, ...)
 {
@@ -48,8 +50,11 @@ static const char *suggestion(const Nearest *n, char *buf, size_t size)
 
 static const char *suggest_name(const Checker *c, const Name *name, Unknown wanted, char *buf, size_t size)
 {
+    const char *foreign = foreign_word(name->text, name->length);
     Nearest n;
 
+    if (foreign)
+        return foreign;
     if (check_find_guest_state(c, name)) {
         (void) snprintf(buf, size, "the guest of a loop has it: g.%s", name->text);
         return buf;
@@ -73,6 +78,10 @@ static const char *suggest_name(const Checker *c, const Name *name, Unknown want
     }
     if (!n.best && wanted == UNKNOWN_VARIABLE)
         return "declare a variable with let";
+    if (!n.best && wanted == UNKNOWN_VALUE && lexer_is_unit(name->text, name->length))
+        return "a rate is bytes divided by a duration: 0B / 1s";
+    if (!n.best && (wanted == UNKNOWN_OBJECT || name_is(name, "g")))
+        return "a guest has its name only in a loop: for g in guests { ... g.free ... }";
     return suggestion(&n, buf, size);
 }
 
@@ -97,7 +106,8 @@ void check_unknown_name(Checker *c, Name *name, Position at, Unknown wanted)
     const Statement *d;
     char hint[128];
 
-    if (name->told)
+    /* What is looked through below is as long as the policy. */
+    if (name->told || diagnostics_full(c->unit->diagnostics))
         return;
     name->told = true;
     if (word_out_of_place(c, name, at))
@@ -159,11 +169,14 @@ const char *check_list_controls(bool host, char *buf, size_t size)
 void check_unknown_field(Checker *c, const Name *field, Position at, bool host, bool control)
 {
     int other = field_from_name(!host, field), n_fields = host ? (int) HOST_FIELD_MAX : (int) GUEST_FIELD_MAX;
-    const Statement *later = host ? NULL : find_later_state(c, field);
+    const Statement *later;
     char hint[128];
     const char *h = hint;
     Nearest n;
 
+    if (diagnostics_full(c->unit->diagnostics))
+        return;
+    later = host ? NULL : find_later_state(c, field);
     if (later) {
         check_error(c, at, "a name is known only below its declaration: move that up",
                     "'guest.%s' is declared further down, in line %u", field->text, later->field_at.line);

@@ -184,7 +184,7 @@ static void assign_member(Checker *c, Statement *s, Kind kind)
     s->host = host;
     s->symbol = s->name->symbol;
     if (!host && !s->symbol) {
-        check_unknown_name(c, s->name, s->name_at, UNKNOWN_VALUE);
+        check_unknown_name(c, s->name, s->name_at, UNKNOWN_OBJECT);
         return;
     }
     if (!host && s->symbol->type != SYMBOL_GUEST) {
@@ -212,6 +212,26 @@ static void assign_member(Checker *c, Statement *s, Kind kind)
         check_assigned(c, s, s->field, kind_from_unit(info->unit), kind);
 }
 
+/* {g.free} in a text is not replaced by the value. */
+static void check_braces(Checker *c, Position at, const char *text, size_t length)
+{
+    for (size_t i = 0; i + 1 < length; i++) {
+        size_t n = 0;
+
+        if (text[i] != '{')
+            continue;
+        while (i + 1 + n < length && (text[i + 1 + n] == '_' || text[i + 1 + n] == '.' ||
+                                      (text[i + 1 + n] >= 'a' && text[i + 1 + n] <= 'z')))
+            n++;
+        if (n > 0 && i + 1 + n < length && text[i + 1 + n] == '}') {
+            diagnostics_warn(c->unit->diagnostics, at, "log(\"free is\", g.free) shows a value",
+                             "'{%.*s}' in a text stays as it is", (int) MIN(n, 64U), text + i + 1);
+            return;
+        }
+        i += n;
+    }
+}
+
 static void check_log(Checker *c, Statement *s)
 {
     Expr *e = s->expr;
@@ -219,6 +239,8 @@ static void check_log(Checker *c, Statement *s)
 
     if (e && e->type != EXPR_TEXT && e->type != EXPR_ERROR)
         check_error(c, e->at, "log(\"free is\", host.free)", "log must begin with text in double quotes");
+    if (e && e->type == EXPR_TEXT)
+        check_braces(c, e->at, e->text, e->text_length);
     for (; e; e = e->next) {
         check_value(c, e);
         if (n++ == POLICY_VALUES_MAX + 1)
@@ -270,6 +292,8 @@ static void check_statements(Checker *c, Statement *s, bool top)
             kind = check_value(c, s->expr);
             if (!s->name)
                 break;
+            if (s->because)
+                check_braces(c, s->because_at, s->because, s->because_length);
             if (s->field)
                 assign_member(c, s, kind);
             else

@@ -32,7 +32,7 @@ void check_not_constant(Checker *c, Position at, const char *what);
 /* ---- names ---- */
 
 /* What was expected where a name without meaning was found. */
-typedef enum Unknown { UNKNOWN_VALUE, UNKNOWN_FUNCTION, UNKNOWN_VARIABLE } Unknown;
+typedef enum Unknown { UNKNOWN_VALUE, UNKNOWN_OBJECT, UNKNOWN_FUNCTION, UNKNOWN_VARIABLE } Unknown;
 
 /* Reports why the name has no meaning here. */
 void check_unknown_name(Checker *c, Name *name, Position at, Unknown wanted);

@@ -2,6 +2,8 @@
 /* The parser's position in the text, and its errors about unexpected tokens. */
 #include "policy/cursor.h"
 
+#include "policy/foreign.h"
+
 void cursor_advance(Cursor *p)
 {
     uint32_t quotes = p->token.type == TOKEN_TEXT ? 2 : 0;
@@ -21,14 +23,31 @@ bool cursor_accept(Cursor *p, TokenType type)
     return true;
 }
 
+/* What was meant with a token that doesn't belong here. NULL: not known. */
+static const char *usual_hint(const Token *t)
+{
+    switch (t->type) {
+    case TOKEN_ASSIGN:
+        return "to compare, write ==";
+    case TOKEN_IN:
+        return "compare with each value: x == 1 or x == 2; for names, use matches(g.name, \"web*\")";
+    case TOKEN_THEN:
+        return "a block is in braces: if a < b { ... }; 'then' is for values: let x = if a < b then a else b";
+    case TOKEN_NAME:
+        if (lexer_is_unit(t->text, t->length))
+            return "write a number and its unit as one word: 64MiB, 10s";
+        return foreign_word(t->text, t->length);
+    default:
+        return NULL;
+    }
+}
+
 void cursor_expected(Cursor *p, const char *what, const char *hint)
 {
     const Token *t = &p->token;
 
-    if (!hint && !t->newline && t->type == TOKEN_ASSIGN)
-        hint = "to compare, write ==";
-    else if (!hint && !t->newline && t->type == TOKEN_NAME && lexer_is_unit(t->text, t->length))
-        hint = "write a number and its unit as one word: 64MiB, 10s";
+    if (!hint && !t->newline)
+        hint = usual_hint(t);
     if (t->type == TOKEN_END || t->newline)
         diagnostics_add(p->unit->diagnostics, p->end.line ? p->end : t->at, hint,
                         "expected %s before the end of the line", what);

@@ -11,7 +11,8 @@ typedef struct Cursor {
     Token token;  /* the next token */
     Position end; /* the end of the token before */
     unsigned depth;
-    int error; /* -ENOMEM: parsing stops */
+    bool headless; /* a statement with blocks had an error: an 'else' further down may be its own */
+    int error;     /* -ENOMEM: parsing stops */
 } Cursor;
 
 void cursor_advance(Cursor *p);

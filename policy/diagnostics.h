@@ -25,17 +25,21 @@ typedef struct Diagnostic {
     Position at;
     char message[200];
     char hint[128]; /* empty: none */
+    bool warning;
 } Diagnostic;
 
 typedef struct Diagnostics {
     const Source *source;
-    Diagnostic list[POLICY_DIAGNOSTICS_MAX];
-    unsigned n;
+    Diagnostic list[2 * POLICY_DIAGNOSTICS_MAX];
+    unsigned n, n_errors; /* n_errors of n; the others are warnings */
 } Diagnostics;
 
 /* Adds an error. hint may be NULL. A second error at the same place is dropped, and so are errors beyond
  * POLICY_DIAGNOSTICS_MAX. */
 void diagnostics_add(Diagnostics *d, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
+/* The same for something that is no error, but can't be meant. */
+void diagnostics_warn(Diagnostics *d, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
+/* Whether there are so many errors that no more are kept. */
 bool diagnostics_full(const Diagnostics *d);
-/* Adds all errors to ret as text. Returns 0 or -ENOMEM. */
+/* Adds all of them to ret. Returns 0 or -ENOMEM. */
 int diagnostics_render(Diagnostics *d, PolicyDiagnostics *ret);

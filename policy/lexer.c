@@ -3,7 +3,10 @@
 
 #include "policy/lexer.h"
 
+#include <stdarg.h>
 #include <string.h>
+
+#include "policy/foreign.h"
 
 static const struct {
     const char *text;
@@ -21,7 +24,6 @@ static const struct {
     const char text[3];
     TokenType type;
 } marks[] = {
-    /* the longer ones first */
     {"==", TOKEN_EQ},         {"!=", TOKEN_NE},        {"<=", TOKEN_LE},         {">=", TOKEN_GE},
     {"??", TOKEN_DEFAULT},    {"=", TOKEN_ASSIGN},     {"<", TOKEN_LT},          {">", TOKEN_GT},
     {"+", TOKEN_PLUS},        {"-", TOKEN_MINUS},      {"*", TOKEN_STAR},        {"/", TOKEN_SLASH},
@@ -29,16 +31,35 @@ static const struct {
     {")", TOKEN_RIGHT_PAREN}, {"{", TOKEN_LEFT_BRACE}, {"}", TOKEN_RIGHT_BRACE},
 };
 
-/* Tokens of other languages, and what to write instead. */
+#define HINT_MATCH "for names, use matches(g.name, \"web*\")"
+
+/* Marks of other languages, and what to write instead. Each is read as the token that was meant, so that one
+ * mistake is one error. A policy without mistakes has none of them. */
 static const struct {
-    const char text[3];
+    const char text[4];
+    TokenType type; /* TOKEN_BAD: nothing that the language has */
     const char *hint;
 } foreign[] = {
-    {"&&", "write 'and'"},
-    {"||", "write 'or'"},
-    {"!", "write 'not'"},
-    {"%", "write the percent sign right after its number: 20%"},
-    {"'", "write text in double quotes"},
+    {"===", TOKEN_EQ, "write =="},
+    {"!==", TOKEN_NE, "write !="},
+    {"<>", TOKEN_NE, "write !="},
+    {"&&", TOKEN_AND, "write 'and'"},
+    {"||", TOKEN_OR, "write 'or'"},
+    {"!", TOKEN_NOT, "write 'not'"},
+    {":=", TOKEN_ASSIGN, "write ="},
+    {"+=", TOKEN_ASSIGN, "write the name again: x = x + 1"},
+    {"-=", TOKEN_ASSIGN, "write the name again: x = x - 1"},
+    {"*=", TOKEN_ASSIGN, "write the name again: x = x * 2"},
+    {"/=", TOKEN_ASSIGN, "write the name again: x = x / 2"},
+    {"++", TOKEN_BAD, "write x = x + 1"},
+    {"**", TOKEN_BAD, "there are no powers: multiply the value with itself"},
+    {"=~", TOKEN_BAD, HINT_MATCH},
+    {"!~", TOKEN_BAD, HINT_MATCH},
+    {"~", TOKEN_BAD, HINT_MATCH},
+    {":", TOKEN_BAD, "a block is in braces: for g in guests { ... }"},
+    {"[", TOKEN_BAD, "there are no lists: compare with each value, x == 1 or x == 2"},
+    {"?", TOKEN_BAD, "to choose a value, write if a < b then a else b"},
+    {"%", TOKEN_BAD, "write the percent sign right after its number: 20%"},
 };
 
 static const struct {
@@ -81,6 +102,44 @@ static bool at_end(const Lexer *l)
     return l->offset >= l->unit->source->length;
 }
 
+static void report(Lexer *l, Position at, const char *hint, const char *format, ...) _printf_(4, 5);
+static void report(Lexer *l, Position at, const char *hint, const char *format, ...)
+{
+    char message[100];
+    va_list ap;
+
+    if (l->quiet)
+        return;
+    va_start(ap, format);
+    (void) vsnprintf(message, sizeof(message), format, ap);
+    va_end(ap);
+    diagnostics_add(l->unit->diagnostics, at, hint, "%s", message);
+}
+
+static Position here(const Lexer *l)
+{
+    return (Position){l->line, (uint32_t) (l->offset - l->line_start) + 1};
+}
+
+static void next_line(Lexer *l)
+{
+    l->line++;
+    l->line_start = l->offset + 1;
+}
+
+/* Goes to the last letter of a comment of C, or to the text's end. Returns whether a line began. */
+static bool skip_block_comment(Lexer *l)
+{
+    uint32_t line = l->line;
+
+    for (l->offset += 2; !at_end(l) && (peek(l, 0) != '*' || peek(l, 1) != '/'); l->offset++)
+        if (peek(l, 0) == '\n')
+            next_line(l);
+    if (!at_end(l))
+        l->offset++;
+    return l->line > line;
+}
+
 /* Skips blanks and comments. Returns whether a line or the text began. */
 static bool skip_blank(Lexer *l)
 {
@@ -89,6 +148,16 @@ static bool skip_blank(Lexer *l)
     for (; !at_end(l); l->offset++) {
         char c = peek(l, 0);
 
+        if (c == '/' && (peek(l, 1) == '/' || peek(l, 1) == '*')) {
+            report(l, here(l), "a comment begins with #", "unexpected '/%c'", peek(l, 1));
+            if (peek(l, 1) == '*') {
+                newline = skip_block_comment(l) || newline;
+                if (at_end(l))
+                    break;
+                continue;
+            }
+            c = '#';
+        }
         if (c == '#') {
             while (!at_end(l) && peek(l, 0) != '\n')
                 l->offset++;
@@ -97,8 +166,7 @@ static bool skip_blank(Lexer *l)
             c = '\n';
         }
         if (c == '\n') {
-            l->line++;
-            l->line_start = l->offset + 1;
+            next_line(l);
             newline = true;
         } else if (c != ' ' && c != '\t' && c != '\r')
             break;
@@ -109,7 +177,7 @@ static bool skip_blank(Lexer *l)
 static void bad(Lexer *l, Token *t, const char *hint, const char *what)
 {
     t->type = TOKEN_BAD;
-    diagnostics_add(l->unit->diagnostics, t->at, hint, "%s", what);
+    report(l, t->at, hint, "%s", what);
 }
 
 static int read_word(Lexer *l, Token *t)
@@ -151,8 +219,9 @@ bool lexer_is_unit(const char *text, size_t length)
 
 static void read_unit(Lexer *l, Token *t)
 {
-    const char *text = l->unit->source->text + l->offset;
+    const char *text = l->unit->source->text + l->offset, *meant;
     size_t length = 0, i;
+    char hint[64];
 
     while (is_letter(peek(l, length)) || is_digit(peek(l, length)))
         length++;
@@ -160,6 +229,12 @@ static void read_unit(Lexer *l, Token *t)
         return;
     l->offset += length;
     i = find_unit(text, length);
+    meant = i < ELEMENTSOF(units) ? NULL : foreign_unit(text, length);
+    if (meant) {
+        (void) snprintf(hint, sizeof(hint), "write %.*s%s", (int) MIN(text - t->text, 20), t->text, meant);
+        report(l, t->at, hint, "unknown unit");
+        i = find_unit(meant, strlen(meant));
+    }
     if (i < ELEMENTSOF(units)) {
         t->value *= units[i].factor;
         t->kind = units[i].kind;
@@ -202,9 +277,13 @@ static void read_number(Lexer *l, Token *t)
 
 static void read_text(Lexer *l, Token *t)
 {
+    char quote = t->text[0];
+
+    if (quote == '\'')
+        report(l, t->at, "write text in double quotes", "unexpected '''");
     t->type = TOKEN_TEXT;
     t->text++;
-    for (l->offset++; peek(l, 0) != '"'; l->offset++) {
+    for (l->offset++; peek(l, 0) != quote; l->offset++) {
         char c = peek(l, 0);
 
         if (at_end(l) || c == '\n') {
@@ -222,38 +301,47 @@ static void read_text(Lexer *l, Token *t)
 
 _Static_assert(POLICY_TEXT_MAX == 255, "as the message says");
 
-/* Reads an operator or punctuation, or reports a character that does not belong here. */
+/* The mark's length if it is next and longer than the one found before, else 0. */
+static size_t longer_mark(const Lexer *l, const char *mark, size_t before)
+{
+    size_t n = 0;
+
+    while (mark[n] && peek(l, n) == mark[n])
+        n++;
+    return mark[n] || n <= before ? 0 : n;
+}
+
+/* Reads an operator or punctuation, the longest that fits, or reports a character that does not belong
+ * here. */
 static void read_mark(Lexer *l, Token *t)
 {
+    const char *hint = NULL;
     char c = peek(l, 0);
-
-    for (size_t i = 0; i < ELEMENTSOF(marks); i++)
-        if (c == marks[i].text[0] && (!marks[i].text[1] || peek(l, 1) == marks[i].text[1])) {
-            t->type = marks[i].type;
-            t->length = strlen(marks[i].text);
-            l->offset += t->length;
-            return;
-        }
+    size_t length = 0;
 
     t->type = TOKEN_BAD;
-    for (size_t i = 0; i < ELEMENTSOF(foreign); i++)
-        if (c == foreign[i].text[0] && (!foreign[i].text[1] || peek(l, 1) == foreign[i].text[1])) {
-            size_t length = strlen(foreign[i].text);
-
-            l->offset += length;
-            diagnostics_add(l->unit->diagnostics, t->at, foreign[i].hint, "unexpected '%s'", foreign[i].text);
-            return;
+    for (size_t i = 0; i < ELEMENTSOF(marks); i++)
+        if (longer_mark(l, marks[i].text, length) > 0) {
+            length = strlen(marks[i].text);
+            t->type = marks[i].type;
         }
-    if (c > ' ' && c <= '~') {
-        l->offset++;
-        diagnostics_add(l->unit->diagnostics, t->at, NULL, "unexpected '%c'", c);
+    for (size_t i = 0; i < ELEMENTSOF(foreign); i++)
+        if (longer_mark(l, foreign[i].text, length) > 0) {
+            length = strlen(foreign[i].text);
+            t->type = foreign[i].type;
+            hint = foreign[i].hint;
+        }
+    if (length > 0 || (c > ' ' && c <= '~')) {
+        length = MAX(length, 1U);
+        l->offset += length;
+        if (hint || t->type == TOKEN_BAD)
+            report(l, t->at, hint, "unexpected '%.*s'", (int) length, t->text);
         return;
     }
     while (l->offset < l->unit->source->length && (peek(l, 0) < ' ' || peek(l, 0) > '~') &&
            peek(l, 0) != '\n')
         l->offset++;
-    diagnostics_add(l->unit->diagnostics, t->at, NULL,
-                    "only comments can contain other characters than ASCII");
+    report(l, t->at, NULL, "only comments can contain other characters than ASCII");
 }
 
 int lexer_next(Lexer *l, Token *ret)
@@ -263,7 +351,11 @@ int lexer_next(Lexer *l, Token *ret)
     int r = 0;
 
     t.newline = skip_blank(l);
-    t.at = (Position){l->line, (uint32_t) (l->offset - l->line_start) + 1};
+    t.at = here(l);
+    if (peek(l, 0) == '$' && is_letter(peek(l, 1))) {
+        report(l, t.at, "write the name without $", "unexpected '$'");
+        l->offset++;
+    }
     t.text = l->unit->source->text + l->offset;
     c = peek(l, 0);
 
@@ -273,7 +365,7 @@ int lexer_next(Lexer *l, Token *ret)
         r = read_word(l, &t);
     else if (is_digit(c))
         read_number(l, &t);
-    else if (c == '"')
+    else if (c == '"' || c == '\'')
         read_text(l, &t);
     else
         read_mark(l, &t);

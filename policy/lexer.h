@@ -71,6 +71,7 @@ typedef struct Lexer {
     Unit *unit;
     size_t offset, line_start;
     uint32_t line;
+    bool quiet; /* nothing is reported: what is read is skipped after an error */
 } Lexer;
 
 #define LEXER_INIT(u) ((Lexer){.unit = (u), .line = 1})

@@ -88,7 +88,9 @@ static Expr *parse_aggregate(Cursor *p, Expr *e, Name *function)
     }
     if (!cursor_accept(p, TOKEN_RIGHT_PAREN)) {
         cursor_expected(p, where ? "')'" : "'where' or ')'",
-                        p->token.type == TOKEN_BY ? "only a loop can order guests" : NULL);
+                        p->token.type == TOKEN_BY   ? "only a loop can order guests"
+                        : p->token.type == TOKEN_IF ? "to select guests, use 'where'"
+                                                    : NULL);
         return NULL;
     }
     return with_operands(p, e, e->a, where, NULL);

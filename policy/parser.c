@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "policy/foreign.h"
 #include "policy/kinds.h"
 #include "policy/parse-expr.h"
 
@@ -51,21 +52,23 @@ static void recover(Cursor *p, bool block)
 {
     unsigned braces = 0;
 
+    p->lexer.quiet = true;
     while (p->token.type != TOKEN_END) {
         const Token *t = &p->token;
 
         if (t->type == TOKEN_LEFT_BRACE) {
             if (block && braces == 0)
-                return;
+                break;
             braces++;
         } else if (t->type == TOKEN_RIGHT_BRACE) {
             if (braces == 0)
-                return;
+                break;
             braces--;
         } else if (braces == 0 && (t->type == TOKEN_SEMICOLON || (t->newline && begins_statement(t))))
-            return;
+            break;
         cursor_advance(p);
     }
+    p->lexer.quiet = false;
 }
 
 /* An expression of a statement, with recovery (block: to the '{' of the statement). */
@@ -218,6 +221,26 @@ static void parse_because(Cursor *p, Statement *s)
     s->because_at = t.at;
     s->because = t.text;
     s->because_length = t.length;
+    if (p->token.type == TOKEN_PLUS || p->token.type == TOKEN_COMMA) {
+        cursor_expected(p, "the end of the statement",
+                        "'because' takes one text; the values that were read are shown with it");
+        recover(p, false);
+    }
+}
+
+/* Reports a statement that begins with a word of another language. What it seems to declare is not reported
+ * again. */
+static bool refuse_word(Cursor *p, const Statement *s)
+{
+    const char *hint = s->field ? NULL : foreign_word(s->name->text, s->name->length);
+
+    if (!hint)
+        return false;
+    diagnostics_add(p->unit->diagnostics, s->name_at, hint, "unexpected '%s'", s->name->text);
+    if (p->token.type == TOKEN_NAME && !p->token.newline)
+        p->token.name->told = true;
+    p->headless = true;
+    return true;
 }
 
 static void parse_assignment(Cursor *p, Statement *s)
@@ -234,9 +257,12 @@ static void parse_assignment(Cursor *p, Statement *s)
         }
     }
     if (!cursor_accept(p, TOKEN_ASSIGN)) {
-        cursor_expected(p, "'='",
-                        s->field ? NULL
-                                 : "a statement is const, let, state, fn, if, for, log, or an assignment");
+        if (!refuse_word(p, s))
+            cursor_expected(p, "'='",
+                            p->token.type == TOKEN_MINUS ? "write x = x - 1"
+                            : s->field
+                                ? NULL
+                                : "a statement is const, let, state, fn, if, for, log, or an assignment");
         goto bad;
     }
     s->expr = statement_expr(p, false);
@@ -249,14 +275,24 @@ bad:
     s->expr = parse_new_expr(p, EXPR_ERROR, s->at);
 }
 
+/* A condition before a block, or before "by". What doesn't go on as it must makes it EXPR_ERROR: what was
+ * meant is not known. */
+static Expr *parse_condition(Cursor *p, bool by)
+{
+    Position at = p->token.at;
+    Expr *e = statement_expr(p, true);
+
+    if (!e || e->type == EXPR_ERROR || p->token.type == TOKEN_LEFT_BRACE || (by && p->token.type == TOKEN_BY))
+        return e;
+    cursor_expected(p, "'{'", NULL);
+    recover(p, true);
+    return parse_new_expr(p, EXPR_ERROR, at);
+}
+
 static void parse_if(Cursor *p, Statement *s)
 {
     cursor_advance(p);
-    s->expr = statement_expr(p, true);
-    if (p->token.type == TOKEN_ASSIGN) {
-        cursor_expected(p, "'{'", NULL);
-        recover(p, true);
-    }
+    s->expr = parse_condition(p, false);
     s->body = parse_block(p, !s->expr || s->expr->type == EXPR_ERROR);
     if (!cursor_accept(p, TOKEN_ELSE))
         return;
@@ -307,7 +343,8 @@ static bool parse_keys(Cursor *p, Key **tail)
             return false;
         k->descending = p->token.type == TOKEN_DESC;
         if (!cursor_accept(p, TOKEN_DESC) && !cursor_accept(p, TOKEN_ASC)) {
-            cursor_expected(p, "'asc' or 'desc'", NULL);
+            cursor_expected(p, "'asc' or 'desc'",
+                            "the largest first: by g.free desc; the smallest first: asc");
             recover(p, true);
             return false;
         }
@@ -319,11 +356,34 @@ static bool parse_keys(Cursor *p, Key **tail)
 static bool parse_selection(Cursor *p, Statement *s)
 {
     if (cursor_accept(p, TOKEN_WHERE)) {
-        s->where = statement_expr(p, true);
+        s->where = parse_condition(p, true);
         if (!s->where || s->where->type == EXPR_ERROR)
             return false;
     }
-    return !cursor_accept(p, TOKEN_BY) || parse_keys(p, &s->by);
+    if (cursor_accept(p, TOKEN_BY) && !parse_keys(p, &s->by))
+        return false;
+    if (p->token.type == TOKEN_LEFT_BRACE)
+        return true;
+    cursor_expected(p, "'{'", p->token.type == TOKEN_IF ? "to select guests, use 'where'" : NULL);
+    recover(p, true);
+    return false;
+}
+
+/* "(g in guests)", "(let i = 0; i < 5; i++)": reported, and skipped to its block. The names in it are not
+ * reported again. */
+static void refuse_parentheses(Cursor *p, Statement *s)
+{
+    cursor_expected(p, "a name for the guest", "for g in guests { ... }");
+    p->lexer.quiet = true;
+    cursor_advance(p);
+    s->name = p->token.name;
+    s->name_at = p->token.at;
+    while (p->token.type != TOKEN_LEFT_BRACE && p->token.type != TOKEN_END && !p->token.newline) {
+        if (p->token.type == TOKEN_NAME)
+            p->token.name->told = true;
+        cursor_advance(p);
+    }
+    p->lexer.quiet = false;
 }
 
 static void parse_for(Cursor *p, Statement *s)
@@ -333,10 +393,14 @@ static void parse_for(Cursor *p, Statement *s)
     cursor_advance(p);
     s->name = p->token.name;
     s->name_at = p->token.at;
-    if (cursor_expect(p, TOKEN_NAME, "a name for the guest") && parse_in_guests(p))
+    if (p->token.type == TOKEN_LEFT_PAREN)
+        refuse_parentheses(p, s);
+    else if (cursor_expect(p, TOKEN_NAME, "a name for the guest") && parse_in_guests(p))
         good = parse_selection(p, s);
     else
         recover(p, true);
+    if (s->name && p->token.type != TOKEN_LEFT_BRACE)
+        s->name->told = true; /* its block is not known, so its uses can't be judged */
     s->body = parse_block(p, !good);
 }
 
@@ -371,7 +435,8 @@ static Statement *parse_statement(Cursor *p)
             statements[i].parse(p, s);
             return s;
         }
-    cursor_expected(p, "a statement", NULL);
+    if (!p->headless || (p->token.type != TOKEN_ELSE && p->token.type != TOKEN_THEN))
+        cursor_expected(p, "a statement", NULL);
     recover(p, false);
     return NULL;
 }
@@ -402,6 +467,8 @@ static Statement *parse_statements(Cursor *p, bool block)
             p->token.type != TOKEN_END && !p->token.newline) {
             cursor_expected(p, "a new line or ';'", NULL);
             recover(p, false);
+            if (s && s->expr && !s->body)
+                s->expr = parse_new_expr(p, EXPR_ERROR, s->at); /* there was more of it */
         }
     }
     return first;
@@ -416,6 +483,7 @@ static Statement *parse_block(Cursor *p, bool told)
     if (!cursor_accept(p, TOKEN_LEFT_BRACE)) {
         if (!told)
             cursor_expected(p, "'{'", NULL);
+        p->headless = true;
         recover(p, false);
         return NULL;
     }

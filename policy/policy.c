@@ -45,6 +45,7 @@ Policy *policy_free(Policy *p)
     free(p->needs);
     free(p->host_states.list);
     free(p->guest_states.list);
+    policy_diagnostics_done(&p->warnings);
     free(p);
     return NULL;
 }
@@ -81,6 +82,11 @@ FieldSet policy_controls(const Policy *p, bool host)
 const char *policy_name(const Policy *p)
 {
     return p->name;
+}
+
+const PolicyDiagnostics *policy_warnings(const Policy *p)
+{
+    return &p->warnings;
 }
 
 const SeriesNeed *policy_needs(const Policy *p, size_t *ret_n)
@@ -129,7 +135,7 @@ static int build(Unit *u, Program *p)
     r = policy_check(u);
     if (r < 0)
         return r;
-    if (u->diagnostics->n > 0)
+    if (u->diagnostics->n_errors > 0)
         return -EINVAL;
     r = policy_compile(u, p);
     if (r < 0)
@@ -142,7 +148,7 @@ static int build(Unit *u, Program *p)
     /* The values of consts are known only now. */
     for (uint32_t i = 0; i < p->windows.n; i++)
         policy_check_window(u->diagnostics, p->windows.list[i].at, p->windows.list[i].usec);
-    return u->diagnostics->n > 0 ? -EINVAL : 0;
+    return u->diagnostics->n_errors > 0 ? -EINVAL : 0;
 }
 
 static Position find_assignment(const Program *p, Operation op, int field)
@@ -192,10 +198,19 @@ static char *copy_text(const PolicySource *source)
     return copy;
 }
 
+/* Windows' editors begin a file with a byte order mark. */
+static Source source_of(const PolicySource *s)
+{
+    static const char mark[3] = "\xef\xbb\xbf";
+    size_t skip = s->length >= sizeof(mark) && memcmp(s->text, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
+
+    return (Source){.text = s->text + skip, .length = s->length - skip, .origin = s->origin};
+}
+
 /* Loads one more file. */
 static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics *diagnostics)
 {
-    Source s = {.text = source->text, .length = source->length, .origin = source->origin};
+    Source s = source_of(source);
     _cleanup_free_ Diagnostics *found = calloc(1, sizeof(*found));
     Program g = {.file = (uint32_t) p->n_programs};
     Unit unit;
@@ -216,11 +231,13 @@ static int add_program(Policy *p, const PolicySource *source, PolicyDiagnostics 
     }
     if (r >= 0) {
         check_apart(p, &g, found);
-        if (found->n > 0)
+        if (found->n_errors > 0)
             r = -EINVAL;
     }
     if (r == -EINVAL && diagnostics && diagnostics_render(found, diagnostics) < 0)
         r = -ENOMEM;
+    if (r >= 0 && found->n > 0)
+        r = diagnostics_render(found, &p->warnings);
     if (r < 0) {
         program_done(&g);
         return r;
@@ -299,6 +316,27 @@ static int gather_states(Policy *p)
     return 0;
 }
 
+/* A policy that neither assigns to a control nor logs something has no effect at all. */
+static int warn_of_nothing(Policy *p, const PolicySource *source)
+{
+    FieldSet host = policy_controls(p, true), guest = policy_controls(p, false);
+    _cleanup_free_ Diagnostics *d = NULL;
+    Source s = source_of(source);
+
+    if (!field_set_is_empty(&host) || !field_set_is_empty(&guest))
+        return 0;
+    for (size_t i = 0; i < p->n_programs; i++)
+        if (p->programs[i].logs.n > 0)
+            return 0;
+    d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->source = &s;
+    diagnostics_warn(d, (Position){1, 1}, "assign to a control, such as g.target of the guest g of a loop",
+                     "this policy assigns nothing, so nothing happens");
+    return diagnostics_render(d, &p->warnings);
+}
+
 int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret)
 {
     _cleanup_(policy_freep) Policy *p = calloc(1, sizeof(*p));
@@ -325,6 +363,8 @@ int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics
         r = gather_needs(p);
     if (r >= 0)
         r = gather_states(p);
+    if (r >= 0)
+        r = warn_of_nothing(p, &sources[0]);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(p);

@@ -18,7 +18,7 @@ typedef struct PolicySource {
 /* Loads and checks n files (1 … POLICY_FILES_MAX) that run together, in this order; everything is copied. If
  * one has a mistake, all are refused: -EINVAL with diagnostics (up to POLICY_DIAGNOSTICS_MAX of each file),
  * also if two assign to the same control or have the same origin; -EFBIG; -ENOMEM. diagnostics may be NULL;
- * else it is {} or has text to add to. */
+ * else it is {} or has some to add to. A byte order mark at the start of a text is skipped. */
 int policy_load_sources(const PolicySource *sources, size_t n, PolicyDiagnostics *diagnostics, Policy **ret);
 /* Reads the files and loads them. Also -errno of reading, as fileio_read_regular() returns it; then
  * *ret_failed (may be NULL) is the file's path. */
@@ -26,6 +26,9 @@ int policy_load_files(const char *const *paths, size_t n, PolicyDiagnostics *dia
                       const char **ret_failed);
 Policy *policy_free(Policy *p);
 DEFINE_CLEANUP_FUNC(Policy, policy_free);
+
+/* What is no mistake, but can't be meant; owned by the policy. Its text is NULL if there is nothing. */
+const PolicyDiagnostics *policy_warnings(const Policy *p);
 
 /* A loaded file; texts are owned by the policy. */
 typedef struct PolicyFile {

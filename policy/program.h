@@ -219,6 +219,7 @@ struct Policy {
     SeriesNeed *needs; /* of all programs, each stat once */
     size_t n_needs;
     PolicyStateList host_states, guest_states;
+    PolicyDiagnostics warnings;
 };
 
 /* Calculates the constants into p->slots. On failure it reports why and where. Returns 0, -EINVAL or

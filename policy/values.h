@@ -28,10 +28,21 @@
 
 /* The mistakes in files as lines of text: "file:line:column: error: …", the line, a caret below it, and a
  * hint such as "did you mean 'available'?". */
+/* One of them, as values. All texts are owned. */
+typedef struct PolicyDiagnostic {
+    char *file;            /* its origin */
+    uint32_t line, column; /* both count from 1; columns are bytes */
+    bool warning;          /* the policy can be used nevertheless */
+    char *message;
+    char *hint;   /* how to correct it; NULL: none */
+    char *source; /* the part of the line that is shown, without control characters */
+} PolicyDiagnostic;
+
 typedef struct PolicyDiagnostics {
     char *text;    /* NUL-terminated, owned; NULL while there are none */
     size_t length; /* of text */
     unsigned count;
+    PolicyDiagnostic *list; /* count of them, in the order of the text */
 } PolicyDiagnostics;
 
 void policy_diagnostics_done(PolicyDiagnostics *d);

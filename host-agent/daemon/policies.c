@@ -94,12 +94,12 @@ static void tell_unreadable(const Reading *x, const char *path, int error)
                      path, fileio_strerror(error), hint);
 }
 
-static void tell_mistakes(Findings *f, const PolicyDiagnostics *d)
+static void tell_diagnostics(Findings *f, int level, const PolicyDiagnostics *d)
 {
     for (const char *line = d->text; line && *line;) {
         int length = (int) strcspn(line, "\n");
 
-        findings_add(f, LOG_ERR, NULL, 0, "%.*s", length, line);
+        findings_add(f, level, NULL, 0, "%.*s", length, line);
         line += length + (line[length] == '\n');
     }
 }
@@ -115,9 +115,11 @@ static int read_files(const Reading *x, const char *const *paths, size_t n, File
     if (r >= 0)
         r = policy_load_files(paths, n, &d, ret, &failed);
     if (r == -EINVAL && d.text)
-        tell_mistakes(x->findings, &d);
+        tell_diagnostics(x->findings, LOG_ERR, &d);
     else if (r < 0)
         tell_unreadable(x, failed ? failed : paths[0], r);
+    if (r >= 0)
+        tell_diagnostics(x->findings, LOG_WARNING, policy_warnings(*ret));
     policy_diagnostics_done(&d);
     return r;
 }

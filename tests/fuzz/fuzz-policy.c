@@ -360,7 +360,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         assert(!p && (r == -EINVAL || r == -EFBIG || r == -ENOMEM));
         assert(r != -EINVAL ||
-               (d.count >= 1 && d.count <= n * POLICY_DIAGNOSTICS_MAX && strlen(d.text) == d.length));
+               (d.count >= 1 && d.count <= n * 2 * POLICY_DIAGNOSTICS_MAX && strlen(d.text) == d.length));
     }
     policy_diagnostics_done(&d);
     return 0;

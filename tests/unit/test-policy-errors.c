@@ -75,7 +75,7 @@ START_TEST(test_golden)
         ck_assert_ptr_null(d.text);
     }
     closedir(dir);
-    ck_assert_uint_ge(n, 27);
+    ck_assert_uint_ge(n, 33);
 }
 END_TEST
 
@@ -342,7 +342,12 @@ START_TEST(test_odd_text)
         {"let x = 1\0let y = 2", 19, -EINVAL},
         {"\0", 1, -EINVAL},
         {"\xff\xfelet", 5, -EINVAL},
-        {"\xef\xbb\xbflet x = 1", 12, -EINVAL},
+        {"\xef\xbb\xbflet x = 1", 12, 0}, /* a byte order mark is skipped, but only at the start */
+        {"\xef\xbb\xbf", 3, 0},
+        {"let x = 1\n\xef\xbb\xbflet y = 1", 22, -EINVAL},
+        {"let x = 1 /* no end", 19, -EINVAL},
+        {"let x = 1 /", 11, -EINVAL},
+        {"x = $", 5, -EINVAL},
         {"# only \0 a comment", 18, 0},
         {"let x = 1 # cut off", 9, 0}, /* not NUL-terminated: what lies behind isn't read */
         {"let x = 12", 9, 0},
@@ -364,6 +369,134 @@ START_TEST(test_odd_text)
         ck_assert(!!p == (table[i].outcome == 0));
         policy_free(p);
     }
+}
+END_TEST
+
+/* The only warning of a policy that is loaded; NULL: there is none. */
+static char *warning_of(const char *const *texts, size_t n)
+{
+    const char *const origins[] = {"a.policy", "b.policy"};
+    _cleanup_(policy_freep) Policy *p = NULL;
+    PolicySource sources[2] = {};
+
+    for (size_t i = 0; i < n; i++)
+        sources[i] = (PolicySource){.text = texts[i], .length = strlen(texts[i]), .origin = origins[i]};
+    ck_assert_int_eq(policy_load_sources(sources, n, NULL, &p), 0);
+    ck_assert_uint_le(policy_warnings(p)->count, 1);
+    return policy_warnings(p)->text ? strdup(policy_warnings(p)->text) : NULL;
+}
+
+/* What can't be meant is loaded, with a warning. */
+static const struct {
+    const char *texts[2];
+    const char *warning;
+} warnings[] = {
+    {{""},
+     "a.policy:1:1: warning: this policy assigns nothing, so nothing happens\n    \n    ^\n"
+     "    assign to a control, such as g.target of the guest g of a loop\n"},
+    {{"# only a comment\n"}, "assigns nothing"},
+    {{"\xef\xbb\xbf"}, "assigns nothing"},
+    {{"state n = 0\nn = n + 1\n"}, "assigns nothing"},
+    {{"let x = 1", "let y = 2"}, "a.policy:1:1: warning: this policy assigns nothing"},
+    {{"let x = 1", "log(\"x\")"}, NULL},
+    {{"let x = 1", "host.ksm_run = true"}, NULL},
+    {{"for g in guests { g.target = g.current }"}, NULL},
+    {{"for g in guests { g.target = g.current because \"free {g.free}\" }"},
+     "a.policy:1:48: warning: '{g.free}' in a text stays as it is\n"},
+    {{"host.ksm_run = true\nlog(\"{free}\")"}, "a.policy:2:5: warning: '{free}' in a text stays as it is\n"},
+    {{"host.ksm_run = true because \"{ } {1} {A} {a b} {\""}, NULL},
+};
+
+START_TEST(test_c14_warnings)
+{
+    size_t n = warnings[_i].texts[1] ? 2 : 1;
+    _cleanup_free_ char *said = warning_of(warnings[_i].texts, n);
+
+    if (!warnings[_i].warning)
+        ck_assert_msg(!said, "%s: %s", warnings[_i].texts[0], said ? said : "");
+    else
+        ck_assert_msg(said && strstr(said, warnings[_i].warning), "%s: no '%s' in: %s", warnings[_i].texts[0],
+                      warnings[_i].warning, said ? said : "nothing");
+}
+END_TEST
+
+/* What looks like a mistake of beginners, and is none. */
+START_TEST(test_c14_allowed)
+{
+    static const char *const allowed[] = {
+        "let a = 3--1",
+        "let a = 1\nlet b = a<-1",
+        "let print = 1\nlet order = print\norder = order + print",
+        "let x = if 1 < 2 then 1 else 2",
+        "let end = host.swap_free ?? 0B",
+        "let g = 1\nlet s = g",
+        "let x = 1 # // /* $x += [1]",
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(allowed); i++) {
+        PolicyDiagnostics d = {};
+        Policy *p = NULL;
+        int r = policy_load(allowed[i], strlen(allowed[i]), "p", &d, &p);
+
+        ck_assert_msg(r == 0, "%s: %s", allowed[i], d.text ? d.text : "");
+        policy_freep(&p);
+    }
+}
+END_TEST
+
+/* The same as values. */
+START_TEST(test_c10_diagnostics_as_values)
+{
+    static const char text[] = "let a = 1\nlet\tspare = host.availble - 1GiB\n";
+    PolicyDiagnostics d = {};
+    Policy *p = NULL;
+
+    ck_assert_int_eq(policy_load(text, strlen(text), "a.policy", &d, &p), -EINVAL);
+    ck_assert_uint_eq(d.count, 1);
+    ck_assert_str_eq(d.list[0].file, "a.policy");
+    ck_assert_uint_eq(d.list[0].line, 2);
+    ck_assert_uint_eq(d.list[0].column, 18);
+    ck_assert(!d.list[0].warning);
+    ck_assert_str_eq(d.list[0].message, "the host has no stat 'availble'");
+    ck_assert_str_eq(d.list[0].hint, "did you mean 'available'?");
+    ck_assert_str_eq(d.list[0].source, "let spare = host.availble - 1GiB");
+    policy_diagnostics_done(&d);
+}
+END_TEST
+
+/* Errors beyond the limit cost no more than good lines: the tree isn't searched for each. */
+static const char *const many_mistakes[] = {
+    "let v%u = w%u\n",
+    "u%u = 1\n",
+    "for g in guests { let x = g.f%u }\n",
+    "// %u\n",
+    "/* %u */ x\n",
+    "foreach g%u in guests { }\n",
+    "let y%u = [1] = [2]\n",
+    "if a%u { } else { b%u = 1 }\n",
+    "/*%u\n",
+};
+
+START_TEST(test_c14_many_mistakes_are_cheap)
+{
+    Text t;
+
+    text_open(&t);
+    for (unsigned i = 0; ftell(t.f) < (long) (POLICY_SIZE_MAX - 100); i++) {
+        char line[100];
+
+        /* the format is one of the table's */
+        char *at = line;
+
+        for (const char *c = many_mistakes[_i]; *c; c++)
+            if (c[0] == '%')
+                at += sprintf(at, "%u", i), c++;
+            else
+                *at++ = *c;
+        *at = 0;
+        fputs(line, t.f);
+    }
+    text_close_and_load(&t, -EINVAL, "error: ");
 }
 END_TEST
 
@@ -420,6 +553,10 @@ int main(void)
     tcase_add_loop_test(t, test_fine, 0, ELEMENTSOF(fine));
     tcase_add_test(t, test_expensive_functions);
     tcase_add_test(t, test_odd_text);
+    tcase_add_loop_test(t, test_c14_warnings, 0, ELEMENTSOF(warnings));
+    tcase_add_test(t, test_c14_allowed);
+    tcase_add_test(t, test_c10_diagnostics_as_values);
+    tcase_add_loop_test(t, test_c14_many_mistakes_are_cheap, 0, ELEMENTSOF(many_mistakes));
     tcase_add_test(t, test_size);
     tcase_add_test(t, test_file);
     tcase_set_timeout(t, 30);
