@@ -30,14 +30,54 @@ static void reading_done(Reading *r)
     policy_diagnostics_done(&r->diagnostics);
 }
 
+#define IS_STDIN(path) (strcmp((path), "-") == 0)
+
+static const char *shown_path(const char *path)
+{
+    return IS_STDIN(path) ? "standard input" : path;
+}
+
+/* Standard input, to its end. *ret is the caller's to free, also on failure. */
+static int read_stdin(size_t max, char **ret, size_t *ret_length)
+{
+    size_t size = 0;
+    ssize_t n = fileio_read(STDIN_FILENO, false, max, ret, &size);
+
+    if (n < 0)
+        return (int) n;
+    *ret_length = (size_t) n;
+    return 0;
+}
+
+/* As policy_load_files(), but "-" is standard input. */
+static int load_files(char **paths, size_t n, Reading *ret, const char **ret_failed)
+{
+    PolicySource sources[POLICY_FILES_MAX] = {};
+    char *texts[POLICY_FILES_MAX] = {};
+    int r = 0;
+
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        sources[i].origin = *ret_failed = shown_path(paths[i]);
+        r = IS_STDIN(paths[i])
+                ? read_stdin(POLICY_SIZE_MAX, &texts[i], &sources[i].length)
+                : fileio_read_regular(paths[i], POLICY_SIZE_MAX, &texts[i], &sources[i].length);
+        sources[i].text = texts[i];
+    }
+    if (r >= 0)
+        r = policy_load_sources(sources, n, &ret->diagnostics, &ret->policy);
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    return r;
+}
+
 /* Files that run together. -ENOMEM, else 0. */
 static int read_policy(char **paths, size_t n, Reading *ret)
 {
     Reading reading = {};
-    const char *failed = paths[0];
+    const char *failed = NULL;
     int r;
 
-    r = policy_load_files((const char *const *) paths, n, &reading.diagnostics, &reading.policy, &failed);
+    r = load_files(paths, n, &reading, &failed);
     if (r == -EFBIG)
         snprintf(reading.problem, sizeof(reading.problem), "%s: too large: a policy has at most %u KiB",
                  failed, POLICY_SIZE_MAX / 1024);
@@ -52,14 +92,25 @@ static int read_policy(char **paths, size_t n, Reading *ret)
     return 0;
 }
 
-/* Prints mistakes. */
+/* The mistakes, or the warnings if there are none. */
+static const PolicyDiagnostics *diagnostics_of(const Reading *r)
+{
+    return r->policy ? policy_warnings(r->policy) : &r->diagnostics;
+}
+
+/* Prints mistakes and warnings. */
 static CtlExit tell_reading(const Ctl *c, const Reading *r)
 {
-    if (r->policy)
+    const char *text = diagnostics_of(r)->text;
+
+    if (r->policy) {
+        if (text)
+            (void) screen_diagnostics(&c->client.errors, text);
         return CTL_EXIT_OK;
-    if (r->diagnostics.text)
+    }
+    if (text)
         return client_fail_lines(&c->client, CLIENT_ERROR_BAD_POLICY, r->problem[0] ? r->problem : NULL,
-                                 r->diagnostics.text);
+                                 text);
     return client_fail(&c->client, CLIENT_ERROR_BAD_POLICY, NULL, "%s", r->problem);
 }
 
@@ -72,10 +123,56 @@ static CtlExit too_many(const Ctl *c, int n)
 
 /* ---- check ---- */
 
+/* A text of a file, which can have any bytes. NULL: out of memory, or there is none. */
+static json_object *text_to_json(const char *text)
+{
+    _cleanup_free_ char *clean = text ? text_clean(text) : NULL;
+
+    return clean ? json_object_new_string(clean) : NULL;
+}
+
+static int add_diagnostic(json_object *array, const PolicyDiagnostic *d)
+{
+    const struct {
+        const char *key;
+        json_object *value;
+    } members[] = {{"file", text_to_json(d->file)},
+                   {"line", json_object_new_int64(d->line)},
+                   {"column", json_object_new_int64(d->column)},
+                   {"severity", json_object_new_string(d->warning ? "warning" : "error")},
+                   {"message", text_to_json(d->message)},
+                   {"hint", text_to_json(d->hint)},
+                   {"source", text_to_json(d->source)}};
+    json_object *o = json_object_new_object();
+    int r = o ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < ELEMENTSOF(members); i++)
+        if (r >= 0)
+            r = json_add(o, members[i].key, members[i].value);
+        else
+            json_object_put(members[i].value);
+    if (r >= 0 && json_object_array_add(array, o) >= 0)
+        return 0;
+    json_putp(&o);
+    return -ENOMEM;
+}
+
+static int diagnostics_to_json(const PolicyDiagnostics *d, json_object **ret)
+{
+    _cleanup_(json_putp) json_object *array = json_object_new_array();
+    int r = array ? 0 : -ENOMEM;
+
+    for (unsigned i = 0; i < d->count && r >= 0; i++)
+        r = add_diagnostic(array, &d->list[i]);
+    if (r >= 0)
+        *ret = TAKE_PTR(array);
+    return r;
+}
+
 /* One entry of the answer: {"files": […], "good": …, "problem": …, "diagnostics": …}. */
 static int add_check(json_object *array, char **paths, size_t n, const Reading *r)
 {
-    json_object *o = json_object_new_object(), *files = json_object_new_array();
+    json_object *o = json_object_new_object(), *files = json_object_new_array(), *diagnostics = NULL;
     int e = o && files ? json_add(o, "files", files) : -ENOMEM;
 
     for (size_t i = 0; i < n && e >= 0; i++)
@@ -85,12 +182,23 @@ static int add_check(json_object *array, char **paths, size_t n, const Reading *
     if (e >= 0)
         e = json_add(o, "problem", r->problem[0] ? json_object_new_string(r->problem) : NULL);
     if (e >= 0)
-        e = json_add(o, "diagnostics",
-                     r->diagnostics.text ? json_object_new_string(r->diagnostics.text) : NULL);
+        e = diagnostics_to_json(diagnostics_of(r), &diagnostics);
+    if (e >= 0)
+        e = json_add(o, "diagnostics", diagnostics);
     if (e >= 0 && json_object_array_add(array, o) >= 0)
         return 0;
     json_putp(&o);
     return -ENOMEM;
+}
+
+static bool has_warning(const Policy *p, const char *file)
+{
+    const PolicyDiagnostics *d = policy_warnings(p);
+
+    for (unsigned i = 0; i < d->count; i++)
+        if (strcmp(d->list[i].file, file) == 0)
+            return true;
+    return false;
 }
 
 /* Some files as one policy. Returns whether they are good, or -ENOMEM. */
@@ -105,11 +213,12 @@ static int check_files(Ctl *c, char **paths, size_t n, json_object *array)
     if (tell_reading(c, &r) != CTL_EXIT_OK)
         return false;
     for (size_t i = 0; i < n; i++) {
-        _cleanup_free_ char *clean = text_clean(paths[i]);
+        _cleanup_free_ char *clean = text_clean(shown_path(paths[i]));
 
         if (!clean)
             return -ENOMEM;
-        printf("%s: good\n", clean);
+        printf("%s: %s\n", clean,
+               has_warning(r.policy, shown_path(paths[i])) ? "can be used, but see the warning" : "good");
     }
     return true;
 }
@@ -320,7 +429,7 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
         return e;
     /* Absolute paths: the daemon shows them to users in other folders. */
     for (int i = 0; i < n; i++)
-        paths[i] = realpath(arguments[i], NULL) ?: strdup(arguments[i]);
+        paths[i] = (IS_STDIN(arguments[i]) ? NULL : realpath(arguments[i], NULL)) ?: strdup(arguments[i]);
     error = read_policy(paths, (size_t) n, &r);
     for (int i = 0; i < n; i++)
         free(paths[i]);
@@ -342,14 +451,16 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
 /* "-": standard input. *ret is the caller's to free, also on failure. */
 static int read_snapshot_file(const char *path, char **ret, size_t *ret_length)
 {
-    bool is_stdin = strcmp(path, "-") == 0;
-    _cleanup_close_ int opened = is_stdin ? -EBADF : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    _cleanup_close_ int opened = -EBADF;
     size_t size = 0;
     ssize_t n;
 
-    if (!is_stdin && opened < 0)
+    if (IS_STDIN(path))
+        return read_stdin(SNAPSHOT_FILE_MAX, ret, ret_length);
+    opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (opened < 0)
         return -errno;
-    n = fileio_read(is_stdin ? STDIN_FILENO : opened, false, SNAPSHOT_FILE_MAX, ret, &size);
+    n = fileio_read(opened, false, SNAPSHOT_FILE_MAX, ret, &size);
     if (n < 0)
         return (int) n;
     *ret_length = (size_t) n;
@@ -368,7 +479,7 @@ static void warn(const Ctl *c, const char *path, const char *warnings)
 
 static CtlExit load_snapshot(const Ctl *c, const char *path, const Policy *policy, SnapshotFile *ret)
 {
-    const char *shown = strcmp(path, "-") == 0 ? "standard input" : path;
+    const char *shown = shown_path(path);
     _cleanup_free_ char *text = NULL;
     char error[JSON_ERROR_MAX];
     size_t length = 0;
@@ -415,6 +526,10 @@ static CtlExit verb_run(Ctl *c, int n, char **arguments)
             &c->client, CLIENT_ERROR_USAGE,
             "FILE is the output of ballastctl dump --json, or as in ballast-snapshot(5); - is standard input",
             "policy run needs --snapshot=FILE");
+    for (int i = 0; i < n; i++)
+        if (IS_STDIN(arguments[i]) && IS_STDIN(c->snapshot))
+            return client_fail(&c->client, CLIENT_ERROR_USAGE, NULL,
+                               "standard input can be the policy or the snapshot, not both");
     e = too_many(c, n);
     if (e != CTL_EXIT_OK)
         return e;
@@ -435,7 +550,8 @@ const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
     {"check", "FILE… [--together]", "check policy files for mistakes, without a daemon", 1, ANY, verb_check,
      "Prints all mistakes on standard error, each with its file, line and column. Each file is checked by "
      "itself, or with --together all of them as one policy: then two files that assign to the same control are "
-     "refused, as by ballastd. Exit status: 0 all are good, 1 at least one is not.\n\n"
+     "refused, as by ballastd. FILE - is standard input. Exit status: 0 all are good, also with warnings, 1 at "
+     "least one is not.\n\n"
      "  ballastctl policy check my.policy\n"
      "  ballastctl policy check --together my.policy ksm.policy\n",
      .options = CTL_OPTION_TOGETHER},
@@ -454,7 +570,7 @@ const Verb ctl_policy_verbs[CTL_N_POLICY_VERBS] = {
     {"load", "FILE…", "make ballastd run other policy files for now", 1, ANY, verb_load,
      "Sends the files to ballastd, where they replace all running ones at once; if one of them has a mistake, "
      "nothing changes. They run until ballastd restarts or is reloaded (ballastctl reload). To keep them, name "
-     "them in Files= under [Policy] in ballastd.conf. Only root may do this.\n\n"
+     "them in Files= under [Policy] in ballastd.conf. FILE - is standard input. Only root may do this.\n\n"
      "  sudo ballastctl policy load my.policy\n"
      "  sudo ballastctl policy load my.policy /usr/share/ballast/policy/ksm.policy\n"
      "  sudo ballastctl reload\n"},

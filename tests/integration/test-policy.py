@@ -74,11 +74,11 @@ class Files(ctl.World):
     # ---- check ----
 
     def test_good(self):
-        a, b = self.write("a.policy", GOOD), self.write("b.policy", "let x = 1\n")
+        a, b = self.write("a.policy", GOOD), self.write("b.policy", "host.ksm_run = true\n")
         self.assertEqual(self.ctl("policy", "check", a, b), f"{a}: good\n{b}: good\n")
         self.assertEqual(self.ctl("policy", "check", "--together", a, b), f"{a}: good\n{b}: good\n")
         self.assertEqual(self.json("policy", "check", a),
-                         [{"files": [a], "good": True, "problem": None, "diagnostics": None}])
+                         [{"files": [a], "good": True, "problem": None, "diagnostics": []}])
 
     def test_shipped_are_good(self):
         shipped = glob.glob(f"{ctl.SOURCE}/policy/*.policy")
@@ -100,8 +100,44 @@ class Files(ctl.World):
         said = json.loads(self.fails("policy", "check", bad, good, "--json"))
         self.assertEqual(self.err, "")
         self.assertEqual([c["good"] for c in said], [False, True])
-        self.assertIn(f"{bad}:1:18: error: ", said[0]["diagnostics"])
         self.assertIsNone(said[0]["problem"])
+
+    def test_c10_diagnostics_are_objects(self):
+        bad = self.write("bad.policy", BAD + "let y = 1 ä\n")
+        said = json.loads(self.fails("policy", "check", bad, "--json"))[0]["diagnostics"]
+        self.assertEqual(said[0], {"file": bad, "line": 1, "column": 18, "severity": "error",
+                                   "message": "the host has no stat 'availble'", "hint": "did you mean 'available'?",
+                                   "source": "let spare = host.availble - 1GiB"})
+        self.assertEqual([(d["line"], d["hint"] is None) for d in said[1:]], [(2, False), (3, True)])
+
+    def test_c14_what_assigns_nothing_is_a_warning(self):
+        nothing = self.write("nothing.policy", "# only a comment\n")
+        r = subprocess.run([ctl.BALLASTCTL, "policy", "check", nothing], env=self.env, capture_output=True, text=True,
+                           timeout=ctl.HANG)
+        self.assertEqual((r.returncode, r.stdout), (0, f"{nothing}: can be used, but see the warning\n"))
+        self.assertIn(f"{nothing}:1:1: warning: this policy assigns nothing, so nothing happens\n", r.stderr)
+        said = self.json("policy", "check", nothing)[0]
+        self.assertTrue(said["good"])
+        self.assertEqual([d["severity"] for d in said["diagnostics"]], ["warning"])
+        r = subprocess.run([ctl.BALLASTD, "--check", "--policy", nothing], env=self.env, capture_output=True, text=True,
+                           timeout=ctl.HANG)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn(f"{nothing}:1:1: warning: this policy assigns nothing", r.stderr)
+
+    def test_c13_standard_input(self):
+        def check(text, *arguments, want=0):
+            r = subprocess.run([ctl.BALLASTCTL, "policy", *arguments], env=self.env, input=text, capture_output=True,
+                               text=True, timeout=ctl.HANG)
+            self.assertEqual(r.returncode, want, r.stdout + r.stderr)
+            return r.stdout + r.stderr
+        self.assertEqual(check(GOOD, "check", "-"), "standard input: good\n")
+        self.assertIn("standard input:1:18: error: ", check(BAD, "check", "-", want=1))
+        self.assertIn("at most 256 KiB", check("#" * (256 << 10) + "\n", "check", "-", want=1))
+        self.assertIn("standard input:1:18: error: ", check(BAD, "load", "-", want=1))
+        snapshot = self.write("s.json", json.dumps({"host": self.host(), "guests": [self.guest("a")]}))
+        self.assertIn("standard input:1", check(GOOD.replace("g.current", "g.full because \"x\""), "run", "-",
+                                                "--snapshot", snapshot))
+        self.assertIn("not both", check(GOOD, "run", "-", "--snapshot=-", want=2))
 
     def test_together_they_clash(self):
         a, b = self.write("a.policy", GOOD), self.write("b.policy", GOOD)
@@ -411,7 +447,7 @@ class Loaded(ctl.World):
 n = n + 1
 for g in guests where g.name == "web1" { let x = g.stall }
 let x = 1 / (3 - n)
-""")
+""" + GOOD)
         self.ctl("--session", "policy", "load", failing)
         self.wait_cycles(4)
         self.assertRegex(self.daemon.log(), rf"{failing}:3:52: web1 left out in this cycle: g.stall is missing")
@@ -428,7 +464,7 @@ let x = 1 / (3 - n)
             self.assertEqual(sorted(left_out), sorted(ctl.UUIDS), "each guest once")
 
     def test_one_that_fails_whole(self):
-        self.ctl("--session", "policy", "load", self.write("zero.policy", "let x = 1 / (host.total / host.total - 1)\n"))
+        self.ctl("--session", "policy", "load", self.write("zero.policy", "let x = 1 / (host.total / host.total - 1)\n" + GOOD))
         self.wait_cycles(1)
         self.assertRegex(self.ctl("--session", "policy", "show"),
                          r"Failed: none of its files could be evaluated\n +Undone: zero.policy:1:11: division by zero\n")
@@ -523,7 +559,7 @@ let x = 1 / (3 - n)
         self.assertEqual(fresh["state"], {"keeps.policy:cycles": 1})
 
     def test_state_outlives_a_load(self):
-        path = self.write("count.policy", "state cycles = 0\ncycles = cycles + 1\n")
+        path = self.write("count.policy", "state cycles = 0\ncycles = cycles + 1\n" + GOOD)
         self.ctl("--session", "policy", "load", path)
         self.wait_cycles(5)
         before = self.json("--session", "dump")["snapshot"]["host"]["state"]["count.policy:cycles"]
