@@ -115,6 +115,22 @@ START_TEST(test_c4_only_the_policys_own_thresholds_are_named)
 }
 END_TEST
 
+/* A guest in distress at a full size below its maximum gets a reason that names the way out. */
+START_TEST(test_b_distress_at_full_size_names_max)
+{
+    SnapshotGuest g = fixture_guest();
+    Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(50 * GIB)};
+    _cleanup_(plan_done) Plan p = {};
+
+    g.judgement.distress = true;
+    g.sizes.maximum_bytes = 4 * GIB;
+    make(&s, "for g in guests { g.target = 1GiB }", &p);
+    ck_assert_str_eq(p.decisions[0].reason,
+                     "in distress, but it already has its full size; ballastctl set VM "
+                     "--max lets it grow (distress)");
+}
+END_TEST
+
 /* What a policy reads of a guest are the facts of the snapshot, not what its fields happened to hold. */
 START_TEST(test_fields)
 {
@@ -511,6 +527,7 @@ int main(void)
 
     tcase_add_test(t, test_thresholds);
     tcase_add_test(t, test_c4_only_the_policys_own_thresholds_are_named);
+    tcase_add_test(t, test_b_distress_at_full_size_names_max);
     tcase_add_test(t, test_fields);
     tcase_add_test(t, test_pending);
     tcase_add_test(t, test_unknown_age);
