@@ -20,7 +20,7 @@ static const char *why_busy(const Guest *g, usec_t now_usec)
         return "libvirt is away";
     if (g->busy[0])
         return g->busy;
-    if (!g->balloon.known || usec_since(g->seen_usec, now_usec) < FIRST_LOOK_USEC)
+    if ((!g->balloon.known && g->info.has_balloon) || usec_since(g->seen_usec, now_usec) < FIRST_LOOK_USEC)
         return "just found";
     if (g->sources.leaving && usec_since(g->sources.goodbye_usec, now_usec) < g->host->guard->grace_usec)
         return "its agent said goodbye: it may be shutting down";

@@ -167,6 +167,21 @@ START_TEST(test_growth_taken_back)
 }
 END_TEST
 
+/* A guest without a balloon isn't "just found" for ever. */
+START_TEST(test_b_no_balloon_is_said)
+{
+    Rig *t = rig_new(0);
+
+    t->guest->balloon.known = false;
+    ck_assert_str_eq(seen(t).busy, "just found");
+    t->guest->info.has_balloon = false;
+    t->guest->info.unmovable = "no balloon device";
+    ck_assert_ptr_null(seen(t).busy);
+    ck_assert_str_eq(seen(t).unmovable, "no balloon device");
+    rig_free(t);
+}
+END_TEST
+
 /* A late report shows the size before the shrink. That isn't a guest that counts its balloon as memory, whose
  * available memory would be that much less. */
 START_TEST(test_late_report)
@@ -284,6 +299,7 @@ int main(void)
     tcase_add_test(t, test_goodbye);
     tcase_add_loop_test(t, test_set_done, 0, 4);
     tcase_add_test(t, test_growth_taken_back);
+    tcase_add_test(t, test_b_no_balloon_is_said);
     tcase_add_test(t, test_late_report);
     tcase_add_test(t, test_boots_slowly);
     tcase_add_test(t, test_foreign_size_rests);
