@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "host-agent/decide/view.h"
 
 /* After a shrink that took page cache, no further shrink for this long: the kernel updates PSI's averages
@@ -58,6 +59,45 @@ Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX
     return configured;
 }
 
+static const char *full_origin(const Guest *g, const FullSize *full, const Entitlement *e)
+{
+    return full->foreign        ? "somebody set its balloon to that"
+           : e->full_bytes > 0  ? "ballastd.conf"
+           : g->info.persistent ? "the definition's currentMemory"
+                                : "the size that it was first seen with";
+}
+
+int guest_check_full(const Guest *g, const Entitlement *e, char why[static ENTITLEMENT_WHY_MAX])
+{
+    char ignored[ENTITLEMENT_WHY_MAX], value[UNITS_FORMAT_MAX], bound[UNITS_FORMAT_MAX],
+        most[UNITS_FORMAT_MAX];
+    Entitlement configured = guest_configured(g, ignored), all = entitlement_over(e, &configured);
+    FullSize full = g->full;
+    bool low;
+
+    why[0] = '\0';
+    full_size_define(&full, &g->info, all.full_bytes);
+    low = e->growth_bytes > 0 && e->growth_bytes < full.bytes;
+    /* A full size of its own was checked with the others. */
+    if (e->full_bytes > 0 || (e->min_bytes <= full.bytes && !low))
+        return 0;
+    snprintf(why, ENTITLEMENT_WHY_MAX, "%s=%s is %s than its full size, %s (%s); ", low ? "max" : "min",
+             format_size(value, low ? e->growth_bytes : e->min_bytes), low ? "less" : "more",
+             format_size(bound, full.bytes), full_origin(g, &full, &all));
+    snprintf(why + strlen(why), ENTITLEMENT_WHY_MAX - strlen(why), "also give --full, at most %s",
+             format_size(most, low ? e->growth_bytes : g->info.maximum_bytes));
+    return -ERANGE;
+}
+
+/* Logs a contradiction that wasn't there before. */
+static void log_contradiction(const Guest *g, const char *before)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+
+    if (guest_check_full(g, &g->entitlement, why) < 0 && strcmp(why, before) != 0)
+        log_warning("%s: its entitlement can't come into force: %s", g->info.name, why);
+}
+
 static void update_entitlement(Guest *g)
 {
     char why[ENTITLEMENT_WHY_MAX];
@@ -69,17 +109,26 @@ static void update_entitlement(Guest *g)
 
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
+    char before[ENTITLEMENT_WHY_MAX] = "";
+
     if (info->entitlement_problem[0] && strcmp(info->entitlement_problem, g->info.entitlement_problem) != 0)
         log_warning("%s: its entitlement (metadata " ENTITLEMENT_URI ") has a mistake: %s", info->name,
                     info->entitlement_problem);
+    if (g->full.own_bytes > 0)
+        (void) guest_check_full(g, &g->entitlement, before);
     g->info = *info;
     update_entitlement(g);
+    log_contradiction(g, before);
 }
 
 void guest_configure(Guest *g, const Entitlement *configured)
 {
+    char before[ENTITLEMENT_WHY_MAX];
+
+    (void) guest_check_full(g, &g->entitlement, before);
     g->configured = *configured;
     update_entitlement(g);
+    log_contradiction(g, before);
 }
 
 void guest_entitling(Guest *g, const Entitlement *e)

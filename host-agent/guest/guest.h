@@ -118,6 +118,9 @@ void guest_configure(Guest *g, const Entitlement *configured);
 /* What the configuration grants this guest. Sizes that don't fit the guest are left out; why then says so,
  * and is "" otherwise. */
 Entitlement guest_configured(const Guest *g, char why[static ENTITLEMENT_WHY_MAX]);
+/* Checks e's min and max against the full size that the guest would have with e over its configuration: a
+ * min above it or a max below it has no effect. Returns 0 and why "", or -ERANGE and why, with the way out. */
+int guest_check_full(const Guest *g, const Entitlement *e, char why[static ENTITLEMENT_WHY_MAX]);
 /* An entitlement was handed to libvirt; and libvirt wrote it, so it is in force from now on. (The definition,
  * which says the same, is read again a little later.) */
 void guest_entitling(Guest *g, const Entitlement *e);

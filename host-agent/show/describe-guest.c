@@ -110,15 +110,17 @@ static uint64_t bytes_in_force(const Guest *g, EntitlementKey k)
     return k == ENTITLEMENT_KEY_FULL ? g->full.bytes : MAX(g->full.bytes, g->entitlement.growth_bytes);
 }
 
-/* The mistakes in metadata and configuration, whose values are ignored. */
+/* The mistakes in metadata and configuration, whose values are ignored or have no effect. */
 static void describe_problem(Dict *d, const Guest *g)
 {
-    char why[ENTITLEMENT_WHY_MAX], text[2 * ENTITLEMENT_WHY_MAX + 64];
+    char why[ENTITLEMENT_WHY_MAX], full[ENTITLEMENT_WHY_MAX], text[3 * ENTITLEMENT_WHY_MAX + 64];
 
     (void) guest_configured(g, why);
-    snprintf(text, sizeof(text), "%s%s%s%s", g->info.entitlement_problem,
+    (void) guest_check_full(g, &g->entitlement, full);
+    snprintf(text, sizeof(text), "%s%s%s%s%s%s", g->info.entitlement_problem,
              why[0] && g->info.entitlement_problem[0] ? "; " : "",
-             why[0] ? "its sizes in the configuration are ignored: " : "", why);
+             why[0] ? "its sizes in the configuration are ignored: " : "", why,
+             full[0] && (why[0] || g->info.entitlement_problem[0]) ? "; " : "", full);
     dict_known(d, "problem", text);
 }
 

@@ -14,6 +14,7 @@
 /* A domain whose QEMU is stopped holds up the call: answer before the caller gives up by itself. */
 #define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
 #define ANSWER_MAX        1024U
+#define ENTITLE_SIZES     (1U << ENTITLEMENT_KEY_MIN | 1U << ENTITLEMENT_KEY_FULL | 1U << ENTITLEMENT_KEY_GROWTH)
 
 /* A call that waits for libvirt. */
 struct Entitling {
@@ -226,7 +227,8 @@ int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, sd_bus_err
     if (r < 0)
         return r;
     entitlement_change(&e, &change);
-    if (entitlement_check(&e, g->info.maximum_bytes, why) < 0)
+    if (entitlement_check(&e, g->info.maximum_bytes, why) < 0 ||
+        ((change.keys & ENTITLE_SIZES) != 0 && guest_check_full(g, &e, why) < 0))
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
     /* Write it even if no value changes: the definition may differ from the running domain, or have a
      * mistake. */

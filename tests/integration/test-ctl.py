@@ -1049,6 +1049,19 @@ class Entitlements(World):
             self.ctl("--session", "reload", warns=True)
         self.assertIsNone(self.shown()["problem"])
 
+    def test_c6_a_contradiction_in_the_configuration_is_shown(self):
+        why = "min=3.00 GiB is more than its full size, 2.00 GiB (the definition's currentMemory)"
+        try:
+            self.write_config(self.CONFIG.replace("128MiB", "3GiB"))
+            for _ in range(2):
+                self.ctl("--session", "reload")
+            self.assertIn(why, self.shown()["problem"])
+            self.assertEqual(self.daemon.log().count("test: its entitlement can't come into force: " + why), 1)
+        finally:
+            self.write_config(self.CONFIG)
+            self.ctl("--session", "reload")
+        self.assertIsNone(self.shown()["problem"])
+
     def test_off_and_a_stricter_daemon(self):
         self.set("--mode", "off")
         self.wait_for_row("off", mode="off", rule="off")
@@ -1082,6 +1095,18 @@ class Entitlements(World):
         self.assertEqual((e["min_set_bytes"], e["shares"], e["full_origin"], e["max_origin"]),
                          (1024 * MIB, 300, "default", "default"))
         self.ctl("--session", "set", "nobody", "--min", "1GiB", want=3)
+
+    def test_c6_a_size_that_cannot_come_into_force(self):
+        for why, arguments in (
+                ("min=3.00 GiB is more than its full size, 2.00 GiB (the definition's currentMemory); "
+                 "also give --full, at most 8.00 GiB", ("--min", "3GiB")),
+                ("max=1.00 GiB is less than its full size, 2.00 GiB (the definition's currentMemory); "
+                 "also give --full, at most 1.00 GiB", ("--max", "1GiB"))):
+            self.set(*arguments, want=1)
+            self.assertIn(why, self.err)
+            self.assertIn("Nothing was changed", self.err)
+        self.assertEqual((self.shown()["min_origin"], self.shown()["max_origin"]), ("configuration", "default"))
+        self.set("--min", "3GiB", "--full", "4GiB")
 
     def call(self, *values, path="/org/ballast1", method="SetGuest", want=0, user=None):
         head = ["sa{ss}", self.TEST] if method == "SetGuest" else ["a{ss}"]

@@ -167,6 +167,33 @@ START_TEST(test_growth_taken_back)
 }
 END_TEST
 
+/* A min above the full size, or a max below it, has no effect, and the bound and the way out are named. */
+START_TEST(test_c6_sizes_that_the_full_size_contradicts)
+{
+    static const struct {
+        uint64_t min, full, growth;
+        const char *why;
+    } rows[] = {
+        {4 * GIB, 0, 4 * GIB, ""},
+        {5 * GIB, 6 * GIB, 0, ""},
+        {5 * GIB, 0, 0,
+         "min=5.00 GiB is more than its full size, 4.00 GiB (the definition's currentMemory); also give --full, at most 8.00 GiB"},
+        {0, 0, 3 * GIB,
+         "max=3.00 GiB is less than its full size, 4.00 GiB (the definition's currentMemory); also give --full, at most 3.00 GiB"},
+    };
+    Rig *t = rig_new(0);
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Entitlement e = {rows[i].min, rows[i].full, rows[i].growth, 0, GUEST_MODE_INVALID};
+        char why[ENTITLEMENT_WHY_MAX];
+
+        ck_assert_int_eq(guest_check_full(t->guest, &e, why), rows[i].why[0] ? -ERANGE : 0);
+        ck_assert_str_eq(why, rows[i].why);
+    }
+    rig_free(t);
+}
+END_TEST
+
 /* A guest without a balloon isn't "just found" for ever. */
 START_TEST(test_b_no_balloon_is_said)
 {
@@ -299,6 +326,7 @@ int main(void)
     tcase_add_test(t, test_goodbye);
     tcase_add_loop_test(t, test_set_done, 0, 4);
     tcase_add_test(t, test_growth_taken_back);
+    tcase_add_test(t, test_c6_sizes_that_the_full_size_contradicts);
     tcase_add_test(t, test_b_no_balloon_is_said);
     tcase_add_test(t, test_late_report);
     tcase_add_test(t, test_boots_slowly);
