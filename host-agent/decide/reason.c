@@ -380,7 +380,7 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
         text_add(&t, guard_ceiling(g) > guard_full(g)
                          ? "in distress, but it already has all that it may grow to"
                          : "in distress, but it already has its full size");
-        if (guard_ceiling(g) < g->sizes.maximum_bytes)
+        if (guard_ceiling(g) == guard_full(g) && guard_full(g) < bytes_down_to_kib(g->sizes.maximum_bytes))
             text_add(&t, "; ballastctl set VM --max lets it grow");
         reason_add_rule(&t, GUARD_RULE_DISTRESS);
     } else if (w->asked == GUARD_RULE_CEILING) {

@@ -164,6 +164,9 @@ int host_watch_check_reserve(const char *proc_root, const Cgroup *scope, SizeOrR
     total = host_sample_total(&sample);
     bytes = bytes_of_total(reserve, total);
     host_sample_fields(&sample, bytes, &fields);
+    /* Whether a file is good does not depend on how much swap is left when it is read. */
+    field_set_remove(&fields.present, HOST_FIELD_SWAP_TOTAL);
+    field_set_remove(&fields.present, HOST_FIELD_SWAP_FREE);
     critical = guard_critical(guard, &fields);
     if (bytes == 0 || bytes_add(bytes, critical) < total)
         return 0;

