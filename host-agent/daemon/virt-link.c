@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "host-agent/guest/guest-events.h"
 
 static void wake(const VirtLink *l)
@@ -15,12 +16,18 @@ static void wake(const VirtLink *l)
 
 static void on_connected(VirtLink *l, const char *uri)
 {
+    char lasted[UNITS_FORMAT_MAX];
+    bool again = outage_over(&l->away, now_usec(CLOCK_MONOTONIC), lasted);
+
     if (!uri)
         uri = l->uri;
     l->connected = true;
     free(l->lost_why);
     l->lost_why = NULL;
-    log_info("Connected to libvirt (%s)", uri);
+    if (again)
+        log_notice("Connected to libvirt (%s) again, after %s", uri, lasted);
+    else
+        log_info("Connected to libvirt (%s)", uri);
     neighbours_connected(l->neighbours, uri);
 }
 
@@ -31,6 +38,7 @@ static void on_disconnected(VirtLink *l, const char *why)
     if (!why)
         why = "unknown";
     l->connected = false;
+    (void) outage_failed(&l->away, now_usec(CLOCK_MONOTONIC));
     free(l->lost_why);
     l->lost_why = strdup(why);
     log_warning("Cannot reach libvirt (%s): %s; trying again", l->uri, why);

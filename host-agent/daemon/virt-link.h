@@ -12,6 +12,7 @@ typedef struct VirtLink {
     char *uri;
     bool connected;
     bool listed;    /* the guests that ran when ballastd first connected are known */
+    Outage away;    /* from when the connection was lost, or refused */
     char *lost_why; /* why it isn't connected, for people; NULL while it is */
 
     Guests *guests;

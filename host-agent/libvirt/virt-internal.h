@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <systemd/sd-event.h>
 
+#include "base/outage.h"
 #include "host-agent/libvirt/loop.h"
 #include "host-agent/libvirt/queue.h"
 #include "host-agent/libvirt/virt-event.h"
@@ -227,7 +228,7 @@ struct Virt {
     Workers *workers;
     Loop *loop;
     bool stopped, ticking;
-    bool crowded; /* logged: domains don't answer */
+    Outage crowded; /* domains don't answer */
     Session session;
     Connections connections;
     Domains domains;

@@ -49,12 +49,16 @@ static void arm_timer(Virt *v)
 
 static void report_crowded(Virt *v)
 {
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    char lasted[UNITS_FORMAT_MAX];
     WorkersCounters counters;
 
     workers_counters(v->workers, &counters);
-    if (counters.left_behind >= CALLS_LEFT_BEHIND_MAX && !v->crowded)
+    if (counters.left_behind < CALLS_LEFT_BEHIND_MAX) {
+        if (outage_over(&v->crowded, now, lasted))
+            log_notice("Calls to domains aren't delayed any more, after %s", lasted);
+    } else if (outage_failed(&v->crowded, now))
         log_warning("%u domains are not answering; calls to other domains may be delayed", counters.stuck);
-    v->crowded = counters.left_behind >= CALLS_LEFT_BEHIND_MAX;
 }
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)

@@ -188,17 +188,20 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope)
 }
 
 /* KSM belongs to the whole host, even if the scope is a cgroup. */
-static void read_ksm(HostWatch *w)
+static void read_ksm(HostWatch *w, usec_t now_usec)
 {
+    char lasted[UNITS_FORMAT_MAX];
     KsmState s;
     int r = ksm_read(w->sys_root, &s);
 
     if (r >= 0)
         ksm_fields(&s, &w->fields);
-    if (r < 0 && r != -ENOENT && w->ksm_error != r)
+    if (r >= 0 || r == -ENOENT) {
+        if (outage_over(&w->ksm_unreadable, now_usec, lasted))
+            log_notice("KSM's state can be read again, after %s", lasted);
+    } else if (outage_failed(&w->ksm_unreadable, now_usec))
         log_warning_errno(-r, "Cannot read KSM's state below %s: %m; continuing as on a kernel without KSM",
                           w->sys_root);
-    w->ksm_error = r;
 }
 
 /* Works out how much is swapped in per second. */
@@ -229,29 +232,33 @@ static void set_swapping(HostWatch *w)
 int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
 {
     double swap_free = host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE);
-    int r, arc_error = w->sample.arc_error;
+    char lasted[UNITS_FORMAT_MAX];
+    int r;
 
     r = host_sample_read(w->proc_root, w->scope, now_usec, &w->sample);
     if (r < 0) {
-        if (!w->failed)
+        if (outage_failed(&w->unreadable, now_usec))
             log_error_errno(-r, "Cannot read the host's memory from %s: %m; no balloon is moved",
                             host_watch_source(w));
-        w->failed = true;
         w->valid = false;
         return r;
     }
-    if (w->sample.arc_error < 0 && arc_error >= 0)
+    if (outage_over(&w->unreadable, now_usec, lasted))
+        log_notice("The host's memory can be read again, after %s", lasted);
+    if (w->sample.arc_error >= 0) {
+        if (outage_over(&w->arc_unreadable, now_usec, lasted))
+            log_notice("The size of ZFS's cache can be read again, after %s", lasted);
+    } else if (outage_failed(&w->arc_unreadable, now_usec))
         log_warning_errno(-w->sample.arc_error,
                           "Cannot read the size of ZFS's cache: %m; none of it counts as available");
     w->reserve_bytes = bytes_of_total(reserve, host_sample_total(&w->sample));
     host_sample_fields(&w->sample, w->reserve_bytes, &w->fields);
-    read_ksm(w);
+    read_ksm(w, now_usec);
     see_swapping(w, now_usec);
     set_swapping(w);
     if (w->valid && host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE) < swap_free)
         w->swapped_usec = now_usec;
     w->valid = true;
-    w->failed = false;
     return 0;
 }
 

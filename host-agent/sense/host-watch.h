@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/outage.h"
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/guard.h"
 #include "host-agent/sense/host.h"
@@ -31,15 +32,14 @@ typedef struct HostWatch {
     HostSample sample;
     HostFields fields; /* as policies see it */
     uint64_t reserve_bytes;
-    usec_t swapped_usec; /* when the host was last seen to swap out; 0: never */
-    bool valid;          /* the last reading succeeded */
-    bool failed;         /* the last reading failed, and that was logged */
+    usec_t swapped_usec;                               /* when the host was last seen to swap out; 0: never */
+    bool valid;                                        /* the last reading succeeded */
+    Outage unreadable, arc_unreadable, ksm_unreadable; /* of the host's memory, ZFS's cache, KSM's state */
     /* Memory that is swapped in: the counter that the next rate begins at (pages; VMSTAT_MISSING: none). */
     uint64_t swap_in;
     usec_t swap_in_usec; /* 0: never */
     double swapping;     /* bytes per second; NAN: not known */
     double faults;       /* what host_watch_set_faults() was last told */
-    int ksm_error;       /* the last error of reading KSM's state, which was logged */
 
     HostTrigger trigger;
     sd_event_source *psi_source;
@@ -66,7 +66,7 @@ int host_watch_check_reserve(const char *proc_root, const Cgroup *scope, SizeOrR
 void host_watch_set_scope(HostWatch *w, Cgroup *scope);
 
 /* Reads the host, and fills w->fields and the rest. reserve: memory that guests can't have. 0 or -errno; a
- * failure is logged once, w->valid is false then, and the fields are still those of the last reading. */
+ * failure is logged once, as is its end; w->valid is false meanwhile, and the fields are those of the last reading. */
 int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec);
 /* What the guests' QEMUs read by major faults, in bytes per second (NAN: not known). It stands in for what is swapped
  * in where the kernel doesn't count that: in a cgroup, before Linux 6.13. */

@@ -54,16 +54,18 @@ static void vanished(Neighbours *n, Neighbour which)
 
 static void look_at_processes(Neighbours *n)
 {
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+    char lasted[UNITS_FORMAT_MAX];
     pid_t pids[NEIGHBOUR_MAX];
     int r = neighbour_scan(n->proc_root, geteuid(), pids);
 
     if (r < 0) {
-        if (!n->scan_failed)
+        if (outage_failed(&n->scan_failed, now))
             log_warning_errno(-r, "Cannot look for momd and ksmtuned in %s: %m", n->proc_root);
-        n->scan_failed = true;
         return;
     }
-    n->scan_failed = false;
+    if (outage_over(&n->scan_failed, now, lasted))
+        log_notice("ballastd can look for momd and ksmtuned again, after %s", lasted);
     for (Neighbour which = 0; which < NEIGHBOUR_MAX; which++)
         if (which != NEIGHBOUR_BALLASTD) {
             if (pids[which] > 0)
@@ -88,9 +90,8 @@ static int on_lock(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 static void tell_lock_refused(Neighbours *n, int r)
 {
-    if (n->lock_refused)
+    if (!outage_failed(&n->lock_refused, now_usec(CLOCK_MONOTONIC)))
         return;
-    n->lock_refused = true;
     if (r == -EPERM)
         log_warning(
             "User %u, who is not a system user, holds the socket @%s by which ballastds find each other; another ballastd would go unnoticed",
@@ -102,6 +103,7 @@ static void tell_lock_refused(Neighbours *n, int r)
 /* Takes the lock, or watches the daemon that has it. */
 static void look_at_lock(Neighbours *n)
 {
+    char lasted[UNITS_FORMAT_MAX];
     int r;
 
     if (n->lock.fd >= 0 || !n->lock_name[0])
@@ -111,7 +113,8 @@ static void look_at_lock(Neighbours *n)
         tell_lock_refused(n, r);
         return;
     }
-    n->lock_refused = false;
+    if (outage_over(&n->lock_refused, now_usec(CLOCK_MONOTONIC), lasted))
+        log_notice("ballastd can check for another ballastd again, after %s", lasted);
     if (n->lock.ours)
         return;
     appeared(n, NEIGHBOUR_BALLASTD, n->lock.pid);

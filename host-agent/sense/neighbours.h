@@ -7,6 +7,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/outage.h"
 #include "host-agent/sense/neighbour-scan.h"
 
 typedef struct Neighbours {
@@ -25,7 +26,7 @@ typedef struct Neighbours {
     NeighbourLock lock;
     sd_event_source *lock_source; /* fires when the other ballastd ends */
     sd_event_source *timer;
-    bool lock_refused, scan_failed; /* these were logged */
+    Outage lock_refused, scan_failed;
 } Neighbours;
 
 /* event and proc_root must outlive it. */

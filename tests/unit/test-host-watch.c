@@ -235,6 +235,44 @@ START_TEST(test_zfs)
 }
 END_TEST
 
+/* Each failure that is logged once is followed by its end, with how long it lasted. */
+START_TEST(test_c1_what_can_be_read_again_is_logged)
+{
+    static const struct {
+        const char *file, *bad, *good, *failed, *again;
+    } rows[] = {
+        {"meminfo", NULL, NULL, "Cannot read the host's memory from",
+         "The host's memory can be read again, after 1min 30s"},
+        {"spl/kstat/zfs/arcstats", "nonsense\n", NULL, "Cannot read the size of ZFS's cache",
+         "The size of ZFS's cache can be read again, after 1min 30s"},
+        {"kernel/mm/ksm/run", "on\n", "0\n", "Cannot read KSM's state",
+         "KSM's state can be read again, after 1min 30s"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Scene x;
+
+        scene_init(&x);
+        ck_assert_int_eq(host_watch_read(&x.w, nothing, SEC), 0);
+        for (unsigned round = 0; round < 2; round++) {
+            temp_file(x.folder, rows[i].file, rows[i].bad);
+            for (unsigned k = 0; k < 3; k++)
+                (void) host_watch_read(&x.w, nothing, (10 + k) * SEC);
+            ck_assert_uint_eq(caught_lines(x.log, rows[i].failed), 1);
+            if (i == 0)
+                temp_meminfo(x.folder, 64 * GIB, 16 * GIB, 8 * GIB, 6 * GIB);
+            else
+                temp_file(x.folder, rows[i].file, rows[i].good);
+            for (unsigned k = 0; k < 3; k++)
+                ck_assert_int_eq(host_watch_read(&x.w, nothing, (100 + k) * SEC), 0);
+            ck_assert_uint_eq(caught_lines(x.log, rows[i].again), 1);
+        }
+        ck_assert_uint_eq(caught_lines(x.log, ""), 0);
+        scene_done(&x);
+    }
+}
+END_TEST
+
 static const char *fixture(const char *name)
 {
     static char path[4096];
@@ -461,6 +499,7 @@ int main(void)
     tcase_add_test(tc, test_swapping_of_a_scope);
     tcase_add_test(tc, test_cannot_be_read);
     tcase_add_test(tc, test_zfs);
+    tcase_add_test(tc, test_c1_what_can_be_read_again_is_logged);
     tcase_add_test(tc, test_scope);
     tcase_add_test(tc, test_no_such_scope);
     tcase_add_test(tc, test_a6_a_reserve_above_the_host);

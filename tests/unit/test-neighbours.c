@@ -198,6 +198,7 @@ START_TEST(test_proc_cannot_be_read)
     process_begins(&x, "345", "momd");
     neighbours_look(&x.n);
     ck_assert_uint_eq(x.found, 1);
+    ck_assert_uint_eq(caught_lines(x.log, "ballastd can look for momd and ksmtuned again, after"), 1);
 
     /* One that can't be seen hasn't ended. */
     x.n.proc_root = "/nowhere";
