@@ -77,7 +77,7 @@ typedef struct Notice {
     usec_t wait_usec;
     unsigned count;
     int error;    /* 0 or -errno */
-    bool further; /* continues what was reported just before */
+    bool further; /* continues what was reported just before, or would be too much of it: logged at debug */
     GuardRule rule;
     DistressCause cause;
     GuestMode mode;

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-judge.h"
+#include "host-agent/guest/guest-log.h"
 
 static DomainState remember(const Guest *g, uint64_t target_bytes)
 {
@@ -78,6 +79,7 @@ static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
 bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account)
 {
     bool coming = !s->balloon.late && s->sizes.current_bytes > s->sizes.standing_bytes;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
     int r;
 
     guest_decide(g, d);
@@ -87,11 +89,12 @@ bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Dec
     r = move_send(h, g, d->target_bytes, d->reason);
     guest_put_off(g, r == -EBUSY);
     if (r < 0 && r != -EBUSY)
-        log_warning_errno(-r, "%s: cannot ask libvirt to move its balloon: %m", g->info.name);
+        log_full_errno(guest_log_level(g, GUEST_LINE_BALLOON, LOG_WARNING, now), -r,
+                       "%s: cannot ask libvirt to move its balloon: %m", g->info.name);
     if (r < 0)
         return coming;
     if (on_account)
-        guest_charge(g, s, d->target_bytes, now_usec(CLOCK_MONOTONIC));
+        guest_charge(g, s, d->target_bytes, now);
     return coming || d->target_bytes < s->sizes.standing_bytes;
 }
 

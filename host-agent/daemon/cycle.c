@@ -16,6 +16,7 @@
 #include "host-agent/act/move.h"
 #include "host-agent/decide/evaluate.h"
 #include "host-agent/guest/guest-levers.h"
+#include "host-agent/guest/guest-log.h"
 
 /* Two cycles are never less than this apart. */
 #define CYCLE_MIN_USEC       (50 * USEC_PER_MSEC)
@@ -67,6 +68,7 @@ static bool tend_guests(const Cycle *c, usec_t now_usec)
         GuestEntry *e = &p->guests->entries[i];
         Guest *g = e->guest;
 
+        guest_log_tend(g, now_usec);
         if (g->lost)
             continue;
         ask_stats(p, g, now_usec);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "host-agent/guest/guest-events.h"
+#include "host-agent/guest/guest-log.h"
 
 static void wake(const VirtLink *l)
 {
@@ -98,10 +99,13 @@ static void on_removed(VirtLink *l, const Guest *g, const char *why)
 
 static void on_set_done(Guest *g, const VirtEvent *e)
 {
-    guest_set_done(g, e->error, now_usec(CLOCK_MONOTONIC));
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+
+    guest_set_done(g, e->error, now);
     if (e->error < 0)
-        log_warning("%s: libvirt didn't move its balloon: %s", g->info.name,
-                    e->text ? e->text : strerror(-e->error));
+        log_full(guest_log_level(g, GUEST_LINE_BALLOON, LOG_WARNING, now),
+                 "%s: libvirt didn't move its balloon: %s", g->info.name,
+                 e->text ? e->text : strerror(-e->error));
 }
 
 static void on_stats(Guest *g, const VirtEvent *e)

@@ -11,6 +11,7 @@
 #include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-levers.h"
+#include "host-agent/guest/guest-log.h"
 
 /* Outstanding memory (given and not used yet) counts against the host's room for this long. */
 #define GIVEN_USEC        (30 * USEC_PER_SEC)
@@ -115,13 +116,14 @@ static bool is_booting(const Guest *g, usec_t now_usec)
     return g->reboot.pending && (!s || s->at_usec <= g->boot_usec);
 }
 
-static void tell_stalled(const Guest *g)
+static void tell_stalled(Guest *g, usec_t now_usec)
 {
     Notice n = guest_notice(g, NOTICE_STALLED);
 
     n.from_bytes = g->balloon.from_bytes;
     n.to_bytes = g->balloon.target_bytes;
     n.wait_usec = g->balloon.backoff_usec;
+    n.further = guest_log_level(g, GUEST_LINE_BALLOON, LOG_WARNING, now_usec) == LOG_DEBUG;
     guest_tell(g, &n);
 }
 
@@ -135,14 +137,16 @@ static void on_foreign(Guest *g, usec_t now_usec)
     if (g->reboot.pending)
         return;
     if (g->info.autodeflate && actual > g->balloon.from_bytes) {
-        log_notice("%s: ran out of memory and took %s back from its balloon (deflate-on-oom)", g->info.name,
-                   format_size(to, actual - g->balloon.from_bytes));
+        log_full(guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
+                 "%s: ran out of memory and took %s back from its balloon (deflate-on-oom)", g->info.name,
+                 format_size(to, actual - g->balloon.from_bytes));
         guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
         return;
     }
     if (actual == g->full.bytes)
         return;
-    log_notice(
+    log_full(
+        guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
         "%s: somebody else set its memory to %s; this replaces its full size of %s until the guest stops or is released (ballastctl release)",
         g->info.name, format_size(to, actual), format_size(from, g->full.bytes));
     full_size_set_foreign(&g->full, actual);
@@ -187,7 +191,7 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
         break;
     case BALLOON_EVENT_STALLED:
         if (!g->sending.retried)
-            tell_stalled(g);
+            tell_stalled(g, now_usec);
         g->sending.cancel = g->balloon.target_bytes < actual_bytes && !guest_is_squeezed(g);
         if (guest_is_squeezed(g))
             guest_host_wake(g->host);
@@ -215,12 +219,15 @@ void guest_busy(Guest *g, const char *why, usec_t now_usec)
     if (!why)
         balloon_excused(&g->balloon, now_usec);
     if (why && strcmp(g->busy, why) != 0) {
+        int level = guest_log_level(g, GUEST_LINE_STATE, LOG_INFO, now_usec);
+
         if (leaves && held > 0)
-            log_info(
+            log_full(
+                level,
                 "%s: %s: its balloon isn't moved meanwhile, and keeps the %s of the full size that it holds",
                 g->info.name, why, format_size(missing, held));
         else
-            log_info("%s: %s: its balloon isn't moved meanwhile", g->info.name, why);
+            log_full(level, "%s: %s: its balloon isn't moved meanwhile", g->info.name, why);
     }
     guest_set_busy(g, why);
     guest_host_wake(g->host);
@@ -231,7 +238,7 @@ void guest_rebooted(Guest *g, usec_t now_usec)
     /* libvirt may report one reset several times. */
     if (g->reboot.pending && usec_since(g->boot_usec, now_usec) < USEC_PER_SEC)
         return;
-    log_info("%s: rebooted", g->info.name);
+    log_full(guest_log_level(g, GUEST_LINE_STATE, LOG_INFO, now_usec), "%s: rebooted", g->info.name);
     guest_set_boot(g, now_usec);
     g->reboot = (Reboot){.pending = true};
     g->sending.took_cache = g->sending.cancel = false;

@@ -5,6 +5,7 @@
  * happens to a guest, guest-judge.h what a shrink does to it, guest-snapshot.h how a decision sees it. Each
  * part of the record names the file that writes it; no other file does. */
 
+#include "base/log-limit.h"
 #include "host-agent/decide/decision.h"
 #include "host-agent/guest/balloon.h"
 #include "host-agent/guest/full-size.h"
@@ -70,6 +71,14 @@ typedef struct Verdict {
     uint64_t observed; /* the decision that mode observe reported last, as a key; 0: none */
 } Verdict;
 
+/* Log lines about it that are limited together: guest-log.h. */
+typedef enum GuestLine {
+    GUEST_LINE_CHANNEL, /* the agent's channel is opened, closed, or dropped */
+    GUEST_LINE_BALLOON, /* the balloon has a size that nobody asked for, or does not move */
+    GUEST_LINE_STATE,   /* the guest is paused, reboots */
+    GUEST_LINE_MAX,
+} GuestLine;
+
 typedef struct Guest {
     const GuestHost *host;
 
@@ -102,6 +111,7 @@ typedef struct Guest {
     Sending sending;
     Levers levers;
     Reboot reboot;
+    LogLimit lines[GUEST_LINE_MAX]; /* guest-log.c */
 } Guest;
 
 /* configured: what the configuration grants guests of this name. host must outlive the guest. 0 or

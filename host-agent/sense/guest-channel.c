@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-levers.h"
+#include "host-agent/guest/guest-log.h"
 
 /* An agent's Hello is logged at most once in this time. */
 #define GREETING_USEC    (60 * USEC_PER_SEC)
@@ -54,9 +55,11 @@ static void on_distress(void *userdata, DistressCause cause, const Report *r)
 static void on_goodbye(void *userdata, const char *reason)
 {
     GuestChannel *c = userdata;
+    usec_t now = now_usec(CLOCK_MONOTONIC);
 
     /* An agent may say Goodbye twenty times a second, too. */
-    log_full(guest_goodbye(c->guest, now_usec(CLOCK_MONOTONIC)) ? LOG_INFO : LOG_DEBUG,
+    log_full(guest_goodbye(c->guest, now) ? guest_log_level(c->guest, GUEST_LINE_CHANNEL, LOG_INFO, now)
+                                          : LOG_DEBUG,
              "%s: agent disconnected%s%s", name_of(c), reason[0] ? ": " : "", reason);
 }
 
@@ -205,6 +208,7 @@ static void tell_dropped(const GuestChannel *c, const char *why, usec_t now_usec
 
     notice_set_text(&n, why ? why : "it broke the rules of the channel");
     n.wait_usec = usec_since(now_usec, link_retry_usec(c->link));
+    n.further = guest_log_level(c->guest, GUEST_LINE_CHANNEL, LOG_WARNING, now_usec) == LOG_DEBUG;
     guest_tell(c->guest, &n);
 }
 
@@ -224,12 +228,15 @@ void guest_channel_data(GuestChannel *c, const uint8_t *data, size_t length, use
 void guest_channel_closed(GuestChannel *c, const char *text)
 {
     const char *colon = text ? ": " : "";
+    usec_t now = now_usec(CLOCK_MONOTONIC);
 
     if (c->open) {
-        log_info("%s: the agent's channel was closed%s%s", name_of(c), colon, text ? text : "");
+        log_full(guest_log_level(c->guest, GUEST_LINE_CHANNEL, LOG_INFO, now),
+                 "%s: the agent's channel was closed%s%s", name_of(c), colon, text ? text : "");
         link_closed(c->link);
     } else if (c->backoff_usec <= 2 * USEC_PER_SEC)
-        log_info("%s: cannot open the agent's channel%s%s", name_of(c), colon, text ? text : "");
+        log_full(guest_log_level(c->guest, GUEST_LINE_CHANNEL, LOG_INFO, now),
+                 "%s: cannot open the agent's channel%s%s", name_of(c), colon, text ? text : "");
     c->open = c->wanted = false;
 }
 

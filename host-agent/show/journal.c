@@ -132,7 +132,7 @@ static void log_stalled(const Notice *n)
     fields_init(&f, n);
     add_change(&f, n);
     log_fields(
-        LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
+        n->further ? LOG_DEBUG : LOG_WARNING, MESSAGE_STALLED, f.fields, f.n,
         "%s: its balloon is stuck at %s on the way from %s to %s; not tried again for %s. Is virtio_balloon loaded in the guest, and can the guest spare that much?",
         n->name, format_size(at, n->current_bytes), format_size(from, n->from_bytes),
         format_size(to, n->to_bytes), format_duration(wait, n->wait_usec));
@@ -159,7 +159,7 @@ static void log_dropped(const Notice *n)
 
     fields_init(&f, n);
     add(&f, "BALLAST_REASON", n->text);
-    log_fields(LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
+    log_fields(n->further ? LOG_DEBUG : LOG_WARNING, MESSAGE_DROPPED, f.fields, f.n,
                "%s: ignoring its agent for %s: %s; using libvirt's balloon stats meanwhile", n->name,
                format_duration(wait, n->wait_usec), n->text);
 }

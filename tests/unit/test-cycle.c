@@ -211,6 +211,45 @@ START_TEST(test_logs_are_bounded)
 }
 END_TEST
 
+/* Whatever it does, a guest gets a few lines of each kind a minute, and then a line with their number. */
+START_TEST(test_a13_a_guest_cannot_flood_the_log)
+{
+    usec_t end;
+    int log;
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    (void) add_guest(&x, 0, 4 * GIB);
+    log_open(LOG_INFO);
+    log = stderr_pipe();
+    clock_usec += 5000 * SEC;
+    end = clock_usec + 60 * SEC;
+    for (uint64_t i = 0; clock_usec < end; i++, clock_usec += SEC) {
+        guest_busy(guest(&x, 0), "paused", clock_usec);
+        guest_busy(guest(&x, 0), NULL, clock_usec);
+        guest_channel_opened(x.guests.entries[0].channel, clock_usec);
+        guest_channel_closed(x.guests.entries[0].channel, "it closed it");
+    }
+    ck_assert_uint_eq(caught_lines(log, ""), 2 * LOG_LIMIT_LINES);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(
+        caught_lines(log, "guest0: 55 more lines about its state left out of the log in the last minute"), 1);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(caught_lines(log, "left out"), 0);
+
+    /* Its balloon has another size each 7 s, which nobody asked for. */
+    clock_usec += 100 * SEC;
+    end = clock_usec + 60 * SEC;
+    for (uint64_t i = 0; clock_usec < end; i++, clock_usec += 200 * MSEC)
+        guest_balloon_seen(guest(&x, 0), (i / 35 % 2 ? 3 : 2) * GIB, clock_usec);
+    ck_assert_uint_eq(caught_lines(log, "somebody else set its memory"), LOG_LIMIT_LINES);
+    clock_usec += 10 * SEC;
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(caught_lines(log, "more lines about its balloon left out of the log"), 1);
+    scene_done(&x);
+}
+END_TEST
+
 /* The host's fields reach the guests, and so does the room that they may grow by. */
 START_TEST(test_host_is_learnt)
 {
@@ -324,6 +363,7 @@ int main(void)
     tcase_add_test(tc, test_notes_are_logged_once);
     tcase_add_test(tc, test_notes_of_two_files);
     tcase_add_test(tc, test_logs_are_bounded);
+    tcase_add_test(tc, test_a13_a_guest_cannot_flood_the_log);
     tcase_add_test(tc, test_host_is_learnt);
     tcase_add_test(tc, test_policy_remembers);
     tcase_add_test(tc, test_ksm);
