@@ -28,10 +28,13 @@ typedef enum NoticeKind {
     NOTICE_LEVER, /* a guest's kernel was asked for memory: lever (name, wanted), text (the reason), further */
     NOTICE_LEVER_ENDED, /* its answer: lever, wait (it isn't asked), further (the same as the last one); or none
                          * came: error of lever is ETIMEDOUT */
-    NOTICE_LEVERS_LIE,    /* the host got nothing of what it said: wait (it isn't asked) */
-    NOTICE_AGENT_DROPPED, /* an agent broke the channel's rules: text (which), wait (it isn't heard) */
-    NOTICE_KSM,           /* one of KSM's controls: ksm, text (the reason) */
-    NOTICE_MODE,          /* the daemon's mode changed: mode */
+    NOTICE_LEVERS_LIE,     /* the host got nothing of what it said: wait (it isn't asked) */
+    NOTICE_AGENT_DROPPED,  /* an agent broke the channel's rules: text (which), wait (it isn't heard) */
+    NOTICE_KSM,            /* one of KSM's controls: ksm, text (the reason) */
+    NOTICE_CRITICAL,       /* the host is critical: critical (threshold, can_give), mode */
+    NOTICE_CRITICAL_STUCK, /* … and no guest gives more: critical, mode, text (why) */
+    NOTICE_CRITICAL_OVER,  /* … and no longer: critical, mode */
+    NOTICE_MODE,           /* the daemon's mode changed: mode */
     NOTICE_GUEST_ADDED,
     NOTICE_GUEST_REMOVED,
     NOTICE_ENTITLED,     /* libvirt wrote an entitlement, or failed to: error, text (why, or empty) */
@@ -67,6 +70,17 @@ typedef struct NoticeLever {
     int error; /* positive errno, or 0 */
 } NoticeLever;
 
+/* A critical host, and what was done since it is. */
+typedef struct NoticeCritical {
+    uint64_t threshold_bytes, lowest_bytes; /* of available memory */
+    uint64_t can_give_bytes;                /* what guests could give when it began */
+    usec_t lasted_usec;
+    size_t moves;               /* shrinks that were sent */
+    size_t guests;              /* that gave something, or were asked to */
+    uint64_t taken_bytes;       /* by balloons */
+    uint64_t handed_back_bytes; /* by guests' own kernels, as they say */
+} NoticeCritical;
+
 /* Members that a kind doesn't use are 0 or empty. */
 typedef struct Notice {
     NoticeKind kind;
@@ -83,6 +97,7 @@ typedef struct Notice {
     GuestMode mode;
     NoticeKsm ksm;
     NoticeLever lever;
+    NoticeCritical critical;
     char text[NOTICE_TEXT_MAX]; /* a longer text is cut off */
 } Notice;
 

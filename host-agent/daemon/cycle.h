@@ -8,6 +8,7 @@
 
 #include "host-agent/act/host-ksm.h"
 #include "host-agent/act/hypervisor.h"
+#include "host-agent/daemon/critical.h"
 #include "host-agent/daemon/looks.h"
 #include "host-agent/daemon/policies.h"
 #include "host-agent/sense/host-watch.h"
@@ -44,6 +45,7 @@ typedef struct Cycle {
     usec_t took_usec;
     uint64_t count;
     CycleLog log;
+    Critical critical;
 } Cycle;
 
 /* The first cycle runs as soon as the loop does. 0 or -errno. */

@@ -22,6 +22,9 @@
 #define MESSAGE_KSM        "84af8a8e431747efa3afccf232099617"
 #define MESSAGE_LEVER      "6b38920c915c48e39336132606b3a53a"
 #define MESSAGE_LIE        "70410f16a0394baab2bba16d1c1d8ca1"
+#define MESSAGE_CRITICAL   "1225e00b0077422e9331e82f6e35bbae"
+#define MESSAGE_STUCK      "035622b1b0e04099ab1facf713d06311"
+#define MESSAGE_OVER       "8d5b7b500c004427b0104b662721e035"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 
@@ -261,6 +264,70 @@ static void log_ksm(const Notice *n)
     }
 }
 
+/* "The host is critical: 1.20 GiB available (3.1%), below the critical threshold of 2.00 GiB; guests can give 800 MiB" */
+static void log_critical(const Notice *n)
+{
+    char bytes[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX], threshold[UNITS_FORMAT_MAX],
+        give[UNITS_FORMAT_MAX];
+    const NoticeCritical *c = &n->critical;
+    bool observed = n->mode != GUEST_MODE_AUTO, stuck = n->kind == NOTICE_CRITICAL_STUCK;
+    char fields_available[NUMBER_MAX], fields_threshold[NUMBER_MAX], fields_give[NUMBER_MAX];
+    const LogField fields[] = {{"BALLAST_HOST_AVAILABLE_BYTES", fields_available},
+                               {"BALLAST_THRESHOLD_BYTES", fields_threshold},
+                               {"BALLAST_MODE", guest_mode_to_string(n->mode)},
+                               {"BALLAST_CAN_GIVE_BYTES", stuck ? NULL : fields_give},
+                               {"BALLAST_REASON", stuck ? n->text : NULL}};
+
+    snprintf(fields_available, sizeof(fields_available), "%.0f", n->host_available_bytes);
+    snprintf(fields_threshold, sizeof(fields_threshold), "%" PRIu64, c->threshold_bytes);
+    snprintf(fields_give, sizeof(fields_give), "%" PRIu64, c->can_give_bytes);
+    if (stuck)
+        log_fields(
+            LOG_WARNING, MESSAGE_STUCK, fields, ELEMENTSOF(fields),
+            "The host is still critical, and guests give nothing more%s: %s. Stop or migrate a guest, or lower the guests' minimums",
+            observed ? " (in mode observe, nothing was moved)" : "", n->text);
+    else
+        log_fields(
+            LOG_WARNING, MESSAGE_CRITICAL, fields, ELEMENTSOF(fields),
+            "The host is critical: %s available (%s), below the critical threshold of %s; guests %s %s%s",
+            format_size(bytes, (uint64_t) n->host_available_bytes), available(ratio, n),
+            format_size(threshold, c->threshold_bytes), observed ? "could give" : "can give",
+            format_size(give, c->can_give_bytes),
+            observed ? ", but in mode observe nothing is moved (ballastctl mode auto changes that)" : "");
+}
+
+static void log_critical_over(const Notice *n)
+{
+    const NoticeCritical *c = &n->critical;
+    char lasted[UNITS_FORMAT_MAX], lowest[UNITS_FORMAT_MAX], taken[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
+        ratio[UNITS_FORMAT_MAX], numbers[6][NUMBER_MAX], did[256];
+    const uint64_t values[] = {c->lowest_bytes, c->lasted_usec,       c->moves,
+                               c->taken_bytes,  c->handed_back_bytes, c->guests};
+    const LogField fields[] = {{"BALLAST_LOWEST_BYTES", numbers[0]},
+                               {"BALLAST_LASTED_USEC", numbers[1]},
+                               {"BALLAST_MOVES", numbers[2]},
+                               {"BALLAST_TAKEN_BYTES", numbers[3]},
+                               {"BALLAST_HANDED_BACK_BYTES", numbers[4]},
+                               {"BALLAST_GUESTS", numbers[5]},
+                               {"BALLAST_MODE", guest_mode_to_string(n->mode)}};
+
+    for (size_t i = 0; i < ELEMENTSOF(values); i++)
+        snprintf(numbers[i], sizeof(numbers[i]), "%" PRIu64, values[i]);
+    if (n->mode == GUEST_MODE_AUTO)
+        snprintf(
+            did, sizeof(did),
+            "%zu guest%s gave memory in %zu move%s: balloons took %s, and guests' kernels handed back %s",
+            c->guests, c->guests == 1 ? "" : "s", c->moves, c->moves == 1 ? "" : "s",
+            format_size(taken, c->taken_bytes), format_size(back, c->handed_back_bytes));
+    else
+        snprintf(did, sizeof(did), "in mode observe nothing was moved");
+    log_fields(
+        LOG_NOTICE, MESSAGE_OVER, fields, ELEMENTSOF(fields),
+        "The host is no longer critical (available %s): it was for %s, with %s available at the lowest; %s",
+        available(ratio, n), format_duration(lasted, c->lasted_usec), format_size(lowest, c->lowest_bytes),
+        did);
+}
+
 void journal_hear(void *userdata, const Notice *n)
 {
     switch (n->kind) {
@@ -297,6 +364,13 @@ void journal_hear(void *userdata, const Notice *n)
         return;
     case NOTICE_KSM:
         log_ksm(n);
+        return;
+    case NOTICE_CRITICAL:
+    case NOTICE_CRITICAL_STUCK:
+        log_critical(n);
+        return;
+    case NOTICE_CRITICAL_OVER:
+        log_critical_over(n);
         return;
     /* These have no MESSAGE_ID, and are logged where they happen. */
     case NOTICE_MODE:

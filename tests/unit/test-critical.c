@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A critical host from its beginning to its end: what is reported, and how often. */
+
+#include "base/log.h"
+#include "host-agent/show/journal.h"
+#include "tests/unit/caught-log.h"
+#include "tests/unit/cycle-scene.h"
+#include "tests/unit/run.h"
+
+/* The critical threshold is 5 of 100 GiB. */
+static void cycles(Scene *x, uint64_t available_bytes, unsigned n)
+{
+    host_has(x, available_bytes);
+    for (unsigned i = 0; i < n; i++) {
+        next_cycle(x);
+        arrive_all(x);
+    }
+}
+
+START_TEST(test_c1_a_critical_host_is_logged_from_begin_to_end)
+{
+    const NoticeCritical *done;
+    Scene x;
+
+    three_guests(&x);
+    run_policy(&x, GIVES);
+    cycles(&x, 22 * GIB, 2);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 0);
+    run_policy(&x, "for g in guests {\n  g.target = 3840MiB because \"it gives\"\n}\n");
+    cycles(&x, 4 * GIB, 1);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 1);
+    ck_assert_uint_eq(stage_last(&x.stage, NOTICE_CRITICAL)->critical.threshold_bytes, 5 * GIB);
+    ck_assert_uint_gt(stage_last(&x.stage, NOTICE_CRITICAL)->critical.can_give_bytes, 0);
+    ck_assert_double_eq(stage_last(&x.stage, NOTICE_CRITICAL)->host_available_bytes, 4.0 * GIB);
+
+    /* They gave what the policy wants, and nothing more comes. */
+    cycles(&x, 3 * GIB, 20);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_STUCK), 1);
+    ck_assert_ptr_nonnull(strstr(stage_last(&x.stage, NOTICE_CRITICAL_STUCK)->text, "3 "));
+    cycles(&x, 6 * GIB, 29);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 0);
+    cycles(&x, 6 * GIB, 3);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 1);
+    done = &stage_last(&x.stage, NOTICE_CRITICAL_OVER)->critical;
+    ck_assert_uint_eq(done->lowest_bytes, 3 * GIB);
+    ck_assert_uint_eq(done->lasted_usec, 21 * SEC);
+    ck_assert_uint_eq(done->guests, 3);
+    ck_assert_uint_eq(done->moves, 3);
+    ck_assert_uint_eq(done->taken_bytes, 3 * 128 * MIB);
+    ck_assert_uint_eq(done->handed_back_bytes, 0);
+
+    /* The next time is told again. */
+    cycles(&x, 4 * GIB, 10);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 2);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_STUCK), 2);
+    scene_done(&x);
+}
+END_TEST
+
+/* A host at the edge is one time, not many; and far above it is over at once. */
+START_TEST(test_c1_a_host_at_the_edge_is_logged_once)
+{
+    Scene x;
+
+    three_guests(&x);
+    for (unsigned i = 0; i < 20; i++)
+        cycles(&x, i % 2 ? 6 * GIB : 4 * GIB, 3);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 1);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 0);
+    cycles(&x, 60 * GIB, 1);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 1);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_c1_in_the_journal)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    audience_add(&x.stage.audience, journal_hear, NULL);
+    log_open(LOG_INFO);
+    cycles(&x, 22 * GIB, 1);
+    log = stderr_pipe();
+    cycles(&x, 4 * GIB, 1);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "The host is critical: 4.00 GiB available (4.0%), below the critical threshold of 5.00 GiB; guests could give "),
+        1);
+    cycles(&x, 4 * GIB, 9);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "The host is still critical, and guests give nothing more (in mode observe, nothing was moved): "),
+        1);
+    cycles(&x, 60 * GIB, 1);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "The host is no longer critical (available 60.0%): it was for 10s, with 4.00 GiB available at the lowest; in mode observe nothing was moved"),
+        1);
+    scene_done(&x);
+}
+END_TEST
+
+/* A guest that goes meanwhile, or comes. */
+START_TEST(test_guests_come_and_go)
+{
+    Scene x;
+
+    three_guests(&x);
+    cycles(&x, 4 * GIB, 2);
+    run_policy(&x, GIVES);
+    cycles(&x, 4 * GIB, 3);
+    guests_remove(&x.guests, guest(&x, 1)->info.uuid);
+    cycles(&x, 4 * GIB, 2);
+    (void) add_guest(&x, 4, 4 * GIB);
+    cycles(&x, 4 * GIB, 2);
+    cycles(&x, 60 * GIB, 1);
+    ck_assert_uint_eq(stage_last(&x.stage, NOTICE_CRITICAL_OVER)->critical.taken_bytes, 3 * 128 * MIB);
+    ck_assert_uint_eq(stage_last(&x.stage, NOTICE_CRITICAL_OVER)->critical.guests, 3);
+    scene_done(&x);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("critical");
+
+    tcase_add_test(tc, test_c1_a_critical_host_is_logged_from_begin_to_end);
+    tcase_add_test(tc, test_c1_a_host_at_the_edge_is_logged_once);
+    tcase_add_test(tc, test_c1_in_the_journal);
+    tcase_add_test(tc, test_guests_come_and_go);
+    return run_tests(tc);
+}
