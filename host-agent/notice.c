@@ -13,6 +13,16 @@ Notice notice_of_host(NoticeKind kind, const HostFields *fields)
                     .host_total_bytes = fields ? host_fields_get(fields, HOST_FIELD_TOTAL) : 0};
 }
 
+Notice notice_of_change(const Actor *by, const char *what, const char *from, const char *to)
+{
+    Notice n = {.kind = NOTICE_CHANGED, .change.by = *by};
+
+    (void) snprintf(n.change.what, sizeof(n.change.what), "%s", what);
+    (void) snprintf(n.change.from, sizeof(n.change.from), "%s", from ? from : "");
+    (void) snprintf(n.change.to, sizeof(n.change.to), "%s", to ? to : "");
+    return n;
+}
+
 void notice_set_text(Notice *n, const char *text)
 {
     (void) snprintf(n->text, sizeof(n->text), "%s", text ? text : "");

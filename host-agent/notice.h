@@ -8,13 +8,16 @@
  * line comes before the signal on the bus). They may ask for a cycle, and must not change the objects that a
  * notice is about. */
 
+#include <sys/types.h>
+
 #include "base/time-util.h"
 #include "host-agent/decide/guard.h"
 #include "proto/codec.h"
 
-#define NOTICE_UUID_MAX 37U
-#define NOTICE_NAME_MAX 256U
-#define NOTICE_TEXT_MAX 512U
+#define NOTICE_UUID_MAX  37U
+#define NOTICE_NAME_MAX  256U
+#define NOTICE_TEXT_MAX  512U
+#define NOTICE_VALUE_MAX 128U
 
 /* What happened, and which members of Notice are set besides those of the guest and the host. */
 typedef enum NoticeKind {
@@ -34,7 +37,8 @@ typedef enum NoticeKind {
     NOTICE_CRITICAL,       /* the host is critical: critical (threshold, can_give), mode */
     NOTICE_CRITICAL_STUCK, /* … and no guest gives more: critical, mode, text (why) */
     NOTICE_CRITICAL_OVER,  /* … and no longer: critical, mode */
-    NOTICE_MODE,           /* the daemon's mode changed: mode */
+    NOTICE_CHANGED, /* somebody asked for a change: change, error (-EACCES: they may not), text (why it failed) */
+    NOTICE_MODE, /* the daemon's mode changed: mode */
     NOTICE_GUEST_ADDED,
     NOTICE_GUEST_REMOVED,
     NOTICE_ENTITLED,     /* libvirt wrote an entitlement, or failed to: error, text (why, or empty) */
@@ -81,6 +85,20 @@ typedef struct NoticeCritical {
     uint64_t handed_back_bytes; /* by guests' own kernels, as they say */
 } NoticeCritical;
 
+/* Who asked for something. There are no names: looking one up may wait for the network. */
+typedef struct Actor {
+    uid_t uid, login_uid; /* (uid_t) -1: not known. login_uid: whom the session belongs to, also after sudo */
+    pid_t pid;            /* 0: not known */
+} Actor;
+
+#define ACTOR_UNKNOWN ((Actor){.uid = (uid_t) -1, .login_uid = (uid_t) -1})
+
+typedef struct NoticeChange {
+    Actor by;
+    char what[32];                                     /* "mode", "min", "release" */
+    char from[NOTICE_VALUE_MAX], to[NOTICE_VALUE_MAX]; /* both may be empty */
+} NoticeChange;
+
 /* Members that a kind doesn't use are 0 or empty. */
 typedef struct Notice {
     NoticeKind kind;
@@ -98,6 +116,7 @@ typedef struct Notice {
     NoticeKsm ksm;
     NoticeLever lever;
     NoticeCritical critical;
+    NoticeChange change;
     char text[NOTICE_TEXT_MAX]; /* a longer text is cut off */
 } Notice;
 
@@ -114,6 +133,8 @@ typedef struct Audience {
 
 /* A notice about the host. fields: the host's, as last read; NULL: not known. */
 Notice notice_of_host(NoticeKind kind, const HostFields *fields);
+/* A change that somebody asked for. from and to may be NULL. */
+Notice notice_of_change(const Actor *by, const char *what, const char *from, const char *to);
 /* Copies text into the notice; NULL is an empty text. */
 void notice_set_text(Notice *n, const char *text);
 

@@ -40,9 +40,10 @@ int manager_check(const ManagerOptions *options)
 
 static int on_hangup(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
+    Actor by = actor_of_signal(si);
     _cleanup_(findings_done) Findings f = {};
 
-    (void) manager_reload(userdata, &f);
+    (void) manager_reload(userdata, &by, &f);
     return 0;
 }
 
@@ -271,6 +272,17 @@ static void take_config(Manager *m, Config *c, Cgroup **scope, Findings *f)
         log_set_level(m->config->log_level);
 }
 
+/* before: the name of the policy that ran until then. */
+static void tell_policy(const Manager *m, const Actor *by, const char *what, const char *before, int r,
+                        const char *why)
+{
+    Notice n = notice_of_change(by, what, before, r < 0 ? NULL : policy_name(m->policy.policy));
+
+    n.error = MIN(r, 0);
+    notice_set_text(&n, r < 0 ? why : NULL);
+    audience_tell(&m->audience, &n);
+}
+
 static void refuse(Manager *m, Findings *f, int error)
 {
     if (f->n == 0)
@@ -282,7 +294,7 @@ static void refuse(Manager *m, Findings *f, int error)
     m->refused_usec = now_usec(CLOCK_MONOTONIC);
 }
 
-int manager_reload(Manager *m, Findings *f)
+static int reload(Manager *m, Findings *f)
 {
     _cleanup_(loaded_done) Loaded l = {};
     int r;
@@ -311,6 +323,17 @@ int manager_reload(Manager *m, Findings *f)
     return 0;
 }
 
+int manager_reload(Manager *m, const Actor *by, Findings *f)
+{
+    char before[NOTICE_VALUE_MAX];
+    int r;
+
+    (void) snprintf(before, sizeof(before), "%s", policy_name(m->policy.policy));
+    r = reload(m, f);
+    tell_policy(m, by, "reload: policy", before, r, findings_first(f));
+    return r;
+}
+
 int manager_set_mode(Manager *m, GuestMode mode)
 {
     if (mode != GUEST_MODE_AUTO && mode != GUEST_MODE_OBSERVE)
@@ -321,20 +344,25 @@ int manager_set_mode(Manager *m, GuestMode mode)
     return 0;
 }
 
-int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const char *by,
+int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const Actor *by,
                         PolicyDiagnostics *diagnostics)
 {
     _cleanup_(policy_freep) Policy *p = NULL;
     _cleanup_free_ char *origin = NULL;
+    char before[NOTICE_VALUE_MAX];
     int r = policy_load_sources(sources, n, diagnostics, &p);
 
-    if (r < 0)
-        return r;
-    if (asprintf(&origin, "loaded by %s", by) < 0) {
+    (void) snprintf(before, sizeof(before), "%s", policy_name(m->policy.policy));
+    if (r >= 0 &&
+        asprintf(&origin, by->uid == 0 ? "loaded by root over D-Bus" : "loaded by user %u over D-Bus",
+                 (unsigned) by->uid) < 0) {
         origin = NULL;
-        return -ENOMEM;
+        r = -ENOMEM;
     }
-    r = replace_policy(m, &p, &origin);
+    if (r >= 0)
+        r = replace_policy(m, &p, &origin);
+    tell_policy(m, by, "policy", before, r,
+                r == -EINVAL ? "it has mistakes, as the answer to the caller says" : NULL);
     if (r < 0)
         return r;
     for (size_t i = 0; i < POLICY_FILES_MAX; i++)

@@ -45,14 +45,14 @@ int manager_run(Manager *m);
  * daemon would not run with them, or not do all that they say. */
 int manager_check(const ManagerOptions *options);
 
-/* Reads configuration and policy again, logs what is wrong, and adds it to f. 0, or -errno if either was refused: then
- * nothing has changed, and f has at least one line. */
-int manager_reload(Manager *m, Findings *f);
+/* Reads configuration and policy again, logs what is wrong, and adds it to f. by: who asked. 0, or -errno if either was
+ * refused: then nothing has changed, and f has at least one line. */
+int manager_reload(Manager *m, const Actor *by, Findings *f);
 /* Sets the mode (AUTO or OBSERVE) for an administrator; a cycle follows at once. 0 or -EINVAL. */
 int manager_set_mode(Manager *m, GuestMode mode);
-/* Checks policy files, and runs them until the next reload. by: who asked, for people ("root over D-Bus"). 0;
+/* Checks policy files, and runs them until the next reload. by: who asked over D-Bus. 0;
  * -EINVAL with diagnostics, -EFBIG or -ENOMEM: then nothing has changed. */
-int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const char *by,
+int manager_load_policy(Manager *m, const PolicySource *sources, size_t n, const Actor *by,
                         PolicyDiagnostics *diagnostics);
 /* How much all guests together may grow now, in bytes. */
 uint64_t manager_room(Manager *m);

@@ -66,11 +66,26 @@ static int on_release_look(sd_event_source *source, uint64_t usec, void *userdat
     return 0;
 }
 
+Actor actor_of_signal(const struct signalfd_siginfo *si)
+{
+    Actor by = ACTOR_UNKNOWN;
+
+    /* One that the kernel sends, such as for ctrl-c, has no sender. */
+    if (si->ssi_code == SI_USER || si->ssi_code == SI_TKILL || si->ssi_code == SI_QUEUE) {
+        by.uid = si->ssi_uid;
+        by.pid = (pid_t) si->ssi_pid;
+    }
+    return by;
+}
+
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
     Stop *s = userdata;
     const CycleParts *p = &s->cycle->parts;
+    Actor by = actor_of_signal(si);
+    Notice n = notice_of_change(&by, "stop", NULL, NULL);
 
+    audience_tell(p->guest_host->audience, &n);
     if (s->stopping)
         return sd_event_exit(p->event, 0);
     s->stopping = true;

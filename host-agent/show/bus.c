@@ -21,6 +21,7 @@
 struct Bus {
     BusObjects objects;
     Entitlings entitlings;
+    Callers callers;
     sd_bus *bus; /* NULL while not connected */
 };
 
@@ -256,7 +257,8 @@ int bus_new(Manager *m, Bus **ret)
     if (!b)
         return log_oom();
     entitlings_init(&b->entitlings, m);
-    b->objects = (BusObjects){.manager = m, .entitlings = &b->entitlings};
+    callers_init(&b->callers, m->event, &m->audience);
+    b->objects = (BusObjects){.manager = m, .entitlings = &b->entitlings, .callers = &b->callers};
     audience_add(&m->audience, hear, b);
     r = open_bus(b);
     if (r < 0)
@@ -271,6 +273,7 @@ Bus *bus_free(Bus *b)
         return NULL;
     audience_remove(&b->objects.manager->audience, b);
     entitlings_done(&b->entitlings);
+    callers_done(&b->callers);
     close_bus(b);
     free(b);
     return NULL;

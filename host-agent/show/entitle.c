@@ -23,6 +23,8 @@ struct Entitling {
     char uuid[NOTICE_UUID_MAX], name[NOTICE_NAME_MAX]; /* of the guest; the name as UTF-8 */
     sd_bus_message *call;
     sd_event_source *timer;
+    Actor by;
+    Entitlement before, after;
     char answer[ANSWER_MAX]; /* to be sent when libvirt has written it */
 };
 
@@ -61,6 +63,50 @@ static Entitling **find(Entitlings *e, const char *uuid)
     return w;
 }
 
+static const char *value_text(char buf[static UNITS_FORMAT_MAX], const Entitlement *e, EntitlementKey key)
+{
+    uint64_t bytes = key == ENTITLEMENT_KEY_MIN    ? e->min_bytes
+                     : key == ENTITLEMENT_KEY_FULL ? e->full_bytes
+                                                   : e->growth_bytes;
+
+    if (key == ENTITLEMENT_KEY_MODE)
+        return e->mode == GUEST_MODE_INVALID ? "default" : guest_mode_to_string(e->mode);
+    if (key != ENTITLEMENT_KEY_SHARES)
+        return bytes == 0 ? "default" : format_size(buf, bytes);
+    snprintf(buf, UNITS_FORMAT_MAX, e->shares > 0 ? "%.0f" : "default", e->shares);
+    return buf;
+}
+
+static void tell_change(const Entitling *w, const char *what, const char *from, const char *to, int error,
+                        const char *text)
+{
+    Notice n = notice_of_change(&w->by, what, from, to);
+
+    memcpy(n.uuid, w->uuid, sizeof(n.uuid));
+    memcpy(n.name, w->name, sizeof(n.name));
+    n.error = error;
+    notice_set_text(&n, text);
+    audience_tell(&w->all->manager->audience, &n);
+}
+
+/* Reports each value that was to be changed, with libvirt's answer. */
+static void tell_changes(const Entitling *w, int error, const char *text)
+{
+    char before[UNITS_FORMAT_MAX], after[UNITS_FORMAT_MAX];
+    bool told = false;
+
+    for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++) {
+        const char *from = value_text(before, &w->before, k), *to = value_text(after, &w->after, k);
+
+        if (strcmp(from, to) == 0)
+            continue;
+        tell_change(w, entitlement_key_to_string(k), from, to, error, text);
+        told = true;
+    }
+    if (!told)
+        tell_change(w, "entitlement", "as before, written again", NULL, error, text);
+}
+
 /* Answers a call that waits, and removes it from the list. text: why, or NULL. */
 static void answer(Entitling **at, int error, const char *text)
 {
@@ -69,6 +115,7 @@ static void answer(Entitling **at, int error, const char *text)
     int r;
 
     *at = w->next;
+    tell_changes(w, error, text);
     if (error < 0)
         r = sd_bus_reply_method_errorf(
             w->call, BUS_ERROR_REFUSED, "%s: its entitlement couldn't be written: %s", w->name,
@@ -143,20 +190,6 @@ static int read_values(sd_bus_message *message, EntitlementChange *change, sd_bu
     return r;
 }
 
-static const char *value_text(char buf[static UNITS_FORMAT_MAX], const Entitlement *e, EntitlementKey key)
-{
-    uint64_t bytes = key == ENTITLEMENT_KEY_MIN    ? e->min_bytes
-                     : key == ENTITLEMENT_KEY_FULL ? e->full_bytes
-                                                   : e->growth_bytes;
-
-    if (key == ENTITLEMENT_KEY_MODE)
-        return e->mode == GUEST_MODE_INVALID ? "default" : guest_mode_to_string(e->mode);
-    if (key != ENTITLEMENT_KEY_SHARES)
-        return bytes == 0 ? "default" : format_size(buf, bytes);
-    snprintf(buf, UNITS_FORMAT_MAX, e->shares > 0 ? "%.0f" : "default", e->shares);
-    return buf;
-}
-
 /* "web1: min default → 1.00 GiB, shares 500 → 2000; …" */
 static void describe_change(char answer[static ANSWER_MAX], const Guest *g, const Entitlement *e)
 {
@@ -185,8 +218,8 @@ static void describe_change(char answer[static ANSWER_MAX], const Guest *g, cons
                  guest_mode_to_string(g->host->mode));
 }
 
-static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, const Entitlement *e,
-                         Entitling **ret)
+static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, const Actor *by,
+                         const Entitlement *e, Entitling **ret)
 {
     _cleanup_(entitling_freep) Entitling *w = calloc(1, sizeof(Entitling));
     int r;
@@ -198,6 +231,9 @@ static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, 
     if (r < 0)
         return r;
     w->all = all;
+    w->by = *by;
+    w->before = g->info.entitlement;
+    w->after = *e;
     w->call = sd_bus_message_ref(call);
     memcpy(w->uuid, g->info.uuid, sizeof(w->uuid));
     text_make_utf8(w->name, sizeof(w->name), g->info.name);
@@ -214,7 +250,7 @@ static const char *why_refused(int r)
                           : strerror(-r);
 }
 
-int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, sd_bus_error *error)
+int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, const Actor *by, sd_bus_error *error)
 {
     EntitlementChange change = {.values = ENTITLEMENT_NONE};
     char name[DOMAIN_NAME_MAX + 1], why[ENTITLEMENT_WHY_MAX];
@@ -232,7 +268,7 @@ int entitle_begin(Entitlings *all, sd_bus_message *message, Guest *g, sd_bus_err
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s: %s. Nothing was changed", name, why);
     /* Write it even if no value changes: the definition may differ from the running domain, or have a
      * mistake. */
-    r = *find(all, g->info.uuid) ? -EBUSY : entitling_new(all, message, g, &e, &w);
+    r = *find(all, g->info.uuid) ? -EBUSY : entitling_new(all, message, g, by, &e, &w);
     if (r >= 0)
         r = virt_link_entitle(&all->manager->libvirt, g, &change, &e);
     if (r < 0)

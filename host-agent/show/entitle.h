@@ -30,5 +30,5 @@ void entitlings_hear(Entitlings *e, const Notice *n);
 
 /* Handles a SetGuest or Set; the next argument to be read is its a{ss}. Answers with an error at once if a
  * value isn't valid or the change can't be made now, otherwise when a notice reports the result. The method's
- * handler returns the result. */
-int entitle_begin(Entitlings *e, sd_bus_message *message, Guest *g, sd_bus_error *error);
+ * handler returns the result. by: who asks. */
+int entitle_begin(Entitlings *e, sd_bus_message *message, Guest *g, const Actor *by, sd_bus_error *error);

@@ -24,9 +24,11 @@
 #define MESSAGE_LIE        "70410f16a0394baab2bba16d1c1d8ca1"
 #define MESSAGE_CRITICAL   "1225e00b0077422e9331e82f6e35bbae"
 #define MESSAGE_STUCK      "035622b1b0e04099ab1facf713d06311"
+#define MESSAGE_CHANGED    "98d014975c33403da4033b0f0971ecec"
 #define MESSAGE_OVER       "8d5b7b500c004427b0104b662721e035"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
+#define ACTOR_MAX  128
 
 /* The fields of a line about a guest, and those of a change of its size. */
 typedef struct Fields {
@@ -328,6 +330,61 @@ static void log_critical_over(const Notice *n)
         did);
 }
 
+/* "root (process 77, logged in as user 1000)" */
+static const char *actor(char buf[static ACTOR_MAX], const Actor *a)
+{
+    char user[32], pid[32] = "", login[48] = "";
+
+    if (a->uid == 0)
+        snprintf(user, sizeof(user), "root");
+    else if (a->uid == (uid_t) -1)
+        snprintf(user, sizeof(user), "an unknown user");
+    else
+        snprintf(user, sizeof(user), "user %u", (unsigned) a->uid);
+    if (a->pid > 0)
+        snprintf(pid, sizeof(pid), " (process %d", (int) a->pid);
+    if (a->login_uid != (uid_t) -1 && a->login_uid != a->uid)
+        snprintf(login, sizeof(login), "%slogged in as user %u", a->pid > 0 ? ", " : " (",
+                 (unsigned) a->login_uid);
+    snprintf(buf, ACTOR_MAX, "%s%s%s%s", user, pid, login, pid[0] || login[0] ? ")" : "");
+    return buf;
+}
+
+/* "web1: min default → 1.00 GiB, asked by root (process 77)" */
+static void log_changed(const Notice *n)
+{
+    const NoticeChange *c = &n->change;
+    char by[ACTOR_MAX], uid[NUMBER_MAX], login[NUMBER_MAX], pid[NUMBER_MAX],
+        what[NOTICE_NAME_MAX + 2 * NOTICE_VALUE_MAX + 64];
+    const char *result = n->error == 0 ? "done" : n->error == -EACCES ? "refused" : "failed";
+    const LogField fields[] = {{"BALLAST_VM", n->name[0] ? n->name : NULL},
+                               {"BALLAST_UUID", n->uuid[0] ? n->uuid : NULL},
+                               {"BALLAST_CHANGE", c->what},
+                               {"BALLAST_FROM", c->from},
+                               {"BALLAST_TO", c->to},
+                               {"BALLAST_RESULT", result},
+                               {"BALLAST_UID", c->by.uid == (uid_t) -1 ? NULL : uid},
+                               {"BALLAST_LOGIN_UID", c->by.login_uid == (uid_t) -1 ? NULL : login},
+                               {"BALLAST_PID", c->by.pid > 0 ? pid : NULL}};
+
+    snprintf(uid, sizeof(uid), "%u", (unsigned) c->by.uid);
+    snprintf(login, sizeof(login), "%u", (unsigned) c->by.login_uid);
+    snprintf(pid, sizeof(pid), "%d", (int) c->by.pid);
+    snprintf(what, sizeof(what), "%s%s%s%s%s%s%s", n->name, n->name[0] ? ": " : "", c->what,
+             c->from[0] ? " " : "", c->from, c->to[0] ? " → " : "", c->to);
+    if (n->error == 0)
+        log_fields(LOG_NOTICE, MESSAGE_CHANGED, fields, ELEMENTSOF(fields), "%s, asked by %s", what,
+                   actor(by, &c->by));
+    else if (n->error == -EACCES)
+        log_fields(
+            LOG_NOTICE, MESSAGE_CHANGED, fields, ELEMENTSOF(fields),
+            "%s refused: asked by %s; only root and the user that ballastd runs as may change anything", what,
+            actor(by, &c->by));
+    else
+        log_fields(LOG_WARNING, MESSAGE_CHANGED, fields, ELEMENTSOF(fields), "%s failed: %s; asked by %s",
+                   what, n->text[0] ? n->text : strerror(-n->error), actor(by, &c->by));
+}
+
 void journal_hear(void *userdata, const Notice *n)
 {
     switch (n->kind) {
@@ -364,6 +421,9 @@ void journal_hear(void *userdata, const Notice *n)
         return;
     case NOTICE_KSM:
         log_ksm(n);
+        return;
+    case NOTICE_CHANGED:
+        log_changed(n);
         return;
     case NOTICE_CRITICAL:
     case NOTICE_CRITICAL_STUCK:

@@ -15,45 +15,16 @@
 /* The longest name of a loaded policy file, in bytes; it is a path. */
 #define POLICY_ORIGIN_MAX  1024U
 
-/* Only root and the daemon's own user may change anything. Without SD_BUS_VTABLE_UNPRIVILEGED sd-bus would
- * check for CAP_SYS_ADMIN or the same user. That lets in more callers than it should, and its refusal doesn't
- * say what to do. So every method is marked unprivileged, and those that change something check the caller
- * here. */
-static int check_caller_uid(sd_bus_message *message, sd_bus_error *error, uid_t *ret)
+/* Reports a change that was asked for. r: its result; why: why it failed, or NULL. */
+static void tell_change(const Manager *m, const Guest *g, Notice *n, int r, const char *why)
 {
-    _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-    uid_t uid;
-    int r;
-
-    r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-    if (r >= 0)
-        r = sd_bus_creds_get_euid(creds, &uid);
-    if (r < 0)
-        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                 "Cannot find out which user is asking (%s), so nothing was changed",
-                                 strerror(-r));
-    if (uid != 0 && uid != geteuid())
-        return sd_bus_error_setf(
-            error, SD_BUS_ERROR_ACCESS_DENIED,
-            "Only root and the user that ballastd runs as may change anything; try sudo");
-    *ret = uid;
-    return 0;
-}
-
-static int check_caller(sd_bus_message *message, sd_bus_error *error)
-{
-    uid_t uid;
-
-    return check_caller_uid(message, error, &uid);
-}
-
-/* Checks the caller of a method that changes something, and reads its first argument. */
-static int begin_change(sd_bus_message *message, sd_bus_error *error, const char **ret)
-{
-    int r;
-
-    r = check_caller(message, error);
-    return r < 0 ? r : sd_bus_message_read(message, "s", ret);
+    if (g) {
+        memcpy(n->uuid, g->info.uuid, sizeof(n->uuid));
+        memcpy(n->name, g->info.name, sizeof(n->name));
+    }
+    n->error = MIN(r, 0);
+    notice_set_text(n, r < 0 ? why : NULL);
+    audience_tell(&m->audience, n);
 }
 
 char *bus_guest_path(char *buf, const char *uuid)
@@ -241,9 +212,13 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
     Manager *m = manager_of(userdata);
     const char *text;
     GuestMode mode;
+    Actor by;
+    Notice n;
     int r;
 
-    r = begin_change(message, error, &text);
+    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
+    if (r >= 0)
+        r = sd_bus_message_read(message, "s", &text);
     if (r < 0)
         return r;
     mode = guest_mode_from_string(text);
@@ -251,7 +226,9 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
         return sd_bus_error_setf(
             error, BUS_ERROR_BAD_MODE,
             "The daemon's mode must be auto or observe (to leave one guest alone, run ballastctl set VM --mode off)");
+    n = notice_of_change(&by, "mode", guest_mode_to_string(m->guest_host.mode), guest_mode_to_string(mode));
     r = manager_set_mode(m, mode);
+    tell_change(m, NULL, &n, r, NULL);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
@@ -282,16 +259,20 @@ static int release(Manager *m, Guest *g, uint64_t *room, uint64_t *ret_bytes)
     return 0;
 }
 
-static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_error *error)
+static int release_one(sd_bus_message *message, Manager *m, Guest *g, const Actor *by, sd_bus_error *error)
 {
     char name[DOMAIN_NAME_MAX + 1], current[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
         target[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
     uint64_t bytes = 0, room = manager_room(m);
+    Notice n;
     int r;
 
     text_make_utf8(name, sizeof(name), g->info.name);
     format_size(current, guest_current(g));
     r = release(m, g, &room, &bytes);
+    format_size(target, r < 0 ? g->full.bytes : balloon_standing(&g->balloon));
+    n = notice_of_change(by, "release", current, target);
+    tell_change(m, g, &n, r, r < 0 ? release_refusal(g, r) : NULL);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name,
                                  release_refusal(g, r));
@@ -302,12 +283,31 @@ static int release_one(sd_bus_message *message, Manager *m, Guest *g, sd_bus_err
                  grace);
     else
         snprintf(text, sizeof(text), "%s: %s → %s, %s comes back%s; it isn't shrunk for %s", name, current,
-                 format_size(target, balloon_standing(&g->balloon)), format_size(back, bytes),
+                 target, format_size(back, bytes),
                  balloon_standing(&g->balloon) < g->full.bytes ? ", as far as the host has room" : "", grace);
     return sd_bus_reply_method_return(message, "s", text);
 }
 
-static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
+/* The end of "guest" and "guests". */
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* "2 guests, 1.20 GiB more" */
+static void tell_release_all(const Manager *m, const Actor *by, size_t asked, uint64_t bytes, size_t refused,
+                             const char *why)
+{
+    char size[UNITS_FORMAT_MAX], to[NOTICE_VALUE_MAX];
+    Notice n;
+
+    snprintf(to, sizeof(to), "%zu guest%s, %s more%s", asked, plural(asked), format_size(size, bytes),
+             refused > 0 ? "; others can't be released" : "");
+    n = notice_of_change(by, "release of all", NULL, to);
+    tell_change(m, NULL, &n, asked == 0 && refused > 0 ? -EBUSY : 0, why);
+}
+
+static int release_all(sd_bus_message *message, Manager *m, const Actor *by, sd_bus_error *error)
 {
     char back[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], name[DOMAIN_NAME_MAX + 1] = "",
                                                                                  text[DOMAIN_NAME_MAX + 512];
@@ -329,6 +329,7 @@ static int release_all(sd_bus_message *message, Manager *m, sd_bus_error *error)
             why = release_refusal(g, r);
         }
     }
+    tell_release_all(m, by, asked, sum, refused, why);
     if (refused > 0 && asked == 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
                                  "None of %zu guests can be released; the first, %s: %s", refused, name, why);
@@ -363,39 +364,42 @@ static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *err
 {
     Manager *m = manager_of(userdata);
     GuestEntry *e;
+    Actor by;
     int r;
 
-    r = check_caller(message, error);
+    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
     if (r < 0)
         return r;
     if (means_all(message))
-        return release_all(message, m, error);
+        return release_all(message, m, &by, error);
     r = read_guest(message, m, error, &e);
-    return r < 0 ? r : release_one(message, m, e->guest, error);
+    return r < 0 ? r : release_one(message, m, e->guest, &by, error);
 }
 
 static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     BusObjects *o = userdata;
     GuestEntry *e;
+    Actor by;
     int r;
 
-    r = check_caller(message, error);
+    r = callers_check(o->callers, message, error, &by);
     if (r >= 0)
         r = read_guest(message, o->manager, error, &e);
-    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, error);
+    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, &by, error);
 }
 
 static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
     char text[FINDINGS_TEXT_MAX], clean[FINDINGS_TEXT_MAX];
     _cleanup_(findings_done) Findings f = {};
+    Actor by;
     int r;
 
-    r = check_caller(message, error);
+    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
     if (r < 0)
         return r;
-    r = manager_reload(manager_of(userdata), &f);
+    r = manager_reload(manager_of(userdata), &by, &f);
     findings_text(&f, text, sizeof(text));
     text_make_utf8(clean, sizeof(clean), text);
     return r < 0 ? sd_bus_error_set(error, BUS_ERROR_BAD_FILES, clean)
@@ -452,21 +456,16 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
     PolicySource sources[POLICY_FILES_MAX];
     PolicyDiagnostics diagnostics = {};
     Manager *m = manager_of(userdata);
-    char by[64];
     size_t n = 0;
-    uid_t uid = 0;
+    Actor by;
     int r;
 
-    r = check_caller_uid(message, error, &uid);
+    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
     if (r >= 0)
         r = read_sources(message, sources, &n, error);
     if (r < 0)
         return r;
-    if (uid == 0)
-        snprintf(by, sizeof(by), "root over D-Bus");
-    else
-        snprintf(by, sizeof(by), "user %u over D-Bus", (unsigned) uid);
-    r = manager_load_policy(m, sources, n, by, &diagnostics);
+    r = manager_load_policy(m, sources, n, &by, &diagnostics);
     if (r < 0)
         r = bad_policy(&diagnostics, r, error);
     policy_diagnostics_done(&diagnostics);

@@ -4,6 +4,7 @@
 /* The objects of api.h, with their methods and properties. Only bus.c uses this. */
 
 #include "host-agent/show/api.h"
+#include "host-agent/show/callers.h"
 #include "host-agent/show/entitle.h"
 
 #define BUS_PATH_MAX 64U
@@ -12,6 +13,7 @@
 typedef struct BusObjects {
     Manager *manager;
     Entitlings *entitlings;
+    Callers *callers;
 } BusObjects;
 
 /* Exports the manager and the guests on a connection, which o must outlive. 0 or -errno. */

@@ -752,6 +752,36 @@ class Session(World):
         self.busctl("call", "org.ballast1", path, "org.ballast1.Guest", "Release", user=nobody, want=1)
         self.assertEqual(self.ctl("--session", "mode"), "observe\n")
 
+    def asked(self, what, by=r"root|user \d+"):
+        """The log says once more who asked for what."""
+        return len(re.findall(rf"(?m)^{what}(: asked by|, asked by) ({by}) \(process \d+", self.daemon.log()))
+
+    def test_c2_who_changed_what(self):
+        path = f"{self.folder}/other.policy"
+        with open(path, "w") as f:
+            f.write("# nothing\n")
+        for arguments, what in ((["mode", "auto"], "mode observe → auto"),
+                                (["mode", "observe"], "mode auto → observe"),
+                                (["release", WEB1], r"web1: release 2\.00 GiB → 2\.00 GiB"),
+                                (["release", "--all"], "release of all → 4 guests, 0 B more"),
+                                (["set", WEB2, "--min", "1GiB", "--shares", "50"], r"web2: min default → 1\.00 GiB"),
+                                (["set", WEB1, "--clear"], "web1: entitlement as before, written again"),
+                                (["policy", "load", path], "policy .* → other.policy"),
+                                (["reload"], "reload: policy other.policy → .*")):
+            before = self.asked(what)
+            self.ctl("--session", *arguments)
+            wait_for(what, lambda: self.asked(what) == before + 1)
+        before = self.daemon.log().count("reload: policy")
+        self.daemon.process.send_signal(signal.SIGHUP)
+        wait_for("SIGHUP is logged", lambda: self.daemon.log().count("reload: policy") > before)
+        self.assertIn(f"asked by {'root' if os.getuid() == 0 else f'user {os.getuid()}'} (process {os.getpid()}", self.daemon.log())
+
+    @unittest.skipIf(os.getuid() != 0, "becoming another user needs root")
+    def test_c2_who_was_refused(self):
+        for _ in range(10):
+            self.ctl("--session", "mode", "auto", user=become(65534, 65534), want=1)
+        self.assertEqual(self.asked("SetMode refused", by="user 65534"), 5, "the rest is only counted")
+
     def test_second_daemon_refuses(self):
         second = self.start_daemon("second", "--session")
         self.assertNotEqual(second.process.wait(20), 0)
