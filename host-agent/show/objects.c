@@ -330,6 +330,8 @@ static int release_all(sd_bus_message *message, Manager *m, const Actor *by, sd_
         }
     }
     tell_release_all(m, by, asked, sum, refused, why);
+    if (refused == 1 && asked == 0)
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name, why);
     if (refused > 0 && asked == 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
                                  "None of %zu guests can be released; the first, %s: %s", refused, name, why);
@@ -337,11 +339,12 @@ static int release_all(sd_bus_message *message, Manager *m, const Actor *by, sd_
     if (m->guests.n == 0)
         snprintf(text, sizeof(text), "No guest is running");
     else if (sum == 0)
-        snprintf(text, sizeof(text), "%zu guests already have their full size; they aren't shrunk for %s",
-                 asked, grace);
+        snprintf(text, sizeof(text), "%zu guest%s already %s full size; %s shrunk for %s", asked,
+                 plural(asked), asked == 1 ? "has its" : "have their",
+                 asked == 1 ? "it isn't" : "they aren't", grace);
     else
-        snprintf(text, sizeof(text), "%zu guests: %s comes back; they aren't shrunk for %s", asked,
-                 format_size(back, sum), grace);
+        snprintf(text, sizeof(text), "%zu guest%s: %s comes back; %s shrunk for %s", asked, plural(asked),
+                 format_size(back, sum), asked == 1 ? "it isn't" : "they aren't", grace);
     fill = strlen(text);
     if (refused > 0)
         snprintf(text + fill, sizeof(text) - fill, "; %zu can't be released, the first, %s: %s", refused,

@@ -1204,6 +1204,19 @@ class ModeOfTheCommandLine(World):
         self.assertNotIn("Mode auto", daemon.log())
 
 
+class OneGuest(World):
+    def test_c13_one_guest_is_not_guests(self):
+        bus = self.start_bus("one", OPEN)
+        self.env["DBUS_SESSION_BUS_ADDRESS"] = bus.address
+        with open(f"{self.folder}/node.xml", "w") as f:
+            f.write("<node>" + DOMAIN.format(name=WEB1, uuid=UUIDS[WEB1]) + "</node>")
+        daemon = self.start_daemon("one-daemon", "--session")
+        wait_for("guest", lambda: "web1: found" in daemon.log())
+        wait_for("its balloon is known", lambda: all(g["reason"] != "not decided yet" and not g["busy"]
+                                                     for g in self.json("--session", "list")))
+        self.assertRegex(self.ctl("--session", "release", "--all"), "^1 guest already has its full size; it isn't shrunk for ")
+
+
 class Moves(World):
     """A guest that the last daemon left shrunk, on a host with room: it gets memory back. (The test driver takes the
     new size, but shows it only on the connection that set it: to the daemon the balloon is stuck.)"""
