@@ -14,7 +14,8 @@ bool diagnostics_full(const Diagnostics *d)
     return d->n_errors >= POLICY_DIAGNOSTICS_MAX;
 }
 
-static void add(Diagnostics *d, bool warning, Position at, const char *hint, const char *format, va_list ap)
+_printf_(5, 0) static void add(Diagnostics *d, bool warning, Position at, const char *hint,
+                               const char *format, va_list ap)
 {
     Diagnostic *e;
 

