@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What people write who come from other languages, and what it is in this one. All of it is looked up only
+/* What other languages have in place of words of this one. All of it is looked up only
  * where something was wrong already, so none of these words is reserved. */
 
 #include <stddef.h>

@@ -10,7 +10,7 @@
 
 /* So many guests are named when a prefix matches several. */
 #define BUS_CANDIDATES_MAX 5U
-/* What is told of a reload. */
+/* What a reload reports. */
 #define FINDINGS_TEXT_MAX  1024U
 /* The longest name of a loaded policy file, in bytes; it is a path. */
 #define POLICY_ORIGIN_MAX  1024U

@@ -38,8 +38,8 @@ class Cases(unittest.TestCase):
         return {name: d["target_bytes"] for name, d in self.decide(snapshot, policy).items()}
 
     def settle(self, snapshot, policy, cycles=CYCLES):
-        """Decides again and again on a host that stays as short, and has the guests do what they are told: first they give
-        free memory, then page cache."""
+        """Decides again and again on a host that stays as short, and has the guests give what was decided: first free
+        memory, then page cache."""
         for _ in range(cycles):
             targets = self.targets(snapshot, policy)
             for g in snapshot["guests"]:

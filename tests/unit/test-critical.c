@@ -49,7 +49,7 @@ START_TEST(test_c1_a_critical_host_is_logged_from_begin_to_end)
     ck_assert_uint_eq(done->taken_bytes, 3 * 128 * MIB);
     ck_assert_uint_eq(done->handed_back_bytes, 0);
 
-    /* The next time is told again. */
+    /* The next time is reported again. */
     cycles(&x, 4 * GIB, 10);
     ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 2);
     ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_STUCK), 2);
