@@ -213,7 +213,7 @@ int collector_read(Collector *c, Report *ret)
     collect_seldom(c, &r);
     collect_details(c, &r);
     /* The kernel doesn't take all figures at the same moment. */
-    report_fit(&r);
+    report_fit(&r, GUEST_MEMORY_MAX_BYTES);
 
     *ret = r;
     return 0;

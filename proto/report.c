@@ -106,8 +106,10 @@ int report_check(const Report *r, const char **ret_what)
     return 0;
 }
 
-void report_fit(Report *r)
+void report_fit(Report *r, uint64_t maximum_bytes)
 {
+    if (report_has(r, REPORT_MEM_TOTAL))
+        r->value[REPORT_MEM_TOTAL] = MIN(r->value[REPORT_MEM_TOTAL], maximum_bytes);
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
         if (report_has(r, f))
             r->value[f] = MIN(r->value[f], field_limit(r, f));

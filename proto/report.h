@@ -51,9 +51,10 @@ ReportKind report_field_kind(ReportField f);
  * (something that each report has is missing) or -ERANGE, with *ret_what (may be NULL) the field. */
 int report_check(const Report *r, const char **ret_what);
 
-/* Lowers each value to the largest that is possible. The kernel reads its figures one after the other, so a part can
- * come out above its total while a balloon deflates; the host would refuse the whole report. */
-void report_fit(Report *r);
+/* Lowers each value to the largest that is possible in a guest of at most maximum_bytes. The kernel reads its figures
+ * one after the other, so a part can come out above its total while a balloon deflates; the host would refuse the whole
+ * report. Of what a balloon driver says, nobody else has checked anything. */
+void report_fit(Report *r, uint64_t maximum_bytes);
 
 /* Whether next may follow previous within one boot: neither time nor a counter goes back. Returns 0, or
  * -ESTALE with *ret_what (may be NULL) the field. Fields that one of the two lacks are not compared. */

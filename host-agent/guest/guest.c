@@ -117,6 +117,7 @@ void guest_update_info(Guest *g, const DomainInfo *info)
     if (g->full.own_bytes > 0)
         (void) guest_check_full(g, &g->entitlement, before);
     g->info = *info;
+    sources_set_maximum(&g->sources, info->maximum_bytes);
     update_entitlement(g);
     log_contradiction(g, before);
 }

@@ -12,6 +12,11 @@
  * repeats it. */
 #define GOODBYE_USEC      (600 * USEC_PER_SEC)
 
+void sources_set_maximum(Sources *s, uint64_t maximum_bytes)
+{
+    s->maximum_bytes = maximum_bytes;
+}
+
 static void forget(Sources *s)
 {
     history_clear(&s->history);
@@ -55,12 +60,19 @@ static bool agent_is_silent(const Sources *s, usec_t now_usec)
            usec_since(agent->at_usec, now_usec) > MAX(3 * s->interval_usec, AGENT_SILENT_USEC);
 }
 
+/* The sample is the newest of its source from now on. */
+static void take(Sources *s, const Sample *sample)
+{
+    Sample *newest = &s->newest[sample->source];
+
+    *newest = *sample;
+    report_fit(&newest->report, s->maximum_bytes > 0 ? s->maximum_bytes : GUEST_MEMORY_MAX_BYTES);
+}
+
 void sources_report(Sources *s, const Report *r, usec_t now_usec)
 {
-    Sample *newest = &s->newest[GUEST_SOURCE_AGENT];
-
-    *newest = (Sample){.at_usec = now_usec, .source = GUEST_SOURCE_AGENT, .report = *r};
-    history_add(&s->history, newest);
+    take(s, &(Sample){.at_usec = now_usec, .source = GUEST_SOURCE_AGENT, .report = *r});
+    history_add(&s->history, &s->newest[GUEST_SOURCE_AGENT]);
 }
 
 /* Puts libvirt's stats into the fields of a report. last_update is in seconds of the wall clock. */
@@ -110,10 +122,10 @@ bool sources_use_stats(Sources *s, usec_t now_usec)
 
     if (!stats_to_sample(&s->stats, now_usec, &sample))
         return false;
-    s->newest[GUEST_SOURCE_LIBVIRT] = sample;
+    take(s, &sample);
     if (!agent_is_silent(s, now_usec))
         return false;
-    history_add(&s->history, &sample);
+    history_add(&s->history, &s->newest[GUEST_SOURCE_LIBVIRT]);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "host-agent/libvirt/virt.h"
 
 typedef struct Sources {
+    uint64_t maximum_bytes; /* of the domain: what either says is fitted to it; 0: not known yet */
     Sample newest[GUEST_SOURCE_MAX];
     History history;      /* of the source in use */
     VirtStats stats;      /* the last from libvirt … */
@@ -17,6 +18,7 @@ typedef struct Sources {
     bool leaving;         /* the agent hasn't been heard since that goodbye */
 } Sources;
 
+void sources_set_maximum(Sources *s, uint64_t maximum_bytes);
 /* The guest rebooted: forgets everything except libvirt's stats and the interval. */
 void sources_reboot(Sources *s);
 /* The agent said Hello. restarted: with another boot id, so its counters began again. */

@@ -194,14 +194,14 @@ START_TEST(fitted_report)
     uint8_t frame[FRAME_MAX];
     Report *r = &m.report;
 
-    report_fit(r);
+    report_fit(r, GUEST_MEMORY_MAX_BYTES);
     expect_same(&m, &same); /* it was possible already */
 
     for (ReportField f = 0; f < REPORT_FIELD_MAX; f++)
         if (f != REPORT_MEM_TOTAL)
             report_set(r, f, UINT64_MAX);
     ck_assert_int_eq(message_pack(&m, frame), -EINVAL);
-    report_fit(r);
+    report_fit(r, GUEST_MEMORY_MAX_BYTES);
     pack(&m, frame);
     ck_assert_uint_eq(report_get(r, REPORT_MEM_FREE), GIB);
     ck_assert_uint_eq(report_get(r, REPORT_MEM_AVAILABLE), GIB);

@@ -12,6 +12,7 @@ static void report(Sources *s, uint64_t free_bytes)
 {
     Report r = {};
 
+    report_set(&r, REPORT_MEM_TOTAL, 64 * GIB);
     report_set(&r, REPORT_MEM_FREE, free_bytes);
     sources_report(s, &r, clock_usec);
 }
@@ -213,7 +214,7 @@ START_TEST(test_fields_of_stats)
     VirtStats v = {.has_unused = true,
                    .unused_bytes = 1,
                    .has_available = true,
-                   .available_bytes = 2,
+                   .available_bytes = 20,
                    .has_usable = true,
                    .usable_bytes = 3,
                    .has_disk_caches = true,
@@ -235,7 +236,7 @@ START_TEST(test_fields_of_stats)
     ck_assert(sources_use_stats(&s, clock_usec));
     r = &sources_sample(&s, clock_usec)->report;
     ck_assert_uint_eq(report_get(r, REPORT_MEM_FREE), 1);
-    ck_assert_uint_eq(report_get(r, REPORT_MEM_TOTAL), 2);
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_TOTAL), 20);
     ck_assert_uint_eq(report_get(r, REPORT_MEM_AVAILABLE), 3);
     ck_assert_uint_eq(report_get(r, REPORT_CACHED), 4);
     ck_assert_uint_eq(report_get(r, REPORT_SWAP_IN), 5);
