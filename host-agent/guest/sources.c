@@ -79,6 +79,7 @@ void sources_report(Sources *s, const Report *r, usec_t now_usec)
 static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
 {
     usec_t wall = now_usec(CLOCK_REALTIME);
+    bool linux_counts = s->has_hugetlb_allocs;
 
     if (!s->has_last_update || s->last_update_sec == 0 || !s->has_available || !s->has_unused)
         return false;
@@ -93,11 +94,11 @@ static bool stats_to_sample(const VirtStats *s, usec_t now_usec_, Sample *ret)
     /* Buffers, Cached and SwapCached together. */
     if (s->has_disk_caches)
         report_set(&ret->report, REPORT_CACHED, s->disk_caches_bytes);
-    if (s->has_swap_in)
+    if (s->has_swap_in && linux_counts)
         report_set(&ret->report, REPORT_SWAP_IN, s->swap_in_bytes);
     if (s->has_swap_out)
         report_set(&ret->report, REPORT_SWAP_OUT, s->swap_out_bytes);
-    if (s->has_major_faults)
+    if (s->has_major_faults && linux_counts)
         report_set(&ret->report, REPORT_MAJOR_FAULTS, s->major_faults);
     if (s->has_minor_faults)
         report_set(&ret->report, REPORT_FAULTS, s->minor_faults);

@@ -29,7 +29,8 @@ void sources_set_interval(Sources *s, usec_t interval_usec);
 
 /* A report came from the agent. */
 void sources_report(Sources *s, const Report *r, usec_t now_usec);
-/* Stats came from libvirt. Returns whether the guest answered since the last ones. Then the caller calls
+/* Stats came from libvirt. What they count as swapped in, and as major faults, is left out unless the guest runs Linux
+ * (its driver counts huge pages): the driver for Windows counts each page that is read from any file. Returns whether the guest answered since the last ones. Then the caller calls
  * sources_use_stats(), which makes a sample of them and returns whether it is in use now, because the agent
  * is silent. */
 bool sources_stats(Sources *s, const VirtStats *stats, usec_t now_usec);

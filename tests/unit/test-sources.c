@@ -227,6 +227,7 @@ START_TEST(test_fields_of_stats)
                    .major_faults = 7,
                    .has_minor_faults = true,
                    .minor_faults = 8,
+                   .has_hugetlb_allocs = true,
                    .has_last_update = true,
                    .last_update_sec = WALL_SEC};
     Sources s = {};
@@ -244,6 +245,62 @@ START_TEST(test_fields_of_stats)
     ck_assert_uint_eq(report_get(r, REPORT_MAJOR_FAULTS), 7);
     ck_assert_uint_eq(report_get(r, REPORT_FAULTS), 8);
     ck_assert(!report_has(r, REPORT_SWAP_TOTAL));
+}
+END_TEST
+
+/* The driver for Windows counts each page that is read from a file as swapped in; only Linux's counts huge pages. */
+START_TEST(test_k_swap_in_counts_where_its_meaning_is_known)
+{
+    const Report *r;
+    VirtStats v = {.has_unused = true,
+                   .unused_bytes = MIB,
+                   .has_available = true,
+                   .available_bytes = GIB,
+                   .has_swap_in = true,
+                   .swap_in_bytes = 5 * GIB,
+                   .has_major_faults = true,
+                   .major_faults = 700000,
+                   .has_hugetlb_allocs = _i == 1,
+                   .has_last_update = true,
+                   .last_update_sec = WALL_SEC};
+    Sources s = {};
+
+    begin();
+    (void) sources_stats(&s, &v, clock_usec);
+    ck_assert(sources_use_stats(&s, clock_usec));
+    r = &sources_sample(&s, clock_usec)->report;
+    ck_assert(report_has(r, REPORT_SWAP_IN) == (_i == 1));
+    ck_assert(report_has(r, REPORT_MAJOR_FAULTS) == (_i == 1));
+}
+END_TEST
+
+/* Nobody but the host has checked what a driver or an agent says. */
+START_TEST(test_a1_samples_are_fitted_to_the_domain)
+{
+    const Report *r;
+    VirtStats v = {.has_unused = true,
+                   .unused_bytes = UINT64_MAX,
+                   .has_available = true,
+                   .available_bytes = UINT64_MAX,
+                   .has_usable = true,
+                   .usable_bytes = 3 * GIB,
+                   .has_last_update = true,
+                   .last_update_sec = WALL_SEC};
+    Sources s = {};
+
+    begin();
+    sources_set_maximum(&s, 2 * GIB);
+    (void) sources_stats(&s, &v, clock_usec);
+    ck_assert(sources_use_stats(&s, clock_usec));
+    r = &history_get(&s.history, 0)->report;
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_TOTAL), 2 * GIB);
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_FREE), 2 * GIB);
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_AVAILABLE), 2 * GIB);
+    report(&s, 3 * GIB);
+    r = &history_get(&s.history, 0)->report;
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_TOTAL), 2 * GIB);
+    ck_assert_uint_eq(report_get(r, REPORT_MEM_FREE), 2 * GIB);
+    expect(&s, GUEST_SOURCE_AGENT, 2 * GIB);
 }
 END_TEST
 
@@ -311,6 +368,8 @@ int main(void)
     tcase_add_test(tc, test_age_of_stats);
     tcase_add_test(tc, test_stats_without_use);
     tcase_add_test(tc, test_fields_of_stats);
+    tcase_add_loop_test(tc, test_k_swap_in_counts_where_its_meaning_is_known, 0, 2);
+    tcase_add_test(tc, test_a1_samples_are_fitted_to_the_domain);
     tcase_add_test(tc, test_goodbye);
     tcase_add_test(tc, test_hello);
     return run_tests(tc);
