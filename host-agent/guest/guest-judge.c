@@ -2,8 +2,9 @@
 /* What a shrink does to a guest, and what it brought the host.
  *
  * Each sample is judged: rates of the last 2 s (strain.h) above the thresholds of [Distress] are distress, as
- * is what the guest's agent says, unless the same sample shows plenty of free memory: then what stalls is a
- * container at its own limit, or a counter means something else there (Windows counts file reads as swap-in). Stalls count only from when the balloon rests: to take page cache the
+ * is what the guest's agent says, unless the same sample shows plenty of free memory, or stalls are the only sign and
+ * it shows plenty that is available: then what stalls is a container at its own limit, or a counter means something
+ * else there. Stalls count only from when the balloon rests: to take page cache the
  * balloon has the guest's kernel reclaim it, which looks like any other wait for memory. Memory that is read
  * back or swapped in counts at any time.
  *
@@ -155,36 +156,65 @@ static usec_t reclaim_age(const Guest *g, usec_t now_usec)
     return reclaimed_usec > 0 ? usec_since(reclaimed_usec, now_usec) : USEC_INFINITY;
 }
 
+/* Whether little is read back or swapped in. */
+static bool misses_nothing(const Guest *g)
+{
+    const StrainConfig *c = &g->host->rules->strain;
+    const Strain *strain = &g->judgement.strain;
+
+    return strain->refault <= c->hurt_ratio * c->refault_rate &&
+           !(strain->swap_in > c->hurt_ratio * c->swap_in_rate);
+}
+
 /* Whether the agent reports stalls that only the balloon causes: it was taking memory just then, and the
  * guest shows no other sign of lack: little is read back or swapped in, and it has memory left. */
 static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_usec)
 {
-    const StrainConfig *c = &g->host->rules->strain;
-    const Strain *strain = &g->judgement.strain;
     const Sample *s = guest_sample(g, now_usec);
     double left = s ? (double) report_get(&s->report, REPORT_MEM_AVAILABLE) : 0;
 
     return (cause == DISTRESS_PSI || cause == DISTRESS_STALL) &&
-           reclaim_age(g, now_usec) < LAST_SECOND_USEC &&
-           strain->refault <= c->hurt_ratio * c->refault_rate &&
-           !(strain->swap_in > c->hurt_ratio * c->swap_in_rate) &&
+           reclaim_age(g, now_usec) < LAST_SECOND_USEC && misses_nothing(g) &&
            left >= LEFT_RATIO * (double) guest_current(g);
+}
+
+/* The stats of a guest that has no more and no less in a moment; false: they aren't known, or its balloon moves, or
+ * it takes memory. */
+static bool lasting_fields(const Guest *g, usec_t now_usec, GuestFields *ret)
+{
+    const Sample *s = guest_sample(g, now_usec);
+
+    if (!s || guest_is_moving(g, now_usec) || taking_grows(&g->judgement.taking, now_usec))
+        return false;
+    *ret = (GuestFields){};
+    sample_fields(s,
+                  &(SampleHost){.current_bytes = guest_current(g),
+                                .maximum_bytes = g->info.maximum_bytes,
+                                .balloon_in_total = g->balloon_in_total},
+                  ret);
+    return true;
 }
 
 /* Whether it has so much free that it lacks no memory, whatever stalls in it. */
 static bool has_plenty(const Guest *g, usec_t now_usec)
 {
-    const Sample *s = guest_sample(g, now_usec);
-    GuestFields f = {};
+    GuestFields f;
 
-    if (!s || guest_is_moving(g, now_usec) || taking_grows(&g->judgement.taking, now_usec))
-        return false;
-    sample_fields(s,
-                  &(SampleHost){.current_bytes = guest_current(g),
-                                .maximum_bytes = g->info.maximum_bytes,
-                                .balloon_in_total = g->balloon_in_total},
-                  &f);
-    return guard_has_plenty(&f, guest_current(g));
+    return lasting_fields(g, now_usec, &f) && guard_has_plenty(&f, guest_current(g));
+}
+
+/* Whether stalls are the only sign, and the same sample shows that it could drop page cache, and misses none: then
+ * something else stalls, such as a container at its own limit. */
+static bool is_contradicted(const Guest *g, DistressCause cause, usec_t now_usec)
+{
+    const StrainConfig *c = &g->host->rules->strain;
+    bool one_sign =
+        cause == DISTRESS_STALL ||
+        (cause == DISTRESS_PSI && !(g->judgement.strain.alloc_stalls > c->hurt_ratio * c->alloc_stall_rate));
+    GuestFields f;
+
+    return one_sign && misses_nothing(g) && lasting_fields(g, now_usec, &f) &&
+           guest_fields_get(&f, GUEST_FIELD_AVAILABLE) >= GUARD_PLENTY_RATIO * (double) guest_current(g);
 }
 
 void guest_judge_distress(Guest *g, DistressCause cause, usec_t now_usec)
@@ -194,6 +224,8 @@ void guest_judge_distress(Guest *g, DistressCause cause, usec_t now_usec)
                   g->info.name);
     else if (has_plenty(g, now_usec))
         log_debug("%s: its distress is ignored: it has plenty of free memory", g->info.name);
+    else if (is_contradicted(g, cause, now_usec))
+        log_debug("%s: its distress is ignored: it has memory available, and misses none", g->info.name);
     else
         guest_distressed(g, cause, true, now_usec);
 }
@@ -220,7 +252,7 @@ void guest_judge(Guest *g, usec_t now_usec)
     cause = strain_judge(&j->strain, c);
     look_at_taking(g, now_usec);
     plenty = has_plenty(g, now_usec);
-    if (cause != 0 && !plenty)
+    if (cause != 0 && !plenty && !is_contradicted(g, cause, now_usec))
         guest_distressed(g, cause, false, now_usec);
     if (plenty || !is_watched(g, now_usec))
         return;

@@ -208,7 +208,8 @@ START_TEST(test_balloons_own_stalls)
     ck_assert(guest_fields_has(&s.fields, GUEST_FIELD_STALL));
     ck_assert_uint_eq(seen(t).judgement.needed_bytes, 0);
 
-    /* Stalls at rest are the guest's. */
+    /* Stalls at rest are the guest's, where it has little left. */
+    t->left_bytes = 256 * MIB;
     reports(t, 8, HURTS);
     ck_assert(seen(t).judgement.hurting);
     guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
@@ -266,7 +267,33 @@ START_TEST(test_b_plenty_of_free_memory_is_no_distress)
 }
 END_TEST
 
-/* Nor does such a guest hurt after a shrink. */
+/* Stalls alone are no distress of a guest that could drop page cache, and misses none: the same report says both. */
+START_TEST(test_b_stalls_alone_do_not_outrank_the_same_report)
+{
+    static const struct {
+        uint64_t left_mib;
+        double refault_rate;
+        DistressCause cause; /* that its agent says */
+        bool by_rates, by_agent;
+    } rows[] = {
+        {1024, 0, DISTRESS_PSI, false, false}, {1024, 0, DISTRESS_STALL, false, false},
+        {1024, 0, DISTRESS_OOM, false, true},  {1024, 8.0 * MIB, DISTRESS_PSI, true, true},
+        {700, 0, DISTRESS_PSI, true, true},
+    };
+    Rig *t = rig_new(0);
+
+    t->refaults = true;
+    t->refault_rate = rows[_i].refault_rate;
+    t->left_bytes = rows[_i].left_mib * MIB;
+    reports(t, 20, SUFFERS);
+    ck_assert(seen(t).judgement.distress == rows[_i].by_rates);
+    guest_judge_distress(t->guest, rows[_i].cause, t->now);
+    ck_assert(seen(t).judgement.distress == rows[_i].by_agent);
+    rig_free(t);
+}
+END_TEST
+
+/* Nor does a guest with plenty of free memory hurt after a shrink. */
 START_TEST(test_b_plenty_of_free_memory_does_not_hurt)
 {
     Rig *t = rig_new(0);
@@ -326,6 +353,7 @@ int main(void)
     tcase_add_test(t, test_balloons_own_stalls);
     tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
     tcase_add_loop_test(t, test_b_plenty_of_free_memory_is_no_distress, 0, 4);
+    tcase_add_loop_test(t, test_b_stalls_alone_do_not_outrank_the_same_report, 0, 5);
     tcase_add_test(t, test_b_plenty_of_free_memory_does_not_hurt);
     tcase_add_test(t, test_b_a_shrink_is_owed);
     tcase_add_test(t, test_a1_no_guest_is_larger_than_its_maximum);
