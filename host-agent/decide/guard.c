@@ -464,6 +464,16 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret)
         bound(s->guests + i, c, critical, ret + i);
 }
 
+uint64_t guard_current(const SnapshotGuest *g)
+{
+    const SnapshotSizes *s = &g->sizes;
+
+    return g->balloon.moving && s->from_bytes > 0
+               ? CLAMP(s->current_bytes, MIN(s->from_bytes, s->standing_bytes),
+                       MAX(s->from_bytes, s->standing_bytes))
+               : s->current_bytes;
+}
+
 uint64_t guard_has(const SnapshotGuest *g)
 {
     uint64_t from =
@@ -485,9 +495,11 @@ uint64_t guard_leaving(const SnapshotGuest *g)
 
 uint64_t guard_coming(const SnapshotGuest *g)
 {
-    return g->sizes.current_bytes > 0 && !g->balloon.squeezed
-               ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes)
-               : 0;
+    const SnapshotSizes *s = &g->sizes;
+
+    if (s->current_bytes == 0 || g->balloon.squeezed || g->balloon.late)
+        return 0;
+    return LESS_BY(s->standing_bytes, MAX(s->current_bytes, MIN(s->from_bytes, s->standing_bytes)));
 }
 
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)

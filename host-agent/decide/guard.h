@@ -156,13 +156,16 @@ void guard_bounds(const Snapshot *s, const GuardConfig *c, GuestBounds *ret);
 uint64_t guard_reclaimable(const SnapshotGuest *g, const GuardConfig *c, uint64_t target_bytes, bool anon,
                            uint64_t *ret_way_bytes, GuardRule *ret_rule);
 
+/* The size that a policy sees: while its balloon moves, between the ends of that move. */
+uint64_t guard_current(const SnapshotGuest *g);
 /* The size that it has, as far as that is believed: a guest says itself how large it is, but can't have more than
  * when our move began (not known: than its full size). */
 uint64_t guard_has(const SnapshotGuest *g);
 /* What a shrink on its way still takes from it; no more than its QEMU holds, and nothing if the move is late. */
 uint64_t guard_leaving(const SnapshotGuest *g);
-/* How much larger the guest's target is than its size: growth on its way. 0 for a guest that is squeezed: what its
- * balloon lets go of is not held by the host, and has been the guest's all the time. */
+/* How much larger the guest's target is than its size: growth on its way. No more than our move adds, whatever size the
+ * guest says that it has, and nothing if the move is late. 0 for a guest that is squeezed: what its balloon lets go of is
+ * not held by the host, and has been the guest's all the time. */
 uint64_t guard_coming(const SnapshotGuest *g);
 /* The part of the host's available memory that can't be given: guard_kept(), and for each guest the larger of
  * the growth on its way and its outstanding memory. */

@@ -45,7 +45,7 @@ void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields
     guest_fields_set(ret, GUEST_FIELD_FULL, (double) guard_full(g));
     guest_fields_set(ret, GUEST_FIELD_FLOOR, (double) guard_floor_of(g));
     if (g->sizes.current_bytes > 0)
-        guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) g->sizes.current_bytes);
+        guest_fields_set(ret, GUEST_FIELD_CURRENT, (double) guard_current(g));
     if (g->age_usec != USEC_INFINITY)
         guest_fields_set(ret, GUEST_FIELD_AGE, (double) g->age_usec);
     guest_fields_set(ret, GUEST_FIELD_UPTIME, (double) g->uptime_usec);

@@ -649,6 +649,32 @@ START_TEST(test_room_beside_a_squeeze)
 }
 END_TEST
 
+/* What a guest is still to get is bounded by our own move, whatever size it says that it has. */
+START_TEST(test_a1_growth_on_its_way_is_what_we_added)
+{
+    static const struct {
+        uint64_t current, from, standing; /* MiB */
+        bool late;
+        uint64_t coming;
+    } table[] = {
+        {1024, 1024, 1536, false, 512}, {1280, 1024, 1536, false, 256}, {0, 1024, 1536, false, 0},
+        {1, 1024, 1536, false, 512},    {4096, 1024, 1536, false, 0},   {1024, 1024, 1536, true, 0},
+        {1, 1536, 1536, false, 0},      {1, 2048, 1536, false, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+        SnapshotGuest g = fixture_guest();
+
+        g.sizes.current_bytes = table[i].current * MIB;
+        g.sizes.from_bytes = table[i].from * MIB;
+        g.sizes.standing_bytes = table[i].standing * MIB;
+        g.balloon.late = table[i].late;
+        ck_assert_msg(guard_coming(&g) == table[i].coming * MIB, "row %zu: %" PRIu64 " MiB", i,
+                      guard_coming(&g) / MIB);
+    }
+}
+END_TEST
+
 START_TEST(test_names)
 {
     for (int r = 0; r < GUARD_RULE_MAX; r++) {
@@ -690,6 +716,7 @@ int main(void)
     tcase_add_test(t, test_odd_sizes);
     tcase_add_test(t, test_room);
     tcase_add_test(t, test_room_beside_a_squeeze);
+    tcase_add_test(t, test_a1_growth_on_its_way_is_what_we_added);
     tcase_add_test(t, test_names);
     return run_tests(t);
 }

@@ -109,8 +109,11 @@ static double balance_of(const Snapshot *s)
 
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;
-        uint64_t coming =
-            g->sizes.current_bytes > 0 ? LESS_BY(g->sizes.standing_bytes, g->sizes.current_bytes) : 0;
+        /* It says itself how large it is, but our move adds no more than from its beginning. */
+        uint64_t has = MAX(g->sizes.current_bytes, MIN(g->sizes.from_bytes, g->sizes.standing_bytes)),
+                 coming = g->sizes.current_bytes > 0 && !g->balloon.late
+                              ? LESS_BY(g->sizes.standing_bytes, has)
+                              : 0;
 
         room -= (double) MAX(coming, g->sizes.outstanding_bytes);
     }

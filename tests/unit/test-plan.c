@@ -199,7 +199,8 @@ START_TEST(test_pending)
         {1400, 1600, 50, -200},
         {1600, 1400, 50, 150},
         {1600, 1400, 0, 0, true},
-        {1400, 1600, 0, -200, true},
+        {1400, 1600, 0, 0, true}, /* what is outstanding still counts */
+        {1400, 1600, 150, -150, true},
         /* Of a squeeze, the part that the host has in memory; nothing for what its balloon lets go of. */
         {1600, 1400, 0, 200, false, true},
         {1600, 1400, 0, 200, false, true, 1000, 0},
