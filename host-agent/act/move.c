@@ -30,6 +30,15 @@ static void tell(const Guest *g, NoticeKind kind, uint64_t from_bytes, uint64_t 
     guest_tell(g, &n);
 }
 
+/* Whether the move comes of how the guest fares. It may fare badly for ever, or say so. */
+static bool guest_sets_pace(const Guest *g)
+{
+    GuardRule rule = g->verdict.decision.rule;
+
+    return rule == GUARD_RULE_DISTRESS || rule == GUARD_RULE_HURTING || rule == GUARD_RULE_AHEAD ||
+           rule == GUARD_RULE_REBOOT;
+}
+
 int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *reason)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
@@ -41,7 +50,7 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
     bool further = g->judgement.grant.open && b->moving && target_bytes > b->target_bytes &&
                    b->target_bytes > b->from_bytes;
     /* The same if a guest in distress is sent a target again and again while its balloon is stuck. */
-    bool again = balloon_is_stalled_growing(b, now) && target_bytes > from;
+    bool again = balloon_is_stalled_growing(b, now) && target_bytes > from, often;
     int r;
 
     r = h->set_memory(h->userdata, g->info.uuid, &state);
@@ -49,7 +58,9 @@ int move_send(const Hypervisor *h, Guest *g, uint64_t target_bytes, const char *
         return r;
     guest_sent(g, target_bytes, now);
     held_stored(&g->held, now);
-    tell(g, NOTICE_MOVE, from, target_bytes, reason, further || again);
+    often = !further && !again && guest_sets_pace(g) &&
+            guest_log_level(g, GUEST_LINE_MOVE, LOG_INFO, now) == LOG_DEBUG;
+    tell(g, NOTICE_MOVE, from, target_bytes, reason, further || again || often);
     return 0;
 }
 

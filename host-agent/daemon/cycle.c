@@ -167,11 +167,25 @@ uint64_t cycle_room(Cycle *c)
     return room;
 }
 
+/* The level of a note: guests can have the policy leave them out, and take them in again, twenty times a second. */
+static int note_level(Cycle *c, const Snapshot *s, size_t guest)
+{
+    if (guest < s->n_guests)
+        return guest_log_level(c->parts.guests->entries[guest].guest, GUEST_LINE_POLICY, LOG_WARNING,
+                               s->now_usec);
+    return log_limit_take(&c->log.limit, s->now_usec) ? LOG_WARNING : LOG_DEBUG;
+}
+
 /* Logs the policy's notes if there are more or fewer than before, or if another file fails. */
 static void log_notes(Cycle *c, const Snapshot *s)
 {
     const Plan *p = &c->plan;
     uint64_t now = p->notes_total;
+    unsigned left_out = log_limit_left_out(&c->log.limit, s->now_usec);
+
+    if (left_out > 0)
+        log_notice("%s: %u more line%s about a file or guests left out of the log in the last minute",
+                   policy_name(c->parts.policy->policy), left_out, left_out == 1 ? "" : "s");
 
     for (size_t i = 0; i < p->n_notes; i++)
         if (p->notes[i].guest >= s->n_guests)
@@ -183,13 +197,14 @@ static void log_notes(Cycle *c, const Snapshot *s)
         const PolicyNote *n = &p->notes[i];
         bool named = n->guest < s->n_guests;
 
-        log_warning("%s:%u:%u: %s%s%s", policy_file(c->parts.policy->policy, n->file).origin, n->line,
-                    n->column, named ? s->guests[n->guest].name : "",
-                    named ? " left out in this cycle: " : "this file has no effect in this cycle: ", n->text);
+        log_full(note_level(c, s, n->guest), "%s:%u:%u: %s%s%s",
+                 policy_file(c->parts.policy->policy, n->file).origin, n->line, n->column,
+                 named ? s->guests[n->guest].name : "",
+                 named ? " left out in this cycle: " : "this file has no effect in this cycle: ", n->text);
     }
     if (p->notes_total > p->n_notes)
-        log_warning("%s: %zu more left out in this cycle", policy_name(c->parts.policy->policy),
-                    p->notes_total - p->n_notes);
+        log_full(note_level(c, s, SIZE_MAX), "%s: %zu more left out in this cycle",
+                 policy_name(c->parts.policy->policy), p->notes_total - p->n_notes);
 }
 
 _Static_assert(POLICY_FILES_MAX <= 32, "a bit for each file");

@@ -34,6 +34,7 @@ typedef struct CycleLog {
     uint64_t notes;        /* those of the last cycle, as a key: see log_notes() */
     usec_t logs_usec;      /* when the present second began, in which … */
     size_t logs, left_out; /* … so many lines of the policy's log() were logged, and left out */
+    LogLimit limit;        /* of notes that are about no single guest */
 } CycleLog;
 
 typedef struct Cycle {

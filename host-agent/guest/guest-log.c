@@ -16,6 +16,8 @@ void guest_log_tend(Guest *g, usec_t now_usec)
         [GUEST_LINE_CHANNEL] = "its agent's channel",
         [GUEST_LINE_BALLOON] = "its balloon",
         [GUEST_LINE_STATE] = "its state",
+        [GUEST_LINE_MOVE] = "its moves",
+        [GUEST_LINE_POLICY] = "it in the policy",
     };
 
     for (GuestLine line = 0; line < GUEST_LINE_MAX; line++) {

@@ -76,6 +76,8 @@ typedef enum GuestLine {
     GUEST_LINE_CHANNEL, /* the agent's channel is opened, closed, or dropped */
     GUEST_LINE_BALLOON, /* the balloon has a size that nobody asked for, or does not move */
     GUEST_LINE_STATE,   /* the guest is paused, reboots */
+    GUEST_LINE_MOVE,    /* a move that the guest asked for by how it fares */
+    GUEST_LINE_POLICY,  /* the policy leaves it out in a cycle */
     GUEST_LINE_MAX,
 } GuestLine;
 
