@@ -13,7 +13,7 @@ static DomainState remember(const Guest *g, uint64_t target_bytes)
 {
     return (DomainState){.full_bytes = g->full.bytes,
                          .defined_bytes = g->full.defined_bytes,
-                         .from_bytes = guest_current(g),
+                         .from_bytes = guest_believed(g),
                          .sent_bytes = target_bytes,
                          .overhead_bytes = held_to_store(&g->held)};
 }
@@ -111,7 +111,7 @@ bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Dec
 
 static void tend_cancel(const Hypervisor *h, Guest *g)
 {
-    DomainState state = remember(g, g->balloon.actual_bytes / KIB * KIB);
+    DomainState state = remember(g, balloon_standing(&g->balloon) / KIB * KIB);
 
     if (!g->sending.cancel || g->sending.setting || g->busy[0])
         return;
@@ -141,7 +141,7 @@ void move_tend(const Hypervisor *h, Guest *g, usec_t now_usec)
 
 int move_release(const Hypervisor *h, Guest *g, uint64_t *room)
 {
-    uint64_t standing = balloon_standing(&g->balloon), base = MAX(guest_current(g), standing), target;
+    uint64_t standing = balloon_standing(&g->balloon), base = MAX(guest_believed(g), standing), target;
     bool whole;
     int r;
 

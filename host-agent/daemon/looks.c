@@ -34,7 +34,7 @@ void looks_done(Looks *l)
 static bool is_watched(const Guest *g, usec_t now_usec)
 {
     return guest_is_moving(g, now_usec) || guest_in_distress(g, now_usec) || g->judgement.grant.open ||
-           g->judgement.gain.open;
+           g->judgement.gain.open || balloon_is_suspect(&g->balloon);
 }
 
 static bool lacks_process(const GuestEntry *e)

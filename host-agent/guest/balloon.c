@@ -62,6 +62,22 @@ static bool is_turning(const Balloon *b, usec_t now_usec)
            is_between(b->actual_bytes, b->former.low_bytes, b->former.high_bytes);
 }
 
+/* The largest size that is ours while nothing is on its way. */
+static uint64_t high_end(const Balloon *b)
+{
+    bool asked = b->target_bytes > 0 && b->high_bytes < UINT64_MAX;
+
+    return asked ? b->high_bytes : MIN(b->high_bytes, MAX(b->low_bytes, b->full_bytes));
+}
+
+uint64_t balloon_believed(const Balloon *b)
+{
+    uint64_t low = b->moving ? MIN(b->from_bytes, b->target_bytes) : b->low_bytes,
+             high = b->moving ? MAX(b->from_bytes, b->target_bytes) : high_end(b);
+
+    return is_between(b->actual_bytes, low, high) ? b->actual_bytes : CLAMP(b->actual_bytes, low, high);
+}
+
 void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes)
 {
     rest_at(b, low_bytes, high_bytes);
@@ -80,6 +96,11 @@ static void look(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
 void balloon_set_autodeflate(Balloon *b, bool autodeflate)
 {
     b->autodeflate = autodeflate;
+}
+
+void balloon_set_full(Balloon *b, uint64_t full_bytes)
+{
+    b->full_bytes = full_bytes;
 }
 
 void balloon_excused(Balloon *b, usec_t now_usec)
@@ -104,12 +125,14 @@ void balloon_sent(Balloon *b, uint64_t target_bytes, usec_t now_usec)
      * extended. */
     bool further =
         b->moving && (is_growing(b) ? target_bytes >= b->target_bytes : target_bytes <= b->target_bytes);
+    uint64_t from = balloon_believed(b);
 
     if (b->moving && !further)
         turn(b, now_usec);
     if (!further) {
         b->previous_bytes = b->target_bytes;
-        begin_at(b, b->actual_bytes);
+        b->from_bytes = from;
+        b->progress_bytes = b->actual_bytes;
         b->sent_usec = b->progress_usec = now_usec;
         move_rate_begin(&b->rate);
     }
@@ -143,8 +166,7 @@ static void back_off(Balloon *b, bool growing, usec_t now_usec)
 /* Gives up the move on its way: the sizes between its ends are still ours. */
 static void give_up(Balloon *b)
 {
-    rest_at(b, MIN(MIN(b->from_bytes, b->target_bytes), b->actual_bytes),
-            MAX(MAX(b->from_bytes, b->target_bytes), b->actual_bytes));
+    rest_at(b, MIN(b->from_bytes, b->target_bytes), MAX(b->from_bytes, b->target_bytes));
 }
 
 void balloon_refused(Balloon *b, usec_t now_usec)
@@ -195,25 +217,34 @@ static BalloonEvent settle(Balloon *b, usec_t now_usec)
 /* A size was seen that isn't ours. */
 static BalloonEvent suspect(Balloon *b, usec_t now_usec)
 {
-    uint64_t from = b->moving                         ? b->progress_bytes
+    BalloonForeign *f = &b->foreign;
+    bool deflated;
+
+    f->from_bytes = b->moving                         ? b->progress_bytes
                     : b->actual_bytes > b->high_bytes ? b->high_bytes
                                                       : b->low_bytes;
-    bool deflated = b->autodeflate && b->actual_bytes > from;
+    deflated = b->autodeflate && b->actual_bytes > f->from_bytes;
+    if (f->last_usec == 0 || usec_since(f->last_usec, now_usec) >= BALLOON_CALM_USEC)
+        f->since_usec = now_usec;
+    f->last_usec = now_usec;
 
-    if (b->foreign.bytes == 0 || !is_near(b->foreign.bytes, b->actual_bytes)) {
-        b->foreign.bytes = b->actual_bytes;
-        b->foreign.usec = now_usec;
+    if (f->bytes == 0 || !is_near(f->bytes, b->actual_bytes)) {
+        f->bytes = b->actual_bytes;
+        f->usec = now_usec;
         return BALLOON_EVENT_NONE;
     }
-    if (deflated ? usec_since(b->foreign.usec, now_usec) < BALLOON_FOREIGN_USEC : !is_at_rest(b, now_usec))
+    if (deflated ? usec_since(f->usec, now_usec) < BALLOON_FOREIGN_USEC : !is_at_rest(b, now_usec))
         return BALLOON_EVENT_NONE;
+    return BALLOON_EVENT_FOREIGN;
+}
 
-    b->from_bytes = from;
+void balloon_accept(Balloon *b)
+{
+    b->from_bytes = b->foreign.from_bytes;
     b->moving = false;
     forget_stall(b);
     b->target_bytes = b->foreign.bytes = b->previous_bytes = 0;
     rest_at(b, b->actual_bytes, b->actual_bytes);
-    return BALLOON_EVENT_FOREIGN;
 }
 
 static bool is_progress(const Balloon *b)
@@ -242,9 +273,12 @@ static BalloonEvent seen_moving(Balloon *b, usec_t now_usec)
     if (b->previous_bytes > 0 && is_between(b->actual_bytes, b->from_bytes, b->previous_bytes)) {
         begin_at(b, b->actual_bytes);
         b->foreign.bytes = 0;
-    } else if (!is_near(b->actual_bytes, b->progress_bytes) && !is_turning(b, now_usec))
-        return suspect(b, now_usec);
-    else
+    } else if (!is_near(b->actual_bytes, b->progress_bytes) && !is_turning(b, now_usec)) {
+        BalloonEvent event = suspect(b, now_usec);
+
+        if (balloon_is_suspect(b))
+            return event;
+    } else
         b->foreign.bytes = 0;
 
     if (usec_since(b->progress_usec, now_usec) < BALLOON_STALL_USEC)
@@ -290,12 +324,18 @@ BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec)
 
 uint64_t balloon_standing(const Balloon *b)
 {
-    return b->moving ? b->target_bytes : b->actual_bytes;
+    return b->moving ? b->target_bytes : balloon_believed(b);
+}
+
+bool balloon_is_foreign(const Balloon *b)
+{
+    return b->foreign.bytes > 0;
 }
 
 bool balloon_is_suspect(const Balloon *b)
 {
-    return b->foreign.bytes > 0;
+    return balloon_is_foreign(b) &&
+           usec_since(b->foreign.since_usec, b->foreign.last_usec) < BALLOON_SUSPECT_USEC;
 }
 
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec)

@@ -11,13 +11,15 @@
  * ours, and a move that arrives late has settled. A shrink that settles ends the wait; a growth that settles
  * ends only the wait after a stalled growth, because a balloon that deflates proves nothing about inflating.
  *
- * A size is foreign (somebody else set it) if our own moves don't explain it, or if it goes against the
- * direction of the move on its way, and the balloon rests there: unchanged for BALLOON_REST_USEC and over
- * BALLOON_REST_LOOKS looks. A size that the balloon only passes, or that was read before our last command
- * took effect, is nobody's decision; on a busy host a balloon may pass it slowly. A balloon that its guest
- * deflates by itself when it runs out of memory (autodeflate) never rests while the guest suffers, so growth
- * of such a balloon counts after BALLOON_FOREIGN_USEC within the tolerance. A foreign size on the way of our
- * own move can't be told from a stall. */
+ * The guest says itself how large its balloon is, and libvirt passes that on. A size is foreign (perhaps
+ * somebody else set it) if our own moves don't explain it, or if it goes against the direction of the move on
+ * its way, and the balloon rests there: unchanged for BALLOON_REST_USEC and over BALLOON_REST_LOOKS looks. A
+ * size that the balloon only passes, or that was read before our last command took effect, is nobody's
+ * decision; on a busy host a balloon may pass it slowly. A balloon that its guest deflates by itself when it
+ * runs out of memory (autodeflate) never rests while the guest suffers, so growth of such a balloon counts
+ * after BALLOON_FOREIGN_USEC within the tolerance. Until the caller accepts a foreign size, each look returns
+ * it again, and it counts for no more than the nearest size that is ours (balloon_believed()). A foreign size
+ * on the way of our own move can't be told from a stall. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +37,10 @@
 /* A balloon that is stopped or turned round goes on for a while: the sizes on its former way are ours for
  * this long. */
 #define BALLOON_TURN_USEC          (30 * USEC_PER_SEC)
+/* A balloon is left alone because of sizes that aren't ours for this long, and again after none was seen for
+ * the other time: a guest that shows another size at each look would never be moved. */
+#define BALLOON_SUSPECT_USEC       (60 * USEC_PER_SEC)
+#define BALLOON_CALM_USEC          (30 * USEC_PER_SEC)
 #define BALLOON_RETRY_MIN_USEC     (60 * USEC_PER_SEC)
 #define BALLOON_RETRY_MAX_USEC     (3600 * USEC_PER_SEC)
 
@@ -43,13 +49,15 @@ typedef enum BalloonEvent {
     BALLOON_EVENT_PROGRESS, /* nearer to the target; also after a stall */
     BALLOON_EVENT_SETTLED,  /* at the target, perhaps late */
     BALLOON_EVENT_STALLED,  /* no progress for too long */
-    BALLOON_EVENT_FOREIGN,  /* somebody else set it, starting at from_bytes */
+    BALLOON_EVENT_FOREIGN,  /* it rests at a size that isn't ours; before that it had foreign.from_bytes */
 } BalloonEvent;
 
 /* A size that isn't ours; it isn't certain yet that somebody set it. */
 typedef struct BalloonForeign {
-    uint64_t bytes; /* 0: none */
-    usec_t usec;    /* since when it was seen */
+    uint64_t bytes;               /* 0: none */
+    uint64_t from_bytes;          /* the last size before it that was ours */
+    usec_t usec;                  /* since when it was seen */
+    usec_t since_usec, last_usec; /* when the first and the last of such sizes was seen; 0: none was */
 } BalloonForeign;
 
 /* Since when the size hasn't changed, and how often it was seen since. */
@@ -69,6 +77,7 @@ typedef struct Balloon {
     bool moving; /* a move of ours is on its way */
     bool stalled;
     bool autodeflate;                  /* the guest's driver may deflate it by itself */
+    uint64_t full_bytes;               /* its full size */
     uint64_t actual_bytes;             /* as last seen */
     uint64_t from_bytes, target_bytes; /* of the last move; target_bytes is 0 where there was none, or where
                                         * somebody else set the balloon since */
@@ -92,6 +101,7 @@ typedef struct Balloon {
  * low_bytes is on its way there. */
 void balloon_expect(Balloon *b, uint64_t low_bytes, uint64_t high_bytes);
 void balloon_set_autodeflate(Balloon *b, bool autodeflate);
+void balloon_set_full(Balloon *b, uint64_t full_bytes);
 /* The balloon stands still for another reason (its guest is paused, or boots): that isn't a stall. */
 void balloon_excused(Balloon *b, usec_t now_usec);
 /* The size seen now isn't that of a balloon at rest: the guest boots, or stands still for another reason. */
@@ -109,14 +119,21 @@ void balloon_refused(Balloon *b, usec_t now_usec);
 void balloon_withdrawn(Balloon *b);
 /* The balloon's size was read. Returns what follows from it. */
 BalloonEvent balloon_seen(Balloon *b, uint64_t actual_bytes, usec_t now_usec);
+/* Somebody set the foreign size that was seen: it stands from now on, and begins at from_bytes. */
+void balloon_accept(Balloon *b);
 /* The guest rebooted, or its device was reset: rates and waits are no longer valid. The guest's driver starts
  * with an empty balloon and inflates it again to the last target. Until then a larger size is nobody's
  * decision. */
 void balloon_reset(Balloon *b);
-/* The target of the move that is on its way, else the actual size. */
+/* The actual size, or if that isn't ours, the nearest that is: between the ends of our own move, or where the
+ * balloon rested. While the guest's driver inflates the balloon at first, or after a reset, that is at most its
+ * full size. */
+uint64_t balloon_believed(const Balloon *b);
+/* The target of the move that is on its way, else the size that is believed. */
 uint64_t balloon_standing(const Balloon *b);
-/* Whether a size was seen that isn't ours, and it isn't certain yet that somebody set it. Such a balloon is
- * better left alone. */
+/* Whether its size isn't ours, and it isn't certain yet that somebody set it. Such a balloon is better left
+ * alone, for a while: balloon_is_suspect(). */
+bool balloon_is_foreign(const Balloon *b);
 bool balloon_is_suspect(const Balloon *b);
 /* Whether the balloon is stalled and its wait isn't over; and whether a growth stalled. */
 bool balloon_is_stalled(const Balloon *b, usec_t now_usec);

@@ -3,6 +3,8 @@
 
 #include "host-agent/guest/full-size.h"
 
+#include "base/macro.h"
+
 void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_bytes)
 {
     bool first = f->own_bytes == 0;
@@ -47,14 +49,31 @@ bool full_size_expect(const FullSize *f, const DomainState *remembered, uint64_t
     return is_ours && !has_arrived;
 }
 
+uint64_t full_size_most(const FullSize *f)
+{
+    return MAX(f->bytes, f->defined_bytes);
+}
+
 void full_size_set_foreign(FullSize *f, uint64_t bytes)
 {
-    f->bytes = bytes;
-    f->foreign = bytes != f->defined_bytes;
+    f->bytes = MIN(bytes, full_size_most(f));
+    f->foreign = f->bytes != f->defined_bytes;
+    f->refused_bytes = 0;
+}
+
+bool full_size_refuse(FullSize *f, uint64_t bytes, uint64_t tolerance_bytes)
+{
+    uint64_t last = f->refused_bytes;
+
+    if (last > 0 && (bytes > last ? bytes - last : last - bytes) <= tolerance_bytes)
+        return false;
+    f->refused_bytes = bytes;
+    return true;
 }
 
 void full_size_clear_foreign(FullSize *f)
 {
     f->bytes = f->defined_bytes;
     f->foreign = false;
+    f->refused_bytes = 0;
 }

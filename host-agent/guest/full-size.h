@@ -5,8 +5,10 @@
  *
  * The first of these that is known is the full size:
  *
- *   1. a live size that somebody else set ("foreign"), until the domain stops, the definition or the
- *      entitlement changes, or the guest is released
+ *   1. a smaller live size that somebody else set ("foreign"), until the domain stops, the definition or the
+ *      entitlement changes, or the guest is released. Only the guest says how large its balloon is, so such a
+ *      size never raises what the host's side grants, and the host must see that the guest's QEMU holds no
+ *      more
  *   2. the entitlement's "full"
  *   3. the persistent definition's currentMemory: where it is below the maximum, an administrator chose it
  *   4. for a transient domain, the size that it had when it was first seen
@@ -26,6 +28,7 @@ typedef struct FullSize {
     uint64_t defined_bytes; /* the full size without a foreign one */
     uint64_t own_bytes;     /* the full size without an entitlement or a foreign one */
     bool foreign;
+    uint64_t refused_bytes; /* the last size that wasn't taken for an administrator's; 0: none was */
 } FullSize;
 
 /* Works out the full size from the definition and the entitlement (0: it has none); to be called first, and
@@ -40,6 +43,10 @@ void full_size_define(FullSize *f, const DomainInfo *info, uint64_t entitled_byt
 bool full_size_expect(const FullSize *f, const DomainState *remembered, uint64_t actual_bytes,
                       uint64_t tolerance_bytes, uint64_t *ret_low, uint64_t *ret_high);
 
-/* Somebody else set the balloon to this size. */
+/* The largest size that somebody else may set live. */
+uint64_t full_size_most(const FullSize *f);
+/* Somebody else set the balloon to this size, at most full_size_most(). */
 void full_size_set_foreign(FullSize *f, uint64_t bytes);
+/* A size isn't taken for an administrator's. Returns whether it is another one than the last time. */
+bool full_size_refuse(FullSize *f, uint64_t bytes, uint64_t tolerance_bytes);
 void full_size_clear_foreign(FullSize *f);

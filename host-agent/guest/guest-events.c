@@ -3,6 +3,7 @@
 
 #include "host-agent/guest/guest-events.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,29 +128,75 @@ static void tell_stalled(Guest *g, usec_t now_usec)
     guest_tell(g, &n);
 }
 
+/* Whether a guest of this size can be all that its QEMU holds. */
+static bool host_sees(const Guest *g, uint64_t bytes, usec_t now_usec)
+{
+    uint64_t own = MAX(held_overhead(&g->held) + held_uncertainty(&g->held), HELD_OVERHEAD_MAX_BYTES);
+
+    return held_is_known(&g->held, now_usec) && !guest_is_swap_hidden(g, now_usec) &&
+           guest_resident(g, now_usec) <= bytes + own;
+}
+
+/* A size that only the guest says. */
+static void refuse_size(Guest *g, uint64_t bytes, usec_t now_usec)
+{
+    char size[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], held[UNITS_FORMAT_MAX], why[96] = "";
+    uint64_t kib = bytes / KIB, resident = guest_resident(g, now_usec);
+
+    if (!full_size_refuse(&g->full, bytes, BALLOON_TOLERANCE_BYTES))
+        return;
+    if (bytes < g->full.bytes && resident > 0)
+        snprintf(why, sizeof(why), ", but its QEMU holds %s", format_size(held, resident));
+    log_full(
+        guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
+        "%s: says that it has %s%s; its full size stays %s. If you set that size, make it its full size: ballastctl set %s --full %" PRIu64
+        "KiB, or virsh setmem %s %" PRIu64 "KiB --config --live",
+        g->info.name, format_size(size, bytes), why, format_size(full, g->full.bytes), g->info.name, kib,
+        g->info.name, kib);
+}
+
+/* The guest's driver took memory back by itself. */
+static void on_deflated(Guest *g, uint64_t actual, bool allowed, usec_t now_usec)
+{
+    char took[UNITS_FORMAT_MAX];
+
+    if (!allowed && !full_size_refuse(&g->full, actual, BALLOON_TOLERANCE_BYTES))
+        return;
+    log_full(guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
+             "%s: ran out of memory and took %s back from its balloon (deflate-on-oom)", g->info.name,
+             format_size(took, actual - g->balloon.foreign.from_bytes));
+    if (allowed)
+        balloon_accept(&g->balloon);
+    guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
+}
+
 /* The balloon rests at a size that our own moves don't explain. */
 static void on_foreign(Guest *g, usec_t now_usec)
 {
     char from[UNITS_FORMAT_MAX], to[UNITS_FORMAT_MAX];
-    uint64_t actual = g->balloon.actual_bytes;
+    uint64_t actual = g->balloon.actual_bytes, size = MIN(actual, full_size_most(&g->full));
+    bool allowed = actual - size <= BALLOON_TOLERANCE_BYTES;
 
     /* A driver that comes up inflates its balloon again, from nothing. */
     if (g->reboot.pending)
         return;
-    if (g->info.autodeflate && actual > g->balloon.from_bytes) {
-        log_full(guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
-                 "%s: ran out of memory and took %s back from its balloon (deflate-on-oom)", g->info.name,
-                 format_size(to, actual - g->balloon.from_bytes));
-        guest_distressed(g, DISTRESS_AUTODEFLATE, true, now_usec);
+    if (g->info.autodeflate && actual > g->balloon.foreign.from_bytes) {
+        on_deflated(g, actual, allowed, now_usec);
         return;
     }
-    if (actual == g->full.bytes)
+    if (!allowed || (size < g->full.bytes && !host_sees(g, size, now_usec))) {
+        refuse_size(g, actual, now_usec);
+        return;
+    }
+    balloon_accept(&g->balloon);
+    guest_squeeze_forget(g);
+    if (size == g->full.bytes)
         return;
     log_full(
         guest_log_level(g, GUEST_LINE_BALLOON, LOG_NOTICE, now_usec),
         "%s: somebody else set its memory to %s; this replaces its full size of %s until the guest stops or is released (ballastctl release)",
-        g->info.name, format_size(to, actual), format_size(from, g->full.bytes));
-    full_size_set_foreign(&g->full, actual);
+        g->info.name, format_size(to, size), format_size(from, g->full.bytes));
+    full_size_set_foreign(&g->full, size);
 }
 
 /* Prepares for the first look at a balloon, which may be on its way. Returns whether a move of an earlier
@@ -168,10 +215,14 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
 {
     bool first = !g->balloon.known && !g->reboot.pending, adopt;
 
-    /* The guest's driver says how large its balloon is, and QEMU passes that on. */
-    actual_bytes = MIN(actual_bytes, g->info.maximum_bytes);
+    /* The guest's driver says how large its balloon is, and QEMU passes that on. A size of 0 would be one that isn't
+     * known. */
+    actual_bytes = CLAMP(actual_bytes, KIB, g->info.maximum_bytes);
     adopt = first && look_first(g, actual_bytes);
+    if (!g->balloon.known && !first)
+        balloon_expect(&g->balloon, g->full.bytes, MAX(g->full.bytes, actual_bytes));
     balloon_set_autodeflate(&g->balloon, g->info.autodeflate);
+    balloon_set_full(&g->balloon, full_size_most(&g->full));
     /* A balloon that stands still for another reason isn't stalled. */
     if (g->busy[0] || is_booting(g, now_usec))
         balloon_excused(&g->balloon, now_usec);
@@ -192,12 +243,11 @@ void guest_balloon_seen(Guest *g, uint64_t actual_bytes, usec_t now_usec)
     case BALLOON_EVENT_STALLED:
         if (!g->sending.retried)
             tell_stalled(g, now_usec);
-        g->sending.cancel = g->balloon.target_bytes < actual_bytes && !guest_is_squeezed(g);
+        g->sending.cancel = g->balloon.target_bytes < balloon_standing(&g->balloon) && !guest_is_squeezed(g);
         if (guest_is_squeezed(g))
             guest_host_wake(g->host);
         break;
     case BALLOON_EVENT_FOREIGN:
-        guest_squeeze_forget(g);
         on_foreign(g, now_usec);
         break;
     }

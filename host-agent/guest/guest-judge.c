@@ -54,7 +54,7 @@ static uint64_t entitled(const Guest *g)
 static uint64_t restore_size(const Guest *g, usec_t now_usec)
 {
     const Judgement *j = &g->judgement;
-    uint64_t current = guest_current(g), restore;
+    uint64_t current = guest_believed(g), restore;
 
     if (j->shrunk_usec > 0 && usec_since(j->shrunk_usec, now_usec) < BLAME_USEC)
         restore = MAX(current, j->shrunk_from_bytes);
@@ -137,7 +137,7 @@ static void begin_hurting(Guest *g, DistressCause cause, usec_t now_usec)
         return;
     /* Above its full size a guest grows only in distress. And if it has that size already, or is on its way
      * to it, its rates are still those of before. */
-    restore = MIN(restore, MAX(g->full.bytes, guest_current(g)));
+    restore = MIN(restore, MAX(g->full.bytes, guest_believed(g)));
     if (balloon_standing(&g->balloon) + BALLOON_TOLERANCE_BYTES >= restore)
         return;
     j->restore_bytes = restore;
@@ -304,7 +304,7 @@ void guest_watch(Guest *g, bool shrinks, usec_t now_usec)
     if (!guest_is_swap_hidden(g, now_usec) && gain_look(g, now_usec, &look))
         gain_begin(&j->gain, &look);
     j->shrunk_usec = j->reclaimed_usec = now_usec;
-    j->shrunk_from_bytes = MAX(guest_current(g), balloon_standing(&g->balloon));
+    j->shrunk_from_bytes = MAX(guest_believed(g), balloon_standing(&g->balloon));
     owed_shrunk(&j->owed, j->shrunk_from_bytes, now_usec);
 }
 

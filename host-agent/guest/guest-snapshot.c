@@ -41,21 +41,22 @@ static bool is_late(const Guest *g, usec_t now_usec)
 static SnapshotSizes sizes(const Guest *g)
 {
     uint64_t current = guest_current(g);
+    uint64_t standing = g->balloon.known ? balloon_standing(&g->balloon) : current;
     /* A guest that was grown above its full size returns to it, even if what allowed the growth no longer
      * applies. */
     bool entitled = g->entitlement.full_bytes > 0 || g->entitlement.growth_bytes > 0 || g->sending.grown;
 
     return (SnapshotSizes){
         .maximum_bytes = g->info.maximum_bytes,
-        /* A guest may have more than its full size, because its driver isn't up yet. Only an entitlement
-         * makes that a reason to shrink it. */
-        .full_bytes = entitled ? g->full.bytes : MAX(g->full.bytes, current),
+        /* A guest may have more than its full size, because its driver isn't up yet, or somebody set that
+         * live. Only an entitlement makes that a reason to shrink it. */
+        .full_bytes = g->full.bytes,
         .entitled_full = entitled,
         .growth_bytes = g->entitlement.growth_bytes,
         .floor_bytes = guest_floor(g),
         .current_bytes = current,
-        .standing_bytes = g->balloon.known ? balloon_standing(&g->balloon) : current,
-        .from_bytes = g->balloon.moving ? g->balloon.from_bytes : current,
+        .standing_bytes = standing,
+        .from_bytes = g->balloon.moving ? g->balloon.from_bytes : standing,
         .outstanding_bytes = g->sending.given_bytes,
     };
 }

@@ -253,6 +253,11 @@ uint64_t guest_floor(const Guest *g)
     uint64_t floor_bytes = g->entitlement.min_bytes;
 
     return floor_bytes > 0 ? MIN(floor_bytes, g->full.bytes)
+uint64_t guest_believed(const Guest *g)
+{
+    return g->balloon.known ? balloon_believed(&g->balloon) : g->info.current_bytes;
+}
+
                            : guard_floor(g->full.bytes, g->host->rules->floor_ratio);
 }
 

@@ -168,6 +168,8 @@ usec_t guest_age(const Guest *g, usec_t now_usec);
 uint64_t guest_current(const Guest *g);
 /* The size below which the guest is never shrunk: its entitlement's minimum, else FloorRatio of its full
  * size. */
+/* The same, but no more and no less than our own moves explain: a guest says itself how large its balloon is. */
+uint64_t guest_believed(const Guest *g);
 uint64_t guest_floor(const Guest *g);
 /* What it says of its memory. Returns false if it says nothing. */
 bool guest_memory(const Guest *g, usec_t now_usec, HeldGuest *ret);

@@ -610,6 +610,7 @@ START_TEST(test_somebody_else_sets_its_size)
     guest_set_done(x.guest, 0, clock_usec);
     for (unsigned i = 0; i < 60; i++) {
         clock_usec += SEC;
+        guest_process(x.guest, &(ProcessLook){.rss_bytes = GIB}, clock_usec);
         balloon_at(&x, 2 * GIB);
     }
     want(&x, 0, 0);

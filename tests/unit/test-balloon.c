@@ -89,8 +89,8 @@ static const struct {
       {SEEN, 434, 1200, PROGRESS, 224},
       {SENT, 434, 1200, NONE, 434},
       {SEEN, 434, 1300, SETTLED, 434},
-      {SEEN, 430, 1500, NONE, 430},
-      {SEEN, 430, 3500, NONE, 430},
+      {SEEN, 430, 1500, NONE, 434},
+      {SEEN, 430, 3500, NONE, 434},
       {SEEN, 434, 6500, NONE, 434},
       {SEEN, 434, 9500, NONE, 434},
       {RESTS, 500, 15000, FOREIGN, 500}}},
@@ -160,7 +160,7 @@ static const struct {
       {SEEN, 1500, 10000, STALLED, 1500, 60},
       {SEEN, 1900, 12000, NONE, 1900, 58},
       {SEEN, 1900, 20000, NONE, 1900, 50},
-      {SEEN, 3000, 21000, NONE, 3000, 49},
+      {SEEN, 3000, 21000, NONE, 2048, 49},
       {RESTS, 3000, 26000, FOREIGN, 3000}}},
     {"libvirt refuses: as a stall",
      {{SEEN, 2048, 0, NONE, 2048},
@@ -177,77 +177,77 @@ static const struct {
       {SEEN, 1024, 3000, SETTLED, 1024}}},
     {"somebody else's size counts once the balloon rests there",
      {{SEEN, 2048, 0, NONE, 2048},
-      {SEEN, 1024, 1000, NONE, 1024},
-      {SEEN, 1024, 2000, NONE, 1024},
-      {SEEN, 1024, 3000, NONE, 1024},
-      {SEEN, 1024, 5000, NONE, 1024},
-      {SEEN, 1024, 5900, NONE, 1024},
+      {SEEN, 1024, 1000, NONE, 2048},
+      {SEEN, 1024, 2000, NONE, 2048},
+      {SEEN, 1024, 3000, NONE, 2048},
+      {SEEN, 1024, 5000, NONE, 2048},
+      {SEEN, 1024, 5900, NONE, 2048},
       {SEEN, 1024, 6000, FOREIGN, 1024},
       {SEEN, 1024, 7000, NONE, 1024}}},
     {"two looks don't show that a balloon rests, however far apart",
      {{SEEN, 2048, 0, NONE, 2048},
-      {SEEN, 1024, 1000, NONE, 1024},
-      {SEEN, 1024, 31000, NONE, 1024},
-      {SEEN, 1024, 32000, NONE, 1024},
-      {SEEN, 1024, 33000, NONE, 1024},
+      {SEEN, 1024, 1000, NONE, 2048},
+      {SEEN, 1024, 31000, NONE, 2048},
+      {SEEN, 1024, 32000, NONE, 2048},
+      {SEEN, 1024, 33000, NONE, 2048},
       {SEEN, 1024, 34000, FOREIGN, 1024}}},
     {"a balloon that creeps doesn't rest, also within the tolerance",
      {{SEEN, 2048, 0, NONE, 2048},
-      {SEEN, 1025, 1000, NONE, 1025},
-      {SEEN, 1025, 2000, NONE, 1025},
-      {SEEN, 1025, 3000, NONE, 1025},
-      {SEEN, 1025, 5500, NONE, 1025},
-      {SEEN, 1024, 6000, NONE, 1024},
-      {SEEN, 1024, 7000, NONE, 1024},
+      {SEEN, 1025, 1000, NONE, 2048},
+      {SEEN, 1025, 2000, NONE, 2048},
+      {SEEN, 1025, 3000, NONE, 2048},
+      {SEEN, 1025, 5500, NONE, 2048},
+      {SEEN, 1024, 6000, NONE, 2048},
+      {SEEN, 1024, 7000, NONE, 2048},
       {RESTS, 1024, 11000, FOREIGN, 1024}}},
     {"the sizes on the way of a move that somebody else makes slowly are no decisions, its end is",
      {{SEEN, 512, 0, NONE, 512},
-      {SEEN, 354, 1000, NONE, 354},
-      {SEEN, 354, 2200, NONE, 354},
-      {SEEN, 350, 3000, NONE, 350},
-      {SEEN, 350, 4800, NONE, 350},
-      {SEEN, 320, 6000, NONE, 320},
+      {SEEN, 354, 1000, NONE, 512},
+      {SEEN, 354, 2200, NONE, 512},
+      {SEEN, 350, 3000, NONE, 512},
+      {SEEN, 350, 4800, NONE, 512},
+      {SEEN, 320, 6000, NONE, 512},
       {RESTS, 320, 11000, FOREIGN, 320}}},
     {"nor is any on the way to the definition's size, even if the balloon rests there",
-     {{EXPECT, 320, 0, NONE, 0},
+     {{EXPECT, 320, 0, NONE, 320},
       {SEEN, 400, 0, NONE, 400},
       {RESTS, 354, 7000, NONE, 354},
       {RESTS, 350, 13000, NONE, 350},
       {RESTS, 320, 19000, NONE, 320},
       {RESTS, 400, 26000, FOREIGN, 400}}},
     {"a size below the definition's is somebody's decision also at the first look, once the balloon rests",
-     {{EXPECT, 320, 0, NONE, 0}, {SEEN, 200, 0, NONE, 200}, {RESTS, 200, 5000, FOREIGN, 200}}},
+     {{EXPECT, 320, 0, NONE, 320}, {SEEN, 200, 0, NONE, 320}, {RESTS, 200, 5000, FOREIGN, 200}}},
     {"a guest that stands still has no balloon at rest",
      {{SEEN, 2048, 0, NONE, 2048},
-      {SEEN, 1024, 1000, NONE, 1024},
-      {SEEN, 1024, 2000, NONE, 1024},
-      {SEEN, 1024, 3000, NONE, 1024},
-      {SEEN, 1024, 4000, NONE, 1024},
-      {DISTURBED, 0, 5000, NONE, 1024},
-      {SEEN, 1024, 6000, NONE, 1024},
+      {SEEN, 1024, 1000, NONE, 2048},
+      {SEEN, 1024, 2000, NONE, 2048},
+      {SEEN, 1024, 3000, NONE, 2048},
+      {SEEN, 1024, 4000, NONE, 2048},
+      {DISTURBED, 0, 5000, NONE, 2048},
+      {SEEN, 1024, 6000, NONE, 2048},
       {RESTS, 1024, 10000, FOREIGN, 1024}}},
     {"memory that a guest takes back by itself is noticed before it rests",
      {{DEFLATES, 0, 0, NONE, 0},
       {SEEN, 2048, 0, NONE, 2048},
       {SENT, 1024, 0, NONE, 1024},
       {SEEN, 1024, 1000, SETTLED, 1024},
-      {SEEN, 1100, 2000, NONE, 1100},
+      {SEEN, 1100, 2000, NONE, 1024},
       {SEEN, 1101, 3000, FOREIGN, 1101},
-      {SEEN, 512, 4000, NONE, 512},
-      {SEEN, 512, 6000, NONE, 512},
+      {SEEN, 512, 4000, NONE, 1101},
+      {SEEN, 512, 6000, NONE, 1101},
       {RESTS, 512, 9000, FOREIGN, 512}}},
     {"a size that it passes isn't a decision; the one where it ends is",
      {{SEEN, 2048, 0, NONE, 2048},
       {SENT, 1536, 0, NONE, 1536},
       {SEEN, 1536, 1000, SETTLED, 1536},
-      {SEEN, 1700, 2000, NONE, 1700},
-      {SEEN, 1900, 4000, NONE, 1900},
+      {SEEN, 1700, 2000, NONE, 1536},
+      {SEEN, 1900, 4000, NONE, 1536},
       {RESTS, 2048, 11000, FOREIGN, 2048}}},
     {"a size that was odd once, and is back",
      {{SEEN, 2048, 0, NONE, 2048},
-      {SEEN, 1024, 1000, NONE, 1024},
+      {SEEN, 1024, 1000, NONE, 2048},
       {SEEN, 2048, 2000, NONE, 2048},
-      {SEEN, 1024, 3000, NONE, 1024},
+      {SEEN, 1024, 3000, NONE, 2048},
       {SEEN, 2048, 4000, NONE, 2048}}},
     {"small differences aren't decisions",
      {{SEEN, 2048, 0, NONE, 2048},
@@ -379,6 +379,8 @@ static void play(Balloon *b, const Step *s, const char *what, unsigned number)
     case END:
         break;
     }
+    if (event == FOREIGN)
+        balloon_accept(b);
 
     ck_assert_msg(event == s->event, "%s: step %u: event %d instead of %d", what, number, event, s->event);
     ck_assert_msg(balloon_standing(b) == s->standing_mib * MIB, "%s: step %u: standing %" PRIu64 " MiB", what,
@@ -395,7 +397,7 @@ static void play(Balloon *b, const Step *s, const char *what, unsigned number)
 
 START_TEST(test_sequences)
 {
-    Balloon b = {};
+    Balloon b = {.full_bytes = UINT64_MAX};
 
     for (unsigned i = 0; sequences[_i].steps[i].act != END; i++)
         play(&b, sequences[_i].steps + i, sequences[_i].what, i + 1);
@@ -451,13 +453,90 @@ START_TEST(test_foreign_from)
     balloon_sent(&b, 1024 * MIB, 0);
     balloon_seen(&b, 1024 * MIB, 1000000);
     ck_assert_int_eq(rests(&b, 1300 * MIB, 2000000), BALLOON_EVENT_FOREIGN);
+    balloon_accept(&b);
     ck_assert_uint_eq(b.from_bytes, 1024 * MIB);
     ck_assert_uint_eq(b.target_bytes, 0);
 
     balloon_sent(&b, 1024 * MIB, 14000000);
     balloon_seen(&b, 1200 * MIB, 15000000);
     ck_assert_int_eq(rests(&b, 1700 * MIB, 16000000), BALLOON_EVENT_FOREIGN);
+    balloon_accept(&b);
     ck_assert_uint_eq(b.from_bytes, 1200 * MIB);
+}
+END_TEST
+
+/* A size that nobody is known to have set is returned again at each look, and what the host asked for stands. */
+START_TEST(test_a3_a_size_is_foreign_until_it_is_accepted)
+{
+    Balloon b = {.full_bytes = 2048 * MIB};
+
+    balloon_seen(&b, 2048 * MIB, 0);
+    ck_assert_int_eq(rests(&b, 3072 * MIB, 1000000), BALLOON_EVENT_FOREIGN);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(balloon_seen(&b, 3072 * MIB, (100 + i) * USEC_PER_SEC), BALLOON_EVENT_FOREIGN);
+        ck_assert_uint_eq(balloon_standing(&b), 2048 * MIB);
+    }
+    balloon_sent(&b, 1024 * MIB, 200 * USEC_PER_SEC);
+    ck_assert_uint_eq(b.from_bytes, 2048 * MIB);
+    balloon_seen(&b, 1024 * MIB, 201 * USEC_PER_SEC);
+    ck_assert_int_eq(rests(&b, 1500 * MIB, 202 * USEC_PER_SEC), BALLOON_EVENT_FOREIGN);
+    balloon_accept(&b);
+    ck_assert(!balloon_is_foreign(&b));
+    ck_assert_uint_eq(balloon_standing(&b), 1500 * MIB);
+    ck_assert_int_eq(balloon_seen(&b, 1500 * MIB, 208 * USEC_PER_SEC), BALLOON_EVENT_NONE);
+}
+END_TEST
+
+/* What a guest says of its balloon counts within the ends of our move, and before the first move and after a reset up
+ * to its full size. */
+START_TEST(test_a1_a_size_is_believed_as_far_as_we_asked_for_it)
+{
+    static const struct {
+        unsigned from, target, seen, believed; /* MiB; target 0: no move */
+        bool reset;
+    } rows[] = {
+        {2048, 1024, 1500, 1500, false}, {2048, 1024, 4096, 2048, false}, {2048, 1024, 1, 1024, false},
+        {1024, 2048, 1500, 1500, false}, {1024, 2048, 1, 1024, false},    {1024, 2048, 8192, 2048, false},
+        {2048, 0, 1, 2048, false},       {2048, 0, 8192, 2048, false},    {1024, 0, 3000, 3000, true},
+        {1024, 0, 8192, 4096, true},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Balloon b = {.full_bytes = 4096 * MIB};
+
+        balloon_seen(&b, rows[i].from * MIB, 1000000);
+        if (rows[i].reset)
+            balloon_reset(&b);
+        if (rows[i].target > 0)
+            balloon_sent(&b, rows[i].target * MIB, 1000000);
+        balloon_seen(&b, rows[i].seen * MIB, 1100000);
+        ck_assert_msg(balloon_believed(&b) == rows[i].believed * MIB, "row %zu: %" PRIu64 " MiB", i,
+                      balloon_believed(&b) / MIB);
+    }
+}
+END_TEST
+
+/* A guest that shows another size at each look isn't left alone for ever, and its move stalls. */
+START_TEST(test_a1_no_balloon_is_suspect_for_ever)
+{
+    Balloon b = {.full_bytes = 2048 * MIB};
+    BalloonEvent event = BALLOON_EVENT_NONE;
+    usec_t at;
+
+    balloon_seen(&b, 2048 * MIB, 0);
+    if (_i == 1)
+        balloon_sent(&b, 1500 * MIB, USEC_PER_SEC);
+    for (at = USEC_PER_SEC; at < 3600 * USEC_PER_SEC && event == BALLOON_EVENT_NONE; at += USEC_PER_SEC) {
+        event = balloon_seen(&b, (at / USEC_PER_SEC % 2 ? 512 : 256) * MIB, at);
+        ck_assert(balloon_is_foreign(&b) || event == BALLOON_EVENT_STALLED);
+        ck_assert(balloon_is_suspect(&b) == (at < USEC_PER_SEC + BALLOON_SUSPECT_USEC));
+    }
+    ck_assert_int_eq(event, _i == 1 ? BALLOON_EVENT_STALLED : BALLOON_EVENT_NONE);
+    /* After a while without such sizes, one is waited for again. */
+    for (unsigned i = 0; i <= 30; i++, at += USEC_PER_SEC)
+        balloon_seen(&b, 2048 * MIB, at);
+    balloon_seen(&b, 512 * MIB, at);
+    ck_assert(balloon_is_suspect(&b));
 }
 END_TEST
 
@@ -500,6 +579,9 @@ int main(void)
     tcase_add_loop_test(t, test_sequences, 0, (int) ELEMENTSOF(sequences));
     tcase_add_test(t, test_rates);
     tcase_add_test(t, test_foreign_from);
+    tcase_add_test(t, test_a3_a_size_is_foreign_until_it_is_accepted);
+    tcase_add_test(t, test_a1_a_size_is_believed_as_far_as_we_asked_for_it);
+    tcase_add_loop_test(t, test_a1_no_balloon_is_suspect_for_ever, 0, 2);
     tcase_add_test(t, test_withdrawn);
     tcase_add_test(t, test_counters);
     return run_tests(t);

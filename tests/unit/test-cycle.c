@@ -2,6 +2,7 @@
 /* One cycle, from a host and a policy to what is asked of the hypervisor, logged and remembered. */
 
 #include "base/log.h"
+#include "host-agent/guest/guest-held.h"
 #include "tests/unit/caught-log.h"
 #include "tests/unit/cycle-scene.h"
 #include "tests/unit/run.h"
@@ -240,12 +241,72 @@ START_TEST(test_a13_a_guest_cannot_flood_the_log)
     /* Its balloon has another size each 7 s, which nobody asked for. */
     clock_usec += 100 * SEC;
     end = clock_usec + 60 * SEC;
-    for (uint64_t i = 0; clock_usec < end; i++, clock_usec += 200 * MSEC)
+    for (uint64_t i = 0; clock_usec < end; i++, clock_usec += 200 * MSEC) {
+        guest_process(guest(&x, 0), &(ProcessLook){.rss_bytes = GIB}, clock_usec);
         guest_balloon_seen(guest(&x, 0), (i / 35 % 2 ? 3 : 2) * GIB, clock_usec);
+    }
     ck_assert_uint_eq(caught_lines(log, "somebody else set its memory"), LOG_LIMIT_LINES);
     clock_usec += 10 * SEC;
     cycle_run(&x.cycle);
     ck_assert_uint_eq(caught_lines(log, "more lines about its balloon left out of the log"), 1);
+    scene_done(&x);
+}
+END_TEST
+
+/* A guest that has the policy leave it out, and take it in again, gets as few lines, and so do the others. */
+START_TEST(test_a13_a_guest_cannot_flood_the_log_with_notes)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    log_open(LOG_INFO);
+    run_policy(&x, "for g in guests {\n  g.target = 4GiB * min(1, g.psi_memory_some + 1)\n}\n");
+    log = stderr_pipe();
+    for (unsigned i = 0; i < 40; i++) {
+        Report r = {.at_usec = clock_usec + SEC};
+
+        clock_usec += SEC;
+        report_all(&x);
+        report_set(&r, REPORT_MEM_TOTAL, 4 * GIB);
+        report_set(&r, REPORT_MEM_FREE, GIB);
+        if (i % 2)
+            report_set(&r, REPORT_PSI_MEMORY_SOME_AVG10, 0);
+        guest_report(guest(&x, 0), &r, clock_usec);
+        cycle_run(&x.cycle);
+    }
+    ck_assert_uint_eq(caught_lines(log, "left out in this cycle"), 3 * LOG_LIMIT_LINES);
+    clock_usec += 60 * SEC;
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(caught_lines(log, "guest0: 15 more lines about it in the policy left out of the log"),
+                      1);
+    scene_done(&x);
+}
+END_TEST
+
+/* A size that isn't ours, or a balloon that stands still, may be an administrator's doing: no event says that the
+ * definition changed. It is read before that counts, and then less often. */
+START_TEST(test_a3_the_definition_is_read_again)
+{
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    (void) add_guest(&x, 0, 4 * GIB);
+    clock_usec += 5000 * SEC;
+    for (unsigned i = 0; i < 10; i++)
+        next_cycle(&x);
+    ck_assert_uint_eq(x.asked.n_definitions, 0);
+    for (unsigned i = 0; i < 60; i++) {
+        guest_balloon_seen(guest(&x, 0), 2 * GIB, clock_usec);
+        next_cycle(&x);
+        ck_assert_uint_ge(x.asked.n_definitions, 1);
+    }
+    ck_assert_uint_eq(x.asked.n_definitions, 20);
+    for (unsigned i = 0; i < 120; i++) {
+        guest_balloon_seen(guest(&x, 0), 2 * GIB, clock_usec);
+        next_cycle(&x);
+    }
+    ck_assert_uint_le(x.asked.n_definitions, 22);
     scene_done(&x);
 }
 END_TEST
@@ -364,6 +425,8 @@ int main(void)
     tcase_add_test(tc, test_notes_of_two_files);
     tcase_add_test(tc, test_logs_are_bounded);
     tcase_add_test(tc, test_a13_a_guest_cannot_flood_the_log);
+    tcase_add_test(tc, test_a13_a_guest_cannot_flood_the_log_with_notes);
+    tcase_add_test(tc, test_a3_the_definition_is_read_again);
     tcase_add_test(tc, test_host_is_learnt);
     tcase_add_test(tc, test_policy_remembers);
     tcase_add_test(tc, test_ksm);

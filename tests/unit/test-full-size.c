@@ -100,6 +100,35 @@ START_TEST(test_foreign_until_cleared)
 }
 END_TEST
 
+/* A live size is what the guest says of its balloon. */
+START_TEST(test_a3_a_live_size_never_raises_the_full_size)
+{
+    DomainInfo info = {
+        .persistent = true, .maximum_bytes = 4 * GIB, .configured_current_bytes = GIB, .current_bytes = GIB};
+    FullSize f = {};
+
+    full_size_define(&f, &info, 0);
+    full_size_set_foreign(&f, 3 * GIB);
+    ck_assert(!f.foreign && f.bytes == GIB);
+    /* What was lowered live may be raised again, up to the definition's size. */
+    full_size_set_foreign(&f, 600 * MIB);
+    full_size_set_foreign(&f, 800 * MIB);
+    ck_assert(f.foreign && f.bytes == 800 * MIB);
+    full_size_set_foreign(&f, 2 * GIB);
+    ck_assert(!f.foreign && f.bytes == GIB);
+    /* libvirt's side raises it: a definition, or an entitlement. */
+    info.configured_current_bytes = 2 * GIB;
+    full_size_define(&f, &info, 0);
+    ck_assert(f.bytes == 2 * GIB);
+    full_size_define(&f, &info, 3 * GIB);
+    ck_assert(f.bytes == 3 * GIB);
+
+    ck_assert(full_size_refuse(&f, 4 * GIB, MIB));
+    ck_assert(!full_size_refuse(&f, 4 * GIB - MIB, MIB));
+    ck_assert(full_size_refuse(&f, 4 * GIB - 3 * MIB, MIB));
+}
+END_TEST
+
 START_TEST(test_transient_keeps_first)
 {
     DomainInfo info = {.maximum_bytes = GIB, .current_bytes = 700 * MIB};
@@ -155,6 +184,7 @@ int main(void)
 
     tcase_add_loop_test(t, test_start, 0, ELEMENTSOF(table));
     tcase_add_test(t, test_foreign_until_cleared);
+    tcase_add_test(t, test_a3_a_live_size_never_raises_the_full_size);
     tcase_add_test(t, test_transient_keeps_first);
     tcase_add_test(t, test_entitled);
     tcase_add_test(t, test_transient_has_its_own_again);

@@ -2,10 +2,12 @@
 
 /* A guest's balloon and its full size: moves, boots, sizes that others set, what libvirt refuses. */
 
+#include "base/log.h"
 #include "base/units.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-snapshot.h"
+#include "tests/unit/caught-log.h"
 #include "tests/unit/guest-rig.h"
 #include "tests/unit/run.h"
 
@@ -161,7 +163,7 @@ START_TEST(test_growth_taken_back)
     info.configured_current_bytes = 2 * GIB;
     guest_update_info(t->guest, &info);
     ck_assert_uint_eq(t->guest->full.bytes, 2 * GIB);
-    ck_assert_uint_eq(seen(t).sizes.full_bytes, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.standing_bytes, 4 * GIB);
     ck_assert(!seen(t).sizes.entitled_full);
     rig_free(t);
 }
@@ -241,10 +243,11 @@ START_TEST(test_late_report)
 }
 END_TEST
 
-/* Its balloon is seen at this size once a second. */
+/* Its balloon is seen at this size once a second, and its QEMU holds little. */
 static void rest(Rig *t, uint64_t bytes, unsigned seconds)
 {
     for (unsigned i = 0; i <= seconds; i++) {
+        rss(t, GIB);
         guest_balloon_seen(t->guest, bytes, t->now);
         t->now += SEC;
     }
@@ -300,6 +303,86 @@ START_TEST(test_foreign_size_rests)
 }
 END_TEST
 
+/* A guest that says that it has more keeps its full size, and isn't sent back to it: whoever set that live, or whatever
+ * the guest only says. It counts once libvirt's side grants it. */
+START_TEST(test_a3_a_larger_size_is_only_said)
+{
+    int log = stderr_pipe();
+    Rig *t = rig_new(0);
+    DomainInfo info = t->guest->info;
+
+    log_open(LOG_INFO);
+    rest(t, 6 * GIB, 120);
+    ck_assert_uint_eq(t->guest->full.bytes, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.full_bytes, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.standing_bytes, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.from_bytes, 4 * GIB);
+    ck_assert_ptr_null(seen(t).busy);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "guest: says that it has 6.00 GiB; its full size stays 4.00 GiB. If you set that size, make it its full size: ballastctl set guest --full 6291456KiB, or virsh setmem guest 6291456KiB --config --live"),
+        1);
+    rest(t, 7 * GIB, 10);
+    rest(t, 7 * GIB, 100);
+    ck_assert_uint_eq(caught_lines(log, "guest: says that it has 7.00 GiB; "), 1);
+
+    info.configured_current_bytes = 7 * GIB;
+    guest_update_info(t->guest, &info);
+    rest(t, 7 * GIB, 1);
+    ck_assert_uint_eq(t->guest->full.bytes, 7 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.standing_bytes, 7 * GIB);
+    ck_assert(!balloon_is_foreign(&t->guest->balloon));
+    ck_assert_uint_eq(caught_lines(log, ""), 0);
+    rig_free(t);
+}
+END_TEST
+
+/* A smaller size counts only if the host sees that the guest's QEMU holds no more. */
+START_TEST(test_a3_a_smaller_size_is_seen_by_the_host)
+{
+    static const struct {
+        unsigned rss_mib, swap_mib; /* of its QEMU; 0: not known */
+        bool counts;
+    } rows[] = {{1024, 0, true},        {2048, 0, true},     {2048 + 90, 0, true},
+                {2048 + 100, 0, false}, {1024, 2048, false}, {0, 0, false}};
+    Rig *t = rig_new(0);
+
+    for (unsigned i = 0; i <= 100; i++, t->now += SEC) {
+        if (rows[_i].rss_mib > 0)
+            guest_process(
+                t->guest,
+                &(ProcessLook){.rss_bytes = rows[_i].rss_mib * MIB, .swap_bytes = rows[_i].swap_mib * MIB},
+                t->now);
+        guest_balloon_seen(t->guest, 2 * GIB, t->now);
+    }
+    ck_assert_uint_eq(t->guest->full.bytes, rows[_i].counts ? 2 * GIB : 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.standing_bytes, rows[_i].counts ? 2 * GIB : 4 * GIB);
+    /* It isn't left alone for it, and what it says costs the others nothing. */
+    ck_assert_ptr_null(seen(t).busy);
+    rig_free(t);
+}
+END_TEST
+
+/* A move that is sent while a guest says nonsense begins where the host knows that it was. */
+START_TEST(test_a1_a_move_begins_at_a_known_size)
+{
+    Rig *t = rig_new(0);
+
+    guest_balloon_seen(t->guest, 4 * KIB, t->now);
+    send(t, 3 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.from_bytes, 4 * GIB);
+    ck_assert_uint_eq(t->guest->judgement.shrunk_from_bytes, 4 * GIB);
+    move(t, 3 * GIB);
+    guest_balloon_seen(t->guest, 0, t->now);
+    ck_assert_uint_gt(seen(t).sizes.current_bytes, 0);
+    send(t, 4 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.from_bytes, 3 * GIB);
+    ck_assert_uint_eq(seen(t).sizes.outstanding_bytes, GIB);
+    rig_free(t);
+}
+END_TEST
+
 /* A guest that takes memory back when it runs out can't wait until its balloon rests. */
 START_TEST(test_deflates_by_itself)
 {
@@ -331,6 +414,9 @@ int main(void)
     tcase_add_test(t, test_late_report);
     tcase_add_test(t, test_boots_slowly);
     tcase_add_test(t, test_foreign_size_rests);
+    tcase_add_test(t, test_a3_a_larger_size_is_only_said);
+    tcase_add_loop_test(t, test_a3_a_smaller_size_is_seen_by_the_host, 0, 6);
+    tcase_add_test(t, test_a1_a_move_begins_at_a_known_size);
     tcase_add_test(t, test_deflates_by_itself);
     return run_tests(t);
 }

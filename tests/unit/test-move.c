@@ -289,6 +289,60 @@ START_TEST(test_again)
 }
 END_TEST
 
+/* One that is in distress for ever, or says so, gets a few lines a minute; the others are counted. */
+START_TEST(test_a13_moves_for_distress_are_few_lines)
+{
+    unsigned lines = 0;
+    Scene x;
+
+    scene_init(&x);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t size = i % 2 ? 3 * GIB : 2 * GIB;
+
+        ck_assert_int_eq(apply(&x, size, GUARD_RULE_DISTRESS, 0, false), i % 2 == 0);
+        lines += !stage_last(&x.stage, NOTICE_MOVE)->further;
+        arrive(&x, size, SEC);
+    }
+    ck_assert_uint_eq(lines, LOG_LIMIT_LINES);
+    /* What the policy decides is always logged. */
+    for (unsigned i = 0; i < 10; i++) {
+        (void) apply(&x, i % 2 ? 3 * GIB : 2 * GIB, GUARD_RULE_NONE, 7, false);
+        ck_assert(!stage_last(&x.stage, NOTICE_MOVE)->further);
+        arrive(&x, i % 2 ? 3 * GIB : 2 * GIB, SEC);
+    }
+    scene_done(&x);
+}
+END_TEST
+
+/* virsh setmem to a size on the way of our move can't be told from a balloon that is stuck there. Neither is driven on:
+ * the size that was reached is made the target, and no other is sent for a while. A guest that lies about its size gets
+ * no more for it than it had. */
+START_TEST(test_a14_a_size_on_our_way_is_not_overruled)
+{
+    Scene x;
+
+    scene_init(&x);
+    ck_assert(apply(&x, 2 * GIB, GUARD_RULE_NONE, 7, false));
+    stall(&x, _i == 0 ? 3 * GIB : 2 * GIB + 512 * MIB);
+    ck_assert(x.guest->sending.cancel);
+    if (_i == 1)
+        guest_balloon_seen(x.guest, 16 * GIB, clock_usec);
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_moves, 2);
+    ck_assert_uint_eq(last_move(&x)->sent_bytes, _i == 0 ? 3 * GIB : 4 * GIB);
+    guest_set_done(x.guest, 0, clock_usec);
+    for (unsigned i = 0; i < 50; i++, clock_usec += SEC) {
+        SnapshotGuest s;
+
+        guest_snapshot(x.guest, clock_usec, &s);
+        ck_assert(s.balloon.stalled);
+        move_tend(&x.asked.h, x.guest, clock_usec);
+    }
+    ck_assert_uint_eq(x.asked.n_moves, 2);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     int log = stderr_pipe();
@@ -573,6 +627,8 @@ int main(void)
     tcase_add_test(tc, test_further);
     tcase_add_test(tc, test_on_no_account);
     tcase_add_test(tc, test_again);
+    tcase_add_test(tc, test_a13_moves_for_distress_are_few_lines);
+    tcase_add_loop_test(tc, test_a14_a_size_on_our_way_is_not_overruled, 0, 2);
     tcase_add_test(tc, test_refused);
     tcase_add_test(tc, test_observed);
     tcase_add_test(tc, test_stalled_shrink_is_taken_back);
