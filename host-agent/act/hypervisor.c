@@ -18,8 +18,16 @@ static int remember(void *userdata, const char *uuid, uint64_t overhead_bytes)
     return virt_remember(userdata, uuid, overhead_bytes);
 }
 
+static int read_definition(void *userdata, const char *uuid)
+{
+    return virt_read_definition(userdata, uuid);
+}
+
 Hypervisor hypervisor_of_virt(Virt *v)
 {
-    return (Hypervisor){
-        .set_memory = set_memory, .request_stats = request_stats, .remember = remember, .userdata = v};
+    return (Hypervisor){.set_memory = set_memory,
+                        .request_stats = request_stats,
+                        .remember = remember,
+                        .read_definition = read_definition,
+                        .userdata = v};
 }

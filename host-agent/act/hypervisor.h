@@ -14,6 +14,8 @@ typedef struct Hypervisor {
     int (*request_stats)(void *userdata, const char *uuid, unsigned period_sec);
     /* Stores QEMU's own memory with the domain, without a move. -EBUSY as above. */
     int (*remember)(void *userdata, const char *uuid, uint64_t overhead_bytes);
+    /* Reads the domain's definition again, at most once a second. */
+    int (*read_definition)(void *userdata, const char *uuid);
     void *userdata;
 } Hypervisor;
 

@@ -28,6 +28,10 @@
 #define STATS_AGENTLESS_USEC (2 * USEC_PER_SEC)
 /* The same while the balloon moves, which takes 0.3 s for 200 MiB. */
 #define STATS_MOVING_USEC    (200 * USEC_PER_MSEC)
+/* How often libvirt is asked for the definition of a guest whose balloon has a size that isn't ours, or doesn't
+ * move: before that size counts, and later. */
+#define DEFINITION_USEC      (3 * USEC_PER_SEC)
+#define DEFINITION_LATE_USEC (60 * USEC_PER_SEC)
 /* How long a new guest's balloon is looked for at that pace, if it isn't seen. */
 #define KNOWN_WITHIN_USEC    (10 * USEC_PER_SEC)
 
@@ -57,6 +61,19 @@ static void ask_stats(const CycleParts *p, Guest *g, usec_t now_usec)
         guest_set_stats_asked(g, now_usec);
 }
 
+/* What stopped the balloon, or took it elsewhere, may be virsh setmem --config --live: no event says so. */
+static void ask_definition(const CycleParts *p, Guest *g, usec_t now_usec)
+{
+    usec_t every = balloon_is_suspect(&g->balloon) ? DEFINITION_USEC : DEFINITION_LATE_USEC;
+
+    if (!balloon_is_foreign(&g->balloon) && !balloon_is_stalled(&g->balloon, now_usec))
+        return;
+    if (g->definition_asked_usec > 0 && usec_since(g->definition_asked_usec, now_usec) < every)
+        return;
+    if (p->hypervisor->read_definition(p->hypervisor->userdata, g->info.uuid) >= 0)
+        guest_set_definition_asked(g, now_usec);
+}
+
 /* Does what each guest needs between decisions: asks for stats, opens the channel, sets the pace of reports,
  * and tends stuck balloons. Returns whether a balloon is on its way. */
 static bool tend_guests(const Cycle *c, usec_t now_usec)
@@ -72,6 +89,7 @@ static bool tend_guests(const Cycle *c, usec_t now_usec)
         if (g->lost)
             continue;
         ask_stats(p, g, now_usec);
+        ask_definition(p, g, now_usec);
         guest_channel_tend(e->channel, now_usec);
         guest_channel_pace(e->channel, ease && guest_current(g) >= g->full.bytes, p->config->guard.stale_usec,
                            now_usec);

@@ -165,6 +165,11 @@ void guest_set_stats_asked(Guest *g, usec_t now_usec)
     g->stats_asked_usec = now_usec;
 }
 
+void guest_set_definition_asked(Guest *g, usec_t now_usec)
+{
+    g->definition_asked_usec = now_usec;
+}
+
 void guest_set_released(Guest *g, usec_t now_usec)
 {
     g->released_usec = now_usec;
@@ -248,16 +253,16 @@ uint64_t guest_current(const Guest *g)
     return g->balloon.known ? g->balloon.actual_bytes : g->info.current_bytes;
 }
 
-uint64_t guest_floor(const Guest *g)
-{
-    uint64_t floor_bytes = g->entitlement.min_bytes;
-
-    return floor_bytes > 0 ? MIN(floor_bytes, g->full.bytes)
 uint64_t guest_believed(const Guest *g)
 {
     return g->balloon.known ? balloon_believed(&g->balloon) : g->info.current_bytes;
 }
 
+uint64_t guest_floor(const Guest *g)
+{
+    uint64_t floor_bytes = g->entitlement.min_bytes;
+
+    return floor_bytes > 0 ? MIN(floor_bytes, g->full.bytes)
                            : guard_floor(g->full.bytes, g->host->rules->floor_ratio);
 }
 

@@ -89,11 +89,12 @@ typedef struct Guest {
     usec_t seen_usec; /* when this daemon first saw it */
     usec_t boot_usec; /* when it booted, by the host's CLOCK_MONOTONIC; seen_usec if that isn't known */
     bool boot_known;
-    usec_t stats_asked_usec; /* when libvirt was last asked for stats; 0: never */
-    usec_t released_usec;    /* when an administrator released it; 0: never */
-    bool lost;               /* libvirt is away: all that is known of the guest stays, and ages */
-    char busy[32];           /* why it must be left alone; empty: it needn't be */
-    Entitlement configured;  /* from the configuration */
+    usec_t stats_asked_usec;      /* when libvirt was last asked for stats; 0: never … */
+    usec_t definition_asked_usec; /* … and for its definition because of its balloon */
+    usec_t released_usec;         /* when an administrator released it; 0: never */
+    bool lost;                    /* libvirt is away: all that is known of the guest stays, and ages */
+    char busy[32];                /* why it must be left alone; empty: it needn't be */
+    Entitlement configured;       /* from the configuration */
     Entitlement entitlement; /* in force: the domain's own values, and the configuration's for the rest */
     Entitlement entitling;   /* what the domain's own will be once libvirt has written it */
     PolicyKeep keep;         /* for the policy */
@@ -144,6 +145,7 @@ void guest_set_busy(Guest *g, const char *why);
 /* boot_usec: when the guest booted, by the host's CLOCK_MONOTONIC. */
 void guest_set_boot(Guest *g, usec_t boot_usec);
 void guest_set_stats_asked(Guest *g, usec_t now_usec);
+void guest_set_definition_asked(Guest *g, usec_t now_usec);
 void guest_set_released(Guest *g, usec_t now_usec);
 void guest_set_accounting(Guest *g, bool balloon_in_total, uint64_t reserved_bytes);
 /* After a cycle: stores the decision; and the key of the decision that mode observe reported. */
@@ -166,10 +168,10 @@ GuestSource guest_source(const Guest *g, usec_t now_usec);
 usec_t guest_age(const Guest *g, usec_t now_usec);
 /* The balloon's size as last seen; if it wasn't seen yet, the size in the definition. */
 uint64_t guest_current(const Guest *g);
-/* The size below which the guest is never shrunk: its entitlement's minimum, else FloorRatio of its full
- * size. */
 /* The same, but no more and no less than our own moves explain: a guest says itself how large its balloon is. */
 uint64_t guest_believed(const Guest *g);
+/* The size below which the guest is never shrunk: its entitlement's minimum, else FloorRatio of its full
+ * size. */
 uint64_t guest_floor(const Guest *g);
 /* What it says of its memory. Returns false if it says nothing. */
 bool guest_memory(const Guest *g, usec_t now_usec, HeldGuest *ret);

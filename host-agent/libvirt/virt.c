@@ -238,6 +238,19 @@ int virt_remember(Virt *v, const char *uuid, uint64_t overhead_bytes)
     return r;
 }
 
+int virt_read_definition(Virt *v, const char *uuid)
+{
+    Domain *d;
+    int r;
+
+    pthread_mutex_lock(&v->lock);
+    r = find(v, uuid, &d);
+    if (r >= 0)
+        domain_read(d);
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
 int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
 {
     Domain *d;

@@ -42,6 +42,9 @@ int virt_request_stats(Virt *v, const char *uuid, unsigned period_sec);
 int virt_set_memory(Virt *v, const char *uuid, const DomainState *state);
 /* Writes QEMU's own memory into the state metadata, and leaves the rest of it as it is. No event follows. */
 int virt_remember(Virt *v, const char *uuid, uint64_t overhead_bytes);
+/* Reads the domain's definition again → VIRT_DOMAIN_CHANGED. libvirt sends no event when virsh setmem --config changes
+ * it. Several requests within 0.9 s are one. */
+int virt_read_definition(Virt *v, const char *uuid);
 /* Changes the entitlement in the domain's metadata. The change applies to the entitlement that the metadata
  * holds when the call is made, which may be newer than the last one reported. Writes the result (removes the
  * element if the result is ENTITLEMENT_NONE) live and, for a persistent domain, in its definition too →

@@ -21,7 +21,7 @@ typedef struct AskedHypervisor {
     Hypervisor h;
     Asked moves[ASKED_MAX], stats[ASKED_MAX];
     uint64_t remembered_bytes;
-    size_t n_moves, n_stats, n_remembered;
+    size_t n_moves, n_stats, n_remembered, n_definitions;
     int error; /* what it returns for moves; then nothing is written down */
 } AskedHypervisor;
 
@@ -56,10 +56,17 @@ static inline int asked_remember(void *userdata, const char *uuid, uint64_t over
     return 0;
 }
 
+static inline int asked_read_definition(void *userdata, const char *uuid)
+{
+    ((AskedHypervisor *) userdata)->n_definitions++;
+    return 0;
+}
+
 static inline void asked_init(AskedHypervisor *a)
 {
     *a = (AskedHypervisor){.h = {.set_memory = asked_set_memory,
                                  .request_stats = asked_request_stats,
                                  .remember = asked_remember,
+                                 .read_definition = asked_read_definition,
                                  .userdata = a}};
 }
