@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds other memory managers: momd and ksmtuned by their processes, ballastd by a lock. */
+/* Finds other memory managers by their processes: momd and ksmtuned. */
 
 #include "host-agent/sense/neighbour-scan.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
-#include "base/crc32c.h"
 #include "base/process.h"
 
 /* Users below this are system users (SYS_UID_MAX of login.defs). */
@@ -20,8 +15,6 @@
 #define COMM_MAX         16U
 #define COMMAND_LINE_MAX 1024U /* the part that is searched for a script's name */
 #define STATUS_MAX       1024U /* the users are among the first lines */
-/* Connections that may wait: nobody accepts them, they only show others that this daemon lives. */
-#define LOCK_BACKLOG     64
 
 /* The process names of neighbours. */
 static const char *const processes[NEIGHBOUR_MAX] = {
@@ -141,113 +134,4 @@ int neighbour_scan(const char *proc_root, uid_t own_uid, pid_t ret_pids[NEIGHBOU
         return -errno;
     memcpy(ret_pids, pids, sizeof(pids));
     return 0;
-}
-
-/* "qemu:///session", "qemu:///session?socket=…", "qemu+unix:///session". */
-static bool is_session(const char *uri)
-{
-    const char *path = strstr(uri, "://");
-
-    path = path ? strchr(path + 3, '/') : NULL;
-    return path && strncmp(path, "/session", 8) == 0 && (path[8] == '\0' || path[8] == '?');
-}
-
-/* The folder of libvirt's sockets for a user. */
-static int session_folder(char **ret)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *cache = getenv("XDG_CACHE_HOME"),
-               *home = getenv("HOME");
-    int n;
-
-    if (runtime && runtime[0])
-        n = asprintf(ret, "%s", runtime);
-    else if (cache && cache[0])
-        n = asprintf(ret, "%s", cache);
-    else {
-        const struct passwd *p = home && home[0] ? NULL : getpwuid(geteuid());
-
-        n = asprintf(ret, "%s/.cache", home && home[0] ? home : p ? p->pw_dir : "");
-    }
-    if (n < 0)
-        *ret = NULL;
-    return n < 0 ? -ENOMEM : 0;
-}
-
-char *neighbour_lock_name(const char *uri, char *buf)
-{
-    char folder[64] = "";
-    uint32_t crc;
-    struct stat st;
-
-    if (is_session(uri)) {
-        _cleanup_free_ char *path = NULL;
-
-        /* The folder's identity: one folder may have several paths, and one path may be another folder in a
-         * container. */
-        if (session_folder(&path) >= 0 && stat(path, &st) >= 0)
-            snprintf(folder, sizeof(folder), "%lx:%lx", (unsigned long) st.st_dev, (unsigned long) st.st_ino);
-        else
-            snprintf(folder, sizeof(folder), "uid %u", geteuid());
-    }
-    /* A URI may be longer than a name and is cut off then: the checksum keeps names different. */
-    crc = crc32c(uri, strlen(uri));
-    snprintf(buf, NEIGHBOUR_LOCK_MAX, "org.ballast1:%08x:%s:%s", crc, folder, uri);
-    return buf;
-}
-
-static socklen_t lock_address(const char *name, struct sockaddr_un *ret)
-{
-    size_t length = strlen(name);
-
-    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(ret->sun_path + 1, name, length);
-    return (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + length);
-}
-
-/* Connects to the owner of the lock. */
-static int ask_owner(int fd, const struct sockaddr_un *address, socklen_t length, struct ucred *ret)
-{
-    socklen_t size = sizeof(*ret);
-
-    if (connect(fd, (const struct sockaddr *) address, length) < 0)
-        return errno == ECONNREFUSED ? -EAGAIN : -errno;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &size) < 0 ? -errno : 0;
-}
-
-int neighbour_lock(const char *name, uid_t own_uid, NeighbourLock *ret)
-{
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_un address;
-    struct ucred owner;
-    socklen_t length;
-    int r;
-
-    *ret = NEIGHBOUR_LOCK_INIT;
-    if (fd < 0)
-        return -errno;
-    length = lock_address(name, &address);
-    if (bind(fd, (const struct sockaddr *) &address, length) >= 0) {
-        if (listen(fd, LOCK_BACKLOG) < 0)
-            return -errno;
-        ret->fd = TAKE_FD(fd);
-        ret->ours = true;
-        return 0;
-    }
-    if (errno != EADDRINUSE)
-        return -errno;
-    r = ask_owner(fd, &address, length, &owner);
-    if (r < 0)
-        return r;
-    ret->uid = owner.uid;
-    if (!user_counts(owner.uid, own_uid))
-        return -EPERM;
-    ret->pid = owner.pid;
-    ret->fd = TAKE_FD(fd);
-    return 0;
-}
-
-void neighbour_lock_done(NeighbourLock *l)
-{
-    closep(&l->fd);
-    *l = NEIGHBOUR_LOCK_INIT;
 }

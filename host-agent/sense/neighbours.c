@@ -3,9 +3,11 @@
 
 #include "host-agent/sense/neighbours.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/fileio.h"
 #include "base/log.h"
 #include "base/time-util.h"
 
@@ -81,23 +83,28 @@ static int on_lock(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
     Neighbours *n = userdata;
 
-    n->lock_source = sd_event_source_disable_unref(n->lock_source);
-    neighbour_lock_done(&n->lock);
     vanished(n, NEIGHBOUR_BALLASTD);
     look_at_lock(n);
     return 0;
 }
 
-static void tell_lock_refused(Neighbours *n, int r)
+/* The lock can't be checked: another ballastd may have it. */
+static void suspect(Neighbours *n, const char *uri, int r)
 {
+    char path[PATH_MAX] = "its lock";
+
+    (void) neighbour_lock_path(uri, path, sizeof(path));
     if (!outage_failed(&n->lock_refused, now_usec(CLOCK_MONOTONIC)))
         return;
-    if (r == -EPERM)
-        log_warning(
-            "User %u, who is not a system user, holds the socket @%s by which ballastds find each other; another ballastd would go unnoticed",
-            n->lock.uid, n->lock_name);
-    else
-        log_warning_errno(-r, "Cannot check whether another ballastd manages the same guests: %m");
+    log_warning(
+        "Cannot check whether another ballastd manages the same guests: %s: %s%s", path, fileio_strerror(r),
+        n->lock_accepted
+            ? "; nothing changes, because an administrator accepted it before"
+            : "; no balloon is moved. Let ballastd's user open it, or, if no other ballastd runs, use 'ballastctl mode auto'");
+    if (n->lock_accepted)
+        return;
+    n->held = true;
+    n->hold(n->userdata);
 }
 
 /* Takes the lock, or watches the daemon that has it. */
@@ -106,20 +113,25 @@ static void look_at_lock(Neighbours *n)
     char lasted[UNITS_FORMAT_MAX];
     int r;
 
-    if (n->lock.fd >= 0 || !n->lock_name[0])
+    if (n->lock.ours || !n->uri)
         return;
-    r = neighbour_lock(n->lock_name, geteuid(), &n->lock);
+    n->lock_source = sd_event_source_disable_unref(n->lock_source);
+    neighbour_lock_done(&n->lock);
+    r = neighbour_lock(n->uri, &n->lock);
     if (r < 0) {
-        tell_lock_refused(n, r);
+        suspect(n, n->uri, r);
         return;
     }
     if (outage_over(&n->lock_refused, now_usec(CLOCK_MONOTONIC), lasted))
         log_notice("ballastd can check for another ballastd again, after %s", lasted);
-    if (n->lock.ours)
+    if (n->lock.ours) {
+        vanished(n, NEIGHBOUR_BALLASTD);
         return;
+    }
     appeared(n, NEIGHBOUR_BALLASTD, n->lock.pid);
-    /* A hang-up is reported even if no event is asked for. */
-    r = sd_event_add_io(n->event, &n->lock_source, n->lock.fd, 0, on_lock, n);
+    if (n->lock.fd < 0) /* its end is noticed within a minute */
+        return;
+    r = sd_event_add_io(n->event, &n->lock_source, n->lock.fd, EPOLLIN, on_lock, n);
     if (r < 0)
         log_warning_errno(-r, "Cannot watch for the end of the other ballastd: %m");
 }
@@ -160,17 +172,22 @@ void neighbours_done(Neighbours *n)
     sd_event_source_disable_unref(n->timer);
     sd_event_source_disable_unref(n->lock_source);
     neighbour_lock_done(&n->lock);
+    free(n->uri);
+    n->uri = NULL;
 }
 
 void neighbours_connected(Neighbours *n, const char *uri)
 {
-    char name[NEIGHBOUR_LOCK_MAX];
-
-    if (strcmp(neighbour_lock_name(uri, name), n->lock_name) != 0) {
+    if (!n->uri || strcmp(uri, n->uri) != 0) {
         n->lock_source = sd_event_source_disable_unref(n->lock_source);
         neighbour_lock_done(&n->lock);
         vanished(n, NEIGHBOUR_BALLASTD);
-        memcpy(n->lock_name, name, sizeof(name));
+        free(n->uri);
+        n->uri = strdup(uri);
+        if (!n->uri) {
+            suspect(n, uri, -ENOMEM);
+            return;
+        }
     }
     look_at_lock(n);
 }
@@ -179,6 +196,7 @@ void neighbours_accept(Neighbours *n)
 {
     for (Neighbour which = 0; which < NEIGHBOUR_MAX; which++)
         n->of[which].accepted = n->of[which].accepted || n->of[which].present;
+    n->lock_accepted = n->lock_accepted || n->lock_refused.open;
     n->held = false;
 }
 
@@ -207,6 +225,10 @@ bool neighbours_why(const Neighbours *n, char *buf, size_t size)
             buf, size,
             "%s manages memory on this host, too, so no balloon is moved; stop it, then run 'ballastctl mode auto'",
             names);
+    else if (n->lock_refused.open)
+        snprintf(
+            buf, size,
+            "ballastd can't check whether another one manages the same guests (its log says why), so no balloon is moved; if none does, run 'ballastctl mode auto'");
     else
         snprintf(
             buf, size,
@@ -216,10 +238,11 @@ bool neighbours_why(const Neighbours *n, char *buf, size_t size)
 
 bool neighbours_known(const Neighbours *n)
 {
-    return n->lock_name[0] != '\0';
+    return n->uri;
 }
 
 bool neighbours_has_ballastd(const Neighbours *n)
 {
-    return n->of[NEIGHBOUR_BALLASTD].present && !n->of[NEIGHBOUR_BALLASTD].accepted;
+    return (n->of[NEIGHBOUR_BALLASTD].present && !n->of[NEIGHBOUR_BALLASTD].accepted) ||
+           (n->lock_refused.open && !n->lock_accepted);
 }

@@ -3,11 +3,13 @@
 
 /* What the daemon does about neighbours (neighbour-scan.h): it logs them, and stays in mode observe from the
  * moment that it finds one until an administrator sets mode auto. That accepts all neighbours that run at
- * that time. A neighbour that ends changes nothing, because it may come back. */
+ * that time. A neighbour that ends changes nothing, because it may come back. A daemon that can't check the lock
+ * takes it that another one has it. */
 
 #include <systemd/sd-event.h>
 
 #include "base/outage.h"
+#include "host-agent/sense/neighbour-lock.h"
 #include "host-agent/sense/neighbour-scan.h"
 
 typedef struct Neighbours {
@@ -22,11 +24,12 @@ typedef struct Neighbours {
     } of[NEIGHBOUR_MAX];
     bool held; /* only an administrator may set mode auto */
 
-    char lock_name[NEIGHBOUR_LOCK_MAX]; /* empty before libvirt's URI is known */
+    char *uri; /* of libvirt; NULL: not known yet */
     NeighbourLock lock;
     sd_event_source *lock_source; /* fires when the other ballastd ends */
     sd_event_source *timer;
     Outage lock_refused, scan_failed;
+    bool lock_accepted; /* an administrator accepted that the lock can't be checked */
 } Neighbours;
 
 /* event and proc_root must outlive it. */
@@ -49,5 +52,5 @@ void neighbours_text(const Neighbours *n, char *buf, size_t size);
 bool neighbours_why(const Neighbours *n, char *buf, size_t size);
 /* Whether libvirt was connected once, so that other ballastds on it are known. */
 bool neighbours_known(const Neighbours *n);
-/* Whether another ballastd manages the same guests, and isn't accepted. */
+/* Whether another ballastd manages the same guests, or may do so, and that isn't accepted. */
 bool neighbours_has_ballastd(const Neighbours *n);

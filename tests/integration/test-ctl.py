@@ -199,7 +199,11 @@ class World(unittest.TestCase):
         cls.env = {k: v for k, v in os.environ.items()
                    if k not in ("NO_COLOR", "COLUMNS", "TERM", "XDG_RUNTIME_DIR") and not k.startswith("DBUS_")}
         cls.env.update(DBUS_SYSTEM_BUS_ADDRESS=f"unix:path={cls.folder}/none", HOME=cls.folder,
-                       DBUS_SESSION_BUS_ADDRESS=f"unix:path={cls.folder}/none", LC_ALL="C")
+                       DBUS_SESSION_BUS_ADDRESS=f"unix:path={cls.folder}/none", LC_ALL="C",
+                       RUNTIME_DIRECTORY=f"{cls.folder}/run")
+        # Daemons of several users keep their lock there.
+        os.mkdir(f"{cls.folder}/run")
+        os.chmod(f"{cls.folder}/run", 0o777)
 
     @classmethod
     def write_config(cls, text):
@@ -1452,7 +1456,7 @@ class Ksm(World):
         self.bus = Bus(self.folder, "ksm", OPEN)
         self.addCleanup(self.bus.stop)
         type(self).env = self.env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": self.bus.address,
-                                     "XDG_RUNTIME_DIR": self.runtime}
+                                     "XDG_RUNTIME_DIR": self.runtime, "RUNTIME_DIRECTORY": f"{self.runtime}/ballast"}
         self.write_config("[Daemon]\nInterval=100ms\nMode=auto\n")
         self.policy(self.SET)
 

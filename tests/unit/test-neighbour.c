@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who counts as a neighbour, and who has the lock. */
+/* Which processes count as neighbours. */
 
 #include <check.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -217,153 +215,6 @@ START_TEST(this_machine)
 }
 END_TEST
 
-START_TEST(lock_names)
-{
-    char a[NEIGHBOUR_LOCK_MAX], b[NEIGHBOUR_LOCK_MAX], other[TEMP_FOLDER_MAX], path[64], uri[300];
-
-    ck_assert_str_eq(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("qemu:///system", b));
-    ck_assert_ptr_nonnull(strstr(a, "qemu:///system"));
-    ck_assert_str_ne(neighbour_lock_name("qemu:///system", a), neighbour_lock_name("test:///default", b));
-    /* The folder of the sockets distinguishes sessions, whatever its path; it makes no difference to
-     * other drivers. */
-    run_make_folder(other);
-    setenv("XDG_RUNTIME_DIR", folder, 1);
-    neighbour_lock_name("qemu:///session", a);
-    snprintf(path, sizeof(path), "%s/.", folder);
-    setenv("XDG_RUNTIME_DIR", path, 1);
-    ck_assert_str_eq(neighbour_lock_name("qemu:///session", b), a);
-    setenv("XDG_RUNTIME_DIR", other, 1);
-    ck_assert_str_ne(neighbour_lock_name("qemu:///session", b), a);
-    ck_assert_str_ne(neighbour_lock_name("qemu:///session?socket=/x", a), b);
-    neighbour_lock_name("qemu:///system", a);
-    setenv("XDG_RUNTIME_DIR", folder, 1);
-    ck_assert_str_eq(neighbour_lock_name("qemu:///system", b), a);
-    ck_assert_int_eq(rmdir(other), 0);
-    ck_assert_str_ne(neighbour_lock_name("qemu:///session", a), "");
-
-    /* Two long ones that differ in their ends only. */
-    memset(uri, 'x', sizeof(uri));
-    uri[sizeof(uri) - 1] = '\0';
-    neighbour_lock_name(uri, a);
-    uri[sizeof(uri) - 2] = 'y';
-    ck_assert_str_ne(neighbour_lock_name(uri, b), a);
-    ck_assert_uint_lt(strlen(a), NEIGHBOUR_LOCK_MAX);
-}
-END_TEST
-
-/* Another process takes the lock as that user, and ends when the descriptor that is returned is closed. */
-static pid_t other_takes(const char *name, uid_t uid, int *ret_end)
-{
-    int end[2], ready[2];
-    char byte;
-    pid_t pid;
-
-    ck_assert_int_eq(pipe(end), 0);
-    ck_assert_int_eq(pipe(ready), 0);
-    pid = fork();
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0) {
-        NeighbourLock l;
-
-        close(end[1]);
-        if (uid != geteuid() && setresuid(uid, uid, uid) < 0)
-            _exit(1);
-        if (neighbour_lock(name, uid, &l) < 0 || !l.ours)
-            _exit(1);
-        if (write(ready[1], "x", 1) != 1 || read(end[0], &byte, 1) != 0)
-            _exit(1);
-        _exit(0);
-    }
-    close(end[0]);
-    close(ready[1]);
-    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    *ret_end = end[1];
-    return pid;
-}
-
-static void other_ends(pid_t pid, int end)
-{
-    int status;
-
-    close(end);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(status, 0);
-}
-
-static bool hung_up(int fd)
-{
-    struct pollfd p = {.fd = fd};
-
-    ck_assert_int_ge(poll(&p, 1, 0), 0);
-    return p.revents & POLLHUP;
-}
-
-START_TEST(lock_of_another)
-{
-    char name[NEIGHBOUR_LOCK_MAX];
-    NeighbourLock l, many[100];
-    pid_t pid;
-    int end;
-
-    snprintf(name, sizeof(name), "ballast-test-%d", getpid());
-    pid = other_takes(name, geteuid(), &end);
-    ck_assert_int_eq(neighbour_lock(name, geteuid(), &l), 0);
-    ck_assert(!l.ours);
-    ck_assert_int_eq(l.pid, pid);
-    ck_assert_uint_eq(l.uid, geteuid());
-    ck_assert(!hung_up(l.fd));
-    /* The end of the other is reported at once, and then the lock is free. */
-    other_ends(pid, end);
-    ck_assert(hung_up(l.fd));
-    neighbour_lock_done(&l);
-    ck_assert_int_eq(l.fd, -EBADF);
-    ck_assert_int_eq(neighbour_lock(name, geteuid(), &l), 0);
-    ck_assert(l.ours);
-
-    /* However many ask, none waits. */
-    for (size_t i = 0; i < ELEMENTSOF(many); i++) {
-        int r = neighbour_lock(name, geteuid(), &many[i]);
-
-        ck_assert_msg(r == 0 || r == -EAGAIN, "%zu: %d", i, r);
-        ck_assert_int_eq(many[i].fd >= 0, r == 0);
-        ck_assert_int_eq(i < 60 && r != 0, 0);
-    }
-    for (size_t i = 0; i < ELEMENTSOF(many); i++)
-        neighbour_lock_done(&many[i]);
-    neighbour_lock_done(&l);
-}
-END_TEST
-
-START_TEST(lock_of_an_ordinary_user)
-{
-    char name[NEIGHBOUR_LOCK_MAX];
-    NeighbourLock l;
-    pid_t pid;
-    int end;
-
-    if (geteuid() != 0) {
-        printf("skipped: becoming another user needs root\n");
-        return;
-    }
-    snprintf(name, sizeof(name), "ballast-test-%d", getpid());
-    pid = other_takes(name, STRANGER, &end);
-    ck_assert_int_eq(neighbour_lock(name, 0, &l), -EPERM);
-    ck_assert_int_eq(l.fd, -EBADF);
-    ck_assert_uint_eq(l.uid, STRANGER);
-    ck_assert_int_eq(neighbour_lock(name, STRANGER, &l), 0); /* to its own user it counts */
-    ck_assert(!l.ours);
-    neighbour_lock_done(&l);
-    other_ends(pid, end);
-
-    pid = other_takes(name, 107, &end);
-    ck_assert_int_eq(neighbour_lock(name, STRANGER, &l), 0);
-    ck_assert_uint_eq(l.uid, 107);
-    neighbour_lock_done(&l);
-    other_ends(pid, end);
-}
-END_TEST
-
 int main(void)
 {
     TCase *tc = tcase_create("neighbour");
@@ -374,8 +225,5 @@ int main(void)
     tcase_add_test(tc, whose_processes_count);
     tcase_add_test(tc, set_user_id);
     tcase_add_test(tc, this_machine);
-    tcase_add_test(tc, lock_names);
-    tcase_add_test(tc, lock_of_another);
-    tcase_add_test(tc, lock_of_an_ordinary_user);
     return run_tests(tc);
 }

@@ -5,6 +5,7 @@
 #include "base/time-util.h"
 #include "host-agent/sense/neighbours.h"
 #include "tests/unit/caught-log.h"
+#include "tests/unit/other-ballastd.h"
 #include "tests/unit/run.h"
 #include "tests/unit/temp-folder.h"
 
@@ -26,6 +27,7 @@ static void scene_init(Scene *x)
     *x = (Scene){.log = stderr_pipe()};
     log_open(LOG_INFO);
     temp_folder_init(x->folder);
+    ck_assert_int_eq(setenv("RUNTIME_DIRECTORY", x->folder, 1), 0);
     ck_assert_int_ge(sd_event_new(&x->event), 0);
     neighbours_init(&x->n, x->event, x->folder, on_found, x);
 }
@@ -230,47 +232,66 @@ START_TEST(test_started)
 }
 END_TEST
 
-/* Two daemons on one libvirt: the second holds its mode; it notices at once when the first ends, and the next
- * daemon finds it. */
+/* Runs the loop until no other ballastd is known. */
+static void wait_alone(Scene *x)
+{
+    usec_t end = now_usec(CLOCK_MONOTONIC) + 3 * USEC_PER_SEC;
+
+    while (neighbours_has_ballastd(&x->n) && now_usec(CLOCK_MONOTONIC) < end)
+        ck_assert_int_ge(sd_event_run(x->event, 100 * USEC_PER_MSEC), 0);
+    ck_assert(!neighbours_has_ballastd(&x->n));
+}
+
+/* Two daemons on one libvirt: the second holds its mode; it notices at once when the first ends, and takes the
+ * lock. */
 START_TEST(test_two_ballastds)
 {
     char expected[64];
-    usec_t end;
     Scene x;
-    Neighbours first, third;
+    Other o;
 
     scene_init(&x);
-    neighbours_init(&first, x.event, x.folder, on_found, &x);
-    neighbours_connected(&first, x.folder);
-    ck_assert(neighbours_known(&first));
-    ck_assert(!neighbours_has_ballastd(&first));
-    ck_assert(first.lock.ours);
-    ck_assert_uint_eq(x.found, 0);
-
-    neighbours_connected(&x.n, x.folder);
+    o = other_takes("qemu:///system");
+    neighbours_connected(&x.n, "qemu:///system");
     ck_assert(neighbours_known(&x.n));
     ck_assert(neighbours_has_ballastd(&x.n));
     ck_assert_uint_eq(x.found, 1);
     ck_assert(x.n.held);
-    (void) snprintf(expected, sizeof(expected), "another ballastd (process %d)", (int) getpid());
+    (void) snprintf(expected, sizeof(expected), "another ballastd (process %d)", (int) o.pid);
     expect_text(&x, expected);
+    neighbours_look(&x.n);
     neighbours_look(&x.n);
     ck_assert_uint_eq(x.found, 1);
 
-    neighbours_done(&first);
-    end = now_usec(CLOCK_MONOTONIC) + 3 * USEC_PER_SEC;
-    while (neighbours_has_ballastd(&x.n) && now_usec(CLOCK_MONOTONIC) < end)
-        ck_assert_int_ge(sd_event_run(x.event, 100 * USEC_PER_MSEC), 0);
-    ck_assert(!neighbours_has_ballastd(&x.n));
+    other_ends(&o);
+    wait_alone(&x);
     ck_assert(x.n.held); /* until an administrator says auto */
     ck_assert(x.n.lock.ours);
+    neighbours_look(&x.n);
+    ck_assert(x.n.lock.ours);
+    scene_done(&x);
+}
+END_TEST
 
-    neighbours_init(&third, x.event, x.folder, on_found, &x);
-    neighbours_connected(&third, x.folder);
-    ck_assert(neighbours_has_ballastd(&third));
-    neighbours_accept(&third);
-    ck_assert(!neighbours_has_ballastd(&third));
-    neighbours_done(&third);
+START_TEST(test_accepted_ballastd)
+{
+    Scene x;
+    Other o;
+
+    scene_init(&x);
+    o = other_takes("qemu:///system");
+    neighbours_connected(&x.n, "qemu:///system");
+    neighbours_accept(&x.n);
+    ck_assert(!neighbours_has_ballastd(&x.n));
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+
+    /* A kernel without pidfds: its end is noticed by the next look. */
+    x.n.lock_source = sd_event_source_disable_unref(x.n.lock_source);
+    other_ends(&o);
+    neighbours_look(&x.n);
+    ck_assert(x.n.lock.ours);
+    expect_text(&x, "");
     scene_done(&x);
 }
 END_TEST
@@ -278,18 +299,51 @@ END_TEST
 /* On another libvirt there are other guests. */
 START_TEST(test_another_libvirt)
 {
-    Neighbours other;
+    Scene x;
+    Other o;
+
+    scene_init(&x);
+    o = other_takes("qemu:///system");
+    neighbours_connected(&x.n, "qemu:///system");
+    ck_assert(neighbours_has_ballastd(&x.n));
+    neighbours_connected(&x.n, "test:///default");
+    ck_assert(!neighbours_has_ballastd(&x.n));
+    ck_assert(x.n.lock.ours);
+    other_ends(&o);
+    scene_done(&x);
+}
+END_TEST
+
+/* Who can't ask takes it that there is another one. */
+START_TEST(test_a9_a_lock_that_cannot_be_checked_holds_the_mode)
+{
+    static const char why[] =
+        "ballastd can't check whether another one manages the same guests (its log says why), so no balloon is "
+        "moved; if none does, run 'ballastctl mode auto'";
     Scene x;
 
     scene_init(&x);
-    neighbours_init(&other, x.event, x.folder, on_found, &x);
-    neighbours_connected(&other, x.folder);
-    neighbours_connected(&x.n, x.folder);
+    setenv("RUNTIME_DIRECTORY", "/nowhere/at-all", 1);
+    neighbours_connected(&x.n, "qemu:///system");
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
     ck_assert(neighbours_has_ballastd(&x.n));
-    neighbours_connected(&x.n, x.folder + 1);
+    expect_why(&x, why);
+    ck_assert_uint_eq(
+        caught_lines(x.log, "manages the same guests: /nowhere/at-all/lock: No such file or directory; no"),
+        1);
+
+    /* An administrator accepts that, until ballastd is restarted. */
+    neighbours_accept(&x.n);
+    expect_why(&x, NULL);
     ck_assert(!neighbours_has_ballastd(&x.n));
+    neighbours_look(&x.n);
+    ck_assert_uint_eq(x.found, 1);
+
+    setenv("RUNTIME_DIRECTORY", x.folder, 1);
+    neighbours_look(&x.n);
     ck_assert(x.n.lock.ours);
-    neighbours_done(&other);
+    ck_assert_uint_eq(caught_lines(x.log, "ballastd can check for another ballastd again, after"), 1);
     scene_done(&x);
 }
 END_TEST
@@ -305,6 +359,8 @@ int main(void)
     tcase_add_test(tc, test_proc_cannot_be_read);
     tcase_add_test(tc, test_started);
     tcase_add_test(tc, test_two_ballastds);
+    tcase_add_test(tc, test_accepted_ballastd);
     tcase_add_test(tc, test_another_libvirt);
+    tcase_add_test(tc, test_a9_a_lock_that_cannot_be_checked_holds_the_mode);
     return run_tests(tc);
 }
