@@ -207,18 +207,15 @@ static int on_get_guest(sd_bus_message *message, void *userdata, sd_bus_error *e
 
 /* Changing something */
 
-static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int set_mode(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     Manager *m = manager_of(userdata);
     const char *text;
     GuestMode mode;
-    Actor by;
     Notice n;
     int r;
 
-    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
-    if (r >= 0)
-        r = sd_bus_message_read(message, "s", &text);
+    r = sd_bus_message_read(message, "s", &text);
     if (r < 0)
         return r;
     mode = guest_mode_from_string(text);
@@ -226,7 +223,7 @@ static int on_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *er
         return sd_bus_error_setf(
             error, BUS_ERROR_BAD_MODE,
             "The daemon's mode must be auto or observe (to leave one guest alone, run ballastctl set VM --mode off)");
-    n = notice_of_change(&by, "mode", guest_mode_to_string(m->guest_host.mode), guest_mode_to_string(mode));
+    n = notice_of_change(by, "mode", guest_mode_to_string(m->guest_host.mode), guest_mode_to_string(mode));
     r = manager_set_mode(m, mode);
     tell_change(m, NULL, &n, r, NULL);
     if (r < 0)
@@ -363,46 +360,35 @@ static bool means_all(sd_bus_message *message)
     return all;
 }
 
-static int on_release(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int release_some(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     Manager *m = manager_of(userdata);
     GuestEntry *e;
-    Actor by;
     int r;
 
-    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
-    if (r < 0)
-        return r;
     if (means_all(message))
-        return release_all(message, m, &by, error);
+        return release_all(message, m, by, error);
     r = read_guest(message, m, error, &e);
-    return r < 0 ? r : release_one(message, m, e->guest, &by, error);
+    return r < 0 ? r : release_one(message, m, e->guest, by, error);
 }
 
-static int on_set_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int set_guest(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     BusObjects *o = userdata;
     GuestEntry *e;
-    Actor by;
     int r;
 
-    r = callers_check(o->callers, message, error, &by);
-    if (r >= 0)
-        r = read_guest(message, o->manager, error, &e);
-    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, &by, error);
+    r = read_guest(message, o->manager, error, &e);
+    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, by, error);
 }
 
-static int on_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int reload(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     char text[FINDINGS_TEXT_MAX], clean[FINDINGS_TEXT_MAX];
     _cleanup_(findings_done) Findings f = {};
-    Actor by;
     int r;
 
-    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
-    if (r < 0)
-        return r;
-    r = manager_reload(manager_of(userdata), &by, &f);
+    r = manager_reload(manager_of(userdata), by, &f);
     findings_text(&f, text, sizeof(text));
     text_make_utf8(clean, sizeof(clean), text);
     return r < 0 ? sd_bus_error_set(error, BUS_ERROR_BAD_FILES, clean)
@@ -454,21 +440,18 @@ static int bad_policy(const PolicyDiagnostics *d, int r, sd_bus_error *error)
     return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot load the policy: %s", strerror(-r));
 }
 
-static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int load_policy(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     PolicySource sources[POLICY_FILES_MAX];
     PolicyDiagnostics diagnostics = {};
     Manager *m = manager_of(userdata);
     size_t n = 0;
-    Actor by;
     int r;
 
-    r = callers_check(((BusObjects *) userdata)->callers, message, error, &by);
-    if (r >= 0)
-        r = read_sources(message, sources, &n, error);
+    r = read_sources(message, sources, &n, error);
     if (r < 0)
         return r;
-    r = manager_load_policy(m, sources, n, &by, &diagnostics);
+    r = manager_load_policy(m, sources, n, by, &diagnostics);
     if (r < 0)
         r = bad_policy(&diagnostics, r, error);
     policy_diagnostics_done(&diagnostics);
@@ -477,6 +460,24 @@ static int on_load_policy(sd_bus_message *message, void *userdata, sd_bus_error 
     return sd_bus_reply_method_return(
         message, "s",
         "Loaded, in place of the previous policy; it runs until ballastd is restarted or reloaded (ballastctl reload returns to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
+}
+
+/* Every method that changes something. */
+static int on_change(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    static const struct {
+        const char *member;
+        CallersRun run;
+    } changes[] = {
+        {"SetMode", set_mode}, {"Release", release_some},   {"SetGuest", set_guest},
+        {"Set", set_guest},    {"LoadPolicy", load_policy}, {"Reload", reload},
+    };
+    const BusObjects *o = userdata;
+    size_t i = 0;
+
+    while (strcmp(changes[i].member, sd_bus_message_get_member(message)) != 0)
+        i++;
+    return callers_ask(o->callers, message, changes[i].run, userdata, error);
 }
 
 /* Properties and objects */
@@ -519,17 +520,17 @@ static const sd_bus_vtable manager_vtable[] = {
                             on_get_guest, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Dump", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", state), on_dump,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, on_set_mode,
+    SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("s", done), on_release,
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("s", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("SetGuest", SD_BUS_ARGS("s", pattern, "a{ss}", values), SD_BUS_RESULT("s", done),
-                            on_set_guest, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("LoadPolicy", SD_BUS_ARGS("a(ss)", files), SD_BUS_RESULT("s", done),
-                            on_load_policy, SD_BUS_VTABLE_UNPRIVILEGED),
+                            on_change, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("LoadPolicy", SD_BUS_ARGS("a(ss)", files), SD_BUS_RESULT("s", done), on_change,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", policy), on_get_policy,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", findings), on_reload,
+    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", findings), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),
     SD_BUS_SIGNAL_WITH_ARGS("GuestRemoved", SD_BUS_ARGS("o", guest, "s", name), 0),
@@ -543,9 +544,9 @@ static const sd_bus_vtable guest_vtable[] = {
     SD_BUS_PROPERTY("Mode", "s", get_guest_property, 0, 0),
     SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_get_guest,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_release,
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_set_guest,
+    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };
