@@ -3,8 +3,10 @@
 
 #include "host-agent/show/bus.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/log-limit.h"
 #include "base/log.h"
 #include "host-agent/show/dict.h"
 #include "host-agent/show/entitle.h"
@@ -12,8 +14,14 @@
 
 /* Requests are handled after everything else in the loop, so that no client can hold up a cycle. */
 #define BUS_PRIORITY       (SD_EVENT_PRIORITY_NORMAL + 10)
-/* For the few calls to the bus that wait for an answer. */
+/* How long an answer of the bus itself may take. Only at start does ballastd wait for one. */
 #define BUS_TIMEOUT_USEC   (5 * USEC_PER_SEC)
+/* How much waits for a bus that takes nothing: messages in all, and full answers among them. An answer may describe every
+ * guest, so fewer may wait where there are many guests. */
+#define BUS_QUEUE_MAX      1024U
+#define BUS_ANSWERS_MIN    16U
+#define BUS_ANSWERS_MAX    256U
+#define BUS_GUESTS_MAX     4096U
 /* After the bus was lost, the next try comes after this time, which doubles up to the maximum. */
 #define BUS_RETRY_MIN_USEC (500 * USEC_PER_MSEC)
 #define BUS_RETRY_MAX_USEC (60 * USEC_PER_SEC)
@@ -22,7 +30,9 @@ struct Bus {
     BusObjects objects;
     Entitlings entitlings;
     Callers callers;
-    sd_bus *bus; /* NULL while not connected */
+    sd_bus *bus;  /* NULL while not connected */
+    bool refuses; /* requests, because the bus doesn't take the answers */
+    LogLimit refusals;
 };
 
 static bool is_stopping(const Bus *b)
@@ -32,12 +42,46 @@ static bool is_stopping(const Bus *b)
 
 static void close_bus(Bus *b)
 {
+    callers_drop(&b->callers);
     b->bus = sd_bus_close_unref(b->bus);
 }
 
 static const char *bus_label(const Bus *b)
 {
     return b->objects.manager->options.session ? "session" : "system";
+}
+
+/* How many messages the bus hasn't taken yet. */
+static uint64_t n_queued(sd_bus *bus)
+{
+    uint64_t n = 0;
+
+    return sd_bus_get_n_queued_write(bus, &n) < 0 ? 0 : n;
+}
+
+/* Sees each message before its handler. While too many answers wait, because the bus is stopped or one of its clients
+ * doesn't read, further requests are refused; and once that would fill the queue, they get no answer. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    uint64_t queued = n_queued(sd_bus_message_get_bus(message));
+    Bus *b = userdata;
+    size_t guests = MAX(b->objects.manager->guests.n, (size_t) 1);
+    bool refused = b->refuses;
+
+    if (!sd_bus_message_is_method_call(message, NULL, NULL))
+        return 0;
+    b->refuses = queued >= CLAMP(BUS_GUESTS_MAX / guests, BUS_ANSWERS_MIN, BUS_ANSWERS_MAX);
+    if (!b->refuses)
+        return 0;
+    if (!refused && log_limit_take(&b->refusals, now_usec(CLOCK_MONOTONIC)))
+        log_warning(
+            "%" PRIu64
+            " messages wait for the %s bus to take them; further requests are refused until it does. Is the bus stopped, or one of its clients?",
+            queued, bus_label(b));
+    if (queued >= BUS_QUEUE_MAX)
+        return 1;
+    return sd_bus_error_set(error, BUS_ERROR_REFUSED,
+                            "The bus doesn't take ballastd's answers quickly enough; try again");
 }
 
 /* A connection, or the wait for one. wait_usec: how long to wait after the connection is lost, or how long
@@ -133,6 +177,8 @@ static int connect_bus(Bus *b, bool starting, usec_t wait_usec)
     (void) sd_bus_set_method_call_timeout(bus, BUS_TIMEOUT_USEC);
     (void) sd_bus_set_exit_on_disconnect(bus, false);
     r = bus_export(&b->objects, bus);
+    if (r >= 0)
+        r = sd_bus_add_filter(bus, NULL, on_message, b);
     if (r >= 0)
         r = watch_bus(b, bus, wait_usec, &w);
     if (r >= 0)
@@ -239,7 +285,7 @@ static void hear(void *userdata, const Notice *n)
     Bus *b = userdata;
 
     entitlings_hear(&b->entitlings, n);
-    if (!b->bus)
+    if (!b->bus || n_queued(b->bus) >= BUS_QUEUE_MAX)
         return;
     if (n->kind == NOTICE_MODE)
         emit_mode(b);
