@@ -68,8 +68,13 @@ int json_read_number(char *error, const JsonPath *path, json_object *value, doub
 int json_read_count(char *error, const JsonPath *path, json_object *value, const char *wanted, uint64_t *ret)
 {
     double number = 0;
-    int r = json_read_number(error, path, value, 0, JSON_NUMBER_MAX, wanted, &number);
+    int r;
 
+    if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) >= 0) {
+        *ret = json_object_get_uint64(value);
+        return 0;
+    }
+    r = json_read_number(error, path, value, 0, JSON_NUMBER_MAX, wanted, &number);
     if (r >= 0)
         *ret = (uint64_t) llround(number);
     return r;

@@ -8,7 +8,8 @@
 
 #define JSON_ERROR_MAX  512U
 #define JSON_TEXT_MAX   1024U  /* bytes of a text */
-#define JSON_NUMBER_MAX 0x1p53 /* larger numbers are not exact */
+#define JSON_NUMBER_MAX 0x1p53 /* larger ones with a fraction or an exponent aren't exact */
+#define JSON_COUNT_MAX  0x1p64 /* of sizes and times, as a dump may have them */
 
 /* The path of a value: "guests[2].free_bytes". up is NULL at the top level. */
 typedef struct JsonPath {
@@ -25,7 +26,7 @@ int json_mismatch(char *error, const JsonPath *path, const char *wanted, json_ob
 /* wanted: the text of the error for another type or a number outside of low … high. */
 int json_read_number(char *error, const JsonPath *path, json_object *value, double low, double high,
                      const char *wanted, double *ret);
-/* A whole number from 0 to JSON_NUMBER_MAX. */
+/* A whole number from 0 to UINT64_MAX, or written with a fraction or an exponent to JSON_NUMBER_MAX. */
 int json_read_count(char *error, const JsonPath *path, json_object *value, const char *wanted, uint64_t *ret);
 int json_read_flag(char *error, const JsonPath *path, json_object *value, bool *ret);
 /* Borrowed from value: 1 to JSON_TEXT_MAX bytes. */

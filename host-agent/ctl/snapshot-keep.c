@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads the parts of a snapshot that a policy looks back at and keeps: history and state. */
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -38,8 +39,8 @@ int reader_find_field(bool host, const char *key)
     return -1;
 }
 
-int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
-                   double *ret)
+static int read_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
+                        double high, const char *range, double *ret)
 {
     static const char *const wanted[FIELD_UNIT_MAX] = {
         [FIELD_UNIT_NUMBER] = "a number",
@@ -57,8 +58,17 @@ int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUni
             *ret = flag;
         return e;
     }
-    snprintf(text, sizeof(text), "%s from %s to 2^53", wanted[unit] ?: "a number", low < 0 ? "-2^53" : "0");
-    return json_read_number(r->error, path, value, low, JSON_NUMBER_MAX, text, ret);
+    snprintf(text, sizeof(text), "%s%s", wanted[unit] ?: "a number", range);
+    return json_read_number(r->error, path, value, low, high, text, ret);
+}
+
+int reader_stat(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, bool signed_,
+                double *ret)
+{
+    if (unit == FIELD_UNIT_BYTES || unit == FIELD_UNIT_DURATION)
+        return read_in_unit(r, path, value, unit, signed_ ? -JSON_COUNT_MAX : 0, JSON_COUNT_MAX,
+                            signed_ ? " from -2^64 to 2^64" : " from 0 to 2^64", ret);
+    return read_in_unit(r, path, value, unit, 0, DBL_MAX, ", 0 or more", ret);
 }
 
 int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, FieldSet fields,
@@ -113,8 +123,8 @@ static int read_series(Reader *r, const JsonPath *path, json_object *list, bool 
                 r->error, &at, json_object_array_get_idx(pair, 0), 0, oldest,
                 "an age in seconds: from the oldest to the newest, none above the host's uptime", &age);
         if (e >= 0)
-            e = json_read_number(r->error, &at, json_object_array_get_idx(pair, 1), -JSON_NUMBER_MAX,
-                                 JSON_NUMBER_MAX, "a number from -2^53 to 2^53", &value);
+            e = json_read_number(r->error, &at, json_object_array_get_idx(pair, 1), -DBL_MAX, DBL_MAX,
+                                 "a number", &value);
         if (e < 0)
             break;
         oldest = age;
@@ -196,7 +206,7 @@ int reader_state(Reader *r, const JsonPath *parent, json_object *object, bool ho
 
         while (i < n && strcmp(snapshot_state_key(own, states[i].file, states[i].name), key) != 0)
             i++;
-        e = i < n ? reader_in_unit(r, &at, value, states[i].unit, -JSON_NUMBER_MAX, &values[i])
+        e = i < n ? read_in_unit(r, &at, value, states[i].unit, -DBL_MAX, DBL_MAX, "", &values[i])
                   : warn_state(r, key, states, n);
         if (e < 0)
             return e;

@@ -19,9 +19,9 @@ typedef struct Reader {
 /* The stat of this key; -1: none. Texts have no key. */
 int reader_find_field(bool host, const char *key);
 FieldUnit reader_field_unit(bool host, int f);
-/* A value in the unit of a stat or of a state variable, from low (0 or -2^53) to 2^53. */
-int reader_in_unit(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, double low,
-                   double *ret);
+/* A stat in this unit. It may be below 0 only if signed_. */
+int reader_stat(Reader *r, const JsonPath *path, json_object *value, FieldUnit unit, bool signed_,
+                double *ret);
 /* Refuses an unknown key; the error names the nearest of n keys and of the stats in fields. */
 int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool host, FieldSet fields,
                       const char *const *keys, size_t n);

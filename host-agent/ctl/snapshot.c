@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads a snapshot from JSON. */
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -70,9 +71,9 @@ static const char *const guard_keys[] = {
 #undef SNAPSHOT_GUARD
 };
 
-static const char *const bytes_wanted = "a number of bytes from 0 to 2^53",
-                         *const usec_wanted = "a number of microseconds from 0 to 2^53",
-                         *const number_wanted = "a number from 0 to 2^53";
+static const char *const bytes_wanted = "a number of bytes from 0 to 2^64",
+                         *const usec_wanted = "a number of microseconds from 0 to 2^64",
+                         *const number_wanted = "a number, 0 or more";
 
 /* ---- Values ---- */
 
@@ -120,7 +121,7 @@ static int read_member(Reader *r, const JsonPath *path, json_object *value, cons
     case TYPE_RATIO:
         return json_read_number(r->error, path, value, 0, 1, "a number from 0 to 1", to);
     case TYPE_REAL:
-        return json_read_number(r->error, path, value, 0, JSON_NUMBER_MAX, number_wanted, to);
+        return json_read_number(r->error, path, value, 0, DBL_MAX, number_wanted, to);
     }
     return -EINVAL;
 }
@@ -148,7 +149,7 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
 {
     const JsonPath path = {.up = &host_path, .key = key};
     Snapshot *s = &r->file->snapshot;
-    double number, low;
+    double number;
     int f, e;
 
     if (strcmp(key, "history") == 0)
@@ -161,8 +162,7 @@ static int read_host_key(Reader *r, const char *key, json_object *value)
     if (f < 0 || !is_given(true, f))
         return reader_refuse_key(r, &host_path, key, true, view_snapshot_fields(true), host_keys,
                                  ELEMENTSOF(host_keys));
-    low = f == HOST_FIELD_KSM_PROFIT ? -JSON_NUMBER_MAX : 0;
-    e = reader_in_unit(r, &path, value, reader_field_unit(true, f), low, &number);
+    e = reader_stat(r, &path, value, reader_field_unit(true, f), f == HOST_FIELD_KSM_PROFIT, &number);
     if (e >= 0)
         host_fields_set(&s->host, (HostField) f, number);
     return e;
@@ -192,14 +192,18 @@ static int read_host(Reader *r, json_object *host)
     const JsonPath uptime_path = {.up = &host_path, .key = "uptime_usec"};
     Snapshot *s = &r->file->snapshot;
     json_object *uptime;
+    double usec = 0;
     int e;
 
     if (!host)
         return json_refuse(r->error, &host_path, "is missing; it needs total_bytes and available_bytes");
     e = json_read_object(r->error, &host_path, host);
     /* Must come before the history, whose entries are given by age. */
-    if (e >= 0 && json_object_object_get_ex(host, "uptime_usec", &uptime))
-        e = json_read_count(r->error, &uptime_path, uptime, usec_wanted, &s->now_usec);
+    if (e >= 0 && json_object_object_get_ex(host, "uptime_usec", &uptime)) {
+        e = json_read_number(r->error, &uptime_path, uptime, 0, JSON_NUMBER_MAX,
+                             "a number of microseconds from 0 to 2^53", &usec);
+        s->now_usec = (usec_t) llround(usec);
+    }
     if (e < 0)
         return e;
     json_object_object_foreach(host, key, value)
@@ -242,7 +246,7 @@ static int read_guest_key(Reader *r, const JsonPath *parent, const char *key, js
     if (f < 0 || !is_given(false, f))
         return reader_refuse_key(r, parent, key, false, view_snapshot_fields(false), guest_keys,
                                  ELEMENTSOF(guest_keys));
-    e = reader_in_unit(r, &path, value, reader_field_unit(false, f), 0, &number);
+    e = reader_stat(r, &path, value, reader_field_unit(false, f), false, &number);
     if (e >= 0)
         guest_fields_set(&g->fields, (GuestField) f, number);
     return e;

@@ -101,14 +101,14 @@ void dict_bool(Dict *d, const char *key, bool value)
 void dict_bytes(Dict *d, const char *key, double value)
 {
     if (isfinite(value))
-        dict_count(d, key, value <= 0 ? 0 : value >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t) llround(value));
+        dict_count(d, key, value <= 0 ? 0 : value >= 0x1p64 ? UINT64_MAX : (uint64_t) round(value));
 }
 
 void dict_signed(Dict *d, const char *key, double value)
 {
     if (isfinite(value) && d->error >= 0)
         note(d, sd_bus_message_append(d->message, "{sv}", key, "x",
-                                      (int64_t) llround(CLAMP(value, -0x1p62, 0x1p62))));
+                                      (int64_t) llround(CLAMP(value, -0x1p63, 0x1p62))));
 }
 
 void dict_age(Dict *d, const char *key, usec_t then_usec, usec_t now_usec)

@@ -63,7 +63,7 @@ START_TEST(values_survive_the_way)
     assert_json(o, "yes", "true");
     assert_json(o, "rounded_bytes", "1024");
     assert_json(o, "below_bytes", "0");
-    assert_json(o, "huge_bytes", "9223372036854775808");
+    assert_json(o, "huge_bytes", "18446744073709551615");
     assert_json(o, "pending_bytes", "-1048576");
     assert_json(o, "part", "{\"inner\":7,\"deeper\":{}}");
     assert_json(o, "part.inner", "7");

@@ -3,6 +3,7 @@
 /* Snapshots as JSON: one from the daemon leads to the same decisions in ballastctl, a few lines by hand are
  * enough, and errors are reported with their place. */
 
+#include <float.h>
 #include <string.h>
 
 #include "host-agent/ctl/snapshot.h"
@@ -289,6 +290,74 @@ START_TEST(each_member_is_passed_on)
 }
 END_TEST
 
+#define MOST_TEXT(m)   (m) = "t"
+#define MOST_MODE(m)   (m) = GUEST_MODE_OFF
+#define MOST_SOURCE(m) (m) = GUEST_SOURCE_AGENT
+#define MOST_FLAG(m)   (m) = true
+#define MOST_BYTES(m)  (m) = UINT64_MAX
+#define MOST_USEC(m)   (m) = USEC_INFINITY - 1
+#define MOST_RATIO(m)  (m) = 1
+#define MOST_REAL(m)   (m) = DBL_MAX
+
+static double most(FieldUnit unit)
+{
+    return unit == FIELD_UNIT_BOOLEAN                                ? 1
+           : unit == FIELD_UNIT_BYTES || unit == FIELD_UNIT_DURATION ? 0x1p64
+                                                                     : DBL_MAX;
+}
+
+START_TEST(test_a15_the_largest_values_go_through)
+{
+    _cleanup_(policy_freep) Policy *policy =
+        load("state most = 0\nmost = most + 0 * (avg(host.free, 30s) ?? 0B) / 1B\n", "x");
+    SnapshotGuest g = {.uuid = "u", .name = "n"};
+    GuardConfig guard;
+    double state = DBL_MAX;
+    Snapshot s = {.now_usec = 100 * USEC_PER_SEC, .guests = &g, .n_guests = 1, .state = &state};
+    _cleanup_(plan_done) Plan plan = {};
+    PolicyKeep keep = {};
+    const SnapshotGuest *p;
+    SnapshotFile f;
+    FieldSet held;
+
+#define SNAPSHOT_GUEST(key, type, member) MOST_##type(g.member);
+#define SNAPSHOT_GUARD(key, type, member) MOST_##type(guard.member);
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+    for (HostField h = 0; h < HOST_FIELD_MAX; h++)
+        host_fields_set(&s.host, h, most(host_field_info(h)->unit));
+    host_fields_set(&s.host, HOST_FIELD_KSM_PROFIT, -0x1p63);
+    for (GuestField h = GUEST_TEXTS_MAX; (int) h < GUEST_FIELD_MAX; h++)
+        guest_fields_set(&g.fields, h, most(guest_field_info(h)->unit));
+    ck_assert_int_eq(policy_keep_copy(&keep, true, &(PolicyKeep){}, policy, NULL), 0);
+    series_set_add_host(&keep.history, s.now_usec - USEC_PER_SEC, &s.host);
+    s.history = &keep.history;
+    g.judgement.distress = false; /* not with so much free */
+
+    f = pass_on(&s, &guard, policy);
+    p = &f.snapshot.guests[0];
+#define SNAPSHOT_GUEST(key, type, member) SAME_##type(p->member, g.member);
+#define SNAPSHOT_GUARD(key, type, member) SAME_##type(f.guard.member, guard.member);
+#include "host-agent/decide/snapshot.def"
+#undef SNAPSHOT_GUEST
+#undef SNAPSHOT_GUARD
+    held = view_snapshot_fields(true);
+    FOREACH_FIELD(h, &held)
+        ck_assert_double_eq(host_fields_get(&f.snapshot.host, (HostField) h),
+                            host_fields_get(&s.host, (HostField) h));
+    held = view_snapshot_fields(false);
+    FOREACH_FIELD(h, &held)
+        ck_assert_double_eq(guest_fields_get(&p->fields, (GuestField) h),
+                            guest_fields_get(&g.fields, (GuestField) h));
+    ck_assert_double_eq(f.snapshot.state[0], DBL_MAX);
+    ck_assert_double_eq(f.snapshot.history->series[0].points[0].value, 0x1p64);
+    ck_assert_int_eq(plan_make(&f.snapshot, policy, &f.guard, &plan), 0);
+    snapshot_file_done(&f);
+    policy_keep_done(&keep);
+}
+END_TEST
+
 START_TEST(little_is_left_out_and_only_if_necessary)
 {
     static SeriesSet sets[2];
@@ -391,10 +460,10 @@ static const struct {
      "guests[0]: web1: available_bytes (8) is more than total_bytes (7)"},
     {"{\"host\": {\"total_byte\": 5}}", "host: unknown key \"total_byte\"; did you mean \"total_bytes\"?"},
     {"{\"host\": {\"pending_bytes\": 5}}", "host: unknown key \"pending_bytes\""},
-    {"{\"host\": {\"free_bytes\": -1}}", "host.free_bytes: must be a number of bytes from 0 to 2^53, not -1"},
+    {"{\"host\": {\"free_bytes\": -1}}", "host.free_bytes: must be a number of bytes from 0 to 2^64, not -1"},
     {"{\"host\": {\"ksm_run\": 1}}", "host.ksm_run: must be true or false, not 1"},
     {"{\"host\": {\"free_bytes\": null}}",
-     "host.free_bytes: must be a number of bytes from 0 to 2^53, not null"},
+     "host.free_bytes: must be a number of bytes from 0 to 2^64, not null"},
     {"{\"hosts\": {}}", "unknown key \"hosts\"; did you mean \"host\"?"},
     {"{\"guests\": {}}", "guests: must be a list, not {}"},
     {"{" HOST_LINE ", \"guests\": [5]}", "guests[0]: must be an object, not 5"},
@@ -410,11 +479,16 @@ static const struct {
     {GUEST(", \"fre_bytes\": 1"), "guests[1]: unknown key \"fre_bytes\"; did you mean \"free_bytes\"?"},
     {GUEST(", \"target_bytes\": 1"), "guests[1]: unknown key \"target_bytes\""},
     {GUEST(", \"free_bytes\": \"4GiB\""),
-     "guests[1].free_bytes: must be a number of bytes from 0 to 2^53, not \"4GiB\""},
+     "guests[1].free_bytes: must be a number of bytes from 0 to 2^64, not \"4GiB\""},
     {GUEST(", \"free_bytes\": 1e300"),
-     "guests[1].free_bytes: must be a number of bytes from 0 to 2^53, not 1e300"},
+     "guests[1].free_bytes: must be a number of bytes from 0 to 2^64, not 1e300"},
+    {GUEST(", \"shares\": 1e999"), "guests[1].shares: must be a number, 0 or more, not 1e999"},
+    {GUEST(", \"current_bytes\": 1e16"),
+     "guests[1].current_bytes: must be a number of bytes from 0 to 2^64, not 1e16"},
+    {"{\"host\": {\"uptime_usec\": 18446744073709551615}}",
+     "host.uptime_usec: must be a number of microseconds from 0 to 2^53, not 18446744073709551615"},
     {GUEST(", \"current_bytes\": -4"),
-     "guests[1].current_bytes: must be a number of bytes from 0 to 2^53, not -4"},
+     "guests[1].current_bytes: must be a number of bytes from 0 to 2^64, not -4"},
     {GUEST(", \"moving\": 1"), "guests[1].moving: must be true or false, not 1"},
     {GUEST(", \"busy\": \"\""), "guests[1].busy: must be text of 1 to 1024 bytes"},
     {GUEST(", \"busy\": \"a\\u0000b\""),
@@ -432,7 +506,7 @@ static const struct {
     {GUEST(", \"history\": {\"free_bytes\": [[1e9, 5]]}"),
      "guests[1].history.free_bytes[0]: must be an age in seconds"},
     {GUEST(", \"state\": {\"back.policy:taken\": true}"),
-     "guests[1].state.back.policy:taken: must be a number of bytes from -2^53 to 2^53, not true"},
+     "guests[1].state.back.policy:taken: must be a number of bytes, not true"},
 };
 
 START_TEST(errors_are_reported_with_their_place)
@@ -471,6 +545,7 @@ int main(void)
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, a_snapshot_of_the_daemon_decides_the_same, 0, 2);
     tcase_add_test(t, each_member_is_passed_on);
+    tcase_add_test(t, test_a15_the_largest_values_go_through);
     tcase_add_test(t, little_is_left_out_and_only_if_necessary);
     tcase_add_test(t, ten_lines_by_hand_are_enough);
     tcase_add_loop_test(t, errors_are_reported_with_their_place, 0, ELEMENTSOF(refused));
