@@ -113,7 +113,7 @@ static void tend_cancel(const Hypervisor *h, Guest *g)
 {
     DomainState state = remember(g, balloon_standing(&g->balloon) / KIB * KIB);
 
-    if (!g->sending.cancel || g->sending.setting || g->busy[0])
+    if (!g->sending.cancel || g->sending.setting || g->busy[0] || guest_mode(g) != GUEST_MODE_AUTO)
         return;
     if (h->set_memory(h->userdata, g->info.uuid, &state) >= 0)
         guest_canceled(g);

@@ -46,7 +46,9 @@ static bool is_watched(const Guest *g, usec_t now)
 
 static void ask_stats(const CycleParts *p, Guest *g, usec_t now_usec)
 {
-    unsigned period = MAX(p->config->stats_period_usec / USEC_PER_SEC, 1U);
+    /* A guest that is to be left alone gets no stats period: libvirt then has its size, and what QEMU holds. */
+    unsigned period =
+        guest_mode(g) == GUEST_MODE_OFF ? 0 : MAX(p->config->stats_period_usec / USEC_PER_SEC, 1U);
     usec_t every = guest_source(g, now_usec) == GUEST_SOURCE_AGENT ? STATS_AGENT_USEC : STATS_AGENTLESS_USEC;
     usec_t asked_usec = g->stats_asked_usec;
 

@@ -309,7 +309,7 @@ bool guest_reboot_due(Guest *g, usec_t now_usec, uint64_t *ret_target_bytes, con
         return false;
     g->reboot.look = false;
     if (b->actual_bytes + BALLOON_TOLERANCE_BYTES >= g->full.bytes && !b->moving) {
-        if (!g->reboot.asked || b->actual_bytes >= g->full.bytes) {
+        if (!g->reboot.asked || b->actual_bytes >= g->full.bytes || guest_mode(g) != GUEST_MODE_AUTO) {
             g->reboot.pending = false;
             return false;
         }

@@ -151,9 +151,15 @@ static void tend_unwelcome(GuestChannel *c, usec_t now_usec)
 
 void guest_channel_tend(GuestChannel *c, usec_t now_usec)
 {
+    bool off = guest_mode(c->guest) == GUEST_MODE_OFF;
+
+    if (c->open && off) {
+        log_info("%s: is in mode off now: closing the channel to its agent", name_of(c));
+        close_channel(c);
+    }
     if (c->open)
         tend_unwelcome(c, now_usec);
-    if (!c->guest->info.has_channel || c->open || c->wanted)
+    if (!c->guest->info.has_channel || c->open || c->wanted || off)
         return;
     if (now_usec < c->retry_usec || now_usec < link_retry_usec(c->link))
         return;

@@ -27,7 +27,7 @@ DEFINE_CLEANUP_FUNC(GuestChannel, guest_channel_free);
 
 /* The guest has a new definition: takes over its maximum. */
 void guest_channel_update(GuestChannel *c);
-/* Opens the channel if that is due. */
+/* Opens the channel if that is due; closes it if the guest's mode is off. */
 void guest_channel_tend(GuestChannel *c, usec_t now_usec);
 /* Asks the agent for a pace of reports: fast while the balloon moves and shortly after, slow if calm (no
  * pressure on the host, and the guest has its full size), and never so slow that stats become stale

@@ -30,7 +30,7 @@ class Daemon:
         self.ctl_path = session.copy('bin', build_file(session.build, 'host-agent', 'ctl', 'ballastctl'))
         config = session.path('run', 'ballastd.conf')
         with open(config, 'w') as f:
-            f.write('[Daemon]\nInterval=200ms\n')
+            f.write('[Daemon]\nInterval=200ms\n[Guest off-*]\nMode=off\n')
         self.log_path = session.path('run', 'ballastd.log')
         with open(self.log_path, 'w') as log:
             self.process = session.spawn([session.copy('bin', build_file(session.build, 'host-agent', 'ballastd')), '--session',
@@ -150,6 +150,30 @@ def test_asked_at_once(daemon):
     d.session.virsh('undefine', d.name)
 
 
+def test_a17_what_observe_changes(daemon):
+    """The daemon is in mode observe. What it changes of a guest: ballastd(8)."""
+    def cycles():
+        return json.loads(daemon.ctl('status', '--json').stdout)['cycle']['count']
+    seen, off = daemon.domain('seen'), daemon.domain('off-1')
+    assert daemon.guest(off)['mode'] == 'off' and daemon.guest(seen)['mode'] == 'observe'
+    wait('the channel is open', lambda: daemon.guest(seen)['channel']['open'])
+    wait('stats are asked for', lambda: '<stats period=' in seen.session.virsh('dumpxml', seen.name))
+    began = cycles()
+    wait('it decides', lambda: cycles() >= began + 10)
+    assert not daemon.guest(off)['channel']['open']
+    assert '<stats period=' not in off.session.virsh('dumpxml', off.name)
+    assert daemon.guest(off)['current_bytes'] == 64 * MIB, daemon.guest(off)
+    for d in (seen, off):
+        assert 'urn:ballast' not in d.session.virsh('dumpxml', d.name)
+    # It is managed from now on, and left alone again.
+    set_(daemon, off, '--mode', 'observe')
+    wait('the channel is open', lambda: daemon.guest(off)['channel']['open'])
+    set_(daemon, off, '--mode', 'off')
+    wait('the channel is closed', lambda: not daemon.guest(off)['channel']['open'])
+    for d in (seen, off):
+        d.destroy()
+
+
 def test_gone_meanwhile(daemon):
     d = daemon.domain('gone')
     d.stop()
@@ -201,7 +225,8 @@ def main():
             print(f'SKIP: {e}', file=sys.stderr)
             return SKIP
         daemon = Daemon(s)
-        for test in (test_live_and_persistent, test_by_virsh, test_asked_at_once, test_gone_meanwhile, test_stopped, test_libvirtd_killed):
+        for test in (test_live_and_persistent, test_by_virsh, test_asked_at_once, test_a17_what_observe_changes,
+                     test_gone_meanwhile, test_stopped, test_libvirtd_killed):
             if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
                 continue
             began = time.monotonic()

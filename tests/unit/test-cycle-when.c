@@ -82,6 +82,23 @@ START_TEST(test_pace_of_stats)
 }
 END_TEST
 
+START_TEST(test_a17_no_stats_period_for_a_guest_in_mode_off)
+{
+    Scene x;
+
+    scene_init(&x, 1000 * SEC);
+    guest_configure(add_guest(&x, 0, 4 * GIB), &(Entitlement){.mode = GUEST_MODE_OFF});
+    guest_configure(add_guest(&x, 1, 4 * GIB), &(Entitlement){.mode = GUEST_MODE_OBSERVE});
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.asked.n_stats, 2);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(x.asked.stats[i].period_sec,
+                          strcmp(x.asked.stats[i].uuid, guest(&x, 0)->info.uuid) == 0 ? 0 : 2);
+    ck_assert_uint_eq(x.transport.opened, 1);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_wakes)
 {
     usec_t began;
@@ -283,6 +300,7 @@ int main(void)
     TCase *tc = tcase_create("cycle-when");
 
     tcase_add_test(tc, test_pace_of_stats);
+    tcase_add_test(tc, test_a17_no_stats_period_for_a_guest_in_mode_off);
     tcase_add_test(tc, test_wakes);
     tcase_add_test(tc, test_many_wakes_are_one);
     tcase_add_test(tc, test_distress_is_fed);

@@ -110,6 +110,31 @@ START_TEST(test_opened_with_back_off)
 }
 END_TEST
 
+START_TEST(test_a17_no_channel_to_a_guest_in_mode_off)
+{
+    Entitlement off = {.mode = GUEST_MODE_OFF};
+    Scene x;
+
+    scene_init(&x);
+    guest_configure(x.guest, &off);
+    ck_assert_uint_eq(until_opened(&x, 100 * SEC), USEC_INFINITY);
+    guest_configure(x.guest, &(Entitlement){.mode = GUEST_MODE_OBSERVE});
+    ck_assert_uint_eq(until_opened(&x, SEC), 0);
+    guest_channel_opened(x.channel, clock_usec);
+    say_hello(&x, BOOT_A);
+    clock_usec += 60 * SEC;
+
+    /* It is switched off while its agent reports. */
+    guest_configure(x.guest, &off);
+    guest_channel_tend(x.channel, clock_usec);
+    ck_assert_uint_eq(x.transport.closed, 1);
+    ck_assert(!x.channel->open);
+    ck_assert_uint_eq(until_opened(&x, 100 * SEC), USEC_INFINITY);
+    ck_assert_uint_eq(x.transport.closed, 1);
+    scene_done(&x);
+}
+END_TEST
+
 /* It is tried again after the same waits where the transport refuses. */
 START_TEST(test_transport_refuses)
 {
@@ -467,6 +492,7 @@ int main(void)
     TCase *tc = tcase_create("guest-channel");
 
     tcase_add_test(tc, test_opened_with_back_off);
+    tcase_add_test(tc, test_a17_no_channel_to_a_guest_in_mode_off);
     tcase_add_test(tc, test_transport_refuses);
     tcase_add_test(tc, test_what_is_logged);
     tcase_add_test(tc, test_welcome);

@@ -443,6 +443,24 @@ START_TEST(test_stalled_shrink_is_taken_back)
 }
 END_TEST
 
+/* The mode changed meanwhile, or a daemon in mode observe took over. */
+START_TEST(test_a17_observe_takes_nothing_back)
+{
+    Scene x;
+
+    scene_init(&x);
+    apply(&x, 2 * GIB, GUARD_RULE_NONE, 0, false);
+    stall(&x, 3 * GIB);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_moves, 1);
+    x.stage.host.mode = GUEST_MODE_AUTO;
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_moves, 2);
+    scene_done(&x);
+}
+END_TEST
+
 /* A growth that is stuck may still come. */
 START_TEST(test_stalled_growth_stands)
 {
@@ -499,6 +517,26 @@ START_TEST(test_rebooted_guest_is_made_to_report)
     arrive(&x, 4 * GIB, SEC);
     move_tend(&x.asked.h, x.guest, clock_usec);
     ck_assert_uint_eq(x.asked.n_moves, 4);
+    scene_done(&x);
+}
+END_TEST
+
+START_TEST(test_a17_observe_ends_no_reboot_move)
+{
+    Report r = {};
+    Scene x;
+
+    scene_init_reset(&x);
+    report_set(&r, REPORT_MEM_TOTAL, 4 * GIB);
+    clock_usec += 10 * SEC;
+    guest_report(x.guest, &r, clock_usec);
+    arrive(&x, 2 * GIB, SEC);
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
+    x.stage.host.mode = GUEST_MODE_OBSERVE;
+    arrive(&x, 4 * GIB - 64 * KIB, SEC);
+    move_tend(&x.asked.h, x.guest, clock_usec);
+    ck_assert_uint_eq(x.asked.n_moves, 3);
     scene_done(&x);
 }
 END_TEST
@@ -632,8 +670,10 @@ int main(void)
     tcase_add_test(tc, test_refused);
     tcase_add_test(tc, test_observed);
     tcase_add_test(tc, test_stalled_shrink_is_taken_back);
+    tcase_add_test(tc, test_a17_observe_takes_nothing_back);
     tcase_add_test(tc, test_stalled_growth_stands);
     tcase_add_test(tc, test_rebooted_guest_is_made_to_report);
+    tcase_add_test(tc, test_a17_observe_ends_no_reboot_move);
     tcase_add_test(tc, test_reboot_move_refused);
     tcase_add_test(tc, test_released);
     tcase_add_test(tc, test_released_in_part);
