@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads a whole file into memory; writes to the kernel's files. */
+/* Reads a whole file into memory; writes to the kernel's files, and files of our own. */
 #include "base/fileio.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -52,9 +53,9 @@ ssize_t fileio_read(int fd, bool from_start, size_t max, char **buf, size_t *siz
     return (ssize_t) length;
 }
 
-int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_length)
+static int read_regular(const char *path, int flags, size_t max, char **ret, size_t *ret_length)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
     _cleanup_free_ char *buf = NULL;
     size_t size = 0;
     struct stat st;
@@ -76,19 +77,58 @@ int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_le
     return 0;
 }
 
+int fileio_read_regular(const char *path, size_t max, char **ret, size_t *ret_length)
+{
+    return read_regular(path, 0, max, ret, ret_length);
+}
+
+int fileio_read_saved(const char *path, size_t max, char **ret, size_t *ret_length)
+{
+    int r = read_regular(path, O_NOFOLLOW, max, ret, ret_length);
+
+    return r == -ELOOP ? -EMEDIUMTYPE : r;
+}
+
 const char *fileio_strerror(int r)
 {
     return r == -EMEDIUMTYPE ? "not a regular file" : strerror(-r);
 }
 
+static int write_text(int fd, const char *text)
+{
+    size_t length = strlen(text);
+    ssize_t n = write(fd, text, length);
+
+    return n < 0 ? -errno : (size_t) n < length ? -EIO : 0;
+}
+
 int fileio_write(const char *path, const char *text)
 {
     _cleanup_close_ int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
-    size_t length = strlen(text);
-    ssize_t n;
 
+    return fd < 0 ? -errno : write_text(fd, text);
+}
+
+int fileio_save(const char *path, const char *text)
+{
+    _cleanup_free_ char *temporary = NULL;
+    _cleanup_close_ int fd = -EBADF;
+    int r;
+
+    if (asprintf(&temporary, "%s.new", path) < 0) {
+        temporary = NULL;
+        return -ENOMEM;
+    }
+    /* A program that was killed may have left one. */
+    if (unlink(temporary) < 0 && errno != ENOENT)
+        return -errno;
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0)
         return -errno;
-    n = write(fd, text, length);
-    return n < 0 ? -errno : (size_t) n < length ? -EIO : 0;
+    r = write_text(fd, text);
+    if (r >= 0 && rename(temporary, path) < 0)
+        r = -errno;
+    if (r < 0)
+        (void) unlink(temporary);
+    return r;
 }

@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/fileio.h"
 #include "base/macro.h"
@@ -35,14 +34,17 @@ void swappiness_done(Swappiness *s)
     *s = (Swappiness){};
 }
 
-static int read_number(const char *path, uint64_t *ret)
+/* How a file is read: fileio_read_regular() or fileio_read_saved(). */
+typedef int (*Read)(const char *path, size_t max, char **ret, size_t *ret_length);
+
+static int read_number(Read read_file, const char *path, uint64_t *ret)
 {
     _cleanup_free_ char *text = NULL;
     size_t length;
     uint64_t v;
     int r;
 
-    r = fileio_read_regular(path, 64, &text, &length);
+    r = read_file(path, 64, &text, &length);
     if (r >= 0)
         r = proc_parse_value(text, "", 1, &v);
     if (r < 0)
@@ -53,33 +55,13 @@ static int read_number(const char *path, uint64_t *ret)
     return 0;
 }
 
-static int write_number(const char *path, uint64_t v)
+/* write_file: fileio_write() or fileio_save(). */
+static int write_number(int (*write_file)(const char *path, const char *text), const char *path, uint64_t v)
 {
     char text[24];
 
     snprintf(text, sizeof(text), "%" PRIu64 "\n", v);
-    return fileio_write(path, text);
-}
-
-static int write_note(const Swappiness *s, uint64_t v)
-{
-    _cleanup_free_ char *temporary = NULL;
-    _cleanup_close_ int fd = -EBADF;
-    int r;
-
-    if (asprintf(&temporary, "%s.new", s->note) < 0) {
-        temporary = NULL;
-        return -ENOMEM;
-    }
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    r = write_number(temporary, v);
-    if (r >= 0 && rename(temporary, s->note) < 0)
-        r = -errno;
-    if (r < 0)
-        (void) unlink(temporary);
-    return r;
+    return write_file(path, text);
 }
 
 int swappiness_probe(const Swappiness *s)
@@ -94,13 +76,13 @@ int swappiness_lower(const Swappiness *s)
     uint64_t v;
     int r;
 
-    r = read_number(s->path, &v);
+    r = read_number(fileio_read_regular, s->path, &v);
     if (r < 0 || v == 0)
         return r;
-    r = write_note(s, v);
+    r = write_number(fileio_save, s->note, v);
     if (r < 0)
         return r;
-    r = write_number(s->path, 0);
+    r = write_number(fileio_write, s->path, 0);
     if (r < 0)
         (void) unlink(s->note);
     return r;
@@ -111,13 +93,13 @@ int swappiness_restore(const Swappiness *s)
     uint64_t before, v;
     int r, restored = 0;
 
-    r = read_number(s->note, &before);
+    r = read_number(fileio_read_saved, s->note, &before);
     if (r == -ENOENT)
         return 0;
     if (r >= 0)
-        r = read_number(s->path, &v);
+        r = read_number(fileio_read_regular, s->path, &v);
     if (r >= 0 && v == 0) {
-        r = write_number(s->path, before);
+        r = write_number(fileio_write, s->path, before);
         restored = 1;
     }
     /* A note that can't be used is of no use to the next one, either. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/fileio.h"
 #include "base/log.h"
 
 /* The file with KSM's original settings. It must not survive a reboot of the host, because the settings don't
@@ -34,10 +35,9 @@ static int start(HostKsm *k)
         return r;
     ksm_free(old);
     if (error < 0)
-        log_warning_errno(
-            -error,
-            "Cannot read the saved KSM settings from %s: %m; treating the current settings as the originals, although an earlier ballastd may have changed them",
-            path);
+        log_warning(
+            "Cannot read the saved KSM settings from %s: %s; treating the current settings as the originals, although an earlier ballastd may have changed them",
+            path, fileio_strerror(error));
     return 0;
 }
 

@@ -3,14 +3,19 @@
 
 #include "host-agent/act/ksm.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fileio.h"
 #include "base/procfs.h"
 #include "base/time-util.h"
+
+#define NUMBER_MAX     24U /* of a control, with its NUL */
+/* A line of the file of original values, and all of the file. */
+#define SAVED_LINE_MAX 128U
+#define SAVED_MAX      4096U
 
 /* The order in which they are set: ksmd must start with its settings in place, and merge_across_nodes can be
  * changed only before anything is merged. */
@@ -66,16 +71,11 @@ static int read_control(const Ksm *k, int c, int64_t *ret)
 
 static int write_control(const Ksm *k, int c, int64_t value)
 {
-    _cleanup_close_ int fd = -EBADF;
-    char path[PATH_MAX], text[24];
-    int n;
+    char path[PATH_MAX], text[NUMBER_MAX];
 
     snprintf(path, sizeof(path), "%s/%s", k->folder, controls[c].name);
-    fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    n = snprintf(text, sizeof(text), "%" PRId64 "\n", value);
-    return write(fd, text, (size_t) n) < 0 ? -errno : 0;
+    snprintf(text, sizeof(text), "%" PRId64 "\n", value);
+    return fileio_write(path, text);
 }
 
 /* ---- The file of original values ---- */
@@ -101,14 +101,15 @@ static int parse_line(Ksm *k, const char *line)
 
 static int recall(Ksm *k)
 {
-    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    _cleanup_free_ char *text = NULL;
     char *line, *rest;
+    size_t length;
     int r;
 
-    r = proc_file_slurp(&f, "", k->path);
+    r = fileio_read_saved(k->path, SAVED_MAX, &text, &length);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    rest = f.buf;
+    rest = text;
     while (r >= 0 && (line = strsep(&rest, "\n")))
         if (line[0])
             r = parse_line(k, line);
@@ -125,30 +126,15 @@ static bool is_any_changed(const Ksm *k)
     return false;
 }
 
-static int write_all(const char *path, const Ksm *k)
-{
-    _cleanup_fclose_ FILE *f = fopen(path, "we");
-
-    if (!f)
-        return -errno;
-    for (int c = 0; c < CONTROLS; c++)
-        if (k->controls[c].changed)
-            fprintf(f, "%s %" PRId64 " %" PRId64 " %" PRId64 "\n", controls[c].name, k->controls[c].before,
-                    k->controls[c].last, k->controls[c].next);
-    return fflush(f) == 0 ? 0 : -errno;
-}
-
 static int remember(const Ksm *k)
 {
-    char temporary[PATH_MAX], folder[PATH_MAX], *slash;
-    int r;
+    char text[CONTROLS * SAVED_LINE_MAX], folder[PATH_MAX], *slash;
+    size_t length = 0;
 
     if (!k->path)
         return 0;
     if (!is_any_changed(k))
         return unlink(k->path) < 0 && errno != ENOENT ? -errno : 0;
-    if ((size_t) snprintf(temporary, sizeof(temporary), "%s.new", k->path) >= sizeof(temporary))
-        return -ENAMETOOLONG;
     snprintf(folder, sizeof(folder), "%s", k->path);
     slash = strrchr(folder, '/');
     if (slash && slash != folder) {
@@ -156,12 +142,12 @@ static int remember(const Ksm *k)
         if (mkdir(folder, 0755) < 0 && errno != EEXIST)
             return -errno;
     }
-    r = write_all(temporary, k);
-    if (r >= 0 && rename(temporary, k->path) < 0)
-        r = -errno;
-    if (r < 0)
-        (void) unlink(temporary);
-    return r;
+    for (int c = 0; c < CONTROLS; c++)
+        if (k->controls[c].changed)
+            length += (size_t) snprintf(text + length, sizeof(text) - length,
+                                        "%s %" PRId64 " %" PRId64 " %" PRId64 "\n", controls[c].name,
+                                        k->controls[c].before, k->controls[c].last, k->controls[c].next);
+    return fileio_save(k->path, text);
 }
 
 /* ---- What is reported ---- */

@@ -39,7 +39,7 @@ typedef struct Ksm Ksm;
 
 /* path: the file for the original values (its folder is made when needed); NULL: don't save them. An existing
  * file is read. If that fails, the file is ignored, and *ret_error (may be NULL) is -errno (-EBADMSG: the
- * file is damaged). 0 or -ENOMEM. */
+ * file is damaged; -EMEDIUMTYPE: it isn't a regular file). 0 or -ENOMEM. */
 int ksm_new(const char *root, const char *path, int *ret_error, Ksm **ret);
 Ksm *ksm_free(Ksm *k);
 DEFINE_CLEANUP_FUNC(Ksm, ksm_free);

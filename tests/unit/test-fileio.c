@@ -87,6 +87,45 @@ START_TEST(test_not_regular)
 }
 END_TEST
 
+/* A file of our own, and what somebody may put in the place of it, or of the name under which it is written first. */
+START_TEST(test_a16_save)
+{
+    char folder[TEMP_FOLDER_MAX], path[64], temporary[68], other[64], *text = NULL;
+    size_t length;
+
+    run_make_folder(folder);
+    snprintf(path, sizeof(path), "%s/saved", folder);
+    snprintf(temporary, sizeof(temporary), "%s.new", path);
+    snprintf(other, sizeof(other), "%s/other", folder);
+    ck_assert_int_eq(fileio_read_saved(path, 100, &text, &length), -ENOENT);
+    ck_assert_int_eq(fileio_save(other, "another's"), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        const char *place = i % 2 ? path : temporary;
+
+        ck_assert_int_eq(i < 2 ? symlink(other, place) : mkfifo(place, 0600), 0);
+        if (place == path)
+            ck_assert_int_eq(fileio_read_saved(path, 100, &text, &length), -EMEDIUMTYPE);
+        ck_assert_int_eq(fileio_save(path, "ours"), 0);
+        ck_assert_int_eq(fileio_read_saved(path, 100, &text, &length), 0);
+        ck_assert_str_eq(text, "ours");
+        free(text);
+        ck_assert_int_eq(access(temporary, F_OK), -1);
+        ck_assert_int_eq(fileio_read_saved(other, 100, &text, &length), 0);
+        ck_assert_str_eq(text, "another's");
+        free(text);
+        ck_assert_int_eq(unlink(path), 0);
+    }
+    ck_assert_int_eq(unlink(other), 0);
+    /* What can't be replaced stays, and nothing is left of what was written first. */
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_eq(fileio_save(path, "ours"), -EISDIR);
+    ck_assert_int_eq(access(temporary, F_OK), -1);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(fileio_save("/proc/nowhere/saved", "ours"), -ENOENT);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("fileio");
@@ -94,5 +133,6 @@ int main(void)
     tcase_add_test(tc, test_limit);
     tcase_add_test(tc, test_again);
     tcase_add_test(tc, test_not_regular);
+    tcase_add_test(tc, test_a16_save);
     return run_tests(tc);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fileio.h"
 #include "base/units.h"
 #include "host-agent/act/ksm.h"
 #include "host-agent/sense/ksm.h"
@@ -414,6 +415,39 @@ START_TEST(test_a_file_that_is_not_ours)
 }
 END_TEST
 
+/* Put there by whoever may write to the folder, where a ballastd of root's comes next. */
+START_TEST(test_a16_what_stands_in_the_place_of_the_file)
+{
+    char folder[PATH_MAX], temporary[PATH_MAX], other[PATH_MAX];
+
+    snprintf(folder, sizeof(folder), "%s/run", root);
+    snprintf(temporary, sizeof(temporary), "%s/run/ksm.new", root);
+    snprintf(other, sizeof(other), "%s/other", root);
+    ck_assert_int_eq(mkdir(folder, 0755), 0);
+    ck_assert_int_eq(fileio_save(other, "pages_to_scan 300 100 100\n"), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        const char *place = i % 2 ? remembered : temporary;
+        _cleanup_free_ char *text = NULL;
+        KsmChange c[KSM_CHANGES_MAX];
+        size_t length;
+        Ksm *k;
+
+        ck_assert_int_eq(i < 2 ? symlink(other, place) : mkfifo(place, 0600), 0);
+        k = fresh(place == remembered ? -EMEDIUMTYPE : 0);
+        ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 0);
+        ck_assert_uint_eq(apply_one(k, HOST_FIELD_KSM_PAGES_TO_SCAN, 400, c), 1);
+        ck_assert_int_eq(fileio_read_saved(remembered, 100, &text, &length), 0);
+        ck_assert_str_eq(text, "pages_to_scan 100 100 400\n");
+        ck_assert_uint_eq(ksm_restore(k, &(FieldSet){}, c), 1);
+        ck_assert_int_eq(access(remembered, F_OK), -1);
+        ksm_free(k);
+        free(TAKE_PTR(text));
+        ck_assert_int_eq(fileio_read_saved(other, 100, &text, &length), 0);
+        ck_assert_str_eq(text, "pages_to_scan 300 100 100\n");
+    }
+}
+END_TEST
+
 /* The kernel's files are root's: what an unprivileged daemon meets. */
 START_TEST(test_refused)
 {
@@ -526,6 +560,7 @@ int main(void)
     tcase_add_test(t, test_what_somebody_else_set_is_left);
     tcase_add_test(t, test_run_2_becomes_0);
     tcase_add_test(t, test_a_file_that_is_not_ours);
+    tcase_add_test(t, test_a16_what_stands_in_the_place_of_the_file);
     tcase_add_test(t, test_refused);
     tcase_add_test(t, test_retry);
     tcase_add_test(t, test_unremembered);

@@ -305,6 +305,27 @@ START_TEST(swappiness_is_lowered_and_put_back)
 }
 END_TEST
 
+START_TEST(a16_a_note_is_no_link)
+{
+    char target[PATH_MAX], note[PATH_MAX], temporary[PATH_MAX];
+
+    temp_file(folder, "other", "77\n");
+    snprintf(target, sizeof(target), "%s/other", folder);
+    snprintf(note, sizeof(note), "%s/swappiness", run);
+    snprintf(temporary, sizeof(temporary), "%s/swappiness.new", run);
+    ck_assert_int_eq(symlink(target, note), 0);
+    ck_assert_int_eq(symlink(target, temporary), 0);
+    temp_file(proc, "sys/vm/swappiness", "0\n");
+    ck_assert_int_eq(swappiness_restore(&kernel.swappiness), -EMEDIUMTYPE);
+    ck_assert_str_eq(content(proc, "sys/vm/swappiness"), "0\n");
+    temp_file(proc, "sys/vm/swappiness", "60\n");
+    ck_assert_int_eq(swappiness_lower(&kernel.swappiness), 0);
+    ck_assert_int_eq(swappiness_restore(&kernel.swappiness), 1);
+    ck_assert_str_eq(content(proc, "sys/vm/swappiness"), "60\n");
+    ck_assert_str_eq(content(folder, "other"), "77\n");
+}
+END_TEST
+
 START_TEST(without_a_note_nothing_is_lowered)
 {
     temp_file(run, "levers", NULL);
@@ -326,6 +347,7 @@ int main(void)
     tcase_add_test(tc, ages_are_summed_over_all_lists);
     tcase_add_loop_test(tc, what_was_left_changed_is_put_back, 0, (int) ELEMENTSOF(leftovers));
     tcase_add_test(tc, swappiness_is_lowered_and_put_back);
+    tcase_add_test(tc, a16_a_note_is_no_link);
     tcase_add_test(tc, without_a_note_nothing_is_lowered);
     return run_tests(tc);
 }
