@@ -54,6 +54,23 @@ int process_uids_parse(const char *text, uid_t ret[static 3])
     return 0;
 }
 
+unsigned process_namespaces_parse(const char *text)
+{
+    static const char key[] = "\nNSpid:";
+    const char *p = strstr(text, key);
+    uint64_t number;
+    unsigned n = 0;
+
+    if (!p)
+        return 0;
+    for (p = proc_skip_blanks(p + strlen(key)); *p != '\n'; p = proc_skip_blanks(p), n++) {
+        p = proc_parse_number(p, &number);
+        if (!p)
+            return 0;
+    }
+    return n;
+}
+
 int process_status_parse(const char *text, ProcessStatus *ret)
 {
     static const ProcKey keys[] = {

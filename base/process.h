@@ -2,7 +2,11 @@
 #pragma once
 
 /* Readers of /proc/<pid>. A process may end at any time, and anyone can give a process of his own any name and
- * any arguments. */
+ * any arguments.
+ *
+ * Its arguments (cmdline) and environment are in its own memory, and who reads them waits for the lock of its address
+ * space. The process can keep that for ever: a thread that maps a file of a FUSE file system holds it until the user who
+ * serves the file system answers. status, stat, comm, cgroup and ksm_merging_pages take no such lock. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +29,10 @@ typedef struct ProcessStatus {
 int process_status_parse(const char *text, ProcessStatus *ret);
 /* Only the users, which every process has. 0 or -EBADMSG. */
 int process_uids_parse(const char *text, uid_t ret[static 3]);
+
+/* Of how many PID namespaces the process is part, from that of /proc inwards: 1 unless it is in a container. 0: the text
+ * doesn't say, or was cut off before it does. */
+unsigned process_namespaces_parse(const char *text);
 
 /* /proc/<pid>/stat, of all threads together. */
 typedef struct ProcessStat {

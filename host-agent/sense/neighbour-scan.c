@@ -14,7 +14,8 @@
 #define SYSTEM_UID_END   1000U
 #define COMM_MAX         16U
 #define COMMAND_LINE_MAX 1024U /* the part that is searched for a script's name */
-#define STATUS_MAX       1024U /* the users are among the first lines */
+/* A process may be in 65,536 groups, of ten digits each, and they come before its namespaces. */
+#define STATUS_MAX       (1024U * 1024)
 
 /* The process names of neighbours. */
 static const char *const processes[NEIGHBOUR_MAX] = {
@@ -76,31 +77,40 @@ static Neighbour neighbour_by_script(int proc_fd, pid_t pid)
 }
 
 /* Real, effective and saved user must all count: anyone can start a set-user-ID program under any name,
- * through a link, and then it runs as root. */
-static bool process_counts(int proc_fd, pid_t pid, uid_t own_uid)
+ * through a link, and then it runs as root. A process of a container doesn't count: it manages nothing on this host,
+ * and the container's root may be anyone.
+ *
+ * A script counts only if it is root's or our own, because its arguments must be read, and a stranger's may never come
+ * (base/process.h). A system user may be a stranger, too: a guest that has broken out of a QEMU that such a user runs. */
+static bool process_counts(int proc_fd, pid_t pid, uid_t own_uid, bool script)
 {
-    char status[STATUS_MAX];
+    _cleanup_free_ char *status = malloc(STATUS_MAX);
     uid_t uids[3];
 
-    if (process_read(proc_fd, pid, "status", status, sizeof(status)) < 0 ||
-        process_uids_parse(status, uids) < 0)
+    if (!status || process_read(proc_fd, pid, "status", status, STATUS_MAX) < 0 ||
+        process_uids_parse(status, uids) < 0 || process_namespaces_parse(status) != 1)
         return false;
     for (size_t i = 0; i < ELEMENTSOF(uids); i++)
-        if (!user_counts(uids[i], own_uid))
+        if (script ? uids[i] != 0 && uids[i] != own_uid : !user_counts(uids[i], own_uid))
             return false;
     return true;
 }
 
 static Neighbour neighbour_of_process(int proc_fd, pid_t pid, uid_t own_uid)
 {
+    Neighbour found = NEIGHBOUR_INVALID;
     char comm[COMM_MAX + 2];
-    Neighbour found;
+    bool script;
 
     if (process_read(proc_fd, pid, "comm", comm, sizeof(comm)) < 0)
         return NEIGHBOUR_INVALID;
     comm[strcspn(comm, "\n")] = '\0';
-    found = is_interpreter(comm) ? neighbour_by_script(proc_fd, pid) : neighbour_called(comm);
-    return found >= 0 && process_counts(proc_fd, pid, own_uid) ? found : NEIGHBOUR_INVALID;
+    script = is_interpreter(comm);
+    if (!script)
+        found = neighbour_called(comm);
+    if ((!script && found < 0) || !process_counts(proc_fd, pid, own_uid, script))
+        return NEIGHBOUR_INVALID;
+    return script ? neighbour_by_script(proc_fd, pid) : found;
 }
 
 static void closedirp(DIR **d)

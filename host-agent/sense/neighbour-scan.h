@@ -4,7 +4,8 @@
 /* Other programs that move the same guests' memory. Ballast and such a program would undo each other's moves.
  *
  * momd and ksmtuned are recognised by their processes. Since anyone can give a process any name, only
- * processes of root, of a system user and of our own user count. Another ballastd is recognised by its lock
+ * processes of root, of a system user and of our own user count, and none of a container. Where it is an interpreter's
+ * argument that has the name, a system user's process doesn't count. Another ballastd is recognised by its lock
  * (neighbour-lock.h). */
 
 #include <sys/types.h>

@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void) qemu_uuid(text, size, uuid);
     if (process_status_parse(text, &status) >= 0)
         assert(strstr(text, "VmRSS:") && status.rss_bytes % 1024 == 0);
+    assert(process_namespaces_parse(text) <= size / 2);
     if (process_stat_parse(text, &stat) >= 0)
         assert(strchr(text, ')'));
     check_cgroup(text, strlen(text));

@@ -1295,7 +1295,7 @@ class Neighbours(World):
     def add_process(self, pid, comm, *argv, uid=0):
         os.mkdir(f"{self.proc}/{pid}")
         for name, data in (("comm", comm + "\n"), ("cmdline", "".join(a + "\0" for a in argv)),
-                           ("status", f"Name:\t{comm}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")):
+                           ("status", f"Name:\t{comm}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nNSpid:\t{pid}\n")):
             with open(f"{self.proc}/{pid}/{name}", "w") as f:
                 f.write(data)
 

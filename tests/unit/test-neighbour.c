@@ -37,7 +37,8 @@ static void add_process(const char *pid, const char *comm, const char *command, 
     ck_assert_int_eq(mkdir(path, 0755), 0);
     write_file(pid, "comm", comm, strlen(comm));
     write_file(pid, "cmdline", command, length);
-    snprintf(status, sizeof(status), "Name:\t%.4s\nUid:\t%u\t%u\t%u\t%u\n", comm, uid, uid, uid, uid);
+    snprintf(status, sizeof(status), "Name:\t%.4s\nUid:\t%u\t%u\t%u\t%u\nNSpid:\t%s\n", comm, uid, uid, uid,
+             uid, pid);
     write_file(pid, "status", status, strlen(status));
 }
 
@@ -133,6 +134,8 @@ START_TEST(odd_folders)
 }
 END_TEST
 
+#define HERE "NSpid:\t7\n"
+
 /* Anybody may call a process momd, also one of a set-user-ID program: an ordinary user's isn't one. */
 START_TEST(whose_processes_count)
 {
@@ -141,16 +144,20 @@ START_TEST(whose_processes_count)
         uid_t own_uid;
         bool counts;
     } cases[] = {
-        {"Name:\tmomd\nUmask:\t0022\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n", 5, true},
-        {"Name:\tmomd\nUid:\t107\t107\t107\t107\n", 5, true}, /* a system user */
-        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n", 5, false},
-        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n", 65533, true}, /* our own */
-        {"Name:\tmomd\nUid:\t65533\t0\t0\t0\n", 5, false},                /* su, called momd */
-        {"Name:\tmomd\nUid:\t0\t65533\t0\t65533\n", 5, false},
-        {"Name:\tmomd\nUid:\t0\t0\t65533\t0\n", 5, false},
-        {"Name:\tmomd\nUid:\t0\t0\n", 5, false},
-        {"Name:\tmomd\\nUid:\t0\t0\t0\t0\nUid:\t65533\t65533\t65533\t65533\n", 5, false},
+        {"Name:\tmomd\nUmask:\t0022\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n" HERE, 5, true},
+        {"Name:\tmomd\nUid:\t107\t107\t107\t107\n" HERE, 5, true}, /* a system user */
+        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n" HERE, 5, false},
+        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\n" HERE, 65533, true}, /* our own */
+        {"Name:\tmomd\nUid:\t65533\t0\t0\t0\n" HERE, 5, false},                /* su, called momd */
+        {"Name:\tmomd\nUid:\t0\t65533\t0\t65533\n" HERE, 5, false},
+        {"Name:\tmomd\nUid:\t0\t0\t65533\t0\n" HERE, 5, false},
+        {"Name:\tmomd\nUid:\t0\t0\n" HERE, 5, false},
+        {"Name:\tmomd\\nUid:\t0\t0\t0\t0\nUid:\t65533\t65533\t65533\t65533\n" HERE, 5, false},
         {"", 5, false},
+        /* In a container, and where it isn't known. */
+        {"Name:\tmomd\nUid:\t0\t0\t0\t0\nNSpid:\t7\t1\n", 5, false},
+        {"Name:\tmomd\nUid:\t65533\t65533\t65533\t65533\nNSpid:\t7\t1\n", 65533, false},
+        {"Name:\tmomd\nUid:\t0\t0\t0\t0\n", 5, false},
     };
     pid_t pids[NEIGHBOUR_MAX];
 
@@ -161,6 +168,52 @@ START_TEST(whose_processes_count)
         ck_assert_msg(pids[NEIGHBOUR_MOMD] == (cases[i].counts ? 7 : 0), "%s", cases[i].status);
     }
     remove_process("7");
+}
+END_TEST
+
+/* Its groups come before its namespaces: 65,536 are the most that Linux gives a process. */
+START_TEST(test_a5_a_process_with_many_groups)
+{
+    static char status[1024 * 1024];
+    pid_t pids[NEIGHBOUR_MAX];
+    int n = 0;
+
+    add_process("7", "momd\n", "momd", 5);
+    n = snprintf(status, sizeof(status), "Name:\tmomd\nUid:\t0\t0\t0\t0\nGroups:\t");
+    for (unsigned i = 0; i < 65536; i++)
+        n += snprintf(status + n, sizeof(status) - (size_t) n, "%u ", 4000000000U + i);
+    n += snprintf(status + n, sizeof(status) - (size_t) n, "\n" HERE);
+    write_file("7", "status", status, (size_t) n);
+    ck_assert_int_eq(neighbour_scan(folder, geteuid(), pids), 0);
+    ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 7);
+    remove_process("7");
+}
+END_TEST
+
+/* The arguments of another user's process, and of a container's, may be ones that never come: here they are a pipe
+ * without a writer. */
+START_TEST(test_a2_arguments_of_strangers_are_not_read)
+{
+    static const char *const statuses[] = {
+        "Name:\tsh\nUid:\t65533\t65533\t65533\t65533\n" HERE, "Name:\tsh\nUid:\t65533\t0\t0\t0\n" HERE,
+        "Name:\tsh\nUid:\t107\t107\t107\t107\n" HERE, /* a guest that has broken out of a QEMU of qemu's */
+        "Name:\tsh\nUid:\t0\t0\t0\t0\nNSpid:\t7\t1\n",        "",
+    };
+    static const char *const comms[] = {"sh\n", "python3.11\n"};
+    pid_t pids[NEIGHBOUR_MAX];
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s/7/cmdline", folder);
+    for (size_t i = 0; i < ELEMENTSOF(statuses); i++)
+        for (size_t c = 0; c < ELEMENTSOF(comms); c++) {
+            add_process("7", comms[c], "", 0);
+            write_file("7", "status", statuses[i], strlen(statuses[i]));
+            ck_assert_int_eq(unlink(path), 0);
+            ck_assert_int_eq(mkfifo(path, 0600), 0);
+            ck_assert_int_eq(neighbour_scan(folder, geteuid(), pids), 0);
+            ck_assert_int_eq(pids[NEIGHBOUR_MOMD], 0);
+            remove_process("7");
+        }
 }
 END_TEST
 
@@ -223,6 +276,8 @@ int main(void)
     tcase_add_test(tc, processes);
     tcase_add_test(tc, odd_folders);
     tcase_add_test(tc, whose_processes_count);
+    tcase_add_test(tc, test_a5_a_process_with_many_groups);
+    tcase_add_test(tc, test_a2_arguments_of_strangers_are_not_read);
     tcase_add_test(tc, set_user_id);
     tcase_add_test(tc, this_machine);
     return run_tests(tc);

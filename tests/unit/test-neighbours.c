@@ -49,8 +49,8 @@ static void process_begins(const Scene *x, const char *pid, const char *name)
     (void) snprintf(file, sizeof(file), "%s/cmdline", pid);
     temp_file(x->folder, file, name);
     (void) snprintf(file, sizeof(file), "%s/status", pid);
-    (void) snprintf(text, sizeof(text), "Name:\t%s\nUid:\t%u\t%u\t%u\t%u\n", name, geteuid(), geteuid(),
-                    geteuid(), geteuid());
+    (void) snprintf(text, sizeof(text), "Name:\t%s\nUid:\t%u\t%u\t%u\t%u\nNSpid:\t%s\n", name, geteuid(),
+                    geteuid(), geteuid(), geteuid(), pid);
     temp_file(x->folder, file, text);
 }
 

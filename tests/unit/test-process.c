@@ -54,6 +54,29 @@ START_TEST(test_status_refused)
 }
 END_TEST
 
+START_TEST(test_a5_namespaces)
+{
+    static const struct {
+        const char *text;
+        unsigned n;
+    } cases[] = {
+        {STATUS_BEGIN STATUS_USERS "Groups:\t1 2 \nNStgid:\t4711\nNSpid:\t4711\nNSpgid:\t4711\t1\n", 1},
+        {STATUS_BEGIN STATUS_USERS "NStgid:\t4711\t7\nNSpid:\t4711\t7\nNSpgid:\t4711\n", 2},
+        {STATUS_BEGIN "NSpid:\t4711\t7\t1\n", 3},
+        {STATUS_BEGIN STATUS_USERS STATUS_SIZE, 0}, /* a kernel without them */
+        {STATUS_BEGIN "NSpid:\t4711", 0},           /* cut off */
+        {STATUS_BEGIN "NSpid:\t4711\t", 0},
+        {STATUS_BEGIN "NSpid:\n", 0},
+        {STATUS_BEGIN "NSpid:\tx\n", 0},
+        {"NSpid:\t4711\n", 0}, /* a name comes first */
+        {"", 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_msg(process_namespaces_parse(cases[i].text) == cases[i].n, "%s", cases[i].text);
+}
+END_TEST
+
 START_TEST(test_users_differ)
 {
     uid_t uids[3];
@@ -113,6 +136,7 @@ START_TEST(test_ourselves)
     ck_assert_uint_gt(status.rss_bytes, 0);
     ck_assert_uint_eq(status.uids[0], getuid());
     ck_assert_uint_eq(status.uids[1], geteuid());
+    ck_assert_uint_eq(process_namespaces_parse(text), 1);
     ck_assert_int_gt(process_read(proc_fd, getpid(), "stat", text, sizeof(text)), 0);
     ck_assert_int_eq(process_stat_parse(text, &stat), 0);
     ck_assert_uint_gt(stat.start_ticks, 0);
@@ -129,6 +153,7 @@ int main(void)
 
     tcase_add_test(t, test_status);
     tcase_add_test(t, test_status_refused);
+    tcase_add_test(t, test_a5_namespaces);
     tcase_add_test(t, test_users_differ);
     tcase_add_test(t, test_stat);
     tcase_add_test(t, test_stat_refused);
