@@ -99,6 +99,14 @@ static int compare(const void *uuid, const void *wanted)
     return strcmp(uuid, ((const QemuWanted *) wanted)->uuid);
 }
 
+static bool is_known_process(pid_t pid, const QemuWanted *wanted, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (wanted[i].pid == pid)
+            return true;
+    return false;
+}
+
 /* Real, effective and saved user must all be the domain's: anyone can start a set-user-ID program, which runs as
  * root then. */
 static bool user_counts(const uid_t users[static 3], uid_t user)
@@ -110,26 +118,38 @@ static bool user_counts(const uid_t users[static 3], uid_t user)
     return users[0] < SYSTEM_USER_END || users[0] == geteuid();
 }
 
-/* Returns whether the process is one that is wanted. */
-static bool take_process(QemuReader *r, pid_t pid, const QemuWanted *wanted, size_t n, char *buf)
+static bool user_counts_for_any(const uid_t users[static 3], const QemuWanted *wanted, size_t n)
 {
-    ssize_t length = process_read(r->proc_fd, pid, "cmdline", buf, ARGUMENTS_MAX);
-    char uuid[QEMU_UUID_MAX];
-    const QemuWanted *w;
-    uid_t users[3];
-    ProcessStat s;
+    for (size_t i = 0; i < n; i++)
+        if (wanted[i].pid == 0 && user_counts(users, wanted[i].user))
+            return true;
+    return false;
+}
 
+/* Returns whether the process is one that is wanted. */
+static bool take_process(int proc_fd, pid_t pid, QemuWanted *wanted, size_t n, char *buf)
+{
+    char uuid[QEMU_UUID_MAX];
+    uid_t users[3];
+    ssize_t length;
+    ProcessStat s;
+    QemuWanted *w;
+
+    if (is_known_process(pid, wanted, n))
+        return false;
+    if (process_read(proc_fd, pid, "status", buf, STATUS_MAX) < 0 || process_uids_parse(buf, users) < 0 ||
+        !user_counts_for_any(users, wanted, n))
+        return false;
+    length = process_read(proc_fd, pid, "cmdline", buf, ARGUMENTS_MAX);
     if (length <= 0 || qemu_uuid(buf, (size_t) length + 1, uuid) < 0)
         return false;
     w = bsearch(uuid, wanted, n, sizeof(*wanted), compare);
-    if (!w || w->process->pid > 0)
+    if (!w || w->pid > 0 || !user_counts(users, w->user))
         return false;
-    if (process_read(r->proc_fd, pid, "status", buf, STATUS_MAX) < 0 || process_uids_parse(buf, users) < 0 ||
-        !user_counts(users, w->user))
+    if (process_read(proc_fd, pid, "stat", buf, STAT_MAX) < 0 || process_stat_parse(buf, &s) < 0)
         return false;
-    if (process_read(r->proc_fd, pid, "stat", buf, STAT_MAX) < 0 || process_stat_parse(buf, &s) < 0)
-        return false;
-    *w->process = (QemuProcess){.pid = pid, .start_ticks = s.start_ticks};
+    w->pid = pid;
+    w->start_ticks = s.start_ticks;
     return true;
 }
 
@@ -139,28 +159,29 @@ static void closedirp(DIR **d)
         closedir(*d);
 }
 
-int qemu_find(QemuReader *r, const QemuWanted *wanted, size_t n)
+int qemu_find(const char *proc_root, QemuWanted *wanted, size_t n, _Atomic pid_t *at)
 {
-    _cleanup_(closedirp) DIR *d = opendir(r->proc_root);
+    _cleanup_(closedirp) DIR *d = opendir(proc_root);
     _cleanup_free_ char *buf = malloc(ARGUMENTS_MAX);
     unsigned looked = 0;
-    int found = 0, e;
+    size_t missing = 0;
+    int found = 0;
     struct dirent *entry;
 
     if (!d)
         return -errno;
     if (!buf)
         return -ENOMEM;
-    e = open_proc(r);
-    if (e < 0)
-        return e;
-    while ((size_t) found < n && looked < QEMU_PROCESSES_MAX && (errno = 0, entry = readdir(d))) {
+    for (size_t i = 0; i < n; i++)
+        missing += wanted[i].pid == 0;
+    while ((size_t) found < missing && looked < QEMU_PROCESSES_MAX && (errno = 0, entry = readdir(d))) {
         if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name) || strlen(entry->d_name) > 9)
             continue;
         looked++;
-        found += take_process(r, (pid_t) strtol(entry->d_name, NULL, 10), wanted, n, buf);
+        *at = (pid_t) strtol(entry->d_name, NULL, 10);
+        found += take_process(dirfd(d), *at, wanted, n, buf);
     }
-    return (size_t) found < n && looked < QEMU_PROCESSES_MAX && errno != 0 ? -errno : found;
+    return (size_t) found < missing && looked < QEMU_PROCESSES_MAX && errno != 0 ? -errno : found;
 }
 
 /* ---- Its memory cgroup ---- */

@@ -6,11 +6,13 @@
  * libvirt doesn't say which process a domain's QEMU is. Its arguments do: libvirt writes "-uuid UUID", and where
  * the domain has its own SMBIOS values also "-smbios type=1,…,uuid=UUID". Since anyone can start a process with
  * such arguments, only a process of the domain's user counts: the user of its DAC label. Where libvirt reports
- * none, root, a system user and our own user count.
+ * none, root, a system user and our own user count. The arguments of others aren't read: they may never come
+ * (base/process.h).
  *
  * /proc may hide the processes of other users (hidepid), and the hypervisor may be another machine: then no
  * process is found, and the caller makes do with what libvirt reports. */
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "base/cgroupfs.h"
@@ -41,16 +43,18 @@ typedef struct QemuProcess {
 
 void qemu_process_done(QemuProcess *p);
 
-/* A process that is looked for. */
+/* A domain whose process is looked for. */
 typedef struct QemuWanted {
-    const char *uuid; /* of the domain, in lower case */
-    uid_t user;       /* its DAC label's; DOMAIN_USER_UNKNOWN: not known */
-    QemuProcess *process;
+    char uuid[QEMU_UUID_MAX]; /* of the domain, in lower case */
+    uid_t user;               /* its DAC label's; DOMAIN_USER_UNKNOWN: not known */
+    pid_t pid;                /* 0: not known yet */
+    uint64_t start_ticks;
 } QemuWanted;
 
-/* Goes once through all processes and fills in those that are wanted (n, sorted by UUID), the first one of each.
- * Takes some 20 µs for each process of the host. Returns how many were found, or -errno. */
-int qemu_find(QemuReader *r, const QemuWanted *wanted, size_t n);
+/* Goes once through all processes and fills in those that aren't known (of n, sorted by UUID), the first one of each.
+ * Those that are known are passed over. *at is the process that is looked at. Takes some 20 µs for each process of the
+ * host, or for ever: see qemu-search.h. Returns how many were found, or -errno. */
+int qemu_find(const char *proc_root, QemuWanted *wanted, size_t n, _Atomic pid_t *at);
 
 /* Reads a process. merged: KSM runs, so look how much of it was merged. 0; -ESRCH: it has ended (the number may
  * be another process's now), and qemu_process_done() makes it be looked for again; or another -errno. */

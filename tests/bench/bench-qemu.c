@@ -27,7 +27,6 @@ typedef struct World {
     QemuReader reader;
     QemuProcess processes[PROCESSES_MAX];
     QemuWanted wanted[PROCESSES_MAX];
-    char uuids[PROCESSES_MAX][QEMU_UUID_MAX];
     pid_t pids[PROCESSES_MAX];
     unsigned n;
 } World;
@@ -73,11 +72,11 @@ static int stand_in(void)
 static int start(World *w, unsigned n)
 {
     for (; w->n < n; w->n++) {
-        char *uuid = w->uuids[w->n];
+        char *uuid = w->wanted[w->n].uuid;
         pid_t pid;
 
         (void) snprintf(uuid, QEMU_UUID_MAX, "00000000-0000-4000-8000-%012u", w->n);
-        w->wanted[w->n] = (QemuWanted){uuid, getuid(), &w->processes[w->n]};
+        w->wanted[w->n].user = getuid();
         pid = fork();
         if (pid == 0) {
             execl("/proc/self/exe", "qemu-system-x86_64", "-name", "guest=stand-in,debug-threads=on", "-uuid",
@@ -103,14 +102,20 @@ static void stop(World *w)
 
 static double time_find(World *w)
 {
-    double begin;
+    _Atomic pid_t at;
+    double begin, end;
 
     for (unsigned i = 0; i < w->n; i++)
-        qemu_process_done(&w->processes[i]);
+        w->wanted[i].pid = 0;
     begin = now_exact_usec();
-    if (qemu_find(&w->reader, w->wanted, w->n) != (int) w->n)
+    if (qemu_find("/proc", w->wanted, w->n, &at) != (int) w->n)
         return NAN;
-    return now_exact_usec() - begin;
+    end = now_exact_usec();
+    for (unsigned i = 0; i < w->n; i++) {
+        qemu_process_done(&w->processes[i]);
+        w->processes[i] = (QemuProcess){.pid = w->wanted[i].pid, .start_ticks = w->wanted[i].start_ticks};
+    }
+    return end - begin;
 }
 
 /* changed: the resident memory of all of them has changed since the last look. */

@@ -37,8 +37,26 @@ static uint64_t resident(const Scene *x, unsigned i)
     return guest_resident(guest(x, i), clock_usec) / MIB;
 }
 
+/* Until the search under way has ended. */
+static void wait_for_search(const Scene *x)
+{
+    const QemuWanted *wanted;
+    size_t n;
+
+    while (x->looks.search && qemu_search_result(x->looks.search, &wanted, &n) == -EAGAIN)
+        usleep(1000);
+}
+
+static void look_once(Scene *x)
+{
+    looks_run(&x->looks, &x->guests, true, false, clock_usec);
+}
+
+/* With what a search that begins now finds. */
 static void look(Scene *x, bool often)
 {
+    looks_run(&x->looks, &x->guests, often, false, clock_usec);
+    wait_for_search(x);
     looks_run(&x->looks, &x->guests, often, false, clock_usec);
 }
 
@@ -203,11 +221,94 @@ START_TEST(test_cycle_looks)
     three_guests(&x);
     add_process(&x, 0, 1000);
     cycle_run(&x.cycle);
+    wait_for_search(&x);
+    next_cycle(&x);
     ck_assert_uint_eq(resident(&x, 0), 1000);
     ck_assert(isnan(x.watch.faults));
     for (unsigned i = 0; i < 10; i++)
         next_cycle(&x);
     ck_assert_double_eq(x.watch.faults, 0);
+    scene_done(&x);
+}
+END_TEST
+
+/* The process of a guest that has broken out of its QEMU: whoever reads its arguments waits. */
+static void add_process_that_hangs(const Scene *x, unsigned i)
+{
+    char path[128];
+
+    add_process(x, i, 1);
+    (void) snprintf(path, sizeof(path), "%s/%u/cmdline", x->folder, 100 + i);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
+/* Lets go whoever waits. */
+static void let_go(const Scene *x, unsigned i)
+{
+    char path[128];
+    int fd = -1;
+
+    (void) snprintf(path, sizeof(path), "%s/%u/cmdline", x->folder, 100 + i);
+    while (fd < 0) { /* until the search has come so far */
+        fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        ck_assert(fd >= 0 || errno == ENXIO);
+        usleep(1000);
+    }
+    close(fd);
+}
+
+START_TEST(test_a2_a_process_that_cannot_be_read_holds_up_nothing)
+{
+    int log = stderr_pipe();
+    Scene x;
+
+    log_open(LOG_INFO);
+    three_guests(&x);
+    add_process(&x, 0, 1000);
+    look(&x, true);
+    ck_assert_uint_eq(resident(&x, 0), 1000);
+    (void) caught_lines(log, "");
+
+    add_process_that_hangs(&x, 9);
+    add_process(&x, 0, 1500);
+    for (unsigned i = 0; i < 60; i++) {
+        clock_usec += SEC;
+        report_all(&x);
+        look_once(&x);
+        while (qemu_search_process(x.looks.search) != 109) /* it has come so far */
+            usleep(1000);
+    }
+    ck_assert_uint_eq(resident(&x, 0), 1500);
+    ck_assert_uint_eq(resident(&x, 1), 0);
+    ck_assert_uint_eq(caught_lines(log, "Process 109 has kept its arguments from being read for 20"), 1);
+    look_once(&x);
+    ck_assert_uint_eq(caught_lines(log, ""), 0);
+
+    /* That process ends, and guest 1's is found. */
+    let_go(&x, 9);
+    end_process(&x, 9);
+    add_process(&x, 1, 2000);
+    wait_for_search(&x);
+    (void) pass(&x, 130, true);
+    ck_assert_uint_eq(caught_lines(log, "ballastd can search for QEMU processes again"), 1);
+    ck_assert_uint_eq(resident(&x, 1), 2000);
+    scene_done(&x);
+}
+END_TEST
+
+/* The daemon may end before such a search does. */
+START_TEST(test_a2_a_search_is_left_behind)
+{
+    Scene x;
+
+    three_guests(&x);
+    add_process_that_hangs(&x, 9);
+    look_once(&x);
+    ck_assert_ptr_nonnull(x.looks.search);
+    looks_done(&x.looks);
+    let_go(&x, 9);
+    looks_init(&x.looks, x.folder);
     scene_done(&x);
 }
 END_TEST
@@ -223,5 +324,7 @@ int main(void)
     tcase_add_test(tc, test_missing_is_logged_once);
     tcase_add_test(tc, test_faults);
     tcase_add_test(tc, test_cycle_looks);
+    tcase_add_test(tc, test_a2_a_process_that_cannot_be_read_holds_up_nothing);
+    tcase_add_test(tc, test_a2_a_search_is_left_behind);
     return run_tests(tc);
 }

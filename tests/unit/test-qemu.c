@@ -91,11 +91,27 @@ static void add(Stage *s, FakeProcess p)
     fake_process(s->folder, &p);
 }
 
+/* The process's arguments. */
+static void replace_by_pipe(const Stage *s, int pid)
+{
+    char path[128];
+
+    (void) snprintf(path, sizeof(path), "%s/%d/cmdline", s->folder, pid);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
 static int find(Stage *s, uid_t user)
 {
-    const QemuWanted wanted[] = {{UUID_A, user, &s->a}, {UUID_B, user, &s->b}, {UUID_C, user, &s->c}};
+    QemuWanted wanted[] = {{UUID_A, user, s->a.pid}, {UUID_B, user, s->b.pid}, {UUID_C, user, s->c.pid}};
+    QemuProcess *const processes[] = {&s->a, &s->b, &s->c};
+    _Atomic pid_t at;
+    int r = qemu_find(s->reader.proc_root, wanted, ELEMENTSOF(wanted), &at);
 
-    return qemu_find(&s->reader, wanted, ELEMENTSOF(wanted));
+    for (size_t i = 0; i < ELEMENTSOF(wanted); i++)
+        if (processes[i]->pid == 0)
+            *processes[i] = (QemuProcess){.pid = wanted[i].pid, .start_ticks = wanted[i].start_ticks};
+    return r;
 }
 
 START_TEST(test_find)
@@ -154,6 +170,28 @@ START_TEST(test_users)
         ck_assert_msg(find(&s, cases[i].wanted) == cases[i].taken, "row %zu", i);
         end(&s);
     }
+}
+END_TEST
+
+/* Whoever reads the arguments of these waits for ever: only those of a guest's user are read, and of no process that is
+ * known. */
+START_TEST(test_a2_arguments_of_strangers_are_not_read)
+{
+    Stage s;
+
+    begin(&s);
+    add(&s, process(17, "qemu|-uuid|" UUID_A "|", USER));
+    ck_assert_int_eq(find(&s, USER), 1);
+    replace_by_pipe(&s, 17);
+    for (int pid = 1; pid <= 16; pid++) {
+        add(&s, process(pid, "", pid % 2 ? 1000 : 0));
+        replace_by_pipe(&s, pid);
+    }
+    add(&s, process(18, "qemu|-uuid|" UUID_B "|", USER));
+    ck_assert_int_eq(find(&s, USER), 1);
+    ck_assert_int_eq(s.a.pid, 17);
+    ck_assert_int_eq(s.b.pid, 18);
+    end(&s);
 }
 END_TEST
 
@@ -380,6 +418,7 @@ int main(void)
     tcase_add_test(t, test_arguments);
     tcase_add_test(t, test_find);
     tcase_add_test(t, test_users);
+    tcase_add_test(t, test_a2_arguments_of_strangers_are_not_read);
     tcase_add_test(t, test_look);
     tcase_add_test(t, test_status_is_read_if_needed);
     tcase_add_test(t, test_look_at_what_has_ended);
