@@ -137,33 +137,48 @@ static void take_path(const char *field, size_t length, char *ret)
 }
 
 /* "cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0" */
+static void take_mount(const char *line, CgroupMounts *m)
+{
+    const char *device, *path, *type, *options;
+    size_t device_length, path_length, type_length, options_length;
+
+    line = next_field(line, &device, &device_length);
+    line = next_field(line, &path, &path_length);
+    line = next_field(line, &type, &type_length);
+    (void) next_field(line, &options, &options_length);
+    if (field_is(type, type_length, "cgroup2"))
+        take_path(path, path_length, m->v2);
+    else if (field_is(type, type_length, "cgroup") && list_has(options, options_length, "memory"))
+        take_path(path, path_length, m->v1_memory);
+}
+
 void cgroup_mounts_parse(const char *text, CgroupMounts *ret)
 {
     ret->v2[0] = ret->v1_memory[0] = '\0';
     for (const char *p = text; *p; p = *p ? p + 1 : p) {
-        const char *device, *path, *type, *options;
-        size_t device_length, path_length, type_length, options_length;
-
-        p = next_field(p, &device, &device_length);
-        p = next_field(p, &path, &path_length);
-        p = next_field(p, &type, &type_length);
-        p = next_field(p, &options, &options_length);
-        if (field_is(type, type_length, "cgroup2"))
-            take_path(path, path_length, ret->v2);
-        else if (field_is(type, type_length, "cgroup") && list_has(options, options_length, "memory"))
-            take_path(path, path_length, ret->v1_memory);
+        take_mount(p, ret);
         p = strchrnul(p, '\n');
     }
 }
 
+/* A line at a time: users may mount, too (fusermount), a thousand times and with long names, and would make the text
+ * longer than what is read of other files. */
 int cgroup_mounts_read(const char *root, CgroupMounts *ret)
 {
-    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
-    int r;
+    _cleanup_free_ char *path = NULL, *line = NULL;
+    _cleanup_fclose_ FILE *f = NULL;
+    size_t size = 0;
 
-    r = proc_file_slurp(&f, root, "mounts");
-    if (r < 0)
-        return r;
-    cgroup_mounts_parse(f.buf, ret);
-    return 0;
+    if (asprintf(&path, "%s/mounts", root) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    f = fopen(path, "re");
+    if (!f)
+        return -errno;
+    ret->v2[0] = ret->v1_memory[0] = '\0';
+    errno = 0;
+    while (getline(&line, &size, f) >= 0)
+        take_mount(line, ret);
+    return feof(f) ? 0 : errno > 0 ? -errno : -EIO;
 }

@@ -294,6 +294,26 @@ START_TEST(mounts)
 }
 END_TEST
 
+/* fusermount lets each user mount a thousand file systems, on folders with names of any length. */
+START_TEST(a2_a_user_with_many_mounts)
+{
+    static char text[4 * 1024 * 1024];
+    char folder[TEMP_FOLDER_MAX];
+    CgroupMounts m;
+    int n = 0;
+
+    for (unsigned i = 0; i < 1000; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t) n, "fs /home/user/%04000u fuse.fs rw 0 0\n", i);
+    (void) snprintf(text + n, sizeof(text) - (size_t) n, "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+    make_proc(folder, text);
+    ck_assert_int_eq(cgroup_mounts_read(folder, &m), 0);
+    ck_assert_str_eq(m.v2, "/sys/fs/cgroup");
+    ck_assert_str_eq(m.v1_memory, "");
+    remove_proc(folder);
+    ck_assert_int_eq(cgroup_mounts_read(folder, &m), -ENOENT);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("cgroup");
@@ -306,5 +326,6 @@ int main(void)
     tcase_add_test(tc, stat_that_is_none);
     tcase_add_test(tc, swapped_in);
     tcase_add_test(tc, mounts);
+    tcase_add_test(tc, a2_a_user_with_many_mounts);
     return run_tests(tc);
 }
