@@ -278,10 +278,18 @@ int buddyinfo_parse(const char *text, unsigned order, uint64_t *ret_pages)
     return 0;
 }
 
-/* A line of swaps is "<name> <type> <size> <used> <priority>", the size in KiB. Blanks in a name are escaped. */
-int swaps_parse_memory(const char *text, uint64_t *ret_bytes)
+/* Parses a size in KiB that a blank follows. Returns the text after it, or NULL. */
+static const char *parse_swap_size(const char *p, uint64_t *ret_bytes)
 {
-    uint64_t bytes = 0, kib;
+    p = proc_parse_number(proc_skip_blanks(p), ret_bytes);
+    return p && (*p == ' ' || *p == '\t') && !__builtin_mul_overflow(*ret_bytes, 1024, ret_bytes) ? p : NULL;
+}
+
+/* A line of swaps is "<name> <type> <size> <used> <priority>", both sizes in KiB. Blanks in a name are escaped. */
+int swaps_parse_memory(const char *text, SwapMemory *ret)
+{
+    uint64_t bytes, used;
+    SwapMemory m = {};
 
     if (strncmp(text, "Filename", 8) != 0)
         return -EBADMSG;
@@ -289,15 +297,16 @@ int swaps_parse_memory(const char *text, uint64_t *ret_bytes)
     for (const char *p = text; *p; p = *p ? p + 1 : p) {
         if (strncmp(p, "/dev/zram", 9) == 0) {
             p = proc_skip_blanks(p + strcspn(p, " \t\n"));
-            p = proc_parse_number(proc_skip_blanks(p + strcspn(p, " \t\n")), &kib);
-            if (!p || (*p != ' ' && *p != '\t') || __builtin_mul_overflow(kib, 1024, &kib) ||
-                __builtin_add_overflow(bytes, kib, &bytes))
+            p = parse_swap_size(p + strcspn(p, " \t\n"), &bytes);
+            p = p ? parse_swap_size(p, &used) : NULL;
+            if (!p || __builtin_add_overflow(m.total, bytes, &m.total))
                 return -EBADMSG;
+            m.free += LESS_BY(bytes, used);
         }
         p = strchrnul(p, '\n');
     }
 
-    *ret_bytes = bytes;
+    *ret = m;
     return 0;
 }
 
@@ -405,13 +414,13 @@ int zoneinfo_read_low(const char *root, uint64_t *ret_pages)
     return r < 0 ? r : zoneinfo_parse_low(f.buf, ret_pages);
 }
 
-int swaps_read_memory(const char *root, uint64_t *ret_bytes)
+int swaps_read_memory(const char *root, SwapMemory *ret)
 {
     _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
     int r;
 
     r = proc_file_slurp(&f, root, "swaps");
-    return r < 0 ? r : swaps_parse_memory(f.buf, ret_bytes);
+    return r < 0 ? r : swaps_parse_memory(f.buf, ret);
 }
 
 int psi_read(const char *folder, const char *name, Psi *ret)

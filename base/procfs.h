@@ -79,9 +79,14 @@ int zoneinfo_next_list(const char **text, PageList *ret);
  * no blocks so large, its largest count. */
 int buddyinfo_parse(const char *text, unsigned order, uint64_t *ret_pages);
 
-/* The size in bytes of the swap areas of /proc/swaps that are in memory themselves (zram). */
-int swaps_parse_memory(const char *text, uint64_t *ret_bytes);
-int swaps_read_memory(const char *root, uint64_t *ret_bytes);
+/* The swap areas of /proc/swaps that are in memory themselves (zram): their size, and what is free of it, in bytes. Swap
+ * makes room only where a disk backs it. */
+typedef struct SwapMemory {
+    uint64_t total, free;
+} SwapMemory;
+
+int swaps_parse_memory(const char *text, SwapMemory *ret);
+int swaps_read_memory(const char *root, SwapMemory *ret);
 
 /* One line of /proc/pressure/<resource>. */
 typedef struct PsiLine {

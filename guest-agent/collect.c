@@ -152,7 +152,7 @@ static void read_seldom(Collector *c, usec_t now, uint64_t swap_total_bytes)
     s->order = order < 0 ? ORDER_LARGEST : (unsigned) order;
     s->strict = overcommit_is_strict(c->root);
     s->has_arc = arcstats_read(c->root, &(Arcstats){}) >= 0;
-    s->swap_error = swaps_read_memory(c->root, &s->swap_memory_bytes);
+    s->swap_error = swaps_read_memory(c->root, &s->swap_memory);
     s->swap_total_bytes = swap_total_bytes;
 }
 
@@ -168,13 +168,14 @@ static void collect_seldom(Collector *c, Report *r)
     if (s->reporting >= 0)
         report_set(r, REPORT_REPORTING, (uint64_t) s->reporting);
     if (s->swap_error >= 0)
-        report_set(r, REPORT_SWAP_MEMORY, s->swap_memory_bytes);
+        report_set(r, REPORT_SWAP_MEMORY, s->swap_memory.total);
 }
 
 /* What changes all the time, in guests that have it. */
 static void collect_details(Collector *c, Report *r)
 {
     uint64_t pages, limit, committed;
+    SwapMemory swap;
     Arcstats arc;
 
     if (c->buddyinfo.fd >= 0 && proc_file_read(&c->buddyinfo) >= 0 &&
@@ -184,6 +185,8 @@ static void collect_details(Collector *c, Report *r)
         report_set(r, REPORT_COMMITTED, committed);
         report_set(r, REPORT_COMMIT_LIMIT, limit);
     }
+    if (report_get(r, REPORT_SWAP_MEMORY) > 0 && swaps_read_memory(c->root, &swap) >= 0)
+        report_set(r, REPORT_SWAP_MEMORY_FREE, swap.free);
     if (c->seldom.has_arc && arcstats_read(c->root, &arc) >= 0) {
         report_set(r, REPORT_ARC, arc.size);
         report_set(r, REPORT_ARC_MIN, arc.minimum);

@@ -15,9 +15,9 @@ typedef struct Seldom {
     unsigned order;     /* from which on it reports blocks */
     bool strict;        /* overcommit is */
     bool has_arc;       /* there is ZFS */
-    int swap_error;     /* negative: swap_memory_bytes isn't known */
-    uint64_t swap_memory_bytes;
-    uint64_t swap_total_bytes; /* when swap_memory_bytes was read */
+    int swap_error;     /* negative: swap_memory isn't known */
+    SwapMemory swap_memory;
+    uint64_t swap_total_bytes; /* when swap_memory was read */
 } Seldom;
 
 typedef struct Collector {

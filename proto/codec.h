@@ -27,8 +27,8 @@ ssize_t message_pack(const Message *m, uint8_t *buf);
  *   Reclaim: id, bytes. Compact: id. Reclaimed: id, got, why.
  * - ERANGE: an impossible value. mem_total 0; mem_total, swap_total, committed or commit_limit above
  *   GUEST_MEMORY_MAX_BYTES; another size above mem_total; free memory, the four lists of pages and the ARC
- *   above mem_total together; free_blocks above mem_free; swap_free or swap_memory above swap_total; colder
- *   page cache above warmer, or above the lists of file pages; an average above 10000; a counter above
+ *   above mem_total together; free_blocks above mem_free; swap_free, swap_memory or
+ *   swap_memory_free above swap_total; colder page cache above warmer, or above the lists of file pages; an average above 10000; a counter above
  *   GUEST_COUNTER_MAX; at_usec or boot_usec above GUEST_UPTIME_MAX_USEC; an interval outside its limits; an
  *   unknown cause; an id of 0; bytes to reclaim of 0; bytes to reclaim, got or refaulted above
  *   GUEST_MEMORY_MAX_BYTES; stalled_usec or cpu_usec above GUEST_UPTIME_MAX_USEC; an unknown why; an error

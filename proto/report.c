@@ -71,7 +71,7 @@ static uint64_t field_limit(const Report *r, ReportField f)
     /* The kernel lets an administrator set the commit limit to anything. */
     if (f == REPORT_MEM_TOTAL || f == REPORT_SWAP_TOTAL || f == REPORT_COMMITTED || f == REPORT_COMMIT_LIMIT)
         return GUEST_MEMORY_MAX_BYTES;
-    if (f == REPORT_SWAP_FREE || f == REPORT_SWAP_MEMORY)
+    if (f == REPORT_SWAP_FREE || f == REPORT_SWAP_MEMORY || f == REPORT_SWAP_MEMORY_FREE)
         return report_get(r, REPORT_SWAP_TOTAL);
     if (f == REPORT_FREE_BLOCKS)
         return report_get(r, REPORT_MEM_FREE);

@@ -35,7 +35,8 @@ static void check_cgroup(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_free_ char *text = malloc(size + 1);
-    uint64_t low, limit, committed, free, all, swap;
+    uint64_t low, limit, committed, free, all;
+    SwapMemory swap;
     Arcstats arc;
     Meminfo m;
     PageList list;
@@ -57,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (buddyinfo_parse(text, 0, &all) >= 0)
         assert(buddyinfo_parse(text, 9, &free) >= 0 && free <= all);
     if (swaps_parse_memory(text, &swap) >= 0)
-        assert(swap % 1024 == 0 && (swap == 0 || strstr(text, "/dev/zram")));
+        assert(swap.free <= swap.total && swap.total % 1024 == 0 &&
+               (swap.total == 0 || strstr(text, "/dev/zram")));
     if (vmstat_parse(text, &v) >= 0)
         assert(strstr(text, "pgfault "));
     if (zoneinfo_parse_low(text, &low) >= 0)

@@ -479,7 +479,7 @@ class CommandTest(unittest.TestCase):
         p = self.run_guestd("--once", "--port", "/nonexistent")
         self.assertEqual((p.returncode, p.stderr), (0, ""))
         lines = {line.split()[0]: line for line in p.stdout.splitlines()}
-        self.assertEqual(len(lines), 48)
+        self.assertEqual(len(lines), 49)
         self.assertRegex(lines["mem_total"], r"^mem_total +\d+(\.\d+)? [KMGT]iB  MemTotal$")
         self.assertRegex(lines["psi_memory_some_avg10"], r"\d+\.\d\d%|-")
         self.assertRegex(lines["reporting"], r"^reporting +(yes|no|-)  ")

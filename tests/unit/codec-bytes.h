@@ -73,6 +73,7 @@ enum {
     COLD_10S,
     COLD_60S,
     COLD_600S,
+    SWAP_MEMORY_FREE,
 };
 
 static inline void expect_refusal(const Bytes *b, int error, const char *what)

@@ -64,6 +64,7 @@ static const struct {
     {REPORT_ACTIVE_ANON, 0, 60000 * KIB},
     {REPORT_INACTIVE_ANON, 0, 100000 * KIB},
     {REPORT_SWAP_MEMORY, 0, 131068 * KIB},
+    {REPORT_SWAP_MEMORY_FREE, 0, 91068 * KIB},
     {REPORT_COMMITTED, 0, 300000 * KIB},
     {REPORT_COMMIT_LIMIT, 0, 502764 * KIB},
     {REPORT_ARC, 0, 100 * MIB},
@@ -325,10 +326,17 @@ START_TEST(new_swap_is_looked_at)
     write_file("meminfo",
                "MemTotal: 1000 kB\nMemFree: 900 kB\nBuffers: 0 kB\nCached: 50 kB\nSwapTotal: 14 kB\n"
                "SwapFree: 14 kB\n");
+    ck_assert(!report_has(&r, REPORT_SWAP_MEMORY_FREE));
     write_file("swaps", "Filename Type Size Used Priority\n/dev/vda2 partition 10 0 -2\n"
                         "/dev/zram0 partition 4 0 100\n");
     r = collect(&c);
     ck_assert_uint_eq(report_get(&r, REPORT_SWAP_MEMORY), 4 * KIB);
+    ck_assert_uint_eq(report_get(&r, REPORT_SWAP_MEMORY_FREE), 4 * KIB);
+    /* What is used of it changes all the time. */
+    write_file("swaps", "Filename Type Size Used Priority\n/dev/vda2 partition 10 0 -2\n"
+                        "/dev/zram0 partition 4 3 100\n");
+    r = collect(&c);
+    ck_assert_uint_eq(report_get(&r, REPORT_SWAP_MEMORY_FREE), KIB);
 }
 END_TEST
 

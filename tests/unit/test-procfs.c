@@ -396,27 +396,32 @@ START_TEST(swap_in_memory)
     static const struct {
         const char *text;
         int r;
-        uint64_t kib;
+        uint64_t kib, free_kib;
     } cases[] = {
-        {SWAPS, 0, 0},
-        {SWAPS "/dev/zram0                              partition\t1048572\t\t0\t\t100\n", 0, 1048572},
-        {SWAPS "/dev/zram0 partition 4 0 100\n/dev/vda2 partition 1024 9 -2\n/dev/zram15 partition 8 0 100\n",
-         0, 12},
-        {SWAPS "/var/dev/zram0 file 1024 9 -2\n/dev/zrm partition 1024 9 -2\n", 0, 0},
-        {SWAPS "/dev/zram0\\040(deleted) partition 4 0 100\n", 0, 4},
-        {SWAPS "/dev/zram0 partition 4", -EBADMSG, 0},
-        {SWAPS "/dev/zram0 partition\n", -EBADMSG, 0},
-        {SWAPS "/dev/zram0\n", -EBADMSG, 0},
-        {SWAPS "/dev/zram0 partition -4 0 100\n", -EBADMSG, 0},
-        {SWAPS "/dev/zram0 partition 18446744073709551615 0 100\n", -EBADMSG, 0},
-        {"", -EBADMSG, 0},
+        {SWAPS, 0, 0, 0},
+        {SWAPS "/dev/zram0                              partition\t1048572\t\t0\t\t100\n", 0, 1048572,
+         1048572},
+        {SWAPS "/dev/zram0 partition 4 1 100\n/dev/vda2 partition 1024 9 -2\n/dev/zram15 partition 8 8 100\n",
+         0, 12, 3},
+        {SWAPS "/var/dev/zram0 file 1024 9 -2\n/dev/zrm partition 1024 9 -2\n", 0, 0, 0},
+        {SWAPS "/dev/zram0\\040(deleted) partition 4 0 100\n", 0, 4, 4},
+        {SWAPS "/dev/zram0 partition 4 5 100\n", 0, 4, 0},
+        {SWAPS "/dev/zram0 partition 4", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0 partition 4 0", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0 partition\n", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0\n", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0 partition -4 0 100\n", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0 partition 4 -1 100\n", -EBADMSG, 0, 0},
+        {SWAPS "/dev/zram0 partition 18446744073709551615 0 100\n", -EBADMSG, 0, 0},
+        {"", -EBADMSG, 0, 0},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        uint64_t bytes = 0;
+        SwapMemory m = {};
 
-        ck_assert_msg(swaps_parse_memory(cases[i].text, &bytes) == cases[i].r, "%s", cases[i].text);
-        ck_assert_msg(bytes == cases[i].kib * KIB, "%s: %" PRIu64, cases[i].text, bytes);
+        ck_assert_msg(swaps_parse_memory(cases[i].text, &m) == cases[i].r, "%s", cases[i].text);
+        ck_assert_msg(m.total == cases[i].kib * KIB && m.free == cases[i].free_kib * KIB,
+                      "%s: %" PRIu64 ", %" PRIu64 " free", cases[i].text, m.total, m.free);
     }
 }
 END_TEST
