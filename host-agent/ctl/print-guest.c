@@ -147,12 +147,18 @@ static int put_swap(const Screen *screen, json_object *guest)
     char buf[TEXT_MAX];
     Text t = text_init(buf, sizeof(buf));
 
-    if (total && json_object_get_uint64(total) == 0)
+    bool in_memory = json_count(guest, "stats.swap_memory_bytes") > 0,
+         none = total && json_object_get_uint64(total) == 0;
+
+    if (none)
         text_add(&t, "none");
     else if (total)
         text_addf(&t, "%s, %s used", SIZE_OF(guest, "stats.swap_total_bytes"),
                   SIZE_OF(guest, "stats.swap_used_bytes"));
-    if (json_find(guest, "rates.swap_in_bytes_per_sec") && (!total || json_object_get_uint64(total) > 0))
+    if (in_memory)
+        text_addf(&t, "%s on disks, and %s in its memory (zram)", none ? "" : ",",
+                  SIZE_OF(guest, "stats.swap_memory_bytes"));
+    if (json_find(guest, "rates.swap_in_bytes_per_sec") && (!none || in_memory))
         text_addf(&t, "%sin %s/s, out %s/s over the last 10 s", t.length > 0 ? "; " : "",
                   SIZE_OF(guest, "rates.swap_in_bytes_per_sec"),
                   SIZE_OF(guest, "rates.swap_out_bytes_per_sec"));

@@ -110,11 +110,14 @@ static int put_host(const Screen *screen, json_object *status)
         fill += (size_t) snprintf(text + fill, sizeof(text) - fill, " in addition to a reserve of %s",
                                   format_size(d, json_count(status, "host.reserve_bytes")));
     if (json_count(status, "host.swap_total_bytes") > 0)
-        snprintf(text + fill, sizeof(text) - fill, "; swap %s, %s free",
-                 format_size(e, json_count(status, "host.swap_total_bytes")),
-                 format_size(f, json_count(status, "host.swap_free_bytes")));
+        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, "; swap %s, %s free",
+                                  format_size(e, json_count(status, "host.swap_total_bytes")),
+                                  format_size(f, json_count(status, "host.swap_free_bytes")));
     else
-        snprintf(text + fill, sizeof(text) - fill, "; no swap");
+        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, "; no swap");
+    if (json_count(status, "host.swap_memory_bytes") > 0)
+        snprintf(text + fill, sizeof(text) - fill, " on disks, and %s in memory (zram), which is no room",
+                 format_size(a, json_count(status, "host.swap_memory_bytes")));
     return print_line(screen, "Host", STYLE_PLAIN, text);
 }
 

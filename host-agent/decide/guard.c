@@ -283,7 +283,9 @@ static uint64_t committed_least(const SnapshotGuest *g, const GuardConfig *c)
     double limit = guest_fields_get(f, GUEST_FIELD_COMMIT_LIMIT),
            total = guest_fields_get(f, GUEST_FIELD_TOTAL),
            needed = guest_fields_get(f, GUEST_FIELD_COMMITTED) * (1 + c->swapless_ratio),
-           of_memory = limit - guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL), spare;
+           of_memory = limit - guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL) -
+                       guest_fields_get(f, GUEST_FIELD_SWAP_MEMORY),
+           spare;
 
     if (!guest_fields_has(f, GUEST_FIELD_COMMITTED) || !guest_fields_has(f, GUEST_FIELD_COMMIT_LIMIT) ||
         !(of_memory > 0))

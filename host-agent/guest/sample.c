@@ -206,15 +206,21 @@ static void memory_fields(const Report *r, const SampleHost *host, uint64_t tota
     }
 }
 
+/* What disks back, and apart from it what the guest keeps in its own memory (zram). An agent that doesn't say how much of
+ * the latter is free may mean all. */
 static void swap_fields(const Report *r, GuestFields *ret)
 {
-    uint64_t total = report_get(r, REPORT_SWAP_TOTAL), free = part(r, REPORT_SWAP_FREE, total);
+    uint64_t all = report_get(r, REPORT_SWAP_TOTAL), memory = part(r, REPORT_SWAP_MEMORY, all),
+             total = all - memory,
+             memory_free =
+                 report_has(r, REPORT_SWAP_MEMORY_FREE) ? part(r, REPORT_SWAP_MEMORY_FREE, memory) : memory,
+             free = MIN(LESS_BY(report_get(r, REPORT_SWAP_FREE), memory_free), total);
 
     if (!report_has(r, REPORT_SWAP_TOTAL))
         return;
     guest_fields_set(ret, GUEST_FIELD_SWAP_TOTAL, (double) total);
     if (report_has(r, REPORT_SWAP_MEMORY))
-        guest_fields_set(ret, GUEST_FIELD_SWAP_MEMORY, (double) part(r, REPORT_SWAP_MEMORY, total));
+        guest_fields_set(ret, GUEST_FIELD_SWAP_MEMORY, (double) memory);
     if (!report_has(r, REPORT_SWAP_FREE))
         return;
     guest_fields_set(ret, GUEST_FIELD_SWAP_FREE, (double) free);

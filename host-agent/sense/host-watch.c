@@ -221,6 +221,12 @@ static void see_swapping(HostWatch *w, usec_t now_usec)
     w->swap_in_usec = now_usec;
 }
 
+/* Of all swap, in memory or on disks: what is swapped out is no longer resident. */
+static uint64_t all_swap_free(const HostWatch *w)
+{
+    return MIN(w->sample.meminfo.swap_free, w->sample.cgroup.swap_free_bytes);
+}
+
 static void set_swapping(HostWatch *w)
 {
     double swapping = w->sample.swap_in_pages == VMSTAT_MISSING ? w->faults : w->swapping;
@@ -231,7 +237,7 @@ static void set_swapping(HostWatch *w)
 
 int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
 {
-    double swap_free = host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE);
+    uint64_t swap_free = all_swap_free(w);
     char lasted[UNITS_FORMAT_MAX];
     int r;
 
@@ -256,7 +262,7 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     read_ksm(w, now_usec);
     see_swapping(w, now_usec);
     set_swapping(w);
-    if (w->valid && host_fields_get(&w->fields, HOST_FIELD_SWAP_FREE) < swap_free)
+    if (w->valid && all_swap_free(w) < swap_free)
         w->swapped_usec = now_usec;
     w->valid = true;
     return 0;

@@ -32,6 +32,14 @@ static uint64_t read_scope_swap_in(const Cgroup *scope)
     return stat.swap_in_pages;
 }
 
+/* A kernel without swap has no such file. */
+static int read_swap_memory(const char *root, SwapMemory *ret)
+{
+    int r = swaps_read_memory(root, ret);
+
+    return r == -ENOENT ? 0 : r;
+}
+
 /* Reads what exists only for the whole host. */
 static int read_whole(const char *root, HostSample *s)
 {
@@ -56,6 +64,8 @@ int host_sample_read(const char *root, const Cgroup *scope, usec_t now_usec, Hos
         .scoped = scope};
     int r = meminfo_read(root, &s.meminfo);
 
+    if (r >= 0)
+        r = read_swap_memory(root, &s.swap_memory);
     if (r >= 0)
         r = scope ? cgroup_read(scope, &s.cgroup) : read_whole(root, &s);
     if (scope && r >= 0)
@@ -84,6 +94,18 @@ static uint64_t available(const HostSample *s)
     return MIN(MIN(bytes, s->cgroup.available_bytes), host_sample_total(s));
 }
 
+/* What disks back of the swap. */
+static uint64_t swap_total(const HostSample *s)
+{
+    return LESS_BY(s->meminfo.swap_total, s->swap_memory.total);
+}
+
+/* The kernel fills the areas by their priorities: what is free may be in memory, or on disks. */
+static uint64_t swap_free(const HostSample *s)
+{
+    return MIN(LESS_BY(s->meminfo.swap_free, s->swap_memory.free), swap_total(s));
+}
+
 static void set_psi(HostFields *h, HostField some, HostField full, HostField some_total, HostField full_total,
                     const Psi *p)
 {
@@ -109,7 +131,8 @@ static void set_meminfo(HostFields *h, const HostSample *s)
     host_fields_set(h, HOST_FIELD_DIRTY, (double) m->dirty);
     host_fields_set(h, HOST_FIELD_MLOCKED, (double) m->mlocked);
     host_fields_set(h, HOST_FIELD_HUGETLB, (double) m->hugetlb);
-    host_fields_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(m->swap_total, m->swap_free));
+    host_fields_set(h, HOST_FIELD_SWAP_USED, (double) LESS_BY(swap_total(s), swap_free(s)));
+    host_fields_set(h, HOST_FIELD_SWAP_MEMORY, (double) s->swap_memory.total);
 }
 
 /* Some counters are pages, others events. */
@@ -151,8 +174,8 @@ void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields 
         host_fields_set(ret, HOST_FIELD_AVAILABLE, (double) LESS_BY(available(s), reserve_bytes));
     host_fields_set(ret, HOST_FIELD_FREE, (double) MIN(m->free, c->free_bytes));
     host_fields_set(ret, HOST_FIELD_RESERVE, (double) reserve_bytes);
-    host_fields_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(m->swap_total, c->swap_limit_bytes));
-    host_fields_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(m->swap_free, c->swap_free_bytes));
+    host_fields_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(swap_total(s), c->swap_limit_bytes));
+    host_fields_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(swap_free(s), c->swap_free_bytes));
     if (!s->scoped) {
         set_meminfo(ret, s);
         if (s->has_vmstat)

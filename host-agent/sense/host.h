@@ -10,6 +10,7 @@
 typedef struct HostSample {
     usec_t at_usec;
     Meminfo meminfo;        /* of the whole host */
+    SwapMemory swap_memory; /* likewise: the part of its swap that is in its own memory */
     uint64_t arc_bytes;     /* the part of ZFS's cache above its minimum; 0 for a cgroup */
     int arc_error;          /* 0, or -errno: ZFS has a cache, and its statistics can't be read */
     CgroupMemory cgroup;    /* without limits for the whole host */
@@ -20,13 +21,14 @@ typedef struct HostSample {
     bool has_vmstat, has_psi, has_psi_io;
 } HostSample;
 
-/* Reads meminfo, vmstat, ZFS's cache and PSI below root ("/proc"); of a scope (NULL: the whole host) meminfo
- * and the cgroup's own files. has_psi and has_psi_io are false if the kernel has no PSI, and for a cgroup of
+/* Reads meminfo, swaps, vmstat, ZFS's cache and PSI below root ("/proc"); of a scope (NULL: the whole host)
+ * meminfo, swaps and the cgroup's own files. has_psi and has_psi_io are false if the kernel has no PSI, and for a cgroup of
  * v1: the host's PSI would include others, as vmstat does. 0, or -errno if anything else can't be read. */
 int host_sample_read(const char *root, const Cgroup *scope, usec_t now_usec, HostSample *ret);
 /* MemTotal − huge page pools, and no more than the cgroup's limit. */
 uint64_t host_sample_total(const HostSample *s);
 /* The stats that a policy sees. Available memory is MemAvailable + ZFS's cache above its minimum, at most
  * what the cgroup has left and at most the total, minus reserve, and never below 0. Free memory and swap are
- * at most the cgroup's, too. For a cgroup, the stats that exist only for the whole host are missing. */
+ * at most the cgroup's, too. Swap is what disks back: swap in memory makes room by less than it takes, and memory that
+ * doesn't compress by nothing. For a cgroup, the stats that exist only for the whole host are missing. */
 void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields *ret);

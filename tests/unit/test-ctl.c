@@ -730,6 +730,8 @@ static const struct {
     {"{\"held\": {\"swapped_bytes\": 1048576}}",
      "73.1 MiB of it idle, 1.00 MiB of it swapped out by the host\n"},
     {"{\"stats\": {\"swap_total_bytes\": 0}}", "Swap: none\n"},
+    {"{\"stats\": {\"swap_total_bytes\": 0, \"swap_memory_bytes\": 1073741824}, \"rates\": {}}",
+     "Swap: none on disks, and 1.00 GiB in its memory (zram)"},
     {"{\"source\": \"libvirt\", \"definition\": {\"channel\": false}}",
      "Stats: from libvirt (its balloon driver), 404.5ms old; its definition has no channel for an agent\n"},
     {"{\"source\": \"none\", \"age_usec\": null, \"channel\": {\"open\": true}}",

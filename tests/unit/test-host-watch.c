@@ -193,6 +193,54 @@ START_TEST(test_swapping_of_a_scope)
 }
 END_TEST
 
+#define SWAPS \
+    "Filename Type Size Used Priority\n/dev/sda2 partition 6291456 %s -2\n/dev/zram0 partition 2097152 %s 100\n"
+
+static void write_swaps(const Scene *x, const char *disk_kib, const char *zram_kib)
+{
+    char text[256];
+
+    (void) snprintf(text, sizeof(text), SWAPS, disk_kib, zram_kib);
+    temp_file(x->folder, "swaps", text);
+}
+
+/* Swap that the host keeps in its own memory is no room; of the rest as much is free as its disks have. */
+START_TEST(test_e_zram_of_the_host_is_no_swap)
+{
+    GuardConfig guard = GUARD_CONFIG_DEFAULT;
+    Scene x;
+
+    scene_init(&x); /* 8 GiB, 6 of them free */
+    write_swaps(&x, "0", "2097152");
+    read_at(&x, SEC);
+    expect(&x, HOST_FIELD_SWAP_TOTAL, 6.0 * GIB);
+    expect(&x, HOST_FIELD_SWAP_FREE, 6.0 * GIB);
+    expect(&x, HOST_FIELD_SWAP_USED, 0);
+    expect(&x, HOST_FIELD_SWAP_MEMORY, 2.0 * GIB);
+    ck_assert_double_eq(guard_caution(&guard, &x.w.fields), 1);
+    /* The zram is free again, and the disk isn't. */
+    write_swaps(&x, "2097152", "0");
+    read_at(&x, 2 * SEC);
+    expect(&x, HOST_FIELD_SWAP_FREE, 4.0 * GIB);
+    expect(&x, HOST_FIELD_SWAP_USED, 2.0 * GIB);
+    ck_assert_uint_eq(x.w.swapped_usec, 0);
+    /* To swap to it is to swap. */
+    temp_meminfo(x.folder, 64 * GIB, 16 * GIB, 8 * GIB, 6 * GIB - 64 * KIB);
+    write_swaps(&x, "2097152", "64");
+    read_at(&x, 3 * SEC);
+    expect(&x, HOST_FIELD_SWAP_FREE, 4.0 * GIB);
+    ck_assert_uint_eq(x.w.swapped_usec, 3 * SEC);
+    /* No more than zram: as no swap at all. */
+    temp_meminfo(x.folder, 64 * GIB, 16 * GIB, 2 * GIB, 2 * GIB);
+    temp_file(x.folder, "swaps", "Filename Type Size Used Priority\n/dev/zram0 partition 2097152 0 100\n");
+    read_at(&x, 4 * SEC);
+    expect(&x, HOST_FIELD_SWAP_TOTAL, 0);
+    expect(&x, HOST_FIELD_SWAP_FREE, 0);
+    ck_assert_double_eq(guard_caution(&guard, &x.w.fields), 2);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_cannot_be_read)
 {
     Scene x;
@@ -497,6 +545,7 @@ int main(void)
     tcase_add_test(tc, test_swapped);
     tcase_add_test(tc, test_swapping);
     tcase_add_test(tc, test_swapping_of_a_scope);
+    tcase_add_test(tc, test_e_zram_of_the_host_is_no_swap);
     tcase_add_test(tc, test_cannot_be_read);
     tcase_add_test(tc, test_zfs);
     tcase_add_test(tc, test_c1_what_can_be_read_again_is_logged);

@@ -54,6 +54,7 @@ static const struct {
     {HOST_FIELD_HUGETLB, 33554432.0 * KIB},
     {HOST_FIELD_ARC, 0},
     {HOST_FIELD_SWAP_USED, 2.0 * GIB},
+    {HOST_FIELD_SWAP_MEMORY, 0},
     {HOST_FIELD_FAULTS, 3934969},
     {HOST_FIELD_MAJOR_FAULTS, 1893},
     {HOST_FIELD_ALLOC_STALLS, 7}, /* of all zones */

@@ -54,6 +54,7 @@ static Sample agent_sample(void)
     report_set(r, REPORT_ACTIVE_ANON, 103 * MIB);
     report_set(r, REPORT_INACTIVE_ANON, 104 * MIB);
     report_set(r, REPORT_SWAP_MEMORY, 105 * MIB);
+    report_set(r, REPORT_SWAP_MEMORY_FREE, 95 * MIB);
     report_set(r, REPORT_COMMITTED, 1600 * MIB);
     report_set(r, REPORT_COMMIT_LIMIT, 1700 * MIB);
     report_set(r, REPORT_ARC, 108 * MIB);
@@ -83,8 +84,8 @@ START_TEST(test_agent_fields)
         {GUEST_FIELD_SHMEM, 50.0 * MIB},
         {GUEST_FIELD_DIRTY, 1.0 * MIB},
         {GUEST_FIELD_LOW_WATERMARK, 8.0 * MIB},
-        {GUEST_FIELD_SWAP_TOTAL, 500.0 * MIB},
-        {GUEST_FIELD_SWAP_FREE, 400.0 * MIB},
+        {GUEST_FIELD_SWAP_TOTAL, 395.0 * MIB}, /* without zram */
+        {GUEST_FIELD_SWAP_FREE, 305.0 * MIB},
         {GUEST_FIELD_SWAP_IN, 7.0 * MIB},
         {GUEST_FIELD_SWAP_OUT, 9.0 * MIB},
         {GUEST_FIELD_MAJOR_FAULTS, 1234},
@@ -98,7 +99,7 @@ START_TEST(test_agent_fields)
         {GUEST_FIELD_CACHED, 350.0 * MIB},
         {GUEST_FIELD_SRECLAIMABLE, 20.0 * MIB},
         {GUEST_FIELD_MLOCKED, 4.0 * MIB},
-        {GUEST_FIELD_SWAP_USED, 100.0 * MIB},
+        {GUEST_FIELD_SWAP_USED, 90.0 * MIB},
         {GUEST_FIELD_FAULTS, 123456},
         {GUEST_FIELD_SCAN_DIRECT, 11.0 * MIB},
         {GUEST_FIELD_SCAN_KSWAPD, 12.0 * MIB},
@@ -194,6 +195,39 @@ START_TEST(test_libvirt_fields)
     g = (GuestFields){0};
     sample_fields(&s, &half_host, &g);
     ck_assert(!guest_fields_has(&g, GUEST_FIELD_CACHE));
+}
+END_TEST
+
+/* What is free may be in memory: only what must be on disks counts. */
+START_TEST(test_e_zram_is_no_swap)
+{
+    static const struct {
+        uint64_t total, free, memory, memory_free; /* MiB; of memory_free NONE: not reported */
+        double disk, disk_free;
+    } rows[] = {
+#define NONE UINT64_MAX
+        {500, 400, 0, NONE, 500, 400}, {500, 400, 100, NONE, 400, 300}, {500, 50, 100, NONE, 400, 0},
+        {500, 400, 100, 0, 400, 400},  {500, 450, 100, 100, 400, 350},  {500, 450, 100, 60, 400, 390},
+        {500, 500, 500, 500, 0, 0},    {500, 500, 500, 0, 0, 0},        {500, 100, 100, 400, 400, 0},
+        {500, 400, 900, 900, 0, 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        Sample s = {.at_usec = USEC_PER_SEC, .source = GUEST_SOURCE_AGENT, .report = {.at_usec = 1}};
+        GuestFields g = {0};
+
+        report_set(&s.report, REPORT_SWAP_TOTAL, rows[i].total * MIB);
+        report_set(&s.report, REPORT_SWAP_FREE, rows[i].free * MIB);
+        report_set(&s.report, REPORT_SWAP_MEMORY, rows[i].memory * MIB);
+        if (rows[i].memory_free != NONE)
+            report_set(&s.report, REPORT_SWAP_MEMORY_FREE, rows[i].memory_free * MIB);
+        sample_fields(&s, &half_host, &g);
+        ck_assert_msg(guest_fields_get(&g, GUEST_FIELD_SWAP_TOTAL) == rows[i].disk * MIB &&
+                          guest_fields_get(&g, GUEST_FIELD_SWAP_FREE) == rows[i].disk_free * MIB,
+                      "row %zu: %g MiB, %g free", i, guest_fields_get(&g, GUEST_FIELD_SWAP_TOTAL) / MIB,
+                      guest_fields_get(&g, GUEST_FIELD_SWAP_FREE) / MIB);
+    }
+#undef NONE
 }
 END_TEST
 
@@ -471,6 +505,7 @@ int main(void)
     tcase_add_test(t, test_agent_fields);
     tcase_add_test(t, test_every_report_field_counts);
     tcase_add_test(t, test_libvirt_fields);
+    tcase_add_test(t, test_e_zram_is_no_swap);
     tcase_add_test(t, test_impossible_stats);
     tcase_add_test(t, test_no_sample);
     tcase_add_loop_test(t, test_accounting, 0, ELEMENTSOF(kinds));
