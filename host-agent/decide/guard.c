@@ -250,12 +250,13 @@ static uint64_t unused(const SnapshotGuest *g)
 uint64_t guard_swap_left(const GuestFields *f)
 {
     /* A guest that does not report SWAP_TOTAL (libvirt's stats lack it) is taken for one without swap. */
-    uint64_t swap = LESS_BY(bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
-                            bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_MEMORY)));
+    uint64_t total = bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_TOTAL)),
+             all = bytes_add(total, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_MEMORY))),
+             left = guest_fields_has(f, GUEST_FIELD_SWAP_FREE)
+                        ? MIN(total, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)))
+                        : total;
 
-    return guest_fields_has(f, GUEST_FIELD_SWAP_FREE)
-               ? MIN(swap, bytes_from_double(guest_fields_get(f, GUEST_FIELD_SWAP_FREE)))
-               : swap;
+    return LESS_BY(left, bytes_from_double(GUARD_SWAP_KEPT_RATIO * (double) all));
 }
 
 bool guard_can_swap(const SnapshotGuest *g, const GuardConfig *c)
@@ -265,11 +266,12 @@ bool guard_can_swap(const SnapshotGuest *g, const GuardConfig *c)
 
 /* A guest that can't swap would have to kill: it keeps swapless_ratio of its size available, less what its
  * swap can still take. Measured by the balloon's size, as MemTotal in the guest is smaller by what its kernel
- * took at boot. */
+ * took at boot. ZFS's cache doesn't count: a killer in the guest goes by MemAvailable, which is without it. */
 static uint64_t swapless_least(const SnapshotGuest *g, const GuardConfig *c)
 {
     /* If nothing is known of its use, it may use all. */
-    uint64_t used = LESS_BY(g->sizes.current_bytes, unused(g));
+    uint64_t spare = LESS_BY(unused(g), bytes_from_double(guest_fields_get(&g->fields, GUEST_FIELD_ARC))),
+             used = LESS_BY(g->sizes.current_bytes, spare);
 
     return LESS_BY(bytes_from_double((double) used / (1 - c->swapless_ratio)), guard_swap_left(&g->fields));
 }

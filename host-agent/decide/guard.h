@@ -27,8 +27,8 @@ typedef enum GuardRule {
     GUARD_RULE_DONOR,     /* gives a guest in distress memory that it can spare */
     GUARD_RULE_REBOOT,    /* booted into a shrunken size: gets its full size first, within room */
     GUARD_RULE_AHEAD,     /* begins to use its memory: not shrunk, and gets its full size back, within room */
-    GUARD_RULE_SWAPLESS,  /* without swap left it keeps swapless_ratio of its size available (swap that isn't
-                             known, or is kept in memory: none) */
+    GUARD_RULE_SWAPLESS,  /* without swap left it keeps swapless_ratio of its size available, ZFS's cache not
+                             counted (swap that isn't known, or is kept in memory: none) */
     GUARD_RULE_COMMITTED, /* strict overcommit: its limit stays above what is committed */
     GUARD_RULE_STEP,      /* one move at a time, each no larger than its balloon manages in step_usec */
     GUARD_RULE_ROOM,      /* grows only by what the host has to give: guard_room() */
@@ -71,6 +71,9 @@ typedef struct GuardConfig {
  * watermarks, some percent. What stalls in it then meets a limit of its own, such as a container's. As much as
  * a donor keeps. */
 #define GUARD_PLENTY_RATIO    0.20
+/* Of all its swap, zram included: a guest keeps this much free. With less than that, and as little memory available,
+ * earlyoom and systemd-oomd kill by default. */
+#define GUARD_SWAP_KEPT_RATIO 0.10
 
 #define GUARD_CONFIG_DEFAULT                                               \
     ((GuardConfig){.stale_usec = 10 * USEC_PER_SEC,                        \
@@ -115,8 +118,8 @@ bool guard_has_plenty(const GuestFields *f, uint64_t size_bytes);
 /* Whether what it says of distress can't be: it has plenty, and that isn't gone in a moment, because it takes
  * memory or its balloon moves. Whoever makes a snapshot takes distress out of it then. */
 bool guard_contradicts_distress(const SnapshotGuest *g);
-/* Bytes that its swap can still take; 0 if it isn't known. Swap that is kept in memory (zram) doesn't count:
- * it makes room by less than it takes, and memory that doesn't compress by nothing. */
+/* Bytes that its swap can still take; 0 if it isn't known. GUARD_SWAP_KEPT_RATIO of it stays free, and swap that is kept
+ * in memory (zram) doesn't count: it makes room by less than it takes, and memory that doesn't compress by nothing. */
 uint64_t guard_swap_left(const GuestFields *f);
 /* Whether its swap can take the smallest step of a balloon. */
 bool guard_can_swap(const SnapshotGuest *g, const GuardConfig *c);

@@ -80,6 +80,19 @@ class Cases(unittest.TestCase):
             for policy in POLICIES:
                 self.assertEqual(self.targets(case(name), policy), self.targets(case("F3-no-swap"), policy), f"{name}, {policy}")
 
+    def test_g_a_guest_with_little_swap_left_is_one_without(self):
+        for policy in POLICIES:
+            guest = self.settle(case("G2-earlyoom-little-swap"), policy)["guests"][0]
+            self.assertGreater(guest["available_bytes"] / guest["current_bytes"], 0.10, policy)
+
+    def test_g_zfs_is_nothing_to_a_killer(self):
+        for policy in POLICIES:
+            snapshot = case("G-earlyoom")
+            snapshot["guests"][0].update(arc_bytes=GIB, free_bytes=GIB // 2, cache_bytes=5 * GIB // 2)
+            guest = self.settle(snapshot, policy)["guests"][0]
+            self.assertGreater((guest["available_bytes"] - GIB) / guest["current_bytes"], 0.10, policy)
+            self.assertLess(guest["current_bytes"], guest["full_bytes"], policy)
+
     def test_b_a_guest_without_swap_stays_above_the_marks_of_its_own_killer(self):
         for policy in POLICIES:
             guest = self.settle(case("G-earlyoom"), policy)["guests"][0]

@@ -252,8 +252,7 @@ static const struct {
     {"no swap: an eighth of its size stays available", T_SWAPLESS | T_FAST, 2048, 1164, R(SWAPLESS), 2048,
      R(CEILING), R(NONE)},
     {"swap not known: as none", T_SWAP_UNKNOWN | T_FAST, 2048, 1164, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
-    {"swap nearly full: less what is left of it", T_SWAP_FULL | T_FAST, 2048, 1064, R(SWAPLESS), 2048,
-     R(CEILING), R(NONE)},
+    {"swap nearly full: as none", T_SWAP_FULL | T_FAST, 2048, 1164, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
     {"no swap, a step: the tighter of them", T_SWAPLESS, 2048, 1792, R(STEP), 2048, R(CEILING), R(NONE)},
     {"no swap, uses all it has: isn't made to grow", T_SWAPLESS | T_FAST, 1024, 512, R(FLOOR), 2048,
      R(CEILING), R(NONE)},
@@ -310,7 +309,7 @@ static const struct {
     {"has grown, and hurts", T_GROWTH | T_HURTING, 2560, 2560, R(HURTING), 2560, R(CEILING), R(NONE)},
 
     {"above full: comes down a step", 0, 2560, 2304, R(STEP), 2304, R(CEILING), R(NONE)},
-    {"above full, fast: to what fits its swap", T_FAST, 2560, 722, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
+    {"above full, fast: to what fits its swap", T_FAST, 2560, 824, R(SWAPLESS), 2048, R(CEILING), R(NONE)},
     {"above full, stale: stays", T_STALE, 2560, 2560, R(STALE), 2560, R(CEILING), R(NONE)},
 };
 
@@ -513,18 +512,52 @@ START_TEST(test_b_zram_is_no_swap)
 {
     SnapshotGuest g = guest_with(T_FAST), without = guest_with(T_SWAPLESS | T_FAST);
 
-    ck_assert_uint_eq(guard_swap_left(&g.fields), GIB);
     guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 1.0 * GIB);
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
     ck_assert_uint_eq(guard_swap_left(&g.fields), 0);
     ck_assert(!guard_can_swap(&g, &config));
     ck_assert_uint_eq(bounds_of(&g).least_bytes, bounds_of(&without).least_bytes);
-    /* Half of it is: it fills first, so the rest may still be on a disk. */
-    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 0.5 * GIB);
-    ck_assert_uint_eq(guard_swap_left(&g.fields), GIB / 2);
+}
+END_TEST
+
+/* earlyoom kills with a tenth of all swap free, and systemd-oomd, too. */
+START_TEST(test_g_a_tenth_of_a_guests_swap_is_no_room)
+{
+    static const struct {
+        double total, free, memory; /* MiB; free negative: not known */
+        uint64_t left_mib;
+    } rows[] = {{1000, 1000, 0, 900}, {1000, -1, 0, 900},    {1000, 100, 0, 0},       {1000, 50, 0, 0},
+                {1000, 150, 0, 50},   {1000, 1000, 9000, 0}, {1000, 1000, 1000, 800}, {1000, 2000, 0, 900},
+                {0, 0, 1000, 0},      {1000, 1000, 1e300, 0}};
+    SnapshotGuest g = guest_with(T_FAST), without = guest_with(T_SWAPLESS | T_FAST);
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, rows[i].total * MIB);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, rows[i].memory * MIB);
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, rows[i].free * MIB);
+        if (rows[i].free < 0)
+            field_set_remove(&g.fields.present, GUEST_FIELD_SWAP_FREE);
+        ck_assert_msg(guard_swap_left(&g.fields) / MIB == rows[i].left_mib, "row %zu: %" PRIu64, i,
+                      guard_swap_left(&g.fields) / MIB);
+    }
+    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 0);
     guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 100.0 * MIB);
-    ck_assert_uint_eq(guard_swap_left(&g.fields), 100 * MIB);
-    guest_fields_set(&g.fields, GUEST_FIELD_SWAP_MEMORY, 1e300);
-    ck_assert_uint_eq(guard_swap_left(&g.fields), 0);
+    ck_assert_uint_eq(bounds_of(&g).least_bytes, bounds_of(&without).least_bytes);
+}
+END_TEST
+
+/* A killer in the guest doesn't count ZFS's cache as available. */
+START_TEST(test_g_a_guest_without_swap_keeps_its_reserve_without_zfs)
+{
+    SnapshotGuest g = guest_with(T_SWAPLESS | T_FAST);
+    double available = guest_fields_get(&g.fields, GUEST_FIELD_AVAILABLE), arc = available / 2;
+    uint64_t before = g.sizes.current_bytes, least;
+
+    guest_fields_set(&g.fields, GUEST_FIELD_ARC, arc);
+    least = bounds_of(&g).least_bytes;
+    ck_assert_int_eq(bounds_of(&g).least_rule, GUARD_RULE_SWAPLESS);
+    ck_assert_uint_lt(least, before);
+    ck_assert_double_gt(available - arc - (double) (before - least), 0.11 * (double) least);
 }
 END_TEST
 
@@ -551,7 +584,7 @@ START_TEST(test_b_strict_overcommit_keeps_what_is_committed)
         {900, 1024, 0, 2016},    /* half of its memory: 1008 of 1024 are spoken for */
         {2000, 2048, 0, 2048},   /* nothing is left */
         {4000, 2048, 0, 2048},   /* nor here */
-        {1500, 512, 512, 652},   /* a limit without its memory does not fall with it */
+        {1500, 512, 512, 703},   /* a limit without its memory does not fall with it */
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
@@ -708,6 +741,8 @@ int main(void)
     tcase_add_test(t, test_no_host_swap);
     tcase_add_test(t, test_b_swap_counts_by_what_is_left);
     tcase_add_test(t, test_b_zram_is_no_swap);
+    tcase_add_test(t, test_g_a_tenth_of_a_guests_swap_is_no_room);
+    tcase_add_test(t, test_g_a_guest_without_swap_keeps_its_reserve_without_zfs);
     tcase_add_test(t, test_b_a_guest_without_swap_keeps_more_than_a_tenth);
     tcase_add_test(t, test_b_strict_overcommit_keeps_what_is_committed);
     tcase_add_test(t, test_b_a_critical_host_spares_a_guest_that_cannot_swap);

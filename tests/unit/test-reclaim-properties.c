@@ -74,11 +74,12 @@ static double has(const SnapshotGuest *g)
 
 static double can_swap_out(const SnapshotGuest *g)
 {
-    double swap = fmax(0, field(g, GUEST_FIELD_SWAP_TOTAL) - field(g, GUEST_FIELD_SWAP_MEMORY));
+    double swap = field(g, GUEST_FIELD_SWAP_TOTAL);
+    double kept = 0.1 * (swap + field(g, GUEST_FIELD_SWAP_MEMORY));
 
     if (guest_fields_has(&g->fields, GUEST_FIELD_SWAP_FREE))
         swap = fmin(swap, field(g, GUEST_FIELD_SWAP_FREE));
-    return fmin(field(g, GUEST_FIELD_ANON), swap);
+    return fmin(field(g, GUEST_FIELD_ANON), fmax(0, swap - kept) + 1);
 }
 
 static const char *broken_bytes(const SnapshotGuest *g, const Decision *d, bool critical)

@@ -19,7 +19,7 @@ typedef struct Case {
     unsigned host_gib;                  /* available; 0: 10 */
     unsigned current_mib, standing_mib; /* 0: 2048; as current */
     unsigned idle_mib;                  /* free memory that the host still holds; 0: all of it */
-    unsigned swap_free_mib;             /* 0: 1024 */
+    unsigned swap_free_mib;             /* of 1000; 0: 1024 of as much */
     unsigned floor_mib;                 /* 0: 512 */
     GuestMode mode;
     const char *busy, *unmovable, *ineffective;
@@ -72,7 +72,7 @@ static const Case cases[] = {
      .words = {"hands back 1009 MiB, anonymous memory too: cold cache (test.policy:1)"}},
     {"what the guard allows then", RECLAIM("g.reclaimable"), 4, .wanted_mib = 1608, .mib = 1608, .anon = true,
      .send = true},
-    {"no more than its swap takes", RECLAIM("2GiB"), 4, .swap_free_mib = 100, .wanted_mib = 2048, .mib = 1108,
+    {"no more than its swap takes", RECLAIM("2GiB"), 4, .swap_free_mib = 200, .wanted_mib = 2048, .mib = 1108,
      .anon = true, .send = true, .rule = R(SPARE)},
     {"without swap", RECLAIM("2GiB"), 4, .no_swap = true, .wanted_mib = 2048, .mib = 1008, .send = true,
      .rule = R(SPARE)},
@@ -178,7 +178,7 @@ static const Case cases[] = {
      .no_swap = true, .wanted_mib = 65536, .mib = 952, .send = true, .rule = R(SWAPLESS),
      .words = {"clipped to what its balloon may take (swapless)"}},
     {"it uses 528 MiB, and can swap a little", RECLAIM("64GiB"), .balloon = true, .current_mib = 1552,
-     .swap_free_mib = 10, .wanted_mib = 65536, .mib = 962, .send = true, .rule = R(SWAPLESS)},
+     .swap_free_mib = 110, .wanted_mib = 65536, .mib = 962, .send = true, .rule = R(SWAPLESS)},
     {"it cannot swap, and its kernel hands back", RECLAIM("64GiB"), .current_mib = 1524, .no_swap = true,
      .wanted_mib = 65536, .mib = 1008, .send = true, .rule = R(SPARE)},
     {"its balloon takes no more for a critical host", RECLAIM("2GiB"), 4, .balloon = true, .wanted_mib = 2048,
@@ -219,8 +219,10 @@ static SnapshotGuest guest_of(const Case *c)
     guest_fields_set(&g.fields, GUEST_FIELD_ANON, 600.0 * MIB);
     if (c->idle_mib > 0)
         guest_fields_set(&g.fields, GUEST_FIELD_IDLE, c->idle_mib * MIB);
-    if (c->swap_free_mib > 0)
+    if (c->swap_free_mib > 0) {
+        guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 1000.0 * MIB);
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, c->swap_free_mib * MIB);
+    }
     if (c->no_swap) {
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_TOTAL, 0);
         guest_fields_set(&g.fields, GUEST_FIELD_SWAP_FREE, 0);
