@@ -49,6 +49,8 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("shmem", CgroupStat, shmem),
         PROC_KEY("pswpin", CgroupStat, swap_in_pages),
         PROC_KEY("workingset_refault_anon", CgroupStat, refault_anon_pages),
+        PROC_KEY("pgscan_direct", CgroupStat, scan_direct_pages),
+        PROC_KEY("pgsteal_direct", CgroupStat, steal_direct_pages),
     };
     /* Without "total_" they are of the cgroup alone. */
     static const ProcKey keys_v1[] = {
@@ -60,7 +62,10 @@ int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret)
         PROC_KEY("total_swap", CgroupStat, swap),
         PROC_KEY("total_workingset_refault_anon", CgroupStat, refault_anon_pages),
     };
-    CgroupStat s = {.swap_in_pages = CGROUP_NO_COUNT, .refault_anon_pages = CGROUP_NO_COUNT};
+    CgroupStat s = {.swap_in_pages = CGROUP_NO_COUNT,
+                    .refault_anon_pages = CGROUP_NO_COUNT,
+                    .scan_direct_pages = CGROUP_NO_COUNT,
+                    .steal_direct_pages = CGROUP_NO_COUNT};
     uint32_t found;
     int r;
 
@@ -83,6 +88,32 @@ int cgroup_stat_read(const char *folder, bool v2, CgroupStat *ret)
 
     r = proc_file_slurp(&f, folder, "memory.stat");
     return r < 0 ? r : cgroup_stat_parse(f.buf, v2, ret);
+}
+
+int cgroup_oom_kills_parse(const char *text, uint64_t *ret)
+{
+    typedef struct Events {
+        uint64_t oom_kills;
+    } Events;
+    static const ProcKey keys[] = {PROC_KEY("oom_kill", Events, oom_kills, .required = true)};
+    uint32_t found;
+    Events e;
+    int r;
+
+    r = proc_parse_table(text, ' ', "", 1, keys, ELEMENTSOF(keys), &e, &found);
+    if (r < 0)
+        return r;
+    *ret = e.oom_kills;
+    return 0;
+}
+
+int cgroup_oom_kills_read(const char *folder, uint64_t *ret)
+{
+    _cleanup_(proc_file_done) ProcFile f = PROC_FILE_INIT;
+    int r;
+
+    r = proc_file_slurp(&f, folder, "memory.events");
+    return r < 0 ? r : cgroup_oom_kills_parse(f.buf, ret);
 }
 
 /* A field of a line, up to a blank or the line's end. Returns what follows. */

@@ -29,10 +29,15 @@ typedef struct CgroupStat {
     /* Cumulative; CGROUP_NO_COUNT: not counted. v2 counts what is swapped in since Linux 6.13. Refaults of anonymous
      * memory, which v1 and v2 count since Linux 5.9, stand in for it: those are pages swapped in, too. */
     uint64_t swap_in_pages, refault_anon_pages;
+    uint64_t scan_direct_pages, steal_direct_pages; /* likewise; only v2 counts them */
 } CgroupStat;
 
 int cgroup_stat_parse(const char *text, bool v2, CgroupStat *ret);
 int cgroup_stat_read(const char *folder, bool v2, CgroupStat *ret);
+
+/* The OOM kills in a cgroup of v2 and all below it, from memory.events; -EBADMSG if its kernel doesn't count them. */
+int cgroup_oom_kills_parse(const char *text, uint64_t *ret);
+int cgroup_oom_kills_read(const char *folder, uint64_t *ret);
 
 /* Where /proc/mounts says that the hierarchies are mounted; "" for one that is not. The first of each
  * counts. */

@@ -37,6 +37,7 @@ typedef enum NoticeKind {
     NOTICE_CRITICAL,       /* the host is critical: critical (threshold, can_give), mode */
     NOTICE_CRITICAL_STUCK, /* … and no guest gives more: critical, mode, text (why) */
     NOTICE_CRITICAL_OVER,  /* … and no longer: critical, mode */
+    NOTICE_OOM,            /* the host's kernel killed processes: oom */
     NOTICE_CHANGED, /* somebody asked for a change: change, error (-EACCES: they may not), text (why it failed) */
     NOTICE_MODE, /* the daemon's mode changed: mode */
     NOTICE_GUEST_ADDED,
@@ -85,6 +86,12 @@ typedef struct NoticeCritical {
     uint64_t handed_back_bytes; /* by guests' own kernels, as they say */
 } NoticeCritical;
 
+/* Processes that the kernel killed because memory ran out. */
+typedef struct NoticeOom {
+    uint64_t kills;
+    bool short_of_memory; /* the host has less available than its pressure threshold */
+} NoticeOom;
+
 /* Who asked for something. There are no names: looking one up may wait for the network. */
 typedef struct Actor {
     uid_t uid, login_uid; /* (uid_t) -1: not known. login_uid: whom the session belongs to, also after sudo */
@@ -116,6 +123,7 @@ typedef struct Notice {
     NoticeKsm ksm;
     NoticeLever lever;
     NoticeCritical critical;
+    NoticeOom oom;
     NoticeChange change;
     char text[NOTICE_TEXT_MAX]; /* a longer text is cut off */
 } Notice;

@@ -165,13 +165,32 @@ static const char *about_trigger(json_object *status)
 
 static int put_psi(const Screen *screen, json_object *status)
 {
-    char ratio[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    char some[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    size_t fill;
 
     if (!json_find(status, "host.psi_memory_some"))
         return 0;
-    snprintf(text, sizeof(text), "tasks waited for memory in %s of the last 10 s%s",
-             format_ratio(ratio, json_real(status, "host.psi_memory_some")), about_trigger(status));
+    fill = (size_t) snprintf(text, sizeof(text), "tasks waited for memory in %s of the last 10 s",
+                             format_ratio(some, json_real(status, "host.psi_memory_some")));
+    if (json_real(status, "host.psi_memory_full") > 0)
+        fill += (size_t) snprintf(text + fill, sizeof(text) - fill, ", all of them in %s",
+                                  format_ratio(full, json_real(status, "host.psi_memory_full")));
+    snprintf(text + fill, sizeof(text) - fill, "%s", about_trigger(status));
     return print_line(screen, "PSI", STYLE_PLAIN, text);
+}
+
+static int put_oom(const Screen *screen, json_object *status)
+{
+    uint64_t kills = json_count(status, "host.oom_kills_seen");
+    char age[UNITS_FORMAT_MAX], text[TEXT_MAX];
+
+    if (kills == 0)
+        return 0;
+    snprintf(text, sizeof(text),
+             "the kernel killed %" PRIu64 " process%s because memory ran out, last %s ago (see the log)",
+             kills, kills == 1 ? "" : "es",
+             format_duration(age, json_count(status, "host.oom_kill_age_usec")));
+    return print_line(screen, "OOM", STYLE_RED, text);
 }
 
 static int put_pending(const Screen *screen, json_object *status)
@@ -331,9 +350,9 @@ static int put_neighbours(const Screen *screen, json_object *status)
 int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,       put_why,     put_neighbours, put_scope,     put_host,
-        put_thresholds, put_psi,     put_pending,    put_shortfall, put_ksm,
-        put_guests,     put_libvirt, put_policy,     put_files,     put_cycle,
+        put_mode,    put_why,    put_neighbours, put_scope,     put_host, put_thresholds,
+        put_psi,     put_oom,    put_pending,    put_shortfall, put_ksm,  put_guests,
+        put_libvirt, put_policy, put_files,      put_cycle,
     };
     int r = 0;
 

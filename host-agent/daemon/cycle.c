@@ -32,6 +32,8 @@
  * move: before that size counts, and later. */
 #define DEFINITION_USEC      (3 * USEC_PER_SEC)
 #define DEFINITION_LATE_USEC (60 * USEC_PER_SEC)
+/* OOM kills that follow each other faster are reported together. */
+#define OOM_USEC             (10 * USEC_PER_SEC)
 /* How long a new guest's balloon is looked for at that pace, if it isn't seen. */
 #define KNOWN_WITHIN_USEC    (10 * USEC_PER_SEC)
 
@@ -354,6 +356,22 @@ static void keep(const Cycle *c, const Snapshot *s)
         guest_keep(p->guests->entries[i].guest, p->policy->policy, s, i, &c->plan);
 }
 
+/* A container that is killed and started again at once would fill the log. */
+static void report_oom_kills(Cycle *c, const Snapshot *s)
+{
+    const HostOom *oom = &c->parts.watch->oom;
+    Notice n = notice_of_host(NOTICE_OOM, &s->host);
+
+    if (oom->kills == c->log.oom_kills ||
+        (c->log.oom_usec > 0 && usec_since(c->log.oom_usec, s->now_usec) < OOM_USEC))
+        return;
+    n.oom = (NoticeOom){.kills = oom->kills - c->log.oom_kills,
+                        .short_of_memory = c->plan.pressure != HOST_PRESSURE_NONE};
+    c->log.oom_kills = oom->kills;
+    c->log.oom_usec = s->now_usec;
+    audience_tell(c->parts.guest_host->audience, &n);
+}
+
 void cycle_run(Cycle *c)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
@@ -374,6 +392,7 @@ void cycle_run(Cycle *c)
     guests_seen(c->parts.guests);
     c->took_usec = usec_since(now, now_usec(CLOCK_MONOTONIC));
     if (r >= 0) {
+        report_oom_kills(c, &s);
         log_notes(c, &s);
         log_lines(c, &s);
         keep(c, &s);

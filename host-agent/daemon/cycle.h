@@ -29,12 +29,14 @@ typedef struct CycleParts {
     const bool *connected; /* to libvirt */
 } CycleParts;
 
-/* What was logged about the policy, so that it isn't logged again each cycle. */
+/* What was logged, so that it isn't logged again each cycle. */
 typedef struct CycleLog {
     uint64_t notes;        /* those of the last cycle, as a key: see log_notes() */
     usec_t logs_usec;      /* when the present second began, in which … */
     size_t logs, left_out; /* … so many lines of the policy's log() were logged, and left out */
     LogLimit limit;        /* of notes that are about no single guest */
+    uint64_t oom_kills;    /* of the host that were reported */
+    usec_t oom_usec;       /* when; 0: never */
 } CycleLog;
 
 typedef struct Cycle {

@@ -118,6 +118,7 @@ void host_watch_init(HostWatch *w, sd_event *event, const char *proc_root, const
                      .swap_in = VMSTAT_MISSING,
                      .swapping = NAN,
                      .faults = NAN,
+                     .oom.counter = VMSTAT_MISSING,
                      .psi_fd = -EBADF};
 }
 
@@ -184,6 +185,7 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope)
     cgroup_free(w->scope);
     w->scope = scope;
     w->swap_in = VMSTAT_MISSING;
+    w->oom.counter = VMSTAT_MISSING;
     watch_psi(w);
 }
 
@@ -219,6 +221,17 @@ static void see_swapping(HostWatch *w, usec_t now_usec)
                       (double) passed;
     w->swap_in = now;
     w->swap_in_usec = now_usec;
+}
+
+static void see_oom_kills(HostWatch *w, usec_t now_usec)
+{
+    uint64_t now = w->sample.has_vmstat ? w->sample.vmstat.oom_kill : VMSTAT_MISSING, before = w->oom.counter;
+
+    w->oom.counter = now;
+    if (now == VMSTAT_MISSING || before == VMSTAT_MISSING || now <= before)
+        return;
+    w->oom.kills += now - before;
+    w->oom.killed_usec = now_usec;
 }
 
 /* Of all swap, in memory or on disks: what is swapped out is no longer resident. */
@@ -262,6 +275,7 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     read_ksm(w, now_usec);
     see_swapping(w, now_usec);
     set_swapping(w);
+    see_oom_kills(w, now_usec);
     if (w->valid && all_swap_free(w) < swap_free)
         w->swapped_usec = now_usec;
     w->valid = true;

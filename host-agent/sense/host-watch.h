@@ -22,6 +22,13 @@ typedef enum HostTrigger {
 
 const char *host_trigger_to_string(HostTrigger t);
 
+/* Processes that the kernel killed because memory ran out. Those of before the first reading don't count. */
+typedef struct HostOom {
+    uint64_t counter;   /* the kernel's, as last read; VMSTAT_MISSING: not known */
+    uint64_t kills;     /* seen since the daemon began */
+    usec_t killed_usec; /* when the last was seen; 0: none was */
+} HostOom;
+
 typedef struct HostWatch {
     sd_event *event;
     const char *proc_root, *sys_root; /* "/proc", "/sys" */
@@ -40,6 +47,7 @@ typedef struct HostWatch {
     usec_t swap_in_usec; /* 0: never */
     double swapping;     /* bytes per second; NAN: not known */
     double faults;       /* what host_watch_set_faults() was last told */
+    HostOom oom;
 
     HostTrigger trigger;
     sd_event_source *psi_source;

@@ -4,6 +4,7 @@
 #include "host-agent/sense/host.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* resource: "memory" or "io". */
@@ -22,14 +23,23 @@ static int read_psi(const char *root, const Cgroup *scope, const char *resource,
     return 0;
 }
 
-/* What the scope swapped in since it began. */
-static uint64_t read_scope_swap_in(const Cgroup *scope)
+_Static_assert(CGROUP_NO_COUNT == VMSTAT_MISSING, "a count that is missing in one is in the other");
+
+/* What the scope's kernel counts since the scope began. A count that can't be read is missing. */
+static void read_scope_counts(const Cgroup *scope, HostSample *s)
 {
     CgroupStat stat;
 
-    if (cgroup_stat_read(scope->path, scope->v2, &stat) < 0 || stat.swap_in_pages == CGROUP_NO_COUNT)
-        return VMSTAT_MISSING;
-    return stat.swap_in_pages;
+    memset(&s->vmstat, 0xff, sizeof(s->vmstat)); /* VMSTAT_MISSING */
+    s->has_vmstat = true;
+    s->swap_in_pages = VMSTAT_MISSING;
+    if (cgroup_stat_read(scope->path, scope->v2, &stat) >= 0) {
+        s->swap_in_pages = stat.swap_in_pages;
+        s->vmstat.scan_direct = stat.scan_direct_pages;
+        s->vmstat.steal_direct = stat.steal_direct_pages;
+    }
+    if (scope->v2)
+        (void) cgroup_oom_kills_read(scope->path, &s->vmstat.oom_kill);
 }
 
 /* A kernel without swap has no such file. */
@@ -69,7 +79,7 @@ int host_sample_read(const char *root, const Cgroup *scope, usec_t now_usec, Hos
     if (r >= 0)
         r = scope ? cgroup_read(scope, &s.cgroup) : read_whole(root, &s);
     if (scope && r >= 0)
-        s.swap_in_pages = read_scope_swap_in(scope);
+        read_scope_counts(scope, &s);
     if (r >= 0)
         r = read_psi(root, scope, "memory", &s.psi_memory, &s.has_psi);
     if (r >= 0)
@@ -176,10 +186,10 @@ void host_sample_fields(const HostSample *s, uint64_t reserve_bytes, HostFields 
     host_fields_set(ret, HOST_FIELD_RESERVE, (double) reserve_bytes);
     host_fields_set(ret, HOST_FIELD_SWAP_TOTAL, (double) MIN(swap_total(s), c->swap_limit_bytes));
     host_fields_set(ret, HOST_FIELD_SWAP_FREE, (double) MIN(swap_free(s), c->swap_free_bytes));
+    if (s->has_vmstat)
+        set_vmstat(ret, &s->vmstat);
     if (!s->scoped) {
         set_meminfo(ret, s);
-        if (s->has_vmstat)
-            set_vmstat(ret, &s->vmstat);
         if (s->arc_error >= 0)
             host_fields_set(ret, HOST_FIELD_ARC, (double) s->arc_bytes);
     }

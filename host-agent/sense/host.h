@@ -16,7 +16,7 @@ typedef struct HostSample {
     CgroupMemory cgroup;    /* without limits for the whole host */
     uint64_t swap_in_pages; /* cumulative; VMSTAT_MISSING: not counted */
     bool scoped;            /* it is a cgroup */
-    Vmstat vmstat;          /* of the whole host */
+    Vmstat vmstat; /* of a cgroup only direct reclaim and OOM kills, as far as its kernel counts them */
     Psi psi_memory, psi_io;
     bool has_vmstat, has_psi, has_psi_io;
 } HostSample;

@@ -18,6 +18,10 @@ static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
         if (host_fields_has(&m->watch.fields, HOST_FIELD_KSM_PROFIT))
             dict_signed(d, "ksm_profit_bytes", host_fields_get(&m->watch.fields, HOST_FIELD_KSM_PROFIT));
         dict_count(d, "uptime_usec", now_usec);
+        if (m->watch.oom.killed_usec > 0) {
+            dict_count(d, "oom_kills_seen", m->watch.oom.kills);
+            dict_age(d, "oom_kill_age_usec", m->watch.oom.killed_usec, now_usec);
+        }
         dict_text(d, "pressure", host_pressure_to_string(m->cycle.plan.pressure));
         dict_signed(d, "pending_bytes", m->cycle.plan.pending_bytes);
         dict_count(d, "shortfall_bytes", m->cycle.plan.shortfall_bytes);

@@ -26,6 +26,7 @@
 #define MESSAGE_STUCK      "035622b1b0e04099ab1facf713d06311"
 #define MESSAGE_CHANGED    "98d014975c33403da4033b0f0971ecec"
 #define MESSAGE_OVER       "8d5b7b500c004427b0104b662721e035"
+#define MESSAGE_OOM        "13af961b679e44c187888d85398e6f60"
 
 #define NUMBER_MAX 24 /* a 64-bit number in decimal, with the NUL */
 #define ACTOR_MAX  128
@@ -330,6 +331,24 @@ static void log_critical_over(const Notice *n)
         did);
 }
 
+static void log_oom_kills(const Notice *n)
+{
+    char bytes[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX], kills[NUMBER_MAX], available_bytes[NUMBER_MAX];
+    const LogField fields[] = {{"BALLAST_OOM_KILLS", kills},
+                               {"BALLAST_HOST_AVAILABLE_BYTES", available_bytes}};
+    bool one = n->oom.kills == 1;
+
+    snprintf(kills, sizeof(kills), "%" PRIu64, n->oom.kills);
+    snprintf(available_bytes, sizeof(available_bytes), "%.0f", n->host_available_bytes);
+    log_fields(
+        LOG_WARNING, MESSAGE_OOM, fields, ELEMENTSOF(fields),
+        "The host's kernel killed %s process%s because memory ran out (journalctl -k says which); %s available (%s). %s",
+        kills, one ? "" : "es", format_size(bytes, (uint64_t) n->host_available_bytes), available(ratio, n),
+        n->oom.short_of_memory
+            ? "The host is short of memory: a guest whose QEMU was killed is gone; stop or migrate a guest, or lower the guests' minimums"
+            : "The host has enough, so a service or container met its own limit (MemoryMax=), or the NUMA node that it is bound to was full: raise that limit, or move guests to another node");
+}
+
 /* "root (process 77, logged in as user 1000)" */
 static const char *actor(char buf[static ACTOR_MAX], const Actor *a)
 {
@@ -431,6 +450,9 @@ void journal_hear(void *userdata, const Notice *n)
         return;
     case NOTICE_CRITICAL_OVER:
         log_critical_over(n);
+        return;
+    case NOTICE_OOM:
+        log_oom_kills(n);
         return;
     /* These have no MESSAGE_ID, and are logged where they happen. */
     case NOTICE_MODE:

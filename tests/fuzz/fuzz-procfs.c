@@ -26,6 +26,8 @@ static void check_cgroup(const char *text)
         assert(strstr(text, "active_file "));
     if (cgroup_stat_parse(text, false, &s) >= 0)
         assert(strstr(text, "total_active_file ") && s.slab_reclaimable == 0);
+    if (cgroup_oom_kills_parse(text, &bytes) >= 0)
+        assert(strstr(text, "oom_kill "));
     memset(&mounts, 0x55, sizeof(mounts));
     cgroup_mounts_parse(text, &mounts);
     assert(strlen(mounts.v2) < PATH_MAX && strlen(mounts.v1_memory) < PATH_MAX);

@@ -106,6 +106,54 @@ START_TEST(test_c1_in_the_journal)
 }
 END_TEST
 
+static void oom_kills(const Scene *x, unsigned n)
+{
+    char text[96];
+
+    (void) snprintf(text, sizeof(text), "pgfault 1\npgmajfault 1\noom_kill %u\n", n);
+    temp_file(x->folder, "vmstat", text);
+}
+
+/* A rise of the counter is reported at once, and what follows within 10 s together. */
+START_TEST(test_c_oom_kills_are_logged)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    audience_add(&x.stage.audience, journal_hear, NULL);
+    log_open(LOG_INFO);
+    oom_kills(&x, 3);
+    cycles(&x, 22 * GIB, 2);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_OOM), 0);
+    log = stderr_pipe();
+    oom_kills(&x, 5);
+    cycles(&x, 22 * GIB, 1);
+    ck_assert_uint_eq(caught_lines(log,
+                                   "The host's kernel killed 2 processes because memory ran out (journalctl "
+                                   "-k says which); 22.0 GiB available (22.0%). The host has enough, so"),
+                      1);
+    for (unsigned i = 6; i < 14; i++) {
+        oom_kills(&x, i);
+        cycles(&x, 22 * GIB, 1);
+    }
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_OOM), 1);
+    cycles(&x, 4 * GIB, 3);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_OOM), 2);
+    ck_assert_uint_eq(stage_last(&x.stage, NOTICE_OOM)->oom.kills, 8);
+    cycles(&x, 4 * GIB, 30);
+    oom_kills(&x, 14);
+    cycles(&x, 4 * GIB, 1);
+    ck_assert_uint_eq(
+        caught_lines(log,
+                     "The host's kernel killed 1 process because memory ran out (journalctl -k says which); "
+                     "4.00 GiB available (4.0%). The host is short of memory: "),
+        1);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_OOM), 3);
+    scene_done(&x);
+}
+END_TEST
+
 /* A guest that goes meanwhile, or comes. */
 START_TEST(test_guests_come_and_go)
 {
@@ -134,5 +182,6 @@ int main(void)
     tcase_add_test(tc, test_c1_a_host_at_the_edge_is_logged_once);
     tcase_add_test(tc, test_c1_in_the_journal);
     tcase_add_test(tc, test_guests_come_and_go);
+    tcase_add_test(tc, test_c_oom_kills_are_logged);
     return run_tests(tc);
 }

@@ -940,6 +940,39 @@ static const struct {
     {"/sys/fs/cgroup/a", "none", "of the last 10 s; noticed only once a cycle"},
 };
 
+/* What the host suffers, and its swap. */
+static const struct {
+    const char *host, *want;
+} sufferings[] = {
+    {"\"psi_memory_some\": 0.5, \"psi_memory_full\": 0.25",
+     "PSI: tasks waited for memory in 50.0% of the last 10 s, all of them in 25.0%"},
+    {"\"psi_memory_some\": 0.5, \"psi_memory_full\": 0", "in 50.0% of the last 10 s"},
+    {"\"oom_kills_seen\": 1, \"oom_kill_age_usec\": 180000000",
+     "OOM: the kernel killed 1 process because memory ran out, last 3min ago (see the log)\n"},
+    {"\"oom_kills_seen\": 2, \"oom_kill_age_usec\": 1000000",
+     "killed 2 processes because memory ran out, last 1s ago"},
+    {"\"swap_total_bytes\": 0, \"swap_memory_bytes\": 1073741824",
+     "; no swap on disks, and 1.00 GiB in memory (zram), which is no room\n"},
+    {"\"swap_total_bytes\": 2147483648, \"swap_free_bytes\": 1073741824, \"swap_memory_bytes\": 0",
+     "; swap 2.00 GiB, 1.00 GiB free\n"},
+};
+
+START_TEST(test_c_a_status_says_what_the_host_suffers)
+{
+    char json[512], *text;
+    json_object *o;
+
+    snprintf(json, sizeof(json),
+             "{\"host\": {\"total_bytes\": 8589934592, %s}, \"policy\": {}, \"libvirt\": {}, \"cycle\": {}}",
+             sufferings[_i].host);
+    o = json_tokener_parse(json);
+    text = printed(print_status, o, false, 0);
+    ck_assert_msg(strstr(text, sufferings[_i].want), "'%s' isn't in:\n%s", sufferings[_i].want, text);
+    free(text);
+    json_object_put(o);
+}
+END_TEST
+
 START_TEST(a12_a_status_says_whose_pressure_has_the_trigger)
 {
     char json[512], *text;
@@ -986,5 +1019,6 @@ int main(void)
     tcase_add_test(t, a_status_says_why);
     tcase_add_loop_test(t, test_c4_a_status_has_only_the_policys_thresholds, 0, ELEMENTSOF(thresholds));
     tcase_add_loop_test(t, a12_a_status_says_whose_pressure_has_the_trigger, 0, ELEMENTSOF(triggers));
+    tcase_add_loop_test(t, test_c_a_status_says_what_the_host_suffers, 0, ELEMENTSOF(sufferings));
     return run_tests(t);
 }

@@ -241,6 +241,51 @@ START_TEST(test_e_zram_of_the_host_is_no_swap)
 }
 END_TEST
 
+/* Those from before the first reading, and of another scope, don't count. */
+START_TEST(test_c_oom_kills_are_counted)
+{
+    const char *others = "pgfault 1\npgmajfault 1\n";
+    char why[HOST_WATCH_WHY_MAX], path[96];
+    Cgroup *scope = NULL;
+    Scene x;
+
+    scene_init(&x);
+    write_count(&x, "vmstat", others, "oom_kill", 3);
+    read_at(&x, SEC);
+    read_at(&x, 2 * SEC);
+    ck_assert_uint_eq(x.w.oom.killed_usec, 0);
+    write_count(&x, "vmstat", others, "oom_kill", 5);
+    read_at(&x, 3 * SEC);
+    read_at(&x, 4 * SEC);
+    ck_assert_uint_eq(x.w.oom.kills, 2);
+    ck_assert_uint_eq(x.w.oom.killed_usec, 3 * SEC);
+
+    temp_file(x.folder, "group/memory.max", "1073741824\n");
+    temp_file(x.folder, "group/memory.high", "max\n");
+    temp_file(x.folder, "group/memory.current", "536870912\n");
+    write_count(&x, "group/memory.stat", "active_file 0\ninactive_file 0\npgsteal_direct 7\n",
+                "pgscan_direct", 9);
+    write_count(&x, "group/memory.events", "oom 20\n", "oom_kill", 20);
+    (void) snprintf(path, sizeof(path), "%s/group", x.folder);
+    ck_assert_int_eq(host_watch_find_scope(x.folder, path, &scope, why), 0);
+    host_watch_set_scope(&x.w, scope);
+    read_at(&x, 5 * SEC);
+    expect(&x, HOST_FIELD_OOM_KILLS, 20);
+    expect(&x, HOST_FIELD_SCAN_DIRECT, 9.0 * (double) sysconf(_SC_PAGESIZE));
+    expect(&x, HOST_FIELD_STEAL_DIRECT, 7.0 * (double) sysconf(_SC_PAGESIZE));
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_ALLOC_STALLS));
+    ck_assert_uint_eq(x.w.oom.kills, 2);
+    write_count(&x, "group/memory.events", "oom 21\n", "oom_kill", 21);
+    read_at(&x, 6 * SEC);
+    ck_assert_uint_eq(x.w.oom.kills, 3);
+    ck_assert_uint_eq(x.w.oom.killed_usec, 6 * SEC);
+    temp_file(x.folder, "group/memory.events", "oom 21\n"); /* an old kernel */
+    read_at(&x, 7 * SEC);
+    ck_assert(!host_fields_has(&x.w.fields, HOST_FIELD_OOM_KILLS));
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_cannot_be_read)
 {
     Scene x;
@@ -546,6 +591,7 @@ int main(void)
     tcase_add_test(tc, test_swapping);
     tcase_add_test(tc, test_swapping_of_a_scope);
     tcase_add_test(tc, test_e_zram_of_the_host_is_no_swap);
+    tcase_add_test(tc, test_c_oom_kills_are_counted);
     tcase_add_test(tc, test_cannot_be_read);
     tcase_add_test(tc, test_zfs);
     tcase_add_test(tc, test_c1_what_can_be_read_again_is_logged);
