@@ -93,6 +93,25 @@ class Cases(unittest.TestCase):
             self.assertGreater((guest["available_bytes"] - GIB) / guest["current_bytes"], 0.10, policy)
             self.assertLess(guest["current_bytes"], guest["full_bytes"], policy)
 
+    def test_c_a_host_that_suffers_gets_what_costs_guests_nothing(self):
+        got = self.decide(case("C-host-suffers"))
+        self.assertLess(got["idle"]["target_bytes"], 16 * GIB)
+        self.assertGreaterEqual(got["idle"]["target_bytes"], 15 * GIB)
+        self.assertIn("tasks of the host wait for memory", got["idle"]["reason"])
+        self.assertEqual(got["busy"]["target_bytes"], 16 * GIB)
+
+    def test_c_one_sign_alone_moves_nothing(self):
+        calm, once, short = case("C-host-suffers"), case("C-host-suffers"), case("C-host-suffers")
+        calm["host"].update(psi_memory_full=0.05)
+        once["host"]["state"]["balloon.policy:wait_since"] = 86395000000  # for 5 s
+        for snapshot in (calm, once, case("C2-container-stalls")):
+            self.assertEqual(self.targets(snapshot), {"idle": 16 * GIB, "busy": 16 * GIB})
+        # Below the pressure threshold it decides nothing.
+        short["host"]["available_bytes"] = 20 * GIB
+        without = case("C2-container-stalls")
+        without["host"]["available_bytes"] = 20 * GIB
+        self.assertEqual(self.decide(short), self.decide(without))
+
     def test_b_a_guest_without_swap_stays_above_the_marks_of_its_own_killer(self):
         for policy in POLICIES:
             guest = self.settle(case("G-earlyoom"), policy)["guests"][0]

@@ -280,6 +280,114 @@ START_TEST(test_shares)
 }
 END_TEST
 
+/* All tasks of the host wait for a part of the time; so many have to reclaim memory in each second. Returns how often
+ * guest 0 gave. */
+static unsigned waits_for(Scene *s, double psi, double stalls, unsigned seconds)
+{
+    unsigned gave = 0;
+
+    for (unsigned i = 0; i < seconds; i++) {
+        host_fields_set(&s->host, HOST_FIELD_PSI_MEMORY_FULL, psi);
+        host_fields_set(&s->host, HOST_FIELD_ALLOC_STALLS,
+                        host_fields_get(&s->host, HOST_FIELD_ALLOC_STALLS) + stalls);
+        gave += cycles(s, 1);
+    }
+    return gave;
+}
+
+/* It has half of its memory available, so only what costs its guests nothing is taken: no page cache. */
+START_TEST(test_c_a_host_that_is_held_up_gets_free_memory)
+{
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, "balloon.policy", 50);
+    guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+    ck_assert_uint_eq(waits_for(&s, 0.4, 50, 20), 0);
+    ck_assert_uint_gt(waits_for(&s, 0.4, 50, 3), 0);
+    ck_assert_ptr_nonnull(strstr(s.assignments[0].because, "tasks of the host wait for memory"));
+    (void) waits_for(&s, 0.4, 50, 100);
+    ck_assert_double_eq_tol(size_of(&s, 0), FULL - 2.0 * GIB, 1);
+    ck_assert_double_eq(cache_of(&s, 0), 6.0 * GIB);
+
+    /* It keeps that for a while, or it would soon be held up again. */
+    (void) waits_for(&s, 0, 0, 298);
+    ck_assert_double_eq_tol(size_of(&s, 0), FULL - 2.0 * GIB, 1);
+    (void) waits_for(&s, 0, 0, 5);
+    ck_assert_double_eq(size_of(&s, 0), FULL);
+}
+END_TEST
+
+START_TEST(test_c_guests_that_keep_their_size_hand_back_free_memory)
+{
+    for (int squeezed = 0; squeezed <= 1; squeezed++) {
+        _cleanup_(scene_done) Scene s;
+
+        scene_init(&s, "balloon.policy", 50);
+        keeps_its_size(&s, 0);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_REPORTING, !squeezed);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_HANDS_BACK, !squeezed);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_SQUEEZABLE, squeezed);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_IDLE, 2.0 * GIB);
+        guest_fields_set(&s.guests[0], GUEST_FIELD_FRAGMENTED, 1.0 * GIB);
+        s.lever_sec = 0;
+        ck_assert_uint_eq(waits_for(&s, 0.4, 50, 20), 0);
+        ck_assert_double_eq(asked(&s, 0), 0);
+        (void) waits_for(&s, 0.4, 50, 3);
+        ck_assert_double_eq(asked(&s, 0), squeezed ? 2.0 * GIB : 1.0 * GIB);
+        ck_assert_double_eq(size_of(&s, 0), FULL);
+    }
+}
+END_TEST
+
+/* Short waits, one sign without the other (tasks at the limits of their containers wait, too), or no such stats. */
+START_TEST(test_c_a_host_that_is_not_held_up_gets_nothing)
+{
+    _cleanup_(scene_done) Scene s;
+
+    scene_init(&s, "balloon.policy", 50);
+    guest_fields_set(&s.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_uint_eq(waits_for(&s, 0.4, 50, 15), 0);
+        ck_assert_uint_eq(waits_for(&s, 0, 0, 5), 0);
+    }
+    ck_assert_uint_eq(waits_for(&s, 0.4, 0, 300), 0);
+    ck_assert_uint_eq(waits_for(&s, 0.4, 9, 300), 0);
+    ck_assert_uint_eq(waits_for(&s, 0.05, 50, 300), 0);
+    field_set_remove(&s.host.present, HOST_FIELD_PSI_MEMORY_FULL);
+    field_set_remove(&s.host.present, HOST_FIELD_ALLOC_STALLS);
+    ck_assert_uint_eq(cycles(&s, 300), 0);
+}
+END_TEST
+
+/* A host that is short of memory is treated as before, however long its tasks wait. */
+START_TEST(test_c_below_the_pressure_threshold_waits_change_nothing)
+{
+    static const double available[] = {19.9, 12, 4, 0.5};
+
+    for (size_t i = 0; i < ELEMENTSOF(available); i++) {
+        _cleanup_(scene_done) Scene calm, waits;
+
+        scene_init(&calm, "balloon.policy", available[i]);
+        scene_init(&waits, "balloon.policy", available[i]);
+        guest_fields_set(&calm.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+        guest_fields_set(&waits.guests[0], GUEST_FIELD_LEAST, 2.0 * GIB);
+        for (int second = 0; second < 60; second++) {
+            (void) waits_for(&calm, 0, 0, 1);
+            (void) waits_for(&waits, 0.6, 500, 1);
+            ck_assert_double_eq(size_of(&waits, 0), size_of(&calm, 0));
+            ck_assert_uint_eq(waits.assignments[0].line, calm.assignments[0].line);
+        }
+        /* And it gets memory back at once. */
+        host_fields_set(&calm.host, HOST_FIELD_AVAILABLE, 60.0 * GIB);
+        host_fields_set(&waits.host, HOST_FIELD_AVAILABLE, 60.0 * GIB);
+        (void) waits_for(&calm, 0, 0, 1);
+        (void) waits_for(&waits, 0.6, 500, 1);
+        ck_assert_double_eq(size_of(&waits, 0), FULL);
+        ck_assert_double_eq(size_of(&calm, 0), FULL);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("policy-scenes");
@@ -296,5 +404,9 @@ int main(void)
     tcase_add_test(t, test_dense_holds);
     tcase_add_test(t, test_dense_agentless);
     tcase_add_loop_test(t, test_shares, 0, 6);
+    tcase_add_test(t, test_c_a_host_that_is_held_up_gets_free_memory);
+    tcase_add_test(t, test_c_guests_that_keep_their_size_hand_back_free_memory);
+    tcase_add_test(t, test_c_a_host_that_is_not_held_up_gets_nothing);
+    tcase_add_test(t, test_c_below_the_pressure_threshold_waits_change_nothing);
     return run_tests(t);
 }
