@@ -269,6 +269,40 @@ static const char *find_unmovable(xmlNode *domain, DomainInfo *info)
     return NULL;
 }
 
+/* The nodes of <memory> or <memnode>; 0: the memory may also come from others. */
+static uint64_t nodes_of(xmlNode *memory)
+{
+    _cleanup_(xml_freep) xmlChar *set = xmlGetNoNsProp(memory, (const xmlChar *) "nodeset");
+    bool strict = attribute_is(memory, "mode", "strict") || attribute_is(memory, "mode", "restrictive");
+    uint64_t nodes;
+
+    return strict && set && node_set_parse((const char *) set, &nodes) >= 0 ? nodes : 0;
+}
+
+static uint64_t find_nodes(xmlNode *domain)
+{
+    xmlNode *tune = child(domain, "numatune"), *memory = child(tune, "memory"),
+            *numa = child(child(domain, "cpu"), "numa");
+    uint64_t nodes = memory ? nodes_of(memory) : 0, own;
+    size_t cells = 0;
+
+    for (xmlNode *n = numa ? numa->children : NULL; n; n = n->next)
+        cells += !n->ns && is_named(n, "cell");
+    if (memory && nodes == 0)
+        return 0;
+    for (xmlNode *n = tune ? tune->children : NULL; n; n = n->next) {
+        if (n->ns || !is_named(n, "memnode"))
+            continue;
+        own = nodes_of(n);
+        if (own == 0)
+            return 0;
+        nodes |= own;
+        cells = LESS_BY(cells, (size_t) 1);
+    }
+    /* Without <memory>, a cell without its own nodes may use all. */
+    return memory || cells == 0 ? nodes : 0;
+}
+
 /* An attribute that an earlier version didn't write; 0: it isn't there, or can't be. */
 static uint64_t optional_size(xmlNode *n, const char *name)
 {
@@ -414,6 +448,7 @@ static int parse_live(const char *xml, DomainInfo *info)
     info->id = attribute_u64(domain, "id", &id) == 0 && id <= INT32_MAX ? (int) id : -1;
     info->user = find_user(domain);
     info->unmovable = find_unmovable(domain, info);
+    info->nodes = find_nodes(domain);
     parse_state(domain, info);
     parse_entitlement(domain, info);
     return 0;

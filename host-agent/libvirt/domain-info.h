@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/macro.h"
+#include "base/node-set.h"
 #include "host-agent/decide/entitlement.h"
 
 #define DOMAIN_NAME_MAX 255U
@@ -44,6 +44,10 @@ typedef struct DomainInfo {
      * "hugepages", "locked memory", "launch security", or "no balloon device" if has_balloon is false. A
      * static string; NULL if the balloon works. */
     const char *unmovable;
+    /* The NUMA nodes that all its memory is bound to: by <numatune>, for the domain or for each of its cells, mode
+     * strict or restrictive. 0: not bound, or not only to nodes below NODE_SET_MAX; also where numad chose the nodes
+     * (placement auto), as libvirt doesn't show which. */
+    uint64_t nodes;
     DomainState remembered;
     /* From the live metadata; ENTITLEMENT_NONE if it has no entitlement. (The inactive definition's
      * entitlement applies from the next start on.) An invalid value is ignored; if the sizes don't agree with

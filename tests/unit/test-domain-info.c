@@ -165,6 +165,51 @@ START_TEST(the_user_of_its_process)
 }
 END_TEST
 
+/* Only memory that can come from no other node is bound. */
+START_TEST(test_b_c_the_nodes_that_it_is_bound_to)
+{
+#define CELLS        "<cpu><numa><cell id='0' memory='1'/><cell id='1' memory='1'/></numa></cpu>"
+#define TUNE(inside) "<numatune>" inside "</numatune>"
+    static const struct {
+        const char *xml;
+        uint64_t nodes;
+    } cases[] = {
+        {"", 0},
+        {TUNE("<memory mode='strict' nodeset='0'/>"), 1},
+        {TUNE("<memory mode='restrictive' nodeset='1,3-4'/>"), 26},
+        {TUNE("<memory mode='preferred' nodeset='0'/>"), 0},
+        {TUNE("<memory mode='interleave' nodeset='0-1'/>"), 0},
+        {TUNE("<memory nodeset='0'/>"), 0},
+        /* numad chose them, and libvirt doesn't show which. */
+        {"<vcpu placement='auto'>2</vcpu>" TUNE("<memory mode='strict' placement='auto'/>"), 0},
+        {TUNE("<memory mode='strict' nodeset='64'/>"), 0},
+        {TUNE("<memory mode='strict' nodeset='0,x'/>"), 0},
+        {TUNE("<memory mode='strict' nodeset=''/>"), 0},
+        {TUNE("<memory mode='strict' nodeset='99999999999999999999999'/>"), 0},
+        {TUNE(""), 0},
+        {CELLS TUNE("<memory mode='strict' nodeset='0'/><memnode cellid='1' mode='strict' nodeset='2'/>"), 5},
+        {CELLS TUNE("<memory mode='strict' nodeset='0'/><memnode cellid='1' mode='preferred' nodeset='2'/>"),
+         0},
+        {CELLS TUNE("<memory mode='preferred' nodeset='0'/><memnode cellid='1' mode='strict' nodeset='2'/>"),
+         0},
+        {CELLS TUNE(
+             "<memnode cellid='0' mode='strict' nodeset='0'/><memnode cellid='1' mode='strict' nodeset='1'/>"),
+         3},
+        {CELLS TUNE("<memnode cellid='0' mode='strict' nodeset='0'/>"), 0},
+        {TUNE("<memory xmlns='urn:other' mode='strict' nodeset='0'/>"), 0},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_ char *xml = domain_with(cases[i].xml, BALLOON);
+        uint64_t nodes = parsed(xml, NULL).nodes;
+
+        ck_assert_msg(nodes == cases[i].nodes, "%s: %lx", cases[i].xml, (unsigned long) nodes);
+    }
+#undef CELLS
+#undef TUNE
+}
+END_TEST
+
 START_TEST(units_of_memory)
 {
     static const struct {
@@ -619,6 +664,7 @@ int main(void)
     tcase_add_test(tc, pinned_memory);
     tcase_add_test(tc, balloon_and_channel);
     tcase_add_test(tc, the_user_of_its_process);
+    tcase_add_test(tc, test_b_c_the_nodes_that_it_is_bound_to);
     tcase_add_test(tc, units_of_memory);
     tcase_add_test(tc, current_memory);
     tcase_add_test(tc, odd_names);
