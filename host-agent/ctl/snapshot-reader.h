@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by the readers of a snapshot: snapshot.c, and snapshot-keep.c for a policy's history and state. All
- * functions return 0, -EINVAL with error, or -ENOMEM. */
+/* Shared by the readers of a snapshot: snapshot.c, snapshot-keep.c for a policy's history and state, and
+ * snapshot-nodes.c for NUMA nodes. All functions return 0, -EINVAL with error, or -ENOMEM. */
 
 #include "host-agent/ctl/json-value.h"
 #include "policy/keep.h"
@@ -29,3 +29,9 @@ int reader_refuse_key(Reader *r, const JsonPath *path, const char *key, bool hos
 /* The part "history", or "state", of the host or of a guest. */
 int reader_history(Reader *r, const JsonPath *parent, json_object *object, bool host, SeriesSet *set);
 int reader_state(Reader *r, const JsonPath *parent, json_object *object, bool host, double *values);
+
+/* "0-1" */
+int reader_node_set(Reader *r, const JsonPath *path, json_object *value, uint64_t *ret);
+/* The parts "nodes" and "node_states". */
+int reader_nodes(Reader *r, json_object *list);
+int reader_node_states(Reader *r, json_object *list);

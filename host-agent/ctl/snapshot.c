@@ -20,6 +20,7 @@ typedef enum ValueType {
     TYPE_TEXT,
     TYPE_MODE,
     TYPE_SOURCE,
+    TYPE_NODES,
     TYPE_FLAG,
     TYPE_BYTES,
     TYPE_USEC,
@@ -49,8 +50,8 @@ static const Member guard_members[] = {
 #undef SNAPSHOT_GUARD
 };
 
-static const char *const top_keys[] = {
-    "mode", "host", "guests", "guard", "guests_left_out", "history_left_out"};
+static const char *const top_keys[] = {"mode",  "host",        "guests",          "guard",
+                                       "nodes", "node_states", "guests_left_out", "history_left_out"};
 static const char *const host_keys[] = {"uptime_usec", "history", "state"};
 static const char *const guest_keys[] = {
     "name",
@@ -112,6 +113,8 @@ static int read_member(Reader *r, const JsonPath *path, json_object *value, cons
         return read_mode(r, path, value, to);
     case TYPE_SOURCE:
         return read_source(r, path, value, to);
+    case TYPE_NODES:
+        return reader_node_set(r, path, value, to);
     case TYPE_FLAG:
         return json_read_flag(r->error, path, value, to);
     case TYPE_BYTES:
@@ -428,6 +431,10 @@ static int read_top_key(Reader *r, const char *key, json_object *value)
         return read_mode(r, &path, value, &r->file->snapshot.mode);
     if (strcmp(key, "guard") == 0)
         return read_guard(r, value);
+    if (strcmp(key, "nodes") == 0)
+        return reader_nodes(r, value);
+    if (strcmp(key, "node_states") == 0)
+        return reader_node_states(r, value);
     if (strcmp(key, "guests_left_out") == 0 || strcmp(key, "history_left_out") == 0)
         return read_left_out(r, &path, value);
     return reader_refuse_key(r, NULL, key, false, (FieldSet){}, top_keys, ELEMENTSOF(top_keys));
@@ -469,6 +476,10 @@ void snapshot_file_done(SnapshotFile *f)
     for (size_t i = 0; f->keeps && i <= f->snapshot.n_guests; i++)
         policy_keep_done(&f->keeps[i]);
     free(f->keeps);
+    for (size_t i = 0; i < f->snapshot.n_node_states; i++)
+        free(f->node_states[i].state);
+    free(f->node_states);
+    free(f->nodes);
     free(f->snapshot.guests);
     free(f->uuids);
     free(f->warnings);

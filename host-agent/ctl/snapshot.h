@@ -22,6 +22,8 @@ typedef struct SnapshotFile {
     json_object *root;                /* owns the texts */
     char (*uuids)[SNAPSHOT_UUID_MAX]; /* made up if none is given */
     PolicyKeep *host_keep, *keeps;    /* one for each guest; one for the host */
+    SnapshotNode *nodes;              /* NULL: the snapshot has none */
+    SnapshotNodeState *node_states;
 } SnapshotFile;
 
 void snapshot_file_done(SnapshotFile *f);

@@ -24,8 +24,19 @@ void decision_init(Decision *d)
     d->reason[0] = d->reclaim.reason[0] = '\0';
 }
 
+bool plan_is_pressed(const Plan *p)
+{
+    for (size_t i = 0; i < p->n_groups; i++)
+        if (p->groups[i].pressure != HOST_PRESSURE_NONE)
+            return true;
+    return p->pressure != HOST_PRESSURE_NONE;
+}
+
 void plan_done(Plan *p)
 {
+    for (size_t i = 0; i < p->n_groups; i++)
+        free(p->groups[i].state);
+    free(p->groups);
     free(p->decisions);
     free(p->state);
     free(p->guest_state);

@@ -77,6 +77,18 @@ typedef struct HostDecision {
 
 #define PLAN_HOST_MAX 8U /* controls of the host */
 
+/* What was decided about the guests that are bound to some NUMA nodes (group.h). */
+typedef struct PlanGroup {
+    uint64_t nodes;
+    SnapshotNode memory;
+    bool own; /* the guests are judged by that; else by the part that the host has available */
+    HostPressure pressure;
+    double in_force_bytes[POLICY_THRESHOLD_MAX]; /* as of the plan, and so are the others */
+    double pending_bytes;
+    double *state;
+    char summary[DECISION_REASON_MAX]; /* empty: as the plan's */
+} PlanGroup;
+
 typedef struct Plan {
     Decision *decisions; /* one for each guest of the snapshot, in its order */
     size_t n_decisions;
@@ -100,6 +112,13 @@ typedef struct Plan {
     double *state,
         *guest_state; /* after this cycle, as in PolicyOutput; owned; NULL: no policy, or no state */
     int policy_error; /* 0, or what policy_run() returned: then only the guard's own moves are planned */
+    /* Where guests are bound to nodes. What is above is about the other guests then, but for decisions, shortfall, notes,
+     * logs and guest_state, which are of all. */
+    PlanGroup *groups;
+    size_t n_groups;
 } Plan;
+
+/* Whether the host, or nodes by which guests are judged, are below their pressure threshold. */
+bool plan_is_pressed(const Plan *p);
 
 void plan_done(Plan *p);

@@ -186,7 +186,8 @@ static void expect(const Asking *a, uint64_t *ret_available, uint64_t *ret_spoke
 {
     const Snapshot *s = a->snapshot;
 
-    *ret_available = bytes_from_double(host_fields_get(&s->host, HOST_FIELD_AVAILABLE));
+    *ret_available =
+        bytes_add(bytes_from_double(host_fields_get(&s->host, HOST_FIELD_AVAILABLE)), s->apart.leaving_bytes);
     *ret_spoken_for = guard_spoken_for(s, a->config);
     for (size_t i = 0; i < s->n_guests; i++) {
         const SnapshotGuest *g = s->guests + i;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "host-agent/decide/group.h"
 #include "host-agent/decide/plan.h"
 #include "host-agent/decide/view.h"
 
@@ -165,7 +166,8 @@ static bool has_mode(const Snapshot *s, GuestMode mode)
     return false;
 }
 
-int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
+/* Decides about guests that share the same memory. */
+static int make_part(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
 {
     _cleanup_(evaluation_done) Evaluation e = {};
     PolicyOutput output;
@@ -196,5 +198,35 @@ int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Pla
     explain_host(&e, &output, ret);
     ret->state = TAKE_PTR(e.state);
     ret->guest_state = TAKE_PTR(e.guest_state);
+    return 0;
+}
+
+int plan_make(const Snapshot *s, const Policy *policy, const GuardConfig *c, Plan *ret)
+{
+    _cleanup_(groups_done) Groups groups = {};
+    _cleanup_(plan_done) Plan plan = {};
+    size_t n_states = 0;
+    int r = groups_find(s, &groups);
+
+    if (r < 0)
+        return r;
+    if (groups.n == 0)
+        return make_part(s, policy, c, ret);
+    if (policy)
+        (void) policy_states(policy, false, &n_states);
+    r = groups_begin(&groups, n_states, &plan);
+    for (size_t i = 0; i <= groups.n && r >= 0; i++) {
+        Plan part = {};
+        Snapshot p;
+
+        groups_part(&groups, i, c, &p);
+        r = make_part(&p, policy, c, &part);
+        if (r >= 0)
+            groups_add(&groups, i, n_states, &part, &plan);
+    }
+    if (r < 0)
+        return r;
+    *ret = plan;
+    plan = (Plan){};
     return 0;
 }

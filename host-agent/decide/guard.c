@@ -506,14 +506,17 @@ uint64_t guard_coming(const SnapshotGuest *g)
     return LESS_BY(s->standing_bytes, MAX(s->current_bytes, MIN(s->from_bytes, s->standing_bytes)));
 }
 
+uint64_t guard_promised(const SnapshotGuest *g)
+{
+    return MAX(guard_coming(g), g->sizes.outstanding_bytes);
+}
+
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c)
 {
-    uint64_t spoken_for = guard_kept(c, &s->host);
+    uint64_t spoken_for = bytes_add(guard_kept(c, &s->host), s->apart.spoken_bytes);
 
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const SnapshotGuest *g = s->guests + i;
-        spoken_for = bytes_add(spoken_for, MAX(guard_coming(g), g->sizes.outstanding_bytes));
-    }
+    for (size_t i = 0; i < s->n_guests; i++)
+        spoken_for = bytes_add(spoken_for, guard_promised(s->guests + i));
     return spoken_for;
 }
 

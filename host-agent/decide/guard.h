@@ -170,8 +170,9 @@ uint64_t guard_leaving(const SnapshotGuest *g);
  * guest says that it has, and nothing if the move is late. 0 for a guest that is squeezed: what its balloon lets go of is
  * not held by the host, and has been the guest's all the time. */
 uint64_t guard_coming(const SnapshotGuest *g);
-/* The part of the host's available memory that can't be given: guard_kept(), and for each guest the larger of
- * the growth on its way and its outstanding memory. */
+/* What it got and may take at any moment: the larger of the growth on its way and its outstanding memory. */
+uint64_t guard_promised(const SnapshotGuest *g);
+/* The part of the host's available memory that can't be given: guard_kept(), and guard_promised() of each guest. */
 uint64_t guard_spoken_for(const Snapshot *s, const GuardConfig *c);
 /* Bytes by which all guests together may grow in this cycle: available memory that is not spoken for. 0 if
  * that is negative. */

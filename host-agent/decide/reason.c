@@ -19,6 +19,17 @@ void reason_add_line(Text *t, const char *file, unsigned line)
     text_addf(t, ":%u)", line);
 }
 
+void reason_add_nodes(Text *t, const Snapshot *s)
+{
+    char nodes[NODE_SET_TEXT_MAX];
+
+    if (s->part_nodes == 0)
+        return;
+    text_add(t, (s->part_nodes & (s->part_nodes - 1)) == 0 ? "node " : "nodes ");
+    text_add_some(t, node_set_format(nodes, s->part_nodes), REASON_NAME_MAX);
+    text_add(t, ": ");
+}
+
 /* Whole seconds, so that the text of a reason does not change more often than needed. */
 static char *whole_seconds(char *buf, usec_t usec)
 {
@@ -369,6 +380,8 @@ void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish 
 {
     Text t = text_init(d->reason, sizeof d->reason);
 
+    if (d->bounds.hold == GUARD_RULE_NONE)
+        reason_add_nodes(&t, x->snapshot);
     if (d->bounds.hold != GUARD_RULE_NONE) {
         text_add(&t, "not moved: ");
         reason_add_rule_clause(&t, x, g, d, d->bounds.hold);

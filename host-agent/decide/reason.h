@@ -52,6 +52,8 @@ typedef struct ReasonContext {
     const char *const *files; /* the policy's, without folders; NULL: not known */
 } ReasonContext;
 
+/* "node 0: " or "nodes 0-1: " where guests are judged by their nodes; else nothing. */
+void reason_add_nodes(Text *t, const Snapshot *s);
 /* Sets d->reason; the rest of d, d->reclaim included, is complete. note: why the guest's turn was undone, or
  * NULL. */
 void reason_decision(const ReasonContext *x, const SnapshotGuest *g, const Wish *w, const PolicyNote *note,

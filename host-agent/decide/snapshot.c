@@ -64,3 +64,28 @@ const char *snapshot_state_key(char *buf, const char *file, const char *name)
     snprintf(buf, SNAPSHOT_STATE_KEY_MAX, "%s:%s", slash ? slash + 1 : file, name);
     return buf;
 }
+
+uint64_t snapshot_bound_to(const Snapshot *s, const SnapshotGuest *g)
+{
+    uint64_t known = 0;
+
+    if (!s->nodes || g->nodes == 0)
+        return 0;
+    for (unsigned i = 0; i < NODE_SET_MAX; i++)
+        if (s->nodes[i].total_bytes > 0)
+            known |= UINT64_C(1) << i;
+    return (g->nodes & known) == known ? 0 : g->nodes & known;
+}
+
+SnapshotNode snapshot_memory_of(const Snapshot *s, uint64_t nodes)
+{
+    SnapshotNode sum = {};
+
+    for (unsigned i = 0; s->nodes && i < NODE_SET_MAX; i++)
+        if (node_set_has(nodes, i)) {
+            sum.total_bytes += s->nodes[i].total_bytes;
+            sum.free_bytes += s->nodes[i].free_bytes;
+            sum.available_bytes += s->nodes[i].available_bytes;
+        }
+    return sum;
+}

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/node-set.h"
 #include "base/time-util.h"
 #include "policy/fields.h"
 #include "policy/series.h"
@@ -91,6 +92,7 @@ typedef struct SnapshotGuest {
     const char *name;
     GuestMode mode; /* the stricter of the guest's own and the daemon's */
     double shares;  /* 0: ENTITLEMENT_SHARES */
+    uint64_t nodes; /* NUMA nodes that its definition binds its memory to; 0: none */
 
     GuestFields fields;
     GuestSource source;
@@ -112,6 +114,24 @@ typedef struct SnapshotGuest {
     const double *state;
 } SnapshotGuest;
 
+/* The memory of a NUMA node, as host.total, host.free and host.available. */
+typedef struct SnapshotNode {
+    uint64_t total_bytes, free_bytes, available_bytes; /* total 0: no memory, or no such node */
+} SnapshotNode;
+
+/* What the policy keeps of the host, as it decides about guests that are bound to these nodes. */
+typedef struct SnapshotNodeState {
+    uint64_t nodes;
+    double *state; /* as of the host */
+} SnapshotNodeState;
+
+/* In a part of a snapshot (group.h): guests that are decided apart, and use the same memory. */
+typedef struct SnapshotApart {
+    double pending_bytes;   /* as view_pending_bytes() */
+    uint64_t leaving_bytes; /* what shrinks on their way release */
+    uint64_t spoken_bytes;  /* as in guard_spoken_for() */
+} SnapshotApart;
+
 typedef struct Snapshot {
     usec_t now_usec;          /* CLOCK_MONOTONIC */
     GuestMode mode;           /* the daemon's, which counts for the host's controls: AUTO or OBSERVE */
@@ -120,7 +140,19 @@ typedef struct Snapshot {
     const double *state;
     SnapshotGuest *guests;
     size_t n_guests;
+
+    const SnapshotNode *nodes; /* NODE_SET_MAX of them, by their numbers; NULL: one node, or not known */
+    const SnapshotNodeState *node_states;
+    size_t n_node_states;
+    uint64_t part_nodes; /* of a part: the nodes that its guests are judged by; 0: the host, or its part */
+    SnapshotApart apart; /* of a part */
 } Snapshot;
+
+/* The nodes by which a guest can be judged: those that it is bound to and that have memory. 0: it can use all of
+ * the host's memory, or the nodes aren't known. */
+uint64_t snapshot_bound_to(const Snapshot *s, const SnapshotGuest *g);
+/* The memory of several nodes together. */
+SnapshotNode snapshot_memory_of(const Snapshot *s, uint64_t nodes);
 
 /* A stat's key in JSON (snapshot.def), its name with its unit: "free_bytes". In buf. */
 #define SNAPSHOT_KEY_MAX 64U

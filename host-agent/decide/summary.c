@@ -111,7 +111,7 @@ static void add_host(Text *t, const ReasonContext *x, const Plan *p)
     const HostFields *h = &x->snapshot->host;
     double total = host_fields_get(h, HOST_FIELD_TOTAL), available = host_fields_get(h, HOST_FIELD_AVAILABLE);
 
-    text_addf(t, "host has %s available", TEXT_RATIO(available / total));
+    text_addf(t, "%s%s available", x->snapshot->part_nodes ? "" : "host has ", TEXT_RATIO(available / total));
     if (available < p->critical_threshold_bytes)
         text_addf(t, ", below the critical %s threshold", TEXT_RATIO(p->critical_threshold_bytes / total));
     else if (available < p->pressure_threshold_bytes)
@@ -217,6 +217,7 @@ void summary_write(const ReasonContext *x, Plan *p)
     Tally n;
 
     count(x, p, &n);
+    reason_add_nodes(&t, x->snapshot);
     if (x->situation == SITUATION_FAILED) {
         text_add(&t, "the policy failed");
         if (p->n_notes > 0) {

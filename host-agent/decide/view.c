@@ -6,19 +6,21 @@
 #include "host-agent/decide/guard.h"
 #include "host-agent/decide/spare.h"
 
+double view_pending_of(const SnapshotGuest *g)
+{
+    if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0)
+        return 0;
+    /* Of a squeeze the host has no more than what it hasn't swapped out. */
+    return (g->balloon.squeezed ? spare_in_ram(g) : 1) * (double) guard_leaving(g) -
+           (double) guard_promised(g);
+}
+
 double view_pending_bytes(const Snapshot *s)
 {
-    double pending = 0;
+    double pending = s->apart.pending_bytes;
 
-    for (size_t i = 0; i < s->n_guests; i++) {
-        const SnapshotGuest *g = s->guests + i;
-
-        if (g->sizes.current_bytes == 0 || g->sizes.standing_bytes == 0)
-            continue;
-        /* Of a squeeze the host has no more than what it hasn't swapped out. */
-        pending += (g->balloon.squeezed ? spare_in_ram(g) : 1) * (double) guard_leaving(g);
-        pending -= (double) MAX(guard_coming(g), g->sizes.outstanding_bytes);
-    }
+    for (size_t i = 0; i < s->n_guests; i++)
+        pending += view_pending_of(s->guests + i);
     return pending;
 }
 

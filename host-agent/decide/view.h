@@ -10,6 +10,8 @@
  * which guests got lately and will soon use. A late shrink does not count, since a guest can draw it out for
  * ever. Bytes; may be negative. */
 double view_pending_bytes(const Snapshot *s);
+/* The same of one guest. */
+double view_pending_of(const SnapshotGuest *g);
 
 void view_host_fields(const Snapshot *s, HostFields *ret);
 void view_guest_fields(const SnapshotGuest *g, const GuestBounds *b, GuestFields *ret);

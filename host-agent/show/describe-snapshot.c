@@ -72,6 +72,14 @@ static void put_real(Dict *d, const char *key, const double *value)
     dict_real(d, key, *value);
 }
 
+static void put_nodes(Dict *d, const char *key, const uint64_t *nodes)
+{
+    char text[NODE_SET_TEXT_MAX];
+
+    dict_known(d, key, node_set_format(text, *nodes));
+}
+
+#define PUT_NODES  put_nodes
 #define PUT_TEXT   put_text
 #define PUT_MODE   put_mode
 #define PUT_SOURCE put_source
@@ -158,6 +166,38 @@ static void put_host(Dict *d, const Snapshot *s, const Policy *policy, bool hist
     dict_close(d);
 }
 
+void describe_nodes(Dict *d, const SnapshotNode *nodes)
+{
+    if (!nodes)
+        return;
+    dict_list_open(d, "nodes", "aa{sv}");
+    for (unsigned i = 0; i < NODE_SET_MAX; i++) {
+        if (nodes[i].total_bytes == 0)
+            continue;
+        dict_begin(d);
+        dict_count(d, "node", i);
+        dict_count(d, "total_bytes", nodes[i].total_bytes);
+        dict_count(d, "free_bytes", nodes[i].free_bytes);
+        dict_count(d, "available_bytes", nodes[i].available_bytes);
+        dict_end(d);
+    }
+    dict_list_close(d);
+}
+
+static void put_node_states(Dict *d, const Snapshot *s, const Policy *policy)
+{
+    if (s->n_node_states == 0)
+        return;
+    dict_list_open(d, "node_states", "aa{sv}");
+    for (size_t i = 0; i < s->n_node_states; i++) {
+        dict_begin(d);
+        put_nodes(d, "nodes", &s->node_states[i].nodes);
+        put_state(d, policy, true, s->node_states[i].state);
+        dict_end(d);
+    }
+    dict_list_close(d);
+}
+
 static void put_guest(Dict *d, const Snapshot *s, const SnapshotGuest *g, const Policy *policy, bool history)
 {
     FieldSet held = view_snapshot_fields(false);
@@ -197,6 +237,8 @@ void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, con
     dict_close(d);
 
     put_host(d, s, policy, points <= SNAPSHOT_HISTORY_MAX);
+    describe_nodes(d, s->nodes);
+    put_node_states(d, s, policy);
     dict_list_open(d, "guests", "aa{sv}");
     for (size_t i = 0; i < written; i++)
         put_guest(d, s, &s->guests[i], policy, points <= SNAPSHOT_HISTORY_MAX);

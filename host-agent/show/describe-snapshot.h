@@ -13,6 +13,8 @@
 
 /* Writes a stat; the key is its name with the unit behind it. */
 void describe_field(Dict *d, const FieldInfo *info, double value);
+/* Writes "nodes": the memory of each node; nothing for NULL. */
+void describe_nodes(Dict *d, const SnapshotNode *nodes);
 /* policy: the one whose state the snapshot holds; may be NULL. Writes at most guests_max guests, and history
  * only if all of it fits. */
 void describe_snapshot(Dict *d, const Snapshot *s, const GuardConfig *guard, const Policy *policy,

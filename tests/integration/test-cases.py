@@ -68,6 +68,16 @@ class Cases(unittest.TestCase):
             self.assertEqual(got, want, policy)
         self.assertLess(self.targets(case("A-container-psi"))["k8s-node"], full["k8s-node"])
 
+    def test_b_c_guests_bound_to_a_full_node_give(self):
+        for policy in POLICIES:
+            got, want = self.decide(case("C-numa"), policy), self.decide(case("C2-numa-not-bound"), policy)
+            for name in ("bound1", "bound2"):
+                self.assertLess(got[name]["target_bytes"], 16 * GIB, f"{policy}: {got[name]}")
+                self.assertTrue(got[name]["reason"].startswith("node 0: "), got[name])
+            for name in ("free1", "free2"):
+                self.assertEqual(got[name], want[name], policy)
+        self.assertEqual({t for t in self.targets(case("C2-numa-not-bound")).values()}, {16 * GIB})
+
     def test_b_zram_is_no_swap(self):
         for policy in POLICIES:
             zram, without = case("E-zram"), case("E-zram")

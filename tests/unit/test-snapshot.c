@@ -84,6 +84,7 @@ static void assert_same_plan(uint64_t seed, const Snapshot *s, const Snapshot *p
     ck_assert_int_eq(plan_make(passed, policy, passed_guard, &b), 0);
     ck_assert_str_eq(a.summary, b.summary);
     ck_assert_uint_eq(a.notes_total, b.notes_total);
+    ck_assert_uint_eq(a.n_groups, b.n_groups);
     for (size_t i = 0; i < s->n_guests; i++) {
         const Decision *x = &a.decisions[i], *y = &b.decisions[i];
 
@@ -95,6 +96,9 @@ static void assert_same_plan(uint64_t seed, const Snapshot *s, const Snapshot *p
     (void) policy_states(policy, true, &n);
     for (size_t i = 0; i < n; i++)
         ck_assert_double_eq(a.state[i], b.state[i]);
+    for (size_t g = 0; g < a.n_groups; g++)
+        for (size_t i = 0; i < n; i++)
+            ck_assert_double_eq(a.groups[g].state[i], b.groups[g].state[i]);
     (void) policy_states(policy, false, &n);
     for (size_t i = 0; i < n * s->n_guests; i++)
         ck_assert_double_eq(a.guest_state[i], b.guest_state[i]);
@@ -165,7 +169,37 @@ static void fill_keep(Random *r, PolicyKeep *k, bool host, const Policy *policy,
             k->state[i] = (double) random_below(r, 5 * MIB);
 }
 
-static void check_seed(uint64_t seed, const Policy *policy)
+#define N_NODES 3U
+
+/* Guests on random nodes, and what the policy keeps for some sets of them. */
+typedef struct RandomNodes {
+    SnapshotNode nodes[NODE_SET_MAX];
+    SnapshotNodeState states[2];
+    double values[2][2];
+} RandomNodes;
+
+static void place(Random *r, World *w, RandomNodes *n)
+{
+    *n = (RandomNodes){};
+    for (unsigned i = 0; i < N_NODES; i++) {
+        n->nodes[i].total_bytes = HOST_TOTAL / N_NODES;
+        n->nodes[i].available_bytes = random_below(r, HOST_TOTAL / N_NODES / (1 + 7 * i));
+        n->nodes[i].free_bytes = n->nodes[i].available_bytes / 3;
+    }
+    for (size_t i = 0; i < w->s.n_guests; i++)
+        w->guests[i].nodes = random_below(r, 1 << N_NODES);
+    for (size_t i = 0; i < 2; i++) {
+        n->values[i][0] = (double) random_below(r, 10);
+        n->values[i][1] = (double) random_below(r, 2);
+        n->states[i] = (SnapshotNodeState){.nodes = UINT64_C(1) << i, .state = n->values[i]};
+    }
+    w->s.nodes = n->nodes;
+    w->s.node_states = n->states;
+    w->s.n_node_states = 2;
+}
+
+/* nodes: NULL: one node. */
+static void check_seed(uint64_t seed, const Policy *policy, RandomNodes *nodes)
 {
     Random r = random_seeded(seed);
     GuardConfig guard = GUARD_CONFIG_DEFAULT;
@@ -175,6 +209,8 @@ static void check_seed(uint64_t seed, const Policy *policy)
 
     random_world(&r, &w);
     make_like_the_daemons(&w);
+    if (nodes)
+        place(&r, &w, nodes);
     w.s.now_usec = 86400 * USEC_PER_SEC + random_next(&r) % USEC_PER_SEC;
     w.s.mode = one_in(&r, 3) ? GUEST_MODE_OBSERVE : GUEST_MODE_AUTO;
     guard.stale_usec = 1 + random_below(&r, 20 * USEC_PER_SEC);
@@ -203,7 +239,17 @@ START_TEST(a_snapshot_of_the_daemon_decides_the_same)
 
     /* One with history takes longer. */
     for (uint64_t seed = first_seed(); seed < first_seed() + (_i == 0 ? 200 : 40); seed++)
-        check_seed(seed, policy);
+        check_seed(seed, policy, NULL);
+}
+END_TEST
+
+START_TEST(test_b_c_a_snapshot_with_nodes_decides_the_same)
+{
+    _cleanup_(policy_freep) Policy *policy = _i == 0 ? load_shipped() : load(looking_back, "/x/back.policy");
+    RandomNodes nodes;
+
+    for (uint64_t seed = first_seed(); seed < first_seed() + (_i == 0 ? 200 : 40); seed++)
+        check_seed(seed, policy, &nodes);
 }
 END_TEST
 
@@ -242,6 +288,7 @@ START_TEST(each_member_is_passed_on)
         .sizes.growth_bytes = 12,
         .sizes.entitled_full = true,
         .shares = 13,
+        .nodes = 0x8000000000000005,
     };
     GuardConfig guard = {1, 2, 3, 4.5, 0.25, 6, 0.125, 0.5, 9, 0.375, 0.0625, 0.75};
     Snapshot s = {.now_usec = 77, .mode = GUEST_MODE_OBSERVE, .guests = &g, .n_guests = 1};
@@ -266,6 +313,7 @@ START_TEST(each_member_is_passed_on)
 #define SAME_TEXT(a, b)                   ck_assert_str_eq(a, b)
 #define SAME_MODE(a, b)                   ck_assert_int_eq(a, b)
 #define SAME_SOURCE(a, b)                 ck_assert_int_eq(a, b)
+#define SAME_NODES(a, b)                  ck_assert_uint_eq(a, b)
 #define SAME_FLAG(a, b)                   ck_assert_int_eq(a, b)
 #define SAME_BYTES(a, b)                  ck_assert_uint_eq(a, b)
 #define SAME_USEC(a, b)                   ck_assert_uint_eq(a, b)
@@ -505,6 +553,23 @@ static const struct {
      "guests[1].history.free_bytes[1]: must be an age in seconds: from the oldest"},
     {GUEST(", \"history\": {\"free_bytes\": [[1e9, 5]]}"),
      "guests[1].history.free_bytes[0]: must be an age in seconds"},
+    {GUEST(", \"nodes\": 1"),
+     "guests[1].nodes: must be NUMA nodes from 0 to 63, such as \"0\" or \"0-1,3\", not 1"},
+    {GUEST(", \"nodes\": \"0-64\""), "guests[1].nodes: must be NUMA nodes"},
+    {"{" HOST_LINE ", \"nodes\": {}}", "nodes: must be a list of nodes, not {}"},
+    {"{" HOST_LINE ", \"nodes\": [5]}", "nodes[0]: must be an object, not 5"},
+    {"{" HOST_LINE ", \"nodes\": [{}]}", "nodes[0]: node is missing"},
+    {"{" HOST_LINE ", \"nodes\": [{\"node\": 64}]}",
+     "nodes[0].node: must be a node's number from 0 to 63, not 64"},
+    {"{" HOST_LINE ", \"nodes\": [{\"node\": 0, \"total\": 5}]}",
+     "nodes[0]: unknown key \"total\"; did you mean"},
+    {"{" HOST_LINE ", \"nodes\": [{\"node\": 0, \"total_bytes\": 5, \"available_bytes\": 6}]}",
+     "nodes[0]: available_bytes is more than total_bytes"},
+    {"{" HOST_LINE ", \"node_states\": [{\"nodes\": \"\"}]}", "node_states[0].nodes: must be NUMA nodes"},
+    {"{" HOST_LINE ", \"node_states\": [{\"node\": \"0\"}]}",
+     "node_states[0]: unknown key \"node\"; did you mean \"nodes\"?"},
+    {"{" HOST_LINE ", \"node_states\": [{\"nodes\": \"0\", \"state\": {\"back.policy:cycles\": true}}]}",
+     "node_states[0].state.back.policy:cycles: must be a number"},
     {GUEST(", \"state\": {\"back.policy:taken\": true}"),
      "guests[1].state.back.policy:taken: must be a number of bytes, not true"},
 };
@@ -544,6 +609,7 @@ int main(void)
 
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, a_snapshot_of_the_daemon_decides_the_same, 0, 2);
+    tcase_add_loop_test(t, test_b_c_a_snapshot_with_nodes_decides_the_same, 0, 2);
     tcase_add_test(t, each_member_is_passed_on);
     tcase_add_test(t, test_a15_the_largest_values_go_through);
     tcase_add_test(t, little_is_left_out_and_only_if_necessary);
