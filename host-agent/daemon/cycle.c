@@ -83,7 +83,7 @@ static void ask_definition(const CycleParts *p, Guest *g, usec_t now_usec)
 static bool tend_guests(const Cycle *c, usec_t now_usec)
 {
     const CycleParts *p = &c->parts;
-    bool ease = c->plan.pressure == HOST_PRESSURE_NONE, moving = false;
+    bool ease = !plan_is_pressed(&c->plan), moving = false;
 
     for (size_t i = 0; i < p->guests->n; i++) {
         GuestEntry *e = &p->guests->entries[i];
@@ -108,7 +108,7 @@ static void look_at_processes(const Cycle *c, usec_t now_usec)
 {
     const CycleParts *p = &c->parts;
     const HostFields *h = &p->watch->fields;
-    bool often = c->count <= 1 ||
+    bool often = c->count <= 1 || c->plan.n_groups > 0 ||
                  host_fields_get(h, HOST_FIELD_AVAILABLE) < c->plan.in_force_bytes[POLICY_THRESHOLD_RELAX];
 
     looks_run(p->looks, p->guests, often, host_fields_get(h, HOST_FIELD_KSM_SHARING) > 0, now_usec);
@@ -172,7 +172,10 @@ static int take_snapshot(const Cycle *c, usec_t now_usec, Snapshot *ret)
                       .history = &p->policy->keep.history,
                       .state = p->policy->keep.state,
                       .guests = guests,
-                      .n_guests = p->guests->n};
+                      .n_guests = p->guests->n,
+                      .nodes = nodes_known(&p->watch->nodes),
+                      .node_states = p->policy->nodes.states,
+                      .n_node_states = p->policy->nodes.n};
     return 0;
 }
 
@@ -327,7 +330,7 @@ bool cycle_end_squeezes(const Cycle *c)
  * Returns whether memory is on its way to the host. */
 static bool apply(const Cycle *c, const Snapshot *s, bool was_short)
 {
-    bool on_account = was_short || c->plan.pressure != HOST_PRESSURE_NONE, coming = false;
+    bool on_account = was_short || plan_is_pressed(&c->plan), coming = false;
 
     for (size_t i = 0; i < s->n_guests; i++)
         coming |= move_apply(c->parts.hypervisor, c->parts.guests->entries[i].guest, &s->guests[i],

@@ -180,6 +180,7 @@ void running_policy_done(RunningPolicy *p)
     policy_free(p->policy);
     free(p->origin);
     policy_keep_done(&p->keep);
+    node_keep_done(&p->nodes);
     *p = (RunningPolicy){};
 }
 
@@ -207,17 +208,24 @@ static int fit_keeps(const RunningPolicy *p, const Guests *guests, const Policy 
 int running_policy_replace(RunningPolicy *p, Guests *guests, Policy **policy, char **origin)
 {
     _cleanup_free_ PolicyKeep *keeps = NULL;
+    NodeKeep nodes = {};
     int r;
 
-    r = fit_keeps(p, guests, *policy, &keeps);
-    if (r < 0)
+    r = node_keep_copy(&nodes, &p->nodes, *policy, p->policy);
+    if (r >= 0)
+        r = fit_keeps(p, guests, *policy, &keeps);
+    if (r < 0) {
+        node_keep_done(&nodes);
         return log_oom();
+    }
     for (size_t i = 0; i < guests->n; i++) {
         guest_replace_keep(guests->entries[i].guest, &keeps[i]);
         guest_forget_words(guests->entries[i].guest);
     }
     policy_keep_done(&p->keep);
     p->keep = keeps[guests->n];
+    node_keep_done(&p->nodes);
+    p->nodes = nodes;
     policy_free(p->policy);
     p->policy = TAKE_PTR(*policy);
     free(p->origin);
@@ -236,6 +244,7 @@ void running_policy_keep(RunningPolicy *p, const Snapshot *s, const Plan *plan)
     HostFields host;
 
     policy_keep_state(&p->keep, true, p->policy, plan->state);
+    node_keep_update(&p->nodes, p->policy, plan);
     view_host_fields(s, &host);
     series_set_add_host(&p->keep.history, s->now_usec, &host);
 }

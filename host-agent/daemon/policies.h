@@ -7,6 +7,7 @@
 #include "host-agent/daemon/file-mark.h"
 #include "host-agent/daemon/findings.h"
 #include "host-agent/daemon/guests.h"
+#include "host-agent/daemon/node-keep.h"
 #include "host-agent/daemon/options.h"
 #include "policy/keep.h"
 
@@ -15,6 +16,7 @@ typedef struct RunningPolicy {
     char *origin;    /* where it comes from, for people */
     usec_t usec;     /* since when it runs */
     PolicyKeep keep; /* what it keeps about the host; the guests have what it keeps about them */
+    NodeKeep nodes;  /* the same where guests are bound to nodes */
 } RunningPolicy;
 
 void running_policy_done(RunningPolicy *p);

@@ -145,6 +145,7 @@ void guest_snapshot(const Guest *g, usec_t now_usec, SnapshotGuest *ret)
         .name = g->info.name,
         .mode = guest_mode(g),
         .shares = g->entitlement.shares,
+        .nodes = g->info.nodes,
         .source = s ? s->source : GUEST_SOURCE_NONE,
         .age_usec = s ? usec_since(s->at_usec, now_usec) : USEC_INFINITY,
         .uptime_usec = usec_since(g->boot_usec, now_usec),

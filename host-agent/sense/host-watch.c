@@ -186,6 +186,7 @@ void host_watch_set_scope(HostWatch *w, Cgroup *scope)
     w->scope = scope;
     w->swap_in = VMSTAT_MISSING;
     w->oom.counter = VMSTAT_MISSING;
+    nodes_forget(&w->nodes);
     watch_psi(w);
 }
 
@@ -204,6 +205,22 @@ static void read_ksm(HostWatch *w, usec_t now_usec)
     } else if (outage_failed(&w->ksm_unreadable, now_usec))
         log_warning_errno(-r, "Cannot read KSM's state below %s: %m; continuing as on a kernel without KSM",
                           w->sys_root);
+}
+
+/* A cgroup's limit belongs to no node. */
+static void read_nodes(HostWatch *w, usec_t now_usec)
+{
+    char lasted[UNITS_FORMAT_MAX];
+    int r = w->scope ? 0 : nodes_read(&w->nodes, w->sys_root, &w->fields);
+
+    if (r >= 0) {
+        if (outage_over(&w->nodes_unreadable, now_usec, lasted))
+            log_notice("The memory of the NUMA nodes can be read again, after %s", lasted);
+    } else if (outage_failed(&w->nodes_unreadable, now_usec))
+        log_warning_errno(
+            -r,
+            "Cannot read the memory of the NUMA nodes below %s/devices/system/node: %m; guests that are bound to nodes are judged by the whole host's memory meanwhile",
+            w->sys_root);
 }
 
 /* Works out how much is swapped in per second. */
@@ -273,6 +290,7 @@ int host_watch_read(HostWatch *w, SizeOrRatio reserve, usec_t now_usec)
     w->reserve_bytes = bytes_of_total(reserve, host_sample_total(&w->sample));
     host_sample_fields(&w->sample, w->reserve_bytes, &w->fields);
     read_ksm(w, now_usec);
+    read_nodes(w, now_usec);
     see_swapping(w, now_usec);
     set_swapping(w);
     see_oom_kills(w, now_usec);

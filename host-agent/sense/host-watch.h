@@ -11,6 +11,7 @@
 #include "host-agent/decide/bytes.h"
 #include "host-agent/decide/guard.h"
 #include "host-agent/sense/host.h"
+#include "host-agent/sense/nodes.h"
 
 /* Whose memory pressure asks for a cycle at once. */
 typedef enum HostTrigger {
@@ -38,10 +39,12 @@ typedef struct HostWatch {
     Cgroup *scope; /* NULL: the whole host */
     HostSample sample;
     HostFields fields; /* as policies see it */
+    Nodes nodes;       /* of the whole host; a scope has none */
     uint64_t reserve_bytes;
-    usec_t swapped_usec;                               /* when the host was last seen to swap out; 0: never */
-    bool valid;                                        /* the last reading succeeded */
-    Outage unreadable, arc_unreadable, ksm_unreadable; /* of the host's memory, ZFS's cache, KSM's state */
+    usec_t swapped_usec; /* when the host was last seen to swap out; 0: never */
+    bool valid;          /* the last reading succeeded */
+    /* Of the host's memory, ZFS's cache, KSM's state, the nodes' memory. */
+    Outage unreadable, arc_unreadable, ksm_unreadable, nodes_unreadable;
     /* Memory that is swapped in: the counter that the next rate begins at (pages; VMSTAT_MISSING: none). */
     uint64_t swap_in;
     usec_t swap_in_usec; /* 0: never */

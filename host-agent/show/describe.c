@@ -28,6 +28,7 @@ static void describe_host(Dict *d, const Manager *m, usec_t now_usec)
         dict_bytes(d, "pressure_threshold_bytes", m->cycle.plan.pressure_threshold_bytes);
         dict_bytes(d, "critical_threshold_bytes", m->cycle.plan.critical_threshold_bytes);
         dict_bytes(d, "relax_threshold_bytes", m->cycle.plan.relax_threshold_bytes);
+        describe_nodes(d, nodes_known(&m->watch.nodes));
     }
 }
 
@@ -122,7 +123,10 @@ static void put_snapshot(Dict *d, const Manager *m, usec_t now_usec)
                   .host = m->watch.fields,
                   .history = &m->policy.keep.history,
                   .state = m->policy.keep.state,
-                  .n_guests = m->guests.n};
+                  .n_guests = m->guests.n,
+                  .nodes = nodes_known(&m->watch.nodes),
+                  .node_states = m->policy.nodes.states,
+                  .n_node_states = m->policy.nodes.n};
     int r;
 
     if (!m->watch.valid)

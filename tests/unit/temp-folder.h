@@ -61,3 +61,19 @@ static inline void temp_meminfo(const char *folder, uint64_t total, uint64_t ava
         (unsigned long long) (swap_free / KIB));
     temp_file(folder, "meminfo", text);
 }
+
+/* A node of /sys/devices/system/node: what is free, and cache: page cache and reclaimable slabs. */
+static inline void temp_node(const char *folder, unsigned node, uint64_t total, uint64_t free, uint64_t cache)
+{
+    char name[64], text[512];
+
+    (void) snprintf(name, sizeof(name), "devices/system/node/node%u/meminfo", node);
+    (void) snprintf(text, sizeof(text),
+                    "Node %u MemTotal:       %llu kB\nNode %u MemFree:        %llu kB\n"
+                    "Node %u Active(file):   %llu kB\nNode %u Inactive(file): %llu kB\n"
+                    "Node %u SReclaimable:   %llu kB\nNode %u HugePages_Total:     0\n",
+                    node, (unsigned long long) (total / KIB), node, (unsigned long long) (free / KIB), node,
+                    (unsigned long long) (cache / 4 / KIB), node, (unsigned long long) (cache / 4 / KIB),
+                    node, (unsigned long long) (cache / 2 / KIB), node);
+    temp_file(folder, name, text);
+}

@@ -44,6 +44,60 @@ START_TEST(test_targets_are_asked_for)
 }
 END_TEST
 
+#define COUNTS                                         \
+    "state seen = 0\nseen = seen + 1\n"                \
+    "for g in guests where host.available < 10GiB {\n" \
+    "  g.target = 3968MiB\n"                           \
+    "}\n"
+
+/* What the policy keeps for nodes goes on with them, over reloads, until no guest is bound to them. */
+START_TEST(test_b_c_a_bound_guest_is_judged_by_its_node)
+{
+    const NodeKeep *k;
+    Scene x;
+
+    three_guests(&x);
+    host_has(&x, 60 * GIB);
+    temp_file(x.folder, "devices/system/node/online", "0-1\n");
+    temp_node(x.folder, 0, 50 * GIB, 5 * GIB, 0);
+    temp_node(x.folder, 1, 50 * GIB, 55 * GIB, 0);
+    guest(&x, 1)->info.nodes = 1;
+    k = &x.policy.nodes;
+    run_policy(&x, COUNTS);
+    cycle_run(&x.cycle);
+    ck_assert_uint_eq(x.asked.n_moves, 1);
+    ck_assert_str_eq(x.asked.moves[0].uuid, guest(&x, 1)->info.uuid);
+    next_cycle(&x);
+    ck_assert_uint_eq(k->n, 1);
+    ck_assert_uint_eq(k->states[0].nodes, 1);
+    ck_assert_double_eq(k->states[0].state[0], 2);
+    ck_assert_double_eq(x.policy.keep.state[0], 2);
+
+    /* The same policy is loaded again, one without state, and it again. */
+    run_policy(&x, "\n" COUNTS);
+    next_cycle(&x);
+    ck_assert_double_eq(k->states[0].state[0], 3);
+    run_policy(&x, GIVES);
+    next_cycle(&x);
+    ck_assert_uint_eq(k->n, 0);
+    run_policy(&x, COUNTS);
+    next_cycle(&x);
+    ck_assert_double_eq(k->states[0].state[0], 1);
+
+    /* Also while the node has enough. */
+    temp_node(x.folder, 0, 50 * GIB, 50 * GIB, 0);
+    temp_node(x.folder, 1, 50 * GIB, 10 * GIB, 0);
+    next_cycle(&x);
+    ck_assert(!x.cycle.plan.groups[0].own);
+    ck_assert_double_eq(k->states[0].state[0], 2);
+
+    guests_remove(&x.guests, guest(&x, 1)->info.uuid);
+    next_cycle(&x);
+    ck_assert_uint_eq(k->n, 0);
+    scene_done(&x);
+}
+END_TEST
+
 START_TEST(test_observe)
 {
     Scene x;
@@ -418,6 +472,7 @@ int main(void)
     TCase *tc = tcase_create("cycle");
 
     tcase_add_test(tc, test_targets_are_asked_for);
+    tcase_add_test(tc, test_b_c_a_bound_guest_is_judged_by_its_node);
     tcase_add_test(tc, test_observe);
     tcase_add_test(tc, test_host_cannot_be_read);
     tcase_add_test(tc, test_channels_are_tended);
