@@ -75,8 +75,10 @@ typedef struct NoticeLever {
     int error; /* positive errno, or 0 */
 } NoticeLever;
 
-/* A critical host, and what was done since it is. */
+/* A critical host, or critical NUMA nodes, and what was done since then. */
 typedef struct NoticeCritical {
+    uint64_t
+        nodes; /* 0: the whole host. Of nodes, the notice's host_available_bytes and _total_bytes are theirs */
     uint64_t threshold_bytes, lowest_bytes; /* of available memory */
     uint64_t can_give_bytes;                /* what guests could give when it began */
     usec_t lasted_usec;

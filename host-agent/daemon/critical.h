@@ -2,7 +2,7 @@
 #pragma once
 
 /* Reports when the host becomes critical (less available than the critical threshold in force), when no guest gives
- * more, and when it is over, with what was done meanwhile. */
+ * more, and when it is over, with what was done meanwhile. The same of NUMA nodes that guests are judged by. */
 
 #include "host-agent/daemon/guests.h"
 
@@ -16,6 +16,7 @@ typedef struct CriticalGuest {
 
 typedef struct Critical {
     const Audience *audience;
+    uint64_t nodes; /* 0: the whole host */
     bool open;
     bool stuck; /* that no guest gives more was reported */
     usec_t began_usec;
@@ -26,7 +27,13 @@ typedef struct Critical {
     size_t n_guests;
 } Critical;
 
-void critical_init(Critical *c, const Audience *audience);
-void critical_done(Critical *c);
+typedef struct Criticals {
+    Critical host;
+    Critical *nodes; /* those that are critical now; no more than the groups of a plan */
+    size_t n_nodes;
+} Criticals;
+
+void criticals_init(Criticals *c, const Audience *audience);
+void criticals_done(Criticals *c);
 /* After each cycle's decisions were carried out. guests: those of the snapshot, in its order. */
-void critical_see(Critical *c, const Snapshot *s, const Plan *p, const Guests *guests);
+void criticals_see(Criticals *c, const Snapshot *s, const Plan *p, const Guests *guests);

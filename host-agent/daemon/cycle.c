@@ -404,7 +404,7 @@ void cycle_run(Cycle *c)
         /* Memory that donors release goes to guests in distress as it comes. */
         if (apply(c, &s, was_short) && c->plan.shortfall_bytes > 0)
             cycle_wake_in(c, CYCLE_FEED_USEC);
-        critical_see(&c->critical, &s, &c->plan, c->parts.guests);
+        criticals_see(&c->critical, &s, &c->plan, c->parts.guests);
         if (tend_guests(c, now))
             cycle_watch(c);
     }
@@ -448,7 +448,7 @@ void cycle_forget_words(Cycle *c)
 int cycle_init(Cycle *c, const CycleParts *parts)
 {
     *c = (Cycle){.parts = *parts};
-    critical_init(&c->critical, parts->guest_host->audience);
+    criticals_init(&c->critical, parts->guest_host->audience);
     return sd_event_add_time_relative(parts->event, &c->timer, CLOCK_MONOTONIC, 0, 5 * USEC_PER_MSEC,
                                       on_cycle, c);
 }
@@ -461,7 +461,7 @@ void cycle_stop(Cycle *c)
 void cycle_done(Cycle *c)
 {
     plan_done(&c->plan);
-    critical_done(&c->critical);
+    criticals_done(&c->critical);
     cycle_stop(c);
     c->tick = sd_event_source_disable_unref(c->tick);
 }

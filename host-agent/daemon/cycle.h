@@ -48,7 +48,7 @@ typedef struct Cycle {
     usec_t took_usec;
     uint64_t count;
     CycleLog log;
-    Critical critical;
+    Criticals critical;
 } Cycle;
 
 /* The first cycle runs as soon as the loop does. 0 or -errno. */

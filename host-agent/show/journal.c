@@ -267,11 +267,26 @@ static void log_ksm(const Notice *n)
     }
 }
 
+#define PLACE_MAX (NODE_SET_TEXT_MAX + 16)
+
+/* "The host is", "Node 0 is", "Nodes 0-1 are" */
+static const char *place(char buf[static PLACE_MAX], const NoticeCritical *c)
+{
+    char nodes[NODE_SET_TEXT_MAX];
+    bool several = (c->nodes & (c->nodes - 1)) != 0;
+
+    if (c->nodes == 0)
+        return "The host is";
+    snprintf(buf, PLACE_MAX, "Node%s %s %s", several ? "s" : "", node_set_format(nodes, c->nodes),
+             several ? "are" : "is");
+    return buf;
+}
+
 /* "The host is critical: 1.20 GiB available (3.1%), below the critical threshold of 2.00 GiB; guests can give 800 MiB" */
 static void log_critical(const Notice *n)
 {
     char bytes[UNITS_FORMAT_MAX], ratio[UNITS_FORMAT_MAX], threshold[UNITS_FORMAT_MAX],
-        give[UNITS_FORMAT_MAX];
+        give[UNITS_FORMAT_MAX], where[PLACE_MAX], nodes[NODE_SET_TEXT_MAX];
     const NoticeCritical *c = &n->critical;
     bool observed = n->mode != GUEST_MODE_AUTO, stuck = n->kind == NOTICE_CRITICAL_STUCK;
     char fields_available[NUMBER_MAX], fields_threshold[NUMBER_MAX], fields_give[NUMBER_MAX];
@@ -279,7 +294,8 @@ static void log_critical(const Notice *n)
                                {"BALLAST_THRESHOLD_BYTES", fields_threshold},
                                {"BALLAST_MODE", guest_mode_to_string(n->mode)},
                                {"BALLAST_CAN_GIVE_BYTES", stuck ? NULL : fields_give},
-                               {"BALLAST_REASON", stuck ? n->text : NULL}};
+                               {"BALLAST_REASON", stuck ? n->text : NULL},
+                               {"BALLAST_NODES", c->nodes ? node_set_format(nodes, c->nodes) : NULL}};
 
     snprintf(fields_available, sizeof(fields_available), "%.0f", n->host_available_bytes);
     snprintf(fields_threshold, sizeof(fields_threshold), "%" PRIu64, c->threshold_bytes);
@@ -287,23 +303,23 @@ static void log_critical(const Notice *n)
     if (stuck)
         log_fields(
             LOG_WARNING, MESSAGE_STUCK, fields, ELEMENTSOF(fields),
-            "The host is still critical, and guests give nothing more%s: %s. Stop or migrate a guest, or lower the guests' minimums",
-            observed ? " (in mode observe, nothing was moved)" : "", n->text);
+            "%s still critical, and guests give nothing more%s: %s. Stop or migrate a guest, or lower the guests' minimums",
+            place(where, c), observed ? " (in mode observe, nothing was moved)" : "", n->text);
     else
-        log_fields(
-            LOG_WARNING, MESSAGE_CRITICAL, fields, ELEMENTSOF(fields),
-            "The host is critical: %s available (%s), below the critical threshold of %s; guests %s %s%s",
-            format_size(bytes, (uint64_t) n->host_available_bytes), available(ratio, n),
-            format_size(threshold, c->threshold_bytes), observed ? "could give" : "can give",
-            format_size(give, c->can_give_bytes),
-            observed ? ", but in mode observe nothing is moved (ballastctl mode auto changes that)" : "");
+        log_fields(LOG_WARNING, MESSAGE_CRITICAL, fields, ELEMENTSOF(fields),
+                   "%s critical: %s available (%s), below the critical threshold of %s; guests %s %s%s",
+                   place(where, c), format_size(bytes, (uint64_t) n->host_available_bytes),
+                   available(ratio, n), format_size(threshold, c->threshold_bytes),
+                   observed ? "could give" : "can give", format_size(give, c->can_give_bytes),
+                   observed ? ", but in mode observe nothing is moved (ballastctl mode auto changes that)"
+                            : "");
 }
 
 static void log_critical_over(const Notice *n)
 {
     const NoticeCritical *c = &n->critical;
     char lasted[UNITS_FORMAT_MAX], lowest[UNITS_FORMAT_MAX], taken[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
-        ratio[UNITS_FORMAT_MAX], numbers[6][NUMBER_MAX], did[256];
+        ratio[UNITS_FORMAT_MAX], numbers[6][NUMBER_MAX], did[256], where[PLACE_MAX], nodes[NODE_SET_TEXT_MAX];
     const uint64_t values[] = {c->lowest_bytes, c->lasted_usec,       c->moves,
                                c->taken_bytes,  c->handed_back_bytes, c->guests};
     const LogField fields[] = {{"BALLAST_LOWEST_BYTES", numbers[0]},
@@ -312,7 +328,8 @@ static void log_critical_over(const Notice *n)
                                {"BALLAST_TAKEN_BYTES", numbers[3]},
                                {"BALLAST_HANDED_BACK_BYTES", numbers[4]},
                                {"BALLAST_GUESTS", numbers[5]},
-                               {"BALLAST_MODE", guest_mode_to_string(n->mode)}};
+                               {"BALLAST_MODE", guest_mode_to_string(n->mode)},
+                               {"BALLAST_NODES", c->nodes ? node_set_format(nodes, c->nodes) : NULL}};
 
     for (size_t i = 0; i < ELEMENTSOF(values); i++)
         snprintf(numbers[i], sizeof(numbers[i]), "%" PRIu64, values[i]);
@@ -324,11 +341,10 @@ static void log_critical_over(const Notice *n)
             format_size(taken, c->taken_bytes), format_size(back, c->handed_back_bytes));
     else
         snprintf(did, sizeof(did), "in mode observe nothing was moved");
-    log_fields(
-        LOG_NOTICE, MESSAGE_OVER, fields, ELEMENTSOF(fields),
-        "The host is no longer critical (available %s): it was for %s, with %s available at the lowest; %s",
-        available(ratio, n), format_duration(lasted, c->lasted_usec), format_size(lowest, c->lowest_bytes),
-        did);
+    log_fields(LOG_NOTICE, MESSAGE_OVER, fields, ELEMENTSOF(fields),
+               "%s no longer critical (available %s): %s %s, with %s available at the lowest; %s",
+               place(where, c), available(ratio, n), c->nodes ? "that lasted" : "it was for",
+               format_duration(lasted, c->lasted_usec), format_size(lowest, c->lowest_bytes), did);
 }
 
 static void log_oom_kills(const Notice *n)

@@ -154,6 +154,66 @@ START_TEST(test_c_oom_kills_are_logged)
 }
 END_TEST
 
+/* Two nodes of 50 GiB, and node 0 has so much available. */
+static void node_0_has(const Scene *x, uint64_t available_bytes)
+{
+    temp_node(x->folder, 0, 50 * GIB, available_bytes, 0);
+    temp_node(x->folder, 1, 50 * GIB, 60 * GIB - available_bytes, 0);
+}
+
+/* The host has 60 of 100 GiB, and guest1 can use node 0 only. */
+START_TEST(test_b_c_a_critical_node_is_logged_like_a_critical_host)
+{
+    int log;
+    Scene x;
+
+    three_guests(&x);
+    temp_file(x.folder, "devices/system/node/online", "0-1\n");
+    node_0_has(&x, 20 * GIB);
+    guest(&x, 1)->info.nodes = 1;
+    audience_add(&x.stage.audience, journal_hear, NULL);
+    log_open(LOG_INFO);
+    host_watch_set_scope(&x.watch, NULL);
+    cycles(&x, 60 * GIB, 2);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 0);
+    log = stderr_pipe();
+    node_0_has(&x, 2 * GIB);
+    cycles(&x, 60 * GIB, 1);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "Node 0 is critical: 2.00 GiB available (4.0%), below the critical threshold of 2.50 GiB; guests can give "),
+        1);
+    ck_assert_uint_eq(stage_last(&x.stage, NOTICE_CRITICAL)->critical.nodes, 1);
+    cycles(&x, 60 * GIB, 9);
+    ck_assert_uint_eq(caught_lines(log, "Node 0 is still critical, and guests give nothing more: node 0: "),
+                      1);
+    ck_assert_uint_eq(x.cycle.critical.n_nodes, 1);
+
+    /* It isn't short of memory any more. */
+    node_0_has(&x, 4 * GIB);
+    cycles(&x, 60 * GIB, 29);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 0);
+    cycles(&x, 60 * GIB, 3);
+    ck_assert_uint_eq(
+        caught_lines(
+            log,
+            "Node 0 is no longer critical (available 8.0%): that lasted 10s, with 2.00 GiB available at the lowest; 0 guests gave"),
+        1);
+    ck_assert_uint_eq(x.cycle.critical.n_nodes, 0);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 1);
+
+    /* Again, and the guest goes. */
+    node_0_has(&x, GIB);
+    cycles(&x, 60 * GIB, 2);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL), 2);
+    guests_remove(&x.guests, guest(&x, 1)->info.uuid);
+    cycles(&x, 60 * GIB, 33);
+    ck_assert_uint_eq(stage_count(&x.stage, NOTICE_CRITICAL_OVER), 2);
+    scene_done(&x);
+}
+END_TEST
+
 /* A guest that goes meanwhile, or comes. */
 START_TEST(test_guests_come_and_go)
 {
@@ -181,6 +241,7 @@ int main(void)
     tcase_add_test(tc, test_c1_a_critical_host_is_logged_from_begin_to_end);
     tcase_add_test(tc, test_c1_a_host_at_the_edge_is_logged_once);
     tcase_add_test(tc, test_c1_in_the_journal);
+    tcase_add_test(tc, test_b_c_a_critical_node_is_logged_like_a_critical_host);
     tcase_add_test(tc, test_guests_come_and_go);
     tcase_add_test(tc, test_c_oom_kills_are_logged);
     return run_tests(tc);
