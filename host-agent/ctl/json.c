@@ -13,9 +13,9 @@ static const char *const guest_keys[] = {
     "name",       "uuid",          "mode",          "source",         "age_usec",      "maximum_bytes",
     "full_bytes", "current_bytes", "target_bytes",  "floor_bytes",    "reclaim_bytes", "available_bytes",
     "free_bytes", "cache_bytes",   "swap_in_bytes", "swap_out_bytes", "rss_bytes",     "resident_bytes",
-    "idle_bytes", "cold_bytes",    "lever",         "lever_age_usec", "agent_version", "busy",
-    "unmovable",  "distress",      "hurting",       "protected",      "moving",        "stalled",
-    "rule",       "reason",
+    "idle_bytes", "cold_bytes",    "lever",         "lever_age_usec", "agent_version", "nodes",
+    "busy",       "unmovable",     "distress",      "hurting",        "protected",     "moving",
+    "stalled",    "rule",          "reason",
 };
 
 #define SUFFIX_BYTES    "_bytes"

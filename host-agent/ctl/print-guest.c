@@ -118,6 +118,9 @@ static int put_held(const Screen *screen, json_object *guest)
     text_addf(&t, "%s of the host's memory", SIZE_OF(guest, "resident_bytes"));
     if (json_find(guest, "idle_bytes"))
         text_addf(&t, ", %s of it idle", SIZE_OF(guest, "idle_bytes"));
+    if (json_text(guest, "nodes"))
+        text_addf(&t, ", bound to NUMA node%s %s", strpbrk(json_text(guest, "nodes"), ",-") ? "s" : "",
+                  json_text(guest, "nodes"));
     if (json_count(guest, "held.swapped_bytes") > 0)
         text_addf(&t, ", %s of it swapped out by the host", SIZE_OF(guest, "held.swapped_bytes"));
     return print_line(screen, "Resident", STYLE_PLAIN, buf);

@@ -92,6 +92,7 @@ static const Column columns[] = {
     {"LEVER", KIND_TEXT, "lever", .usual = true, .empty = true, .style = style_lever},
     {"LEVER-AGE", KIND_TIME, "lever_age_usec"},
     {"AGENT", KIND_TEXT, "agent_version", .cut = true},
+    {"NODES", KIND_TEXT, "nodes"},
     {"BUSY", KIND_TEXT, "busy"},
     {"UNMOVABLE", KIND_TEXT, "unmovable", .cut = true},
     {"DISTRESS", KIND_FLAG, "distress"},

@@ -121,6 +121,25 @@ static int put_host(const Screen *screen, json_object *status)
     return print_line(screen, "Host", STYLE_PLAIN, text);
 }
 
+/* "node 0: 64 GiB, 2.1 GiB available (3.3%)", a line each. */
+static int put_nodes(const Screen *screen, json_object *status)
+{
+    json_object *nodes = json_find(status, "host.nodes");
+    char a[UNITS_FORMAT_MAX], b[UNITS_FORMAT_MAX], c[UNITS_FORMAT_MAX], text[TEXT_MAX];
+    int r = 0;
+
+    for (size_t i = 0; nodes && r >= 0 && i < json_object_array_length(nodes); i++) {
+        json_object *node = json_object_array_get_idx(nodes, i);
+        uint64_t total = json_count(node, "total_bytes"), available = json_count(node, "available_bytes");
+
+        snprintf(text, sizeof(text), "node %" PRIu64 ": %s, %s available (%s)", json_count(node, "node"),
+                 format_size(a, total), format_size(b, available),
+                 format_ratio(c, total > 0 ? (double) available / (double) total : 0));
+        r = print_line(screen, i == 0 ? "Nodes" : "", STYLE_PLAIN, text);
+    }
+    return r;
+}
+
 /* Only those that the policy has. */
 static int put_thresholds(const Screen *screen, json_object *status)
 {
@@ -350,9 +369,9 @@ static int put_neighbours(const Screen *screen, json_object *status)
 int print_status(const Screen *screen, json_object *status)
 {
     static int (*const parts[])(const Screen *, json_object *) = {
-        put_mode,    put_why,    put_neighbours, put_scope,     put_host, put_thresholds,
-        put_psi,     put_oom,    put_pending,    put_shortfall, put_ksm,  put_guests,
-        put_libvirt, put_policy, put_files,      put_cycle,
+        put_mode,       put_why,     put_neighbours, put_scope,   put_host,      put_nodes,
+        put_thresholds, put_psi,     put_oom,        put_pending, put_shortfall, put_ksm,
+        put_guests,     put_libvirt, put_policy,     put_files,   put_cycle,
     };
     int r = 0;
 

@@ -48,6 +48,7 @@ static void put_guest_bytes(Dict *d, const char *key, const GuestFields *fields,
 void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
 {
     const Guest *g = e->guest;
+    char nodes[NODE_SET_TEXT_MAX];
     SnapshotGuest s;
 
     guest_snapshot(g, now_usec, &s);
@@ -75,6 +76,7 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     put_guest_bytes(d, "cold_bytes", &s.fields, GUEST_FIELD_COLD);
     describe_means(d, g, guest_fields_get(&s.fields, GUEST_FIELD_REPORTING) > 0, now_usec);
     dict_known(d, "agent_version", link_agent_version(e->channel->link));
+    dict_known(d, "nodes", node_set_format(nodes, g->info.nodes));
     dict_known(d, "busy", s.busy);
     dict_known(d, "unmovable", s.unmovable ?: s.judgement.ineffective);
     dict_bool(d, "distress", s.judgement.distress);

@@ -30,7 +30,7 @@ _ballastctl()
     local verbs='status list stats mode release set policy reload dump version help'
     local policy_verbs='check fields show load run'
     local columns='NAME STATE MODE SOURCE AGE MAXIMUM FULL CURRENT TARGET FLOOR RESIDENT RSS IDLE AVAIL FREE CACHE'
-    columns+=' COLD SWAP-IN SWAP-OUT RECLAIM LEVER LEVER-AGE AGENT BUSY UNMOVABLE'
+    columns+=' COLD SWAP-IN SWAP-OUT RECLAIM LEVER LEVER-AGE AGENT NODES BUSY UNMOVABLE'
     columns+=' DISTRESS HURTING PROTECTED MOVING STALLED UUID RULE REASON'
     local options='--json --session --color= --no-colour --help --version'
     # Options with a value, which isn't the command or the guest.

@@ -56,7 +56,7 @@ GUEST_KEYS = {
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "reclaim_bytes": int, "available_bytes": int,
     "free_bytes": int, "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
     "idle_bytes": int, "cold_bytes": int, "lever": str, "lever_age_usec": int,
-    "agent_version": str, "busy": str, "unmovable": str, "distress": bool, "hurting": bool, "protected": bool,
+    "agent_version": str, "nodes": str, "busy": str, "unmovable": str, "distress": bool, "hurting": bool, "protected": bool,
     "moving": bool, "stalled": bool, "rule": str, "reason": str,
 }
 NEVER_NULL = {"name", "uuid", "mode", "source", "maximum_bytes", "full_bytes", "current_bytes", "target_bytes",
@@ -1599,6 +1599,61 @@ class Ksm(World):
             for d in self.json("--session", "status").get("ksm", {}).get("decisions", [])))
         self.assertNotIn("KSM", daemon.log())
         self.assertNotIn("KSM: ", self.ctl("--session", "status"))
+
+
+class Nodes(World):
+    """A host with two NUMA nodes; web1 is bound to the first, which is full."""
+
+    def setUp(self):
+        for node, free in ((0, 262144), (1, 8126464)):
+            folder = f"{self.folder}/sys/devices/system/node/node{node}"
+            os.makedirs(folder)
+            with open(f"{folder}/meminfo", "w") as f:
+                f.write("".join(f"Node {node} {key}: {kib} kB\n" for key, kib in (
+                    ("MemTotal", 8388608), ("MemFree", free), ("Active(file)", 0), ("Inactive(file)", 0), ("SReclaimable", 0))))
+        with open(f"{self.folder}/sys/devices/system/node/online", "w") as f:
+            f.write("0-1\n")
+        with open(f"{self.folder}/node.xml") as f:
+            text = f.read()
+        with open(f"{self.folder}/node.xml", "w") as f:
+            f.write(text.replace(f"<name>{WEB1}</name>", f"<name>{WEB1}</name><numatune><memory mode='strict' nodeset='0'/></numatune>"))
+        bus = Bus(self.folder, "nodes", OPEN)
+        self.addCleanup(bus.stop)
+        type(self).env = self.env = {**type(self).env, "DBUS_SESSION_BUS_ADDRESS": bus.address}
+        self.write_config("[Daemon]\nInterval=100ms\n")
+        with open(f"{self.folder}/policy", "w") as f:
+            f.write("let pressure_threshold = 20% * host.total\nlet critical_threshold = 5% * host.total\n"
+                    "for g in guests where host.available < pressure_threshold { g.target = g.current - 64MiB because \"it gives\" }\n")
+
+    def test_b_c_bound_guests_are_shown_with_their_nodes(self):
+        daemon = self.start_daemon("nodes", "--session", "--sys", f"{self.folder}/sys")
+        self.addCleanup(self.stop_daemon, daemon)
+        self.wait_ready("--session")
+        nodes = self.json("--session", "status")["host"]["nodes"]
+        self.assertEqual([n["node"] for n in nodes], [0, 1])
+        self.assertEqual(nodes[0], {"node": 0, "total_bytes": 8 << 30, "free_bytes": 256 << 20, "available_bytes": 256 << 20})
+        status = self.ctl("--session", "status")
+        self.assertIn("Nodes: node 0: 8.00 GiB, 256 MiB available (3.1%)\n", status)
+        self.assertIn("node 1: 8.00 GiB, 7.75 GiB available (96.9%)\n", status)
+        self.assertIn("node 0: ", next(line for line in status.splitlines() if " Now: " in line))
+        rows = self.ctl("--session", "list", "--columns=name,nodes").split("\n")
+        self.assertIn("web1 0", [" ".join(r.split()) for r in rows])
+        self.assertIn("web2 -", [" ".join(r.split()) for r in rows])
+        self.assertIn("bound to NUMA node 0\n", self.ctl("--session", "stats", WEB1))
+        self.assertNotIn("NUMA", self.ctl("--session", "stats", WEB2))
+        wait_for("line", lambda: "Node 0 is critical: 256 MiB available (3.1%)" in daemon.log())
+        self.assertNotIn("The host is critical", daemon.log())
+
+        guests = {g["name"]: g for g in self.json("--session", "dump")["snapshot"]["guests"]}
+        self.assertEqual(guests[WEB1]["nodes"], "0")
+        self.assertNotIn("nodes", guests[WEB2])
+        with open(f"{self.folder}/nodes.json", "w") as f:
+            f.write(self.ctl("--session", "dump", "--json"))
+        plan = {g["name"]: g for g in json.loads(self.ctl("policy", "run", f"{self.folder}/policy", f"--snapshot={self.folder}/nodes.json",
+                                                          "--json"))["guests"]}
+        self.assertTrue(plan[WEB1]["reason"].startswith("node 0: "), plan[WEB1])
+        for g in self.json("--session", "list"):
+            self.assertEqual(plan[g["name"]]["reason"].startswith("node"), g["reason"].startswith("node"), g)
 
 
 class Locked(World):
