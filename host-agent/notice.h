@@ -43,6 +43,7 @@ typedef enum NoticeKind {
     NOTICE_GUEST_ADDED,
     NOTICE_GUEST_REMOVED,
     NOTICE_ENTITLED,     /* libvirt wrote an entitlement, or failed to: error, text (why, or empty) */
+    NOTICE_SHUT_OFF,     /* libvirt answered a request about domains that are shut off: VirtLink.shut_off */
     NOTICE_LIBVIRT_LOST, /* text (why) */
     NOTICE_KIND_MAX,
     NOTICE_KIND_INVALID = -EINVAL,

@@ -131,6 +131,24 @@ static void on_entitled(const VirtLink *l, Guest *g, const VirtEvent *e)
     guest_tell(g, &n);
 }
 
+/* The answer to a request about domains that are shut off. */
+static void on_shut_off(VirtLink *l)
+{
+    Notice n = notice_of_host(NOTICE_SHUT_OFF, l->guest_host->fields);
+
+    l->shut_off = virt_take_shut_off(l->virt);
+    if (!l->shut_off)
+        return;
+    if (l->shut_off->uuid[0]) {
+        n.kind = NOTICE_ENTITLED;
+        memcpy(n.uuid, l->shut_off->uuid, sizeof(n.uuid));
+        n.error = l->shut_off->error;
+        notice_set_text(&n, l->shut_off->text);
+    }
+    audience_tell(l->guest_host->audience, &n);
+    l->shut_off = shut_off_free(l->shut_off);
+}
+
 static void on_guest_event(VirtLink *l, GuestEntry *entry, const VirtEvent *e)
 {
     usec_t now = now_usec(CLOCK_MONOTONIC);
@@ -175,6 +193,7 @@ static void on_guest_event(VirtLink *l, GuestEntry *entry, const VirtEvent *e)
     case VIRT_DISCONNECTED:
     case VIRT_DOMAIN_ADDED:
     case VIRT_LISTED:
+    case VIRT_SHUT_OFF:
     case VIRT_EVENT_TYPE_MAX:
         break;
     }
@@ -197,6 +216,9 @@ static void on_virt(void *userdata, const VirtEvent *e)
         break;
     case VIRT_LISTED:
         on_listed(l);
+        break;
+    case VIRT_SHUT_OFF:
+        on_shut_off(l);
         break;
     default:
         /* An event about a domain that has been removed meanwhile is of no use. */
@@ -235,6 +257,8 @@ int virt_link_entitle(VirtLink *l, Guest *g, const EntitlementChange *change, co
 {
     int r;
 
+    if (g->info.id < 0)
+        return virt_entitle_shut_off(l->virt, g->info.uuid, change);
     r = virt_entitle(l->virt, g->info.uuid, change);
     if (r >= 0)
         guest_entitling(g, e);

@@ -11,9 +11,10 @@ typedef struct VirtLink {
     Virt *virt; /* NULL before virt_link_start() */
     char *uri;
     bool connected;
-    bool listed;    /* the guests that ran when ballastd first connected are known */
-    Outage away;    /* from when the connection was lost, or refused */
-    char *lost_why; /* why it isn't connected, for people; NULL while it is */
+    bool listed;       /* the guests that ran when ballastd first connected are known */
+    ShutOff *shut_off; /* the answer that NOTICE_SHUT_OFF is about, while that is reported; else NULL */
+    Outage away;       /* from when the connection was lost, or refused */
+    char *lost_why;    /* why it isn't connected, for people; NULL while it is */
 
     Guests *guests;
     const GuestHost *guest_host;
@@ -29,6 +30,6 @@ int virt_link_start(VirtLink *l, sd_event *event);
 void virt_link_done(VirtLink *l);
 /* Once it is known which guests run: adds to f which patterns of the configuration match none. */
 void virt_link_tell_unmatched(const VirtLink *l, Findings *f);
-/* Asks libvirt to write a guest's entitlement, which becomes e by that change. NOTICE_ENTITLED reports the
- * result. 0; -EBUSY while the last change is still being written; -ENOENT, -ENOTCONN or another -errno. */
+/* Asks libvirt to write the entitlement of a guest, or of a domain that is shut off (guest_new_shut_off()), which
+ * becomes e by that change. NOTICE_ENTITLED reports the result. 0; -EBUSY while the last change is still being written; -ENOENT, -ENOTCONN or another -errno. */
 int virt_link_entitle(VirtLink *l, Guest *g, const EntitlementChange *change, const Entitlement *e);

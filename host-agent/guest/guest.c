@@ -107,6 +107,21 @@ static void update_entitlement(Guest *g)
     full_size_define(&g->full, &g->info, g->entitlement.full_bytes);
 }
 
+int guest_new_shut_off(const GuestHost *host, const DomainInfo *info, const Entitlement *configured,
+                       Guest **ret)
+{
+    Guest *g = calloc(1, sizeof(Guest));
+
+    if (!g)
+        return -ENOMEM;
+    g->host = host;
+    g->configured = *configured;
+    g->info = *info;
+    update_entitlement(g);
+    *ret = g;
+    return 0;
+}
+
 void guest_update_info(Guest *g, const DomainInfo *info)
 {
     char before[ENTITLEMENT_WHY_MAX] = "";

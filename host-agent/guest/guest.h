@@ -121,6 +121,10 @@ typedef struct Guest {
  * -ENOMEM. */
 int guest_new(const GuestHost *host, const DomainInfo *info, const Entitlement *configured, usec_t now_usec,
               Guest **ret);
+/* A domain that is shut off, as a guest: only its definition, its sizes, its entitlement and its mode are known, all as
+ * they will be at its start. Logs nothing. 0 or -ENOMEM. */
+int guest_new_shut_off(const GuestHost *host, const DomainInfo *info, const Entitlement *configured,
+                       Guest **ret);
 Guest *guest_free(Guest *g);
 DEFINE_CLEANUP_FUNC(Guest, guest_free);
 

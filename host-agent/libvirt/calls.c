@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Makes the libvirt calls for a domain. A call begins and ends with the lock held. In between a worker makes
+/* Makes the libvirt calls for a domain, and those about domains that are shut off. A call begins and ends with the lock held. In between a worker makes
  * it without the lock; meanwhile only that worker uses Domain.call, and nobody changes the domain's UUID and
  * remembered state. */
 
@@ -20,6 +20,7 @@ static unsigned lane_of(unsigned kind)
     static const LaneId lanes[CALL_KIND_MAX] = {
         [CALL_SET] = LANE_SET,          [CALL_ENTITLE] = LANE_SET, [CALL_REMEMBER] = LANE_SET,
         [CALL_DEFINITION] = LANE_QUERY, [CALL_STATS] = LANE_QUERY, [CALL_CHANNEL] = LANE_CHANNEL,
+        [CALL_FIND] = LANE_QUERY,
     };
 
     return lanes[kind];
@@ -152,12 +153,13 @@ static void run_remember(Domain *d, virDomainPtr domain)
         set_remembered(&d->call, domain, &d->call.state);
 }
 
-/* Reads the running domain's present entitlement. Someone may just have changed it with virsh; a change based
+/* Reads the domain's present entitlement, of the running one or of the definition. Someone may just have changed it with virsh; a change based
  * on the last reported entitlement would undo that. */
-static int read_granted(Call *call, virDomainPtr domain, uint64_t maximum_bytes, Entitlement *ret)
+static int read_granted(Call *call, virDomainPtr domain, unsigned where, uint64_t maximum_bytes,
+                        Entitlement *ret)
 {
     _cleanup_free_ char *xml =
-        virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, ENTITLEMENT_URI, VIR_DOMAIN_AFFECT_LIVE);
+        virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, ENTITLEMENT_URI, where);
 
     *ret = ENTITLEMENT_NONE;
     if (xml)
@@ -168,11 +170,12 @@ static int read_granted(Call *call, virDomainPtr domain, uint64_t maximum_bytes,
     return call->error;
 }
 
-static void run_entitle(Domain *d, virDomainPtr domain)
+/* running: write it into the running domain, too. */
+static void write_entitlement(Call *call, virDomainPtr domain, bool running)
 {
     _cleanup_free_ char *xml = NULL;
+    unsigned live = running ? VIR_DOMAIN_AFFECT_LIVE : 0;
     char why[ENTITLEMENT_WHY_MAX];
-    Call *call = &d->call;
     uint64_t maximum_bytes;
     Entitlement e;
     int persistent;
@@ -180,7 +183,7 @@ static void run_entitle(Domain *d, virDomainPtr domain)
     if (refused_for_job(call, domain))
         return;
     maximum_bytes = virDomainGetMaxMemory(domain) * KIB;
-    if (read_granted(call, domain, maximum_bytes, &e) < 0) {
+    if (read_granted(call, domain, running ? live : VIR_DOMAIN_AFFECT_CONFIG, maximum_bytes, &e) < 0) {
         if (call->error == 0)
             call_refuse(call, -EBADMSG, "its present entitlement can't be parsed");
         return;
@@ -200,8 +203,31 @@ static void run_entitle(Domain *d, virDomainPtr domain)
     persistent = virDomainIsPersistent(domain);
     if (persistent < 0 ||
         virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, ENTITLEMENT_KEY, ENTITLEMENT_URI,
-                             VIR_DOMAIN_AFFECT_LIVE |
-                                 (persistent ? (unsigned) VIR_DOMAIN_AFFECT_CONFIG : 0)) < 0)
+                             live | (persistent ? (unsigned) VIR_DOMAIN_AFFECT_CONFIG : 0)) < 0)
+        call_failed(call);
+}
+
+static void run_entitle(Domain *d, virDomainPtr domain)
+{
+    write_entitlement(&d->call, domain, true);
+}
+
+/* The call for the first request about domains that are shut off. */
+static void run_shut_off(ShutOffs *all)
+{
+    _cleanup_(domain_freep) virDomainPtr domain = NULL;
+    ShutOff *s = all->waiting;
+    Call *call = &all->call;
+
+    if (!s->uuid[0]) {
+        call->error = shut_off_find(s, call->conn->ptr, &call->text);
+        return;
+    }
+    domain = virDomainLookupByUUIDString(call->conn->ptr, s->uuid);
+    call->entitling = s->change;
+    if (domain)
+        write_entitlement(call, domain, virDomainIsActive(domain) == 1);
+    else
         call_failed(call);
 }
 
@@ -297,27 +323,36 @@ static void run_channel(Domain *d, virDomainPtr domain)
     call->error = channel_open(d->virt, call->conn, domain, d->uuid, &call->channel, &call->text);
 }
 
+/* NULL: the caller of requests about domains that are shut off. */
+static Domain *domain_of(Virt *v, Caller *caller)
+{
+    return caller == &v->shut_offs.caller ? NULL : (Domain *) caller;
+}
+
 static void call_begin(void *userdata, Caller *caller, unsigned kind)
 {
-    Domain *d = (Domain *) caller;
-    Call *call = &d->call;
     Virt *v = userdata;
+    Domain *d = domain_of(v, caller);
 
-    *call = (Call){
+    virt_need_tick(v);
+    if (!d) {
+        v->shut_offs.call = (Call){.conn = session_take(v, (LaneId) lane_of(kind))};
+        return;
+    }
+    d->call = (Call){
         .conn = session_take(v, (LaneId) lane_of(kind)),
         .changes = d->busy.changes,
         .state = d->asked.state,
         .entitling = d->asked.entitling,
     };
     if (kind == CALL_REMEMBER) {
-        call->state = d->remembered;
-        call->state.overhead_bytes = d->asked.overhead_bytes;
+        d->call.state = d->remembered;
+        d->call.state.overhead_bytes = d->asked.overhead_bytes;
     }
     if (kind == CALL_STATS && !d->has_period)
-        call->period_sec = d->asked.period_sec;
+        d->call.period_sec = d->asked.period_sec;
     if (kind == CALL_DEFINITION)
         domain_reading(d);
-    virt_need_tick(v);
 }
 
 static void call_run(void *userdata, Caller *caller, unsigned kind)
@@ -326,9 +361,15 @@ static void call_run(void *userdata, Caller *caller, unsigned kind)
         [CALL_SET] = run_set,           [CALL_ENTITLE] = run_entitle, [CALL_DEFINITION] = run_definition,
         [CALL_REMEMBER] = run_remember, [CALL_STATS] = run_stats,     [CALL_CHANNEL] = run_channel,
     };
-    Domain *d = (Domain *) caller;
-    _cleanup_(domain_freep) virDomainPtr domain = virDomainLookupByUUIDString(d->call.conn->ptr, d->uuid);
+    _cleanup_(domain_freep) virDomainPtr domain = NULL;
+    Virt *v = userdata;
+    Domain *d = domain_of(v, caller);
 
+    if (!d) {
+        run_shut_off(&v->shut_offs);
+        return;
+    }
+    domain = virDomainLookupByUUIDString(d->call.conn->ptr, d->uuid);
     if (domain)
         run[kind](d, domain);
     else
@@ -337,12 +378,17 @@ static void call_run(void *userdata, Caller *caller, unsigned kind)
 
 static void call_done(void *userdata, Caller *caller, unsigned kind)
 {
-    Domain *d = (Domain *) caller;
-    Call *call = &d->call;
-    Conn *conn = call->conn;
     Virt *v = userdata;
+    Domain *d = domain_of(v, caller);
+    Call *call = d ? &d->call : &v->shut_offs.call;
+    Conn *conn = call->conn;
     bool runs;
 
+    if (!d) {
+        shut_off_done(v);
+        session_give_back(v, conn);
+        return;
+    }
     runs = domain_call_done(d, (CallKind) kind);
     free(call->text);
     free(call->info);
@@ -362,17 +408,20 @@ static void call_done(void *userdata, Caller *caller, unsigned kind)
 
 static void call_stuck(void *userdata, Caller *caller, bool stuck)
 {
-    Domain *d = (Domain *) caller;
+    Domain *d = domain_of(userdata, caller);
 
+    if (!d)
+        return;
     domain_set_stuck(d, stuck);
     domain_report_busy(d);
 }
 
 static void call_left_behind(void *userdata, Caller *caller, unsigned lane)
 {
-    Domain *d = (Domain *) caller;
+    Virt *v = userdata;
+    const Domain *d = domain_of(v, caller);
 
-    session_replace(userdata, d->call.conn);
+    session_replace(v, d ? d->call.conn : v->shut_offs.call.conn);
 }
 
 static void calls_ended(void *userdata)

@@ -233,6 +233,7 @@ static void call_dropped(Domain *d, CallKind kind, int error, const char *text)
         [CALL_REMEMBER] = VIRT_EVENT_TYPE_MAX,   /* nobody outside waits for it */
         [CALL_STATS] = VIRT_STATS,
         [CALL_CHANNEL] = VIRT_CHANNEL_CLOSED,
+        [CALL_FIND] = VIRT_EVENT_TYPE_MAX, /* no domain has such a call */
     };
 
     if (types[kind] != VIRT_EVENT_TYPE_MAX)
@@ -400,6 +401,7 @@ bool domain_call_done(Domain *d, CallKind kind)
     case CALL_CHANNEL:
         done_channel(d);
         break;
+    case CALL_FIND:
     case CALL_KIND_MAX:
         break;
     }

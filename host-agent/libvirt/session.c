@@ -256,6 +256,7 @@ void session_lost(Virt *v, const char *why)
     }
     for (Domain *d = v->domains.first; d; d = d->next)
         domain_lost(d);
+    shut_offs_lost(v);
     report_lost(v, why);
     retry_later(v);
 }

@@ -26,6 +26,7 @@ typedef enum VirtEventType {
     VIRT_STATS,        /* stats, or error */
     VIRT_SET_DONE,     /* error: 0 or -errno; bytes: the requested size; text: libvirt's message */
     VIRT_ENTITLE_DONE, /* error: 0 or -errno; text: libvirt's message */
+    VIRT_SHUT_OFF,     /* a request about domains that are shut off was answered: virt_take_shut_off() */
     VIRT_CHANNEL_OPENED,
     VIRT_CHANNEL_DATA, /* data, length */
     /* text: why; error: 0 if the stream ended or was closed so that it can be opened again (see

@@ -12,6 +12,7 @@
  *   events.c      libvirt's events
  *   session.c     connects to libvirt, and again after the connection is lost
  *   domain.c      the known domains, and the events that report on them
+ *   shut-off.c    requests about domains that are shut off
  *   channel.c     a domain's channel as a stream
  *   connection.c  opens, watches and closes one connection
  *   core.c        references to Virt, events to the daemon's loop, libvirt's errors
@@ -26,6 +27,7 @@
 #include "base/outage.h"
 #include "host-agent/libvirt/loop.h"
 #include "host-agent/libvirt/queue.h"
+#include "host-agent/libvirt/shut-off.h"
 #include "host-agent/libvirt/virt-event.h"
 #include "host-agent/libvirt/workers.h"
 
@@ -43,6 +45,7 @@ typedef enum CallKind {
     CALL_STATS,
     CALL_REMEMBER,
     CALL_CHANNEL,
+    CALL_FIND, /* of domains that are shut off */
     CALL_KIND_MAX,
 } CallKind;
 
@@ -185,6 +188,15 @@ typedef struct Domains {
     uint64_t failures;        /* calls that failed */
 } Domains;
 
+/* Requests about domains that are shut off. calls.c writes call, workers.c caller, and shut-off.c the rest. While the
+ * call is under way, only its worker uses the first of those that wait (but for next). */
+typedef struct ShutOffs {
+    Caller caller;
+    ShutOff *waiting, *answered; /* the longest first */
+    unsigned asked;
+    Call call;
+} ShutOffs;
+
 typedef enum SessionState {
     SESSION_CLOSED,
     SESSION_OPENING,
@@ -232,6 +244,7 @@ struct Virt {
     Session session;
     Connections connections;
     Domains domains;
+    ShutOffs shut_offs;
     Channels channels;
 };
 
@@ -309,6 +322,20 @@ void domains_tick(Virt *v, usec_t now_usec);
 /* Sends VIRT_LISTED, once for each connection, if each domain was reported since, or can't be read. */
 void domains_report_listed(Virt *v);
 void domains_free(Virt *v);
+
+/* shut-off.c */
+void shut_offs_init(Virt *v);
+void shut_offs_free(Virt *v);
+/* Queues a request, which is freed with v. 0, or -EBUSY: too many wait. */
+int shut_off_ask(Virt *v, ShutOff *s);
+/* Fills in what the request asks for: found, n_found, n_matches, exact and nearest. Without the lock. */
+int shut_off_find(ShutOff *s, virConnectPtr conn, char **ret_text);
+/* The call for the first request returned: its outcome is in call. */
+void shut_off_done(Virt *v);
+/* The connection is lost: answers all that wait for their call. */
+void shut_offs_lost(Virt *v);
+/* The next answer, which the caller frees; NULL: none. */
+ShutOff *shut_off_take(Virt *v);
 
 /* calls.c */
 extern const WorkersOps call_ops;

@@ -117,6 +117,12 @@ static int start(Virt *v, sd_event *event)
     return loop_new(channels_woken, v, &v->loop);
 }
 
+static void ended(Virt *v)
+{
+    domains_free(v);
+    shut_offs_free(v);
+}
+
 int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userdata, Virt **ret)
 {
     _cleanup_(virt_unrefp) Virt *v = NULL;
@@ -129,10 +135,11 @@ int virt_new(sd_event *event, const char *uri, VirtHandler handler, void *userda
     atomic_init(&v->refs, 1);
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->closed, NULL);
-    v->ended = domains_free;
+    v->ended = ended;
     v->handler = handler;
     v->userdata = userdata;
     session_init(v);
+    shut_offs_init(v);
     v->uri = strdup(uri);
     if (!v->uri)
         return -ENOMEM;
@@ -262,6 +269,53 @@ int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
         r = domain_ask_entitle(d, change);
     pthread_mutex_unlock(&v->lock);
     return r;
+}
+
+static int ask_shut_off(Virt *v, ShutOff *request, unsigned *ret_number)
+{
+    _cleanup_(shut_off_freep) ShutOff *s = request;
+    int r = -ENOTCONN;
+
+    pthread_mutex_lock(&v->lock);
+    if (v->session.state == SESSION_OPEN)
+        r = shut_off_ask(v, s);
+    if (r >= 0)
+        *ret_number = TAKE_PTR(s)->number;
+    pthread_mutex_unlock(&v->lock);
+    return r;
+}
+
+int virt_find_shut_off(Virt *v, const char *pattern, unsigned *ret_number)
+{
+    _cleanup_(shut_off_freep) ShutOff *s = calloc(1, sizeof(*s));
+
+    if (s && pattern)
+        s->pattern = strdup(pattern);
+    if (!s || (pattern && !s->pattern))
+        return -ENOMEM;
+    return ask_shut_off(v, TAKE_PTR(s), ret_number);
+}
+
+int virt_entitle_shut_off(Virt *v, const char *uuid, const EntitlementChange *change)
+{
+    ShutOff *s = calloc(1, sizeof(*s));
+    unsigned number;
+
+    if (!s)
+        return -ENOMEM;
+    snprintf(s->uuid, sizeof(s->uuid), "%s", uuid);
+    s->change = *change;
+    return ask_shut_off(v, s, &number);
+}
+
+ShutOff *virt_take_shut_off(Virt *v)
+{
+    ShutOff *s;
+
+    pthread_mutex_lock(&v->lock);
+    s = shut_off_take(v);
+    pthread_mutex_unlock(&v->lock);
+    return s;
 }
 
 int virt_channel_open(Virt *v, const char *uuid)

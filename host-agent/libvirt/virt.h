@@ -18,6 +18,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
+#include "host-agent/libvirt/shut-off.h"
 #include "host-agent/libvirt/virt-event.h"
 
 typedef struct Virt Virt;
@@ -50,6 +51,13 @@ int virt_read_definition(Virt *v, const char *uuid);
  * element if the result is ENTITLEMENT_NONE) live and, for a persistent domain, in its definition too →
  * VIRT_ENTITLE_DONE (-EINVAL if the resulting sizes don't agree), then VIRT_DOMAIN_CHANGED. */
 int virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change);
+/* Two requests about domains that are shut off → VIRT_SHUT_OFF. Each returns 0, -EBUSY (too many wait), -ENOTCONN or
+ * -ENOMEM. To find: those that match a pattern (NULL: all); *ret_number is the request's. To change: the entitlement in
+ * the definition, as virt_entitle() does. A domain that runs by then gets it live, too. */
+int virt_find_shut_off(Virt *v, const char *pattern, unsigned *ret_number);
+int virt_entitle_shut_off(Virt *v, const char *uuid, const EntitlementChange *change);
+/* The next answer, which the caller frees; NULL: none. */
+ShutOff *virt_take_shut_off(Virt *v);
 /* Opens the agent's channel as a stream → VIRT_CHANNEL_OPENED or VIRT_CHANNEL_CLOSED. */
 int virt_channel_open(Virt *v, const char *uuid);
 /* Queues bytes to send. -ENOTCONN: the channel isn't open. -ENOBUFS: the bytes were dropped, for one of two

@@ -475,6 +475,7 @@ void journal_hear(void *userdata, const Notice *n)
     case NOTICE_GUEST_ADDED:
     case NOTICE_GUEST_REMOVED:
     case NOTICE_ENTITLED:
+    case NOTICE_SHUT_OFF:
     case NOTICE_LIBVIRT_LOST:
     case NOTICE_KIND_MAX:
     case NOTICE_KIND_INVALID:

@@ -26,6 +26,7 @@ static const char *const names[VIRT_EVENT_TYPE_MAX] = {
     [VIRT_STATS] = "stats",
     [VIRT_SET_DONE] = "set",
     [VIRT_ENTITLE_DONE] = "entitled",
+    [VIRT_SHUT_OFF] = "shut-off",
     [VIRT_CHANNEL_OPENED] = "opened",
     [VIRT_CHANNEL_DATA] = "data",
     [VIRT_CHANNEL_CLOSED] = "closed",
