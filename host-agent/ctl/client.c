@@ -34,6 +34,7 @@ static const struct {
 } errors[CLIENT_ERROR_MAX] = {
     [CLIENT_ERROR_FAILED] = {"failed", CTL_EXIT_FAILED},
     [CLIENT_ERROR_REFUSED] = {"refused", CTL_EXIT_FAILED},
+    [CLIENT_ERROR_SHUT_OFF] = {"shut-off", CTL_EXIT_FAILED},
     [CLIENT_ERROR_DENIED] = {"denied", CTL_EXIT_FAILED},
     [CLIENT_ERROR_BAD_POLICY] = {"bad-policy", CTL_EXIT_FAILED},
     [CLIENT_ERROR_BAD_FILES] = {"bad-files", CTL_EXIT_FAILED},
@@ -261,6 +262,7 @@ static CtlExit refused(const Client *c, const sd_bus_error *error)
         {BUS_ERROR_BAD_MODE, CLIENT_ERROR_BAD_VALUE},
         {BUS_ERROR_BAD_VALUE, CLIENT_ERROR_BAD_VALUE},
         {BUS_ERROR_REFUSED, CLIENT_ERROR_REFUSED},
+        {BUS_ERROR_SHUT_OFF, CLIENT_ERROR_SHUT_OFF},
     };
     static const char *const gone[] = {
         SD_BUS_ERROR_SERVICE_UNKNOWN,
@@ -291,7 +293,8 @@ static CtlExit refused(const Client *c, const sd_bus_error *error)
 
 static bool only_reads(const char *method)
 {
-    static const char *const reads[] = {"GetStatus", "ListGuests", "GetGuest", "GetPolicy", "Dump"};
+    static const char *const reads[] = {"GetStatus", "ListGuests", "ListDomains",
+                                        "GetGuest",  "GetPolicy",  "Dump"};
 
     for (size_t i = 0; i < ELEMENTSOF(reads); i++)
         if (strcmp(reads[i], method) == 0)

@@ -10,9 +10,9 @@
 /* Exit statuses of ballastctl; documented in ballastctl(1). */
 typedef enum CtlExit {
     CTL_EXIT_OK = 0,
-    CTL_EXIT_FAILED = 1,      /* the daemon refused, a file is bad, or something failed */
-    CTL_EXIT_USAGE = 2,       /* the command line, or a value that can't be read */
-    CTL_EXIT_NO_SUCH = 3,     /* nothing has this name, or more than one guest */
+    CTL_EXIT_FAILED = 1,  /* the daemon refused, a domain is shut off, a file is bad, or something failed */
+    CTL_EXIT_USAGE = 2,   /* the command line, or a value that can't be read */
+    CTL_EXIT_NO_SUCH = 3, /* nothing has this name, or more than one guest */
     CTL_EXIT_UNREACHABLE = 4, /* no daemon can be reached, or it doesn't answer */
 } CtlExit;
 
@@ -20,6 +20,7 @@ typedef enum CtlExit {
 typedef enum ClientError {
     CLIENT_ERROR_FAILED,
     CLIENT_ERROR_REFUSED,
+    CLIENT_ERROR_SHUT_OFF,
     CLIENT_ERROR_DENIED,
     CLIENT_ERROR_BAD_POLICY,
     CLIENT_ERROR_BAD_FILES,

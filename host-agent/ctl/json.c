@@ -10,12 +10,40 @@
 
 /* In the order in which they are printed. */
 static const char *const guest_keys[] = {
-    "name",       "uuid",          "mode",          "source",         "age_usec",      "maximum_bytes",
-    "full_bytes", "current_bytes", "target_bytes",  "floor_bytes",    "reclaim_bytes", "available_bytes",
-    "free_bytes", "cache_bytes",   "swap_in_bytes", "swap_out_bytes", "rss_bytes",     "resident_bytes",
-    "idle_bytes", "cold_bytes",    "lever",         "lever_age_usec", "agent_version", "nodes",
-    "busy",       "unmovable",     "distress",      "hurting",        "protected",     "moving",
-    "stalled",    "rule",          "reason",
+    "name",
+    "uuid",
+    "shut_off",
+    "mode",
+    "source",
+    "age_usec",
+    "maximum_bytes",
+    "full_bytes",
+    "current_bytes",
+    "target_bytes",
+    "floor_bytes",
+    "reclaim_bytes",
+    "available_bytes",
+    "free_bytes",
+    "cache_bytes",
+    "swap_in_bytes",
+    "swap_out_bytes",
+    "rss_bytes",
+    "resident_bytes",
+    "idle_bytes",
+    "cold_bytes",
+    "lever",
+    "lever_age_usec",
+    "agent_version",
+    "nodes",
+    "busy",
+    "unmovable",
+    "distress",
+    "hurting",
+    "protected",
+    "moving",
+    "stalled",
+    "rule",
+    "reason",
 };
 
 #define SUFFIX_BYTES    "_bytes"
@@ -218,8 +246,11 @@ int json_entitlement(json_object *guest, json_object **ret)
     _cleanup_(json_putp) json_object *o = json_object_new_object();
     json_object *e = json_find(guest, "entitlement");
 
-    if (!o || json_add(o, "name", json_object_get(json_find(guest, "name"))) < 0)
+    if (!o)
         return -ENOMEM;
+    for (size_t i = 0; i < 3; i++) /* name, uuid, shut_off */
+        if (json_add(o, guest_keys[i], json_object_get(json_find(guest, guest_keys[i]))) < 0)
+            return -ENOMEM;
     for (size_t i = 0; i < ELEMENTSOF(entitlement_keys); i++)
         if (json_add(o, entitlement_keys[i], json_object_get(json_find(e, entitlement_keys[i]))) < 0)
             return -ENOMEM;

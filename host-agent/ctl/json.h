@@ -17,7 +17,7 @@ int json_from_message(sd_bus_message *m, json_object **ret);
  * it; known keys come first, in their order. */
 int json_complete_guest(json_object **guest);
 int json_complete_status(json_object *status);
-/* A guest's name and its complete entitlement, from GetGuest's answer. The caller puts *ret. */
+/* A guest's name, UUID and shut_off, and its complete entitlement, from GetGuest's answer. The caller puts *ret. */
 int json_entitlement(json_object *guest, json_object **ret);
 
 /* A number in just enough digits to be exact. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ballastctl list: its options, and printing it again and again. */
 
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ typedef struct List {
     Ctl *c;
     ListView view;
     usec_t interval_usec; /* 0: printed only once */
+    bool all;             /* also domains that are shut off */
     int n_patterns;
     char **patterns;
     bool printed; /* a table, so that the next one begins with an empty line */
@@ -122,18 +124,24 @@ static int complete_all(json_object *guests)
 
 static CtlExit get_guests(List *l, bool must_match, json_object **ret)
 {
-    _cleanup_(json_putp) json_object *guests = NULL;
-    CtlExit e = client_call(&l->c->client, "ListGuests", NULL, &guests);
+    _cleanup_(json_putp) json_object *answer = NULL, *guests = NULL;
+    const Client *client = &l->c->client;
+    CtlExit e = client_call(&l->c->client, l->all ? "ListDomains" : "ListGuests", NULL, &answer);
     const char *unmatched;
 
     if (e != CTL_EXIT_OK)
         return e;
+    guests = l->all ? json_object_get(json_find(answer, "guests")) : TAKE_PTR(answer);
+    if (json_count(answer, "guests_left_out") > 0)
+        client_warn(client, "%" PRIu64 " domains that are shut off are left out: there are too many",
+                    json_count(answer, "guests_left_out"));
     if (complete_all(guests) < 0 ||
         list_select(&guests, &l->view, l->patterns, l->n_patterns, &unmatched) < 0)
         return ctl_out_of_memory(l->c);
     if (must_match && unmatched)
-        return client_fail(&l->c->client, CLIENT_ERROR_NO_SUCH_GUEST, "ballastctl list shows all",
-                           "no running guest matches '%s'", unmatched);
+        return client_fail(client, CLIENT_ERROR_NO_SUCH_GUEST, "ballastctl list --all shows all",
+                           "no %s matches '%s'", l->all ? "guest, running or shut off," : "running guest",
+                           unmatched);
     *ret = TAKE_PTR(guests);
     return CTL_EXIT_OK;
 }
@@ -144,7 +152,10 @@ static CtlExit put_table(const List *l, json_object *guests)
 
     if (json_object_array_length(guests) > 0)
         return print_list(screen, guests, &l->view) < 0 ? ctl_out_of_memory(l->c) : CTL_EXIT_OK;
-    fputs(l->n_patterns > 0 ? "No running guest matches.\n" : "No guest is running.\n", screen->file);
+    fputs(l->n_patterns > 0 ? "No guest matches.\n"
+          : l->all          ? "There is no guest, running or shut off.\n"
+                            : "No guest is running.\n",
+          screen->file);
     return CTL_EXIT_OK;
 }
 
@@ -257,7 +268,7 @@ static CtlExit watch(List *l)
 
 CtlExit ctl_list(Ctl *c, int n, char **arguments)
 {
-    List l = {.c = c, .n_patterns = n, .patterns = arguments};
+    List l = {.c = c, .all = c->given & CTL_OPTION_ALL, .n_patterns = n, .patterns = arguments};
     _cleanup_(json_putp) json_object *guests = NULL;
     CtlExit e = read_view(c, &l.view);
 

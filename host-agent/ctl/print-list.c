@@ -50,11 +50,16 @@ static const struct {
     {"busy", STYLE_YELLOW}, {"unmovable", STYLE_DIM},   {"protected", STYLE_DIM},
 };
 
-/* Its place in states; beyond them: steady. */
+/* After the worst. */
+enum { STATE_STEADY = ELEMENTSOF(states), STATE_SHUT_OFF };
+
+/* Its place in states, or one of the two above. */
 static size_t state_of(json_object *guest)
 {
     size_t i = 0;
 
+    if (json_flag(guest, "shut_off"))
+        return STATE_SHUT_OFF;
     while (i < ELEMENTSOF(states) && !json_flag(guest, states[i].key))
         i++;
     return i;
@@ -64,7 +69,7 @@ static Style style_state(json_object *guest)
 {
     size_t state = state_of(guest);
 
-    return state < ELEMENTSOF(states) ? states[state].style : STYLE_PLAIN;
+    return state == STATE_SHUT_OFF ? STYLE_DIM : state == STATE_STEADY ? STYLE_PLAIN : states[state].style;
 }
 
 /* In the order of list --wide. */
@@ -158,7 +163,8 @@ static const char *cell_text(char *buf, const Column *c, json_object *guest)
         return value ? format_duration(buf, json_object_get_uint64(value)) : NULL;
     case KIND_STATE:
         state = state_of(guest);
-        return state >= ELEMENTSOF(states)              ? "steady"
+        return state == STATE_SHUT_OFF                  ? "shut off"
+               : state == STATE_STEADY                  ? "steady"
                : strcmp(states[state].key, "busy") == 0 ? json_text(guest, "busy")
                                                         : states[state].key;
     }

@@ -66,6 +66,8 @@ int print_entitlement(const Screen *screen, json_object *entitlement)
     r = table_print(t, screen);
     if (r >= 0 && problem)
         r = print_line(screen, "Problem", STYLE_RED, problem);
+    if (r >= 0 && json_flag(entitlement, "shut_off"))
+        r = print_line(screen, "State", STYLE_DIM, "shut off; these values come into force when it starts");
     return r;
 }
 

@@ -28,6 +28,17 @@ static CtlExit verb_status(Ctl *c, int n, char **arguments)
     return e != CTL_EXIT_OK ? e : ctl_show(c, status, print_status);
 }
 
+static CtlExit no_stats(const Ctl *c, json_object *domain)
+{
+    const char *name = json_text(domain, "name") ?: "-";
+    _cleanup_free_ char *hint = NULL;
+
+    if (asprintf(&hint, "ballastctl set '%s' shows what it is granted, and virsh start '%s' starts it", name,
+                 name) < 0)
+        hint = NULL;
+    return client_fail(&c->client, CLIENT_ERROR_SHUT_OFF, hint, "%s is shut off, so it has no stats", name);
+}
+
 static CtlExit verb_stats(Ctl *c, int n, char **arguments)
 {
     _cleanup_(json_putp) json_object *guest = NULL;
@@ -35,6 +46,8 @@ static CtlExit verb_stats(Ctl *c, int n, char **arguments)
 
     if (e != CTL_EXIT_OK)
         return e;
+    if (json_flag(guest, "shut_off"))
+        return no_stats(c, guest);
     return json_complete_guest(&guest) < 0
                ? ctl_out_of_memory(c)
                : ctl_show(c, guest, c->given & CTL_OPTION_ALL ? print_tree : print_guest);
@@ -202,6 +215,7 @@ const Verb ctl_verbs[] = {
      "  ballastctl status --json | jq .host.available_bytes\n"},
     {"list", "[PATTERN…]", "list all guests, one on each line", 0, INT_MAX, ctl_list,
      "Lists the guests whose name matches one of the patterns (such as 'web*') or whose UUID it is, or all.\n\n"
+     "  --all              also the domains that are shut off\n"
      "  --wide             all columns; nothing is cut\n"
      "  --columns=NAME,…   these columns, in this order\n"
      "  --sort=COLUMN      sorts by a column; -COLUMN: the largest first. Default: NAME\n"
@@ -217,7 +231,7 @@ const Verb ctl_verbs[] = {
      "  ballastctl list --columns=name,mode,target,reason\n"
      "  ballastctl list --watch=1\n"
      "  ballastctl list --json | jq -r '.[] | select(.source == \"none\") | .name'\n",
-     .options = CTL_OPTION_LIST},
+     .options = CTL_OPTION_LIST | CTL_OPTION_ALL},
     {"stats", "VM [--all]", "print what counts of one guest", 1, 1, verb_stats,
      "Prints its state with the reason, its sizes, what it holds of the host, its memory and swap, and by which "
      "lever the host got memory back. With --all or --json, everything known. VM is a name, a UUID, or the "
@@ -246,8 +260,8 @@ const Verb ctl_verbs[] = {
      "  --mode MODE      auto, observe or off (left alone); the daemon's mode counts where it is stricter\n"
      "  --clear          removes all values but those given with it\n\n"
      "A SIZE has a unit, such as 1536MiB or 4GiB. The value '' or default removes a value. Values are kept in the "
-     "domain's metadata, live and in its definition, and take effect in the next cycle. Values that are missing "
-     "there come from [Guest PATTERN] sections of ballastd.conf, or are defaults. All values given are set, or "
+     "domain's metadata, live and in its definition, and take effect in the next cycle; of a domain that is shut off, "
+     "in its definition, and they take effect when it starts. Values that are missing there come from [Guest PATTERN] sections of ballastd.conf, or are defaults. All values given are set, or "
      "none if one is not valid. Without values, prints what is set, where it comes from, and what is in force. "
      "Only root may set values.\n\n"
      "  ballastctl set web1\n"

@@ -10,14 +10,16 @@
  * org.ballast1.Manager
  *   GetStatus() → a{sv}        what `ballastctl status --json` shows; parts are dictionaries within
  *   ListGuests() → aa{sv}      what `ballastctl list --json` shows; unknown values are left out
+ *   ListDomains() → a{sv}      guests: the same, with the domains that are shut off; guests_left_out: how many of these
+ *                              are missing
  *   GetGuest(s pattern) → a{sv}
- *                              everything that is known about one guest
+ *                              everything that is known about one guest, or a domain that is shut off
  *   GetPolicy() → a{sv}        the running policy files with their texts, and their notes of the last cycle
  *   Dump() → a{sv}             status, configuration in force, all guests, and a ballast-snapshot(5)
  *   SetMode(s mode)          * "auto" or "observe"
  *   Release(s pattern) → s   * gives a guest its full size back; an empty pattern means all guests
  *   SetGuest(s pattern, a{ss} values) → s
- *                            * sets what a guest is granted: min, full, max, shares, mode. Each value is a text;
+ *                            * sets what a guest, or a domain that is shut off, is granted: min, full, max, shares, mode. Each value is a text;
  *                              "" removes it. The answer comes when libvirt has written them
  *   LoadPolicy(a(ss) files) → s
  *                            * runs these files (name, text) together, in place of the running policy, until the
@@ -44,8 +46,9 @@
  * policy lets talk to the name may call the others.
  *
  * Errors; each text names what is wrong and what to do
- *   org.ballast1.Error.NoSuchGuest           no running guest matches
+ *   org.ballast1.Error.NoSuchGuest           no running guest matches, and no domain that is shut off
  *   org.ballast1.Error.Ambiguous             several guests match the prefix
+ *   org.ballast1.Error.ShutOff               Release: the domain is shut off
  *   org.ballast1.Error.BadMode               SetMode: neither "auto" nor "observe"
  *   org.ballast1.Error.BadValue              SetGuest, Set, LoadPolicy: an argument isn't valid
  *   org.ballast1.Error.BadPolicy             LoadPolicy: mistakes in the files; the text has the diagnostics
@@ -62,6 +65,7 @@
 
 #define BUS_ERROR_NO_SUCH_GUEST "org.ballast1.Error.NoSuchGuest"
 #define BUS_ERROR_AMBIGUOUS     "org.ballast1.Error.Ambiguous"
+#define BUS_ERROR_SHUT_OFF      "org.ballast1.Error.ShutOff"
 #define BUS_ERROR_BAD_MODE      "org.ballast1.Error.BadMode"
 #define BUS_ERROR_BAD_VALUE     "org.ballast1.Error.BadValue"
 #define BUS_ERROR_BAD_POLICY    "org.ballast1.Error.BadPolicy"

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "host-agent/show/dict.h"
 #include "host-agent/show/entitle.h"
+#include "host-agent/show/lookup.h"
 #include "host-agent/show/objects.h"
 
 /* Requests are handled after everything else in the loop, so that no client can hold up a cycle. */
@@ -29,6 +30,7 @@
 struct Bus {
     BusObjects objects;
     Entitlings entitlings;
+    Lookups lookups;
     Callers callers;
     sd_bus *bus;  /* NULL while not connected */
     bool refuses; /* requests, because the bus doesn't take the answers */
@@ -285,6 +287,7 @@ static void hear(void *userdata, const Notice *n)
     Bus *b = userdata;
 
     entitlings_hear(&b->entitlings, n);
+    lookups_hear(&b->lookups, n);
     if (!b->bus || n_queued(b->bus) >= BUS_QUEUE_MAX)
         return;
     if (n->kind == NOTICE_MODE)
@@ -303,8 +306,10 @@ int bus_new(Manager *m, Bus **ret)
     if (!b)
         return log_oom();
     entitlings_init(&b->entitlings, m);
+    lookups_init(&b->lookups, &b->objects);
     callers_init(&b->callers, m->event, &m->audience);
-    b->objects = (BusObjects){.manager = m, .entitlings = &b->entitlings, .callers = &b->callers};
+    b->objects = (BusObjects){
+        .manager = m, .entitlings = &b->entitlings, .lookups = &b->lookups, .callers = &b->callers};
     audience_add(&m->audience, hear, b);
     r = open_bus(b);
     if (r < 0)
@@ -319,6 +324,7 @@ Bus *bus_free(Bus *b)
         return NULL;
     audience_remove(&b->objects.manager->audience, b);
     entitlings_done(&b->entitlings);
+    lookups_done(&b->lookups);
     callers_done(&b->callers);
     close_bus(b);
     free(b);

@@ -54,6 +54,7 @@ void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec)
     guest_snapshot(g, now_usec, &s);
     dict_text(d, "name", g->info.name);
     dict_text(d, "uuid", g->info.uuid);
+    dict_bool(d, "shut_off", false);
     dict_text(d, "mode", guest_mode_to_string(s.mode));
     dict_text(d, "source", guest_source_to_string(s.source));
     if (s.age_usec != USEC_INFINITY)
@@ -194,6 +195,25 @@ static void describe_definition(Dict *d, const Guest *g)
     dict_bool(d, "channel", i->has_channel);
     dict_known(d, "unmovable", i->unmovable);
     dict_close(d);
+}
+
+void describe_shut_off_row(Dict *d, const Guest *g)
+{
+    dict_text(d, "name", g->info.name);
+    dict_text(d, "uuid", g->info.uuid);
+    dict_bool(d, "shut_off", true);
+    dict_text(d, "mode", guest_mode_to_string(guest_mode(g)));
+    dict_count(d, "maximum_bytes", g->info.maximum_bytes);
+    dict_count(d, "full_bytes", g->full.bytes);
+    dict_count(d, "floor_bytes", guest_floor(g));
+    dict_known(d, "unmovable", g->info.unmovable);
+}
+
+void describe_shut_off(Dict *d, const Guest *g)
+{
+    describe_shut_off_row(d, g);
+    describe_definition(d, g);
+    describe_entitlement(d, g);
 }
 
 static void describe_balloon(Dict *d, const Guest *g, usec_t now_usec)

@@ -23,6 +23,9 @@ void describe_policy_files(Dict *d, const Manager *m, usec_t now_usec);
 void describe_guest_row(Dict *d, const GuestEntry *e, usec_t now_usec);
 /* Everything that is known about a guest: its row, and a dictionary for each part. */
 void describe_guest(Dict *d, const GuestEntry *e, usec_t now_usec);
+/* A domain that is shut off (guest_new_shut_off()): its row in a list, and everything that is known about it. */
+void describe_shut_off_row(Dict *d, const Guest *g);
+void describe_shut_off(Dict *d, const Guest *g);
 /* Status, configuration in force, counters of libvirt, guests, and a snapshot. */
 void describe_dump(Dict *d, const Manager *m, usec_t now_usec);
 

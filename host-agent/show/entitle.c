@@ -25,6 +25,7 @@ struct Entitling {
     sd_event_source *timer;
     Actor by;
     Entitlement before, after;
+    bool shut_off;
     char answer[ANSWER_MAX]; /* to be sent when libvirt has written it */
 };
 
@@ -135,7 +136,10 @@ void entitlings_hear(Entitlings *e, const Notice *n)
             answer(&e->first, -ENOTCONN, "libvirt is away");
     else if (!*w)
         return;
-    else if (n->kind == NOTICE_GUEST_REMOVED || (n->kind == NOTICE_ENTITLED && n->error == -ENOENT))
+    else if ((*w)->shut_off) {
+        if (n->kind == NOTICE_ENTITLED)
+            answer(w, n->error, n->error == -ENOENT ? "it is no longer defined" : n->text);
+    } else if (n->kind == NOTICE_GUEST_REMOVED || (n->kind == NOTICE_ENTITLED && n->error == -ENOENT))
         /* The same words, whether libvirt's answer or its event comes first. */
         answer(w, -ENOENT, "it is no longer running");
     else if (n->kind == NOTICE_ENTITLED)
@@ -148,7 +152,9 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 
     answer(
         find(w->all, w->uuid), -ETIMEDOUT,
-        "libvirt hasn't answered yet (is its QEMU stopped?); the change may still be made. Check with ballastctl set VM");
+        w->shut_off
+            ? "libvirt hasn't answered yet; the change may still be made. Check with ballastctl set VM"
+            : "libvirt hasn't answered yet (is its QEMU stopped?); the change may still be made. Check with ballastctl set VM");
     return 0;
 }
 
@@ -191,8 +197,9 @@ static int read_values(sd_bus_message *message, EntitlementChange *change, sd_bu
 }
 
 /* "web1: min default → 1.00 GiB, shares 500 → 2000; …" */
-static void describe_change(char answer[static ANSWER_MAX], const Guest *g, const Entitlement *e)
+static void describe_change(Entitling *w, const Guest *g, const Entitlement *e)
 {
+    char *answer = w->answer;
     char name[DOMAIN_NAME_MAX + 1], before[UNITS_FORMAT_MAX], after[UNITS_FORMAT_MAX];
     const Entitlement *was = &g->info.entitlement;
     const char *separator = ": ";
@@ -210,8 +217,9 @@ static void describe_change(char answer[static ANSWER_MAX], const Guest *g, cons
     }
     fill += (size_t) snprintf(
         answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": as before, written again; " : "; ",
-        g->info.persistent ? "in the running domain and in its definition"
-                           : "in the running domain, which has no definition to keep it");
+        w->shut_off          ? "in its definition; it is shut off, and this comes into force when it starts"
+        : g->info.persistent ? "in the running domain and in its definition"
+                             : "in the running domain, which has no definition to keep it");
     if (e->mode == GUEST_MODE_AUTO && g->host->mode != GUEST_MODE_AUTO)
         snprintf(answer + fill, ANSWER_MAX - fill,
                  ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto changes that)",
@@ -237,7 +245,8 @@ static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, 
     w->call = sd_bus_message_ref(call);
     memcpy(w->uuid, g->info.uuid, sizeof(w->uuid));
     text_make_utf8(w->name, sizeof(w->name), g->info.name);
-    describe_change(w->answer, g, e);
+    w->shut_off = g->info.id < 0;
+    describe_change(w, g, e);
     *ret = TAKE_PTR(w);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Sets a guest's entitlement over D-Bus (api.h, SetGuest and Set). The call is answered when libvirt has
+/* Sets the entitlement of a guest, or of a domain that is shut off, over D-Bus (api.h, SetGuest and Set). The call is answered when libvirt has
  * written the entitlement, or has failed to. Until then another call for the same guest is refused.
  *
  * An entitlement is stored in the domain's metadata urn:ballast:guest:1, both live and in the persistent
@@ -28,7 +28,7 @@ void entitlings_done(Entitlings *e);
 /* Answers the calls that a notice ends: libvirt answered, or the guest or libvirt is gone. */
 void entitlings_hear(Entitlings *e, const Notice *n);
 
-/* Handles a SetGuest or Set; the next argument to be read is its a{ss}. Answers with an error at once if a
+/* Handles a SetGuest or Set for a guest or a domain that is shut off (guest_new_shut_off()); the next argument to be read is its a{ss}. Answers with an error at once if a
  * value isn't valid or the change can't be made now, otherwise when a notice reports the result. The method's
  * handler returns the result. by: who asks. */
 int entitle_begin(Entitlings *e, sd_bus_message *message, Guest *g, const Actor *by, sd_bus_error *error);

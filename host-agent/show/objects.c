@@ -8,12 +8,10 @@
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
 
-/* So many guests are named when a prefix matches several. */
-#define BUS_CANDIDATES_MAX 5U
 /* What a reload reports. */
-#define FINDINGS_TEXT_MAX  1024U
+#define FINDINGS_TEXT_MAX 1024U
 /* The longest name of a loaded policy file, in bytes; it is a path. */
-#define POLICY_ORIGIN_MAX  1024U
+#define POLICY_ORIGIN_MAX 1024U
 
 /* Reports a change that was asked for. r: its result; why: why it failed, or NULL. */
 static void tell_change(const Manager *m, const Guest *g, Notice *n, int r, const char *why)
@@ -34,19 +32,6 @@ char *bus_guest_path(char *buf, const char *uuid)
         if (*p == '-')
             *p = '_';
     return buf;
-}
-
-/* The guest whose object has this path; NULL: there is none. */
-static GuestEntry *guest_at(Manager *m, const char *path)
-{
-    const char *rest = path + strlen(BUS_GUEST_PATH);
-    char uuid[sizeof(((DomainInfo *) NULL)->uuid)];
-
-    if (rest[0] != '/' || strlen(rest + 1) != sizeof(uuid) - 1)
-        return NULL;
-    for (size_t i = 0; i < sizeof(uuid); i++)
-        uuid[i] = rest[i + 1] == '_' ? '-' : rest[i + 1];
-    return guests_by_uuid(&m->guests, uuid);
 }
 
 /* Answering with dictionaries */
@@ -136,73 +121,27 @@ static int on_list_guests(sd_bus_message *message, void *userdata, sd_bus_error 
     return sd_bus_send(NULL, reply, NULL);
 }
 
-/* Finding a guest */
+/* One guest */
 
-static int ambiguous(Manager *m, const char *pattern, sd_bus_error *error)
+static void shut_off_into(Dict *d, const void *what, usec_t now)
 {
-    size_t length = strlen(pattern), fill = 0;
-    char names[BUS_CANDIDATES_MAX * (DOMAIN_NAME_MAX + 3)] = "", clean[sizeof(names)];
-    unsigned n = 0;
-
-    for (size_t i = 0; i < m->guests.n; i++) {
-        const DomainInfo *info = &m->guests.entries[i].guest->info;
-
-        if (strncmp(info->name, pattern, length) != 0 && strncasecmp(info->uuid, pattern, length) != 0)
-            continue;
-        if (n++ < BUS_CANDIDATES_MAX)
-            fill += snprintf(names + fill, sizeof(names) - fill, "%s%s", fill > 0 ? ", " : "", info->name);
-    }
-    return sd_bus_error_setf(
-        error, BUS_ERROR_AMBIGUOUS, "'%s' matches %u guests (%s%s); give the whole name or the UUID", pattern,
-        n, text_make_utf8(clean, sizeof(clean), names), n > BUS_CANDIDATES_MAX ? ", …" : "");
+    describe_shut_off(d, what);
 }
 
-static int find_guest(Manager *m, const char *pattern, sd_bus_error *error, GuestEntry **ret)
+static int get_guest(BusObjects *o, sd_bus_message *call, GuestEntry *e, Guest *off, const Actor *by,
+                     sd_bus_error *error)
 {
-    int r;
-
-    if (pattern[0] == '\0' || strlen(pattern) > DOMAIN_NAME_MAX)
-        return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_GUEST,
-                                 "A guest's name has 1 to %u bytes; this one has %zu", DOMAIN_NAME_MAX,
-                                 strlen(pattern));
-    r = guests_find(&m->guests, pattern, ret);
-    if (r == -ENOTUNIQ)
-        return ambiguous(m, pattern, error);
-    if (r < 0)
-        return sd_bus_error_setf(
-            error, BUS_ERROR_NO_SUCH_GUEST,
-            "No running guest has the name, UUID or prefix '%s'; ballastctl list shows all guests", pattern);
-    return 0;
-}
-
-/* Whether a method was called on the manager's object, rather than on a guest's. */
-static bool is_of_manager(sd_bus_message *message)
-{
-    return strcmp(sd_bus_message_get_path(message), BUS_PATH) == 0;
-}
-
-/* The guest that a method is about. For a method of the manager the next argument is a pattern; for a guest's
- * own method the object's path says which guest, and the guest may be gone by now. */
-static int read_guest(sd_bus_message *message, Manager *m, sd_bus_error *error, GuestEntry **ret)
-{
-    const char *pattern;
-    int r;
-
-    if (!is_of_manager(message)) {
-        *ret = guest_at(m, sd_bus_message_get_path(message));
-        return *ret ? 0 : sd_bus_error_set(error, BUS_ERROR_NO_SUCH_GUEST, "The guest is no longer running");
-    }
-    r = sd_bus_message_read(message, "s", &pattern);
-    return r < 0 ? r : find_guest(m, pattern, error, ret);
+    return e ? reply_dict(call, guest_into, e) : reply_dict(call, shut_off_into, off);
 }
 
 static int on_get_guest(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-    GuestEntry *e;
-    int r;
+    return lookup_begin(((BusObjects *) userdata)->lookups, message, NULL, get_guest, error);
+}
 
-    r = read_guest(message, manager_of(userdata), error, &e);
-    return r < 0 ? r : reply_dict(message, guest_into, e);
+static int on_list_domains(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+    return lookup_list(((BusObjects *) userdata)->lookups, message, error);
 }
 
 /* Changing something */
@@ -353,33 +292,44 @@ static int release_all(sd_bus_message *message, Manager *m, const Actor *by, sd_
 static bool means_all(sd_bus_message *message)
 {
     const char *pattern;
-    bool all =
-        is_of_manager(message) && sd_bus_message_read(message, "s", &pattern) >= 0 && pattern[0] == '\0';
+    bool all = lookup_is_of_manager(message) && sd_bus_message_read(message, "s", &pattern) >= 0 &&
+               pattern[0] == '\0';
 
     (void) sd_bus_message_rewind(message, true);
     return all;
 }
 
+static int release_named(BusObjects *o, sd_bus_message *call, GuestEntry *e, Guest *off, const Actor *by,
+                         sd_bus_error *error)
+{
+    char name[DOMAIN_NAME_MAX + 1];
+
+    if (e)
+        return release_one(call, o->manager, e->guest, by, error);
+    return sd_bus_error_setf(error, BUS_ERROR_SHUT_OFF,
+                             "%s is shut off, so it has no balloon; it gets its full size when it starts",
+                             text_make_utf8(name, sizeof(name), off->info.name));
+}
+
 static int release_some(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
-    Manager *m = manager_of(userdata);
-    GuestEntry *e;
-    int r;
+    BusObjects *o = userdata;
 
-    if (means_all(message))
-        return release_all(message, m, by, error);
-    r = read_guest(message, m, error, &e);
-    return r < 0 ? r : release_one(message, m, e->guest, by, error);
+    return means_all(message) ? release_all(message, o->manager, by, error)
+                              : lookup_begin(o->lookups, message, by, release_named, error);
+}
+
+static int set_named(BusObjects *o, sd_bus_message *call, GuestEntry *e, Guest *off, const Actor *by,
+                     sd_bus_error *error)
+{
+    return entitle_begin(o->entitlings, call, e ? e->guest : off, by, error);
 }
 
 static int set_guest(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     BusObjects *o = userdata;
-    GuestEntry *e;
-    int r;
 
-    r = read_guest(message, o->manager, error, &e);
-    return r < 0 ? r : entitle_begin(o->entitlings, message, e->guest, by, error);
+    return lookup_begin(o->lookups, message, by, set_named, error);
 }
 
 static int reload(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
@@ -495,7 +445,7 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 static int get_guest_property(sd_bus *bus, const char *path, const char *interface, const char *property,
                               sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-    const GuestEntry *e = guest_at(manager_of(userdata), path);
+    const GuestEntry *e = lookup_path(manager_of(userdata), path);
     char clean[DOMAIN_NAME_MAX + 1];
     const char *value;
 
@@ -515,6 +465,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("GetStatus", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", status), on_get_status,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("ListGuests", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", guests), on_list_guests,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListDomains", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", domains), on_list_domains,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetGuest", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("a{sv}", guest),
                             on_get_guest, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -555,7 +507,7 @@ static int find_guest_object(sd_bus *bus, const char *path, const char *interfac
                              void **ret_found, sd_bus_error *error)
 {
     *ret_found = userdata;
-    return guest_at(manager_of(userdata), path) != NULL;
+    return lookup_path(manager_of(userdata), path) != NULL;
 }
 
 static int list_guest_objects(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,

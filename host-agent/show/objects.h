@@ -6,15 +6,17 @@
 #include "host-agent/show/api.h"
 #include "host-agent/show/callers.h"
 #include "host-agent/show/entitle.h"
+#include "host-agent/show/lookup.h"
 
 #define BUS_PATH_MAX 64U
 
 /* What the methods work on. */
-typedef struct BusObjects {
+struct BusObjects {
     Manager *manager;
     Entitlings *entitlings;
+    Lookups *lookups;
     Callers *callers;
-} BusObjects;
+};
 
 /* Exports the manager and the guests on a connection, which o must outlive. 0 or -errno. */
 int bus_export(BusObjects *o, sd_bus *bus);

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for ballastctl
 
-# The names of the guests, a line each. A name is only ever compared and quoted, never expanded.
+# The names that a command lists, a line each. A name is only ever compared and quoted, never expanded.
 _ballastctl_guests()
 {
-    "$@" list --json 2>/dev/null | sed -n 's/^ *"name": *"\(.*\)",\{0,1\}$/\1/p'
+    "$@" --json 2>/dev/null | sed -n 's/^ *"name": *"\(.*\)",\{0,1\}$/\1/p'
 }
 
 # host.NAME and guest.NAME, of the table that `policy fields` prints.
@@ -35,7 +35,7 @@ _ballastctl()
     local options='--json --session --color= --no-colour --help --version'
     # Options with a value, which isn't the command or the guest.
     local valued=' --min --full --max --shares --mode --snapshot --columns --sort --color --colour ' skip=
-    local -a ask=("${COMP_WORDS[0]}") names
+    local -a ask=("${COMP_WORDS[0]}" list) names
 
     COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -96,7 +96,7 @@ _ballastctl()
         ;;
     esac
     if [[ $cur == -* ]]; then
-        [[ $verb == stats || $verb == release ]] && options+=' --all'
+        [[ $verb == list || $verb == stats || $verb == release ]] && options+=' --all'
         [[ $verb == list ]] && options+=' --wide --columns= --sort= --no-legend --watch'
         [[ $verb == set ]] && options+=' --min= --full= --max= --shares= --mode= --clear'
         [[ "$verb $sub" == 'policy check' ]] && options+=' --together'
@@ -124,6 +124,8 @@ _ballastctl()
         esac
         ;;
     list | stats | release | set)
+        # A domain that is shut off can be set, too.
+        [[ $verb == set || ($verb == list && " ${COMP_WORDS[*]} " == *' --all '*) ]] && ask+=(--all)
         mapfile -t names < <(_ballastctl_guests "${ask[@]}")
         for name in "${names[@]}"; do
             [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")

@@ -52,7 +52,7 @@ CLOSED = """<policy context="default"><allow user="*"/><deny own="*"/><deny send
 <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/></policy>"""
 
 GUEST_KEYS = {
-    "name": str, "uuid": str, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
+    "name": str, "uuid": str, "shut_off": bool, "mode": str, "source": str, "age_usec": int, "maximum_bytes": int, "full_bytes": int,
     "current_bytes": int, "target_bytes": int, "floor_bytes": int, "reclaim_bytes": int, "available_bytes": int,
     "free_bytes": int, "cache_bytes": int, "swap_in_bytes": int, "swap_out_bytes": int, "rss_bytes": int, "resident_bytes": int,
     "idle_bytes": int, "cold_bytes": int, "lever": str, "lever_age_usec": int,
@@ -172,6 +172,16 @@ class Daemon:
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.wait(15)
+
+
+def complete(test, script, function, *words):
+    """The completions that bash would offer for the last word."""
+    program = (f'source "{SOURCE}/packaging/completion/{script}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+               f'{function}; printf "%s\\n" "${{COMPREPLY[@]}}"')
+    r = subprocess.run(["bash", "-uc", program, "bash", *words], env=test.env, cwd=test.folder, capture_output=True, text=True,
+                       timeout=HANG)
+    test.assertEqual((r.returncode, r.stderr), (0, ""))
+    return set(r.stdout.split("\n")) - {""}
 
 
 class World(unittest.TestCase):
@@ -474,7 +484,7 @@ class Session(World):
 
     def test_usage(self):
         for arguments in ([], ["lst"], ["status", "x"], ["stats"], ["stats", "a", "b"], ["mode", "off"],
-                          ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["list", "--all"],
+                          ["mode", "auto", "x"], ["--nonsense"], ["--color=mauve", "list"], ["status", "--all"],
                           ["help", "x"], ["set"], ["set", WEB1, WEB2], ["set", WEB1, "--min"], ["set", WEB1, "--all"],
                           ["list", "--min", "1GiB"], ["status", "--wide"], ["stats", WEB1, "--watch"], ["release", WEB1, "--clear"], ["mode", "--mode", "auto"]):
             self.ctl("--session", *arguments, want=2)
@@ -499,7 +509,7 @@ class Session(World):
             return f"{self.folder}/{name}"
         good, bad, broken = write("good.policy", NO_OP), write("bad.policy", "let x =\n"), write("s.json", "{")
         cases = {
-            "usage": ([], ["stats"], ["stats", "a", "b"], ["list", "--all"], ["set", WEB1, "--min"],
+            "usage": ([], ["stats"], ["stats", "a", "b"], ["status", "--all"], ["set", WEB1, "--min"],
                       ["list", "--session=5"], ["release"], ["release", WEB1, "--all"], ["policy"], ["policy", "load"],
                       ["policy", "run", good], ["policy", "check", "--together", *[good] * 17]),
             "unknown-command": (["lst"], ["policy", "chek"], ["help", "x"], ["help", "list", "x"]),
@@ -526,7 +536,7 @@ class Session(World):
         with open(f"{SOURCE}/host-agent/ctl/client.c") as f:
             codes = re.findall(r'\[CLIENT_ERROR_\w+\] = \{"([a-z-]+)"', f.read())
         self.assertEqual(set(documented), set(codes), "ballastctl(1), EXIT STATUS, and client.c")
-        self.assertLessEqual(set(codes) - set(cases), {"failed", "denied", "unreachable", "no-answer"})
+        self.assertLessEqual(set(codes) - set(cases), {"shut-off", "failed", "denied", "unreachable", "no-answer"})
         for code, commands in cases.items():
             for arguments in commands:
                 with self.subTest(arguments=arguments):
@@ -792,18 +802,9 @@ class Session(World):
         self.assertIn("Another ballastd has the name org.ballast1", second.log())
         self.ctl("--session", "status")
 
-    def complete(self, script, function, *words):
-        """The completions that bash would offer for the last word."""
-        program = (f'source "{SOURCE}/packaging/completion/{script}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
-                   f'{function}; printf "%s\\n" "${{COMPREPLY[@]}}"')
-        r = subprocess.run(["bash", "-uc", program, "bash", *words], env=self.env, cwd=self.folder, capture_output=True,
-                           text=True, timeout=HANG)
-        self.assertEqual((r.returncode, r.stderr), (0, ""))
-        return set(r.stdout.split("\n")) - {""}
-
     def test_completion(self):
         def ctl(*words):
-            return self.complete("ballastctl.bash", "_ballastctl", BALLASTCTL, *words)
+            return complete(self, "ballastctl.bash", "_ballastctl", BALLASTCTL, *words)
         self.assertEqual(ctl("st"), {"status", "stats"})
         self.assertEqual(ctl("--session", "re"), {"release", "reload"})
         self.assertEqual(ctl("mode", ""), {"auto", "observe"})
@@ -829,8 +830,8 @@ class Session(World):
         self.assertEqual(ctl("stats", ""), set(), "no daemon on the system bus")
         self.assertEqual(ctl("--color", "=", "al"), {"always"})
         self.assertEqual(ctl("status", "x", ""), set())
-        self.assertEqual(self.complete("ballastd.bash", "_ballastd", "ballastd", "--mode", "a"), {"auto"})
-        self.assertEqual(self.complete("ballast-guestd.bash", "_ballast_guestd", "ballast-guestd", "--on"), {"--once"})
+        self.assertEqual(complete(self, "ballastd.bash", "_ballastd", "ballastd", "--mode", "a"), {"auto"})
+        self.assertEqual(complete(self, "ballast-guestd.bash", "_ballast_guestd", "ballast-guestd", "--on"), {"--once"})
 
     def test_completion_and_manual_know_all(self):
         """The options and commands in --help are in the completions and the manual, too."""
@@ -871,6 +872,104 @@ class Session(World):
         self.assertLessEqual(set(GUEST_KEYS) | GUEST_PARTS | set(SET_KEYS), words)
         self.assertLessEqual({k.split(".")[-1] for k in PART_KEYS}, words)
         self.assertLessEqual({k.split(".")[-1] for k in STATUS_KEYS}, words)
+
+
+class ShutOff(World):
+    """Domains that are defined and don't run. (What the test driver writes is seen only on the connection that wrote it: with
+    a real libvirtd, test-set.py looks at it.)"""
+    OFF = {"web": "cc95eb05-f6a4-8304-79aa-97f2502e193f", "mail1": "cc95eb06-f6a4-8304-79aa-97f2502e193f",
+           "mail2": "cc95eb07-f6a4-8304-79aa-97f2502e193f"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        off = DOMAIN.replace("<domain type='test'>", "<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/"
+                             "test/1.0'><metadata><b:guest xmlns:b='urn:ballast:guest:1' shares='700'/></metadata>")
+        off = off.replace("</domain>", "<test:runstate>5</test:runstate></domain>")
+        with open(f"{cls.folder}/node.xml", "w") as f:
+            f.write("<node>" + "".join(DOMAIN.format(name=xml.sax.saxutils.escape(n), uuid=u) for n, u in UUIDS.items())
+                    + "".join(off.format(name=n, uuid=u) for n, u in cls.OFF.items()) + "</node>")
+        cls.write_config("[Guest mail*]\nMin=512MiB\n")
+        cls.bus = cls.start_bus("off", OPEN)
+        cls.env["DBUS_SESSION_BUS_ADDRESS"] = cls.bus.address
+        cls.daemon = cls.start_daemon("off-daemon", "--session", "--mode", "auto")
+        cls.wait_ready("--session")
+
+    def test_c11_list_all(self):
+        self.assertEqual({g["name"] for g in self.json("--session", "list")}, set(UUIDS))
+        rows = self.json("--session", "list", "--all", "--sort=state")
+        self.assertEqual({g["name"] for g in rows if g["shut_off"]}, set(self.OFF))
+        self.assertEqual([g["shut_off"] for g in rows], [False] * 4 + [True] * 3, "they come last")
+        mail = next(g for g in rows if g["name"] == "mail1")
+        self.assertEqual({k: v for k, v in mail.items() if v is not None},
+                         {"name": "mail1", "uuid": self.OFF["mail1"], "shut_off": True, "mode": "auto",
+                          "maximum_bytes": 4096 * MIB, "full_bytes": 2048 * MIB, "floor_bytes": 512 * MIB})
+        text = self.ctl("--session", "list", "--all", "--columns=name,state,full,current,floor", "mail*")
+        self.assertEqual(text.splitlines()[1].split(), ["mail1", "shut", "off", "2.00G", "-", "512M"])
+        self.assertEqual(self.ctl("--session", "list", "mail*", want=3), "")
+        self.assertIn("ballastctl list --all shows all", " ".join(self.err.split()))
+        self.ctl("--session", "list", "--all", "nobody", want=3)
+        self.assertIn("no guest, running or shut off, matches 'nobody'", self.err)
+
+    def test_c11_what_is_set(self):
+        e = self.json("--session", "set", "mail1")
+        self.assertEqual((e["name"], e["shut_off"], e["shares_set"], e["shares_origin"], e["min_set_bytes"], e["min_origin"]),
+                         ("mail1", True, 700, "domain", 512 * MIB, "configuration"))
+        self.assertIn("State: shut off; these values come into force when it starts", self.ctl("--session", "set", "mail1"))
+
+    def test_c11_set(self):
+        self.assertEqual(self.ctl("--session", "set", "mail2", "--min", "1GiB", "--full", "3GiB"),
+                         "mail2: min default → 1.00 GiB, full default → 3.00 GiB; in its definition; it is shut off, and this "
+                         "comes into force when it starts\n")
+        self.assertRegex(self.ctl("--session", "set", self.OFF["mail2"].upper(), "--shares", "800"), "^mail2: shares 700 → 800; ")
+        self.assertRegex(self.daemon.log(), "mail2: shares 700 → 800, asked by ")
+
+    def test_c11_set_is_checked_against_the_definition(self):
+        for why, arguments in (
+                ("mail1: min=3.00 GiB is more than its full size, 2.00 GiB (the definition's currentMemory); also give --full, "
+                 "at most 4.00 GiB. Nothing was changed", ["--min", "3GiB"]),
+                ("mail1: max=5GiB is more than the domain's maximum memory, 4GiB. Nothing was changed", ["--max", "5GiB"])):
+            self.ctl("--session", "set", "mail1", *arguments, want=1)
+            self.assertEqual(self.err, f"ballastctl: {why}\n")
+        self.ctl("--session", "set", "mail1", "--min", "potato", want=2)
+        self.assertIn("min=potato is not valid", self.err)
+
+    def test_c11_a_whole_name_counts_before_the_beginning_of_another(self):
+        """web is shut off, and web1 runs: what is for the one must not reach the other."""
+        self.assertRegex(self.ctl("--session", "set", "web", "--shares", "5"), "^web: shares 700 → 5; in its definition; ")
+        self.assertEqual(self.json("--session", "set", WEB1)["shares"], 1000)
+        self.ctl("--session", "release", "web", want=1)
+        self.assertEqual(self.err, "ballastctl: web is shut off, so it has no balloon; it gets its full size when it starts\n")
+        self.ctl("--session", "stats", "web", want=1)
+        self.assertEqual(self.err, "ballastctl: web is shut off, so it has no stats; ballastctl set 'web' shows what it is "
+                                   "granted, and virsh start 'web' starts it\n")
+        for verb in ("stats", "release"):
+            self.assertEqual(json.loads(self.ctl("--session", verb, "web", "--json", want=1))["error"]["code"], "shut-off")
+        self.assertEqual(self.json("--session", "stats", "db")["name"], DB, "the beginning of a running one's")
+        self.assertEqual(self.json("--session", "stats", "web1")["name"], WEB1)
+
+    def test_c11_unknown_and_ambiguous_names(self):
+        for verb in ("stats", "release", "set"):
+            self.ctl("--session", verb, "mial1", want=3)
+            self.assertEqual(" ".join(self.err.split()), "ballastctl: No guest, running or shut off, has the name, UUID or prefix "
+                                                         "'mial1'; did you mean 'mail1'?")
+            self.ctl("--session", verb, "nobody", want=3)
+            self.assertIn("ballastctl list --all shows all", " ".join(self.err.split()))
+            self.ctl("--session", verb, "mail", want=3)
+            self.assertRegex(self.err, r"'mail' matches 2 domains that are shut off \(mail[12], mail[12]\); give the whole name")
+
+    def test_c11_bus(self):
+        call = ["call", "org.ballast1", "/org/ballast1", "org.ballast1.Manager"]
+        self.assertIn('"guests_left_out" t 0', self.busctl(*call, "ListDomains"))
+        self.assertIn('"shut_off" b true', self.busctl(*call, "GetGuest", "s", "mail1"))
+        self.busctl(*call, "Release", "s", "mail1", want=1)
+        self.assertIn("mail1 is shut off", self.err)
+
+    def test_c11_completion(self):
+        self.assertEqual(complete(self, "ballastctl.bash", "_ballastctl", BALLASTCTL, "--session", "set", "ma"), {"mail1", "mail2"})
+        self.assertEqual(complete(self, "ballastctl.bash", "_ballastctl", BALLASTCTL, "--session", "stats", "ma"), set())
+        self.assertEqual(complete(self, "ballastctl.bash", "_ballastctl", BALLASTCTL, "--session", "list", "--all", "ma"),
+                         {"mail1", "mail2"})
 
 
 class Files(World):
@@ -1057,7 +1156,8 @@ class Entitlements(World):
         self.assertEqual({e[f"{k}_origin"] for k in ("min", "full", "max", "shares", "mode")}, {"domain"})
         stats = self.json("--session", "stats", self.TEST)
         self.assertEqual(stats["definition"]["full_why"], "its entitlement")
-        self.assertEqual(stats["entitlement"], {k: v for k, v in e.items() if v is not None and k != "name"})
+        self.assertEqual(stats["entitlement"], {k: v for k, v in e.items()
+                                                if v is not None and k not in ("name", "uuid", "shut_off")})
 
         self.assertEqual(self.set("--min", "1024MiB"), "test: as before, written again; in the running domain and in "
                                                           "its definition\n")

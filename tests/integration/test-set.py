@@ -174,6 +174,35 @@ def test_a17_what_observe_changes(daemon):
         d.destroy()
 
 
+def test_shut_off(daemon):
+    """What is set for a domain that doesn't run comes into force when it starts."""
+    d = daemon.domain('off', persistent=True)
+    d.destroy()
+    wait('it is no guest any more', lambda: not daemon.guest(d) and not daemon.entitlement(d)['min_set_bytes'])
+    rows = {g['name']: g for g in json.loads(daemon.ctl('list', '--all', '--json').stdout)}
+    assert rows['off']['shut_off'] and rows['off']['full_bytes'] == rows['off']['maximum_bytes'], rows['off']
+    said = set_(daemon, d, '--min', '32MiB', '--mode', 'off')
+    assert said == ('off: min default → 32.0 MiB, mode default → off; in its definition; it is shut off, and this comes into force '
+                    'when it starts\n'), said
+    assert 'min="32MiB"' in d.metadata('--config'), d.metadata('--config')
+    e = daemon.entitlement(d)
+    assert (e['shut_off'], e['min_set_bytes'], e['min_origin'], e['mode_set']) == (True, 32 * MIB, 'domain', 'off'), e
+    # What virsh wrote meanwhile stays, and a contradiction with it is refused.
+    d.session.virsh('metadata', d.name, '--uri', URI, '--key', 'ballast', '--set', "<guest max='40MiB'/>", '--config')
+    assert 'min=48MiB is more than max=40MiB' in set_(daemon, d, '--min', '48MiB', want=1)
+    set_(daemon, d, '--min', '24MiB', '--full', '40MiB')
+    assert all(w in d.metadata('--config') for w in ('min="24MiB"', 'full="40MiB"', 'max="40MiB"')), d.metadata('--config')
+    assert daemon.ctl('stats', d.name).returncode == 1 and daemon.ctl('release', d.name).returncode == 1
+    d.session.virsh('start', d.name)
+    wait('it is in force', lambda: (daemon.guest(d) or {}).get('floor_bytes') == 24 * MIB)
+    e = daemon.entitlement(d)
+    assert (e['shut_off'], e['full_bytes'], e['min_origin']) == (False, 40 * MIB, 'domain'), e
+    d.destroy()
+    set_(daemon, d, '--clear')
+    d.session.virsh('undefine', d.name)
+    wait('it is unknown', lambda: daemon.ctl('set', d.name).returncode == 3)
+
+
 def test_gone_meanwhile(daemon):
     d = daemon.domain('gone')
     d.stop()
@@ -207,6 +236,9 @@ def test_libvirtd_killed(daemon):
     daemon.session.kill_libvirtd()
     refused(waiting, 'libvirt (is away|was lost)')
     assert 'libvirt is away' in set_(daemon, d, '--min', '32MiB', want=1)
+    r = daemon.ctl('set', d.name[:-1], '--min', '32MiB')
+    assert r.returncode == 1 and 'If you mean lost, give the whole name' in r.stderr, r.stderr
+    assert daemon.ctl('stats', d.name[:-1]).returncode == 0
     d.go_on()
     daemon.session.start_libvirtd()
     wait('libvirt is back', lambda: not daemon.guest(d)['busy'])
@@ -226,7 +258,7 @@ def main():
             return SKIP
         daemon = Daemon(s)
         for test in (test_live_and_persistent, test_by_virsh, test_asked_at_once, test_a17_what_observe_changes,
-                     test_gone_meanwhile, test_stopped, test_libvirtd_killed):
+                     test_shut_off, test_gone_meanwhile, test_stopped, test_libvirtd_killed):
             if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
                 continue
             began = time.monotonic()

@@ -360,9 +360,11 @@ static const struct {
     {"{\"unmovable\": \"hostdev\", \"protected\": true}", "unmovable"},
     {"{\"protected\": true}", "protected"},
     {"{}", "steady"},
+    {"{\"shut_off\": false}", "steady"},
+    {"{\"shut_off\": true, \"unmovable\": \"hostdev\"}", "shut off"},
 };
 
-START_TEST(a_state_is_one_word)
+START_TEST(one_state_is_shown)
 {
     json_object *o = json_object_new_array();
     char *text, want[64];
@@ -373,6 +375,23 @@ START_TEST(a_state_is_one_word)
     ck_assert_msg(strstr(text, want), "'%s' isn't in:\n%s", want, text);
     free(text);
     json_object_put(o);
+}
+END_TEST
+
+START_TEST(test_c11_what_is_set_for_a_domain_that_is_shut_off)
+{
+    json_object *guest = json_tokener_parse("{\"name\": \"web1\", \"shut_off\": true, \"entitlement\": {}}"),
+                *o = NULL;
+    char *text;
+
+    ck_assert_int_eq(json_entitlement(guest, &o), 0);
+    assert_json(o, "shut_off", "true");
+    text = printed(print_entitlement, o, false, 0);
+    ck_assert_msg(strstr(text, "     State: shut off; these values come into force when it starts\n"), "%s",
+                  text);
+    free(text);
+    json_object_put(o);
+    json_object_put(guest);
 }
 END_TEST
 
@@ -1003,8 +1022,9 @@ int main(void)
     tcase_add_loop_test(t, long_texts_are_cut, 0, ELEMENTSOF(cuts));
     tcase_add_test(t, tables_are_aligned);
     tcase_add_test(t, empty_columns_are_left_out);
-    tcase_add_loop_test(t, a_state_is_one_word, 0, ELEMENTSOF(states));
+    tcase_add_loop_test(t, one_state_is_shown, 0, ELEMENTSOF(states));
     tcase_add_test(t, an_entitlement_tells_set_and_in_force);
+    tcase_add_test(t, test_c11_what_is_set_for_a_domain_that_is_shut_off);
     tcase_add_test(t, a_list_tells_what_matters);
     tcase_add_test(t, test_c9_a_guest_fits_one_screen);
     tcase_add_loop_test(t, test_c9_what_counts_of_a_guest, 0, ELEMENTSOF(guest_lines));
