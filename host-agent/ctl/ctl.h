@@ -67,5 +67,7 @@ CtlExit ctl_out_of_memory(const Ctl *c);
 CtlExit ctl_print_json(const Ctl *c, json_object *o);
 /* Prints JSON with --json, else calls view. */
 CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object *));
+/* Prints what an action did, by the daemon's answer: its "message", or with --json all of it. */
+CtlExit ctl_show_done(Ctl *c, json_object *answer);
 /* Prints a text for the user. With --json: {"key": value, …}; the list ends with NULL. */
 CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ...) _sentinel_;

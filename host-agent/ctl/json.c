@@ -213,7 +213,7 @@ int json_from_message(sd_bus_message *m, json_object **ret)
     return read_value(m, ret);
 }
 
-static int complete(json_object *o, const char *const *keys, size_t n)
+int json_complete(json_object *o, const char *const *keys, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!json_object_object_get_ex(o, keys[i], NULL) && json_add(o, keys[i], NULL) < 0)
@@ -241,6 +241,23 @@ int json_complete_guest(json_object **guest)
     return 0;
 }
 
+int json_complete_change(json_object *answer)
+{
+    static const char *const keys[] = {"old", "new"};
+    json_object *changed = json_find(answer, "changed");
+    int r = 0;
+
+    if (!changed)
+        return 0;
+    json_object_object_foreach(changed, key, values)
+    {
+        (void) key;
+        if (r >= 0)
+            r = json_complete(values, keys, ELEMENTSOF(keys));
+    }
+    return r;
+}
+
 int json_entitlement(json_object *guest, json_object **ret)
 {
     _cleanup_(json_putp) json_object *o = json_object_new_object();
@@ -266,11 +283,11 @@ int json_complete_status(json_object *status)
     int r = 0;
 
     if (host)
-        r = complete(host, host_keys, ELEMENTSOF(host_keys));
+        r = json_complete(host, host_keys, ELEMENTSOF(host_keys));
     if (r >= 0 && config)
-        r = complete(config, config_keys, ELEMENTSOF(config_keys));
+        r = json_complete(config, config_keys, ELEMENTSOF(config_keys));
     if (r >= 0 && policy)
-        r = complete(policy, &file, 1);
+        r = json_complete(policy, &file, 1);
     return r;
 }
 

@@ -13,10 +13,14 @@
  * without a value, or -errno. The caller puts *ret. */
 int json_from_message(sd_bus_message *m, json_object **ret);
 
+/* Gives each of n keys that is missing null. 0 or -ENOMEM. */
+int json_complete(json_object *o, const char *const *keys, size_t n);
 /* The daemon leaves out unknown values. Here each known key without a value gets null, so that programs find
  * it; known keys come first, in their order. */
 int json_complete_guest(json_object **guest);
 int json_complete_status(json_object *status);
+/* What SetGuest changed: "old" and "new" of each value, null where it wasn't set or isn't any more. */
+int json_complete_change(json_object *answer);
 /* A guest's name, UUID and shut_off, and its complete entitlement, from GetGuest's answer. The caller puts *ret. */
 int json_entitlement(json_object *guest, json_object **ret);
 

@@ -24,6 +24,18 @@ CtlExit ctl_show(Ctl *c, json_object *o, int (*view)(const Screen *, json_object
     return view(&c->screen, o) < 0 ? ctl_out_of_memory(c) : CTL_EXIT_OK;
 }
 
+static int print_message(const Screen *screen, json_object *answer)
+{
+    _cleanup_free_ char *clean = text_clean(json_text(answer, "message") ?: "done");
+
+    return clean ? wrap_put(screen, STYLE_PLAIN, 0, clean) : -ENOMEM;
+}
+
+CtlExit ctl_show_done(Ctl *c, json_object *answer)
+{
+    return ctl_show(c, answer, print_message);
+}
+
 CtlExit ctl_say(Ctl *c, const char *text, const char *key, const char *value, ...)
 {
     _cleanup_(json_putp) json_object *o = NULL;

@@ -420,7 +420,7 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
     _cleanup_(reading_done) Reading r = {};
     _cleanup_(json_putp) json_object *answer = NULL;
     char *paths[POLICY_FILES_MAX] = {};
-    const char *text;
+    json_object *warnings = NULL;
     CtlExit e;
     int error;
 
@@ -442,8 +442,11 @@ static CtlExit verb_load(Ctl *c, int n, char **arguments)
         e = client_load_policy(&c->client, r.policy, &answer);
     if (e != CTL_EXIT_OK)
         return e;
-    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
-    return ctl_say(c, text, "message", text, NULL);
+    if (json_object_is_type(answer, json_type_object) &&
+        (diagnostics_to_json(policy_warnings(r.policy), &warnings) < 0 ||
+         json_add(answer, "warnings", warnings) < 0))
+        return ctl_out_of_memory(c);
+    return ctl_show_done(c, answer);
 }
 
 /* ---- run ---- */

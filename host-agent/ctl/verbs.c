@@ -87,7 +87,7 @@ static CtlExit verb_mode(Ctl *c, int n, char **arguments)
             text, sizeof(text),
             "Mode: %s → %s. Nothing moves from now on; balloons stay as they are (to give the memory back: ballastctl release --all)",
             before, argument);
-    return ctl_say(c, text, "mode", argument, "previous", before, NULL);
+    return ctl_say(c, text, "message", text, "mode", argument, "previous", before, NULL);
 }
 
 static CtlExit verb_release(Ctl *c, int n, char **arguments)
@@ -95,7 +95,6 @@ static CtlExit verb_release(Ctl *c, int n, char **arguments)
     const char *argument = n > 0 ? arguments[0] : NULL;
     bool all = c->given & CTL_OPTION_ALL;
     _cleanup_(json_putp) json_object *answer = NULL;
-    const char *text;
     CtlExit e;
 
     if (!argument == !all)
@@ -106,10 +105,7 @@ static CtlExit verb_release(Ctl *c, int n, char **arguments)
         return client_fail(&c->client, CLIENT_ERROR_NO_SUCH_GUEST, "--all releases every guest",
                            "a guest's name can't be empty");
     e = client_call(&c->client, "Release", argument ? argument : "", &answer);
-    if (e != CTL_EXIT_OK)
-        return e;
-    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
-    return ctl_say(c, text, "message", text, NULL);
+    return e != CTL_EXIT_OK ? e : ctl_show_done(c, answer);
 }
 
 static CtlExit get_entitlement(Ctl *c, const char *pattern)
@@ -127,7 +123,6 @@ static CtlExit verb_set(Ctl *c, int n, char **arguments)
 {
     _cleanup_(json_putp) json_object *answer = NULL;
     ClientValue values[CTL_VALUES_MAX];
-    const char *text;
     size_t n_values = 0;
     CtlExit e;
 
@@ -143,44 +138,46 @@ static CtlExit verb_set(Ctl *c, int n, char **arguments)
     e = client_call_values(&c->client, "SetGuest", arguments[0], values, n_values, &answer);
     if (e != CTL_EXIT_OK)
         return e;
-    text = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "done";
-    return ctl_say(c, text, "message", text, NULL);
+    return json_complete_change(answer) < 0 ? ctl_out_of_memory(c) : ctl_show_done(c, answer);
 }
 
-static json_object *lines_of(const char *text)
+/* "file:line: message", as the log has it. */
+static void put_finding(const Screen *screen, json_object *finding)
 {
-    json_object *lines = json_object_new_array();
+    const char *file = json_text(finding, "file");
+    char line[32] = "";
+    _cleanup_free_ char *text = NULL;
 
-    while (lines && *text) {
-        size_t length = strcspn(text, "\n");
-
-        (void) json_object_array_add(lines, json_object_new_string_len(text, (int) length));
-        text += length + (text[length] == '\n');
-    }
-    return lines;
+    if (json_find(finding, "line"))
+        snprintf(line, sizeof(line), ":%" PRIu64, json_count(finding, "line"));
+    if (asprintf(&text, "%s%s%s%s", file ?: "", line, file ? ": " : "",
+                 json_text(finding, "message") ?: "-") >= 0)
+        (void) screen_diagnostics(screen, text);
+    else
+        text = NULL;
 }
 
 static CtlExit verb_reload(Ctl *c, int n, char **arguments)
 {
-    _cleanup_(json_putp) json_object *answer = NULL, *o = NULL;
-    const char *text = "ballastd has read its configuration and policy again", *findings = NULL;
+    static const char *const keys[] = {"file", "line"};
+    _cleanup_(json_putp) json_object *answer = NULL;
     CtlExit e = client_call(&c->client, "Reload", NULL, &answer);
+    json_object *findings = json_find(answer, "findings");
+    size_t n_findings = findings ? json_object_array_length(findings) : 0;
 
     if (e != CTL_EXIT_OK)
         return e;
-    findings = json_object_is_type(answer, json_type_string) ? json_object_get_string(answer) : "";
-    if (c->client.json) {
-        o = json_object_new_object();
-        if (!o || json_add(o, "message", json_object_new_string(text)) < 0 ||
-            json_add(o, "findings", lines_of(findings)) < 0)
+    for (size_t i = 0; i < n_findings; i++)
+        if (json_complete(json_object_array_get_idx(findings, i), keys, ELEMENTSOF(keys)) < 0)
             return ctl_out_of_memory(c);
-        return ctl_print_json(c, o);
-    }
-    if (*findings) {
+    if (n_findings > 0 && !c->client.json) {
         client_warn(&c->client, "not everything is done as the files say:");
-        (void) screen_diagnostics(&c->client.errors, findings);
+        for (size_t i = 0; i < n_findings; i++)
+            put_finding(&c->client.errors, json_object_array_get_idx(findings, i));
+        if (json_count(answer, "findings_left_out") > 0)
+            client_warn(&c->client, "%" PRIu64 " more are left out", json_count(answer, "findings_left_out"));
     }
-    return ctl_say(c, text, "message", text, NULL);
+    return ctl_show_done(c, answer);
 }
 
 static CtlExit verb_dump(Ctl *c, int n, char **arguments)

@@ -12,26 +12,29 @@
 
 void findings_done(Findings *f)
 {
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         free(f->list[i].text);
+        free(f->list[i].file);
+    }
     free(f->list);
     *f = (Findings){};
 }
 
-static int add(Findings *f, int level, char *text)
+/* Takes over the texts of the finding. */
+static int add(Findings *f, const Finding *finding)
 {
     Finding *grown = f->n < FINDINGS_MAX ? reallocarray(f->list, f->n + 1, sizeof(*grown)) : NULL;
 
     if (!grown)
         return -ENOMEM;
     f->list = grown;
-    f->list[f->n++] = (Finding){.level = level, .text = text};
+    f->list[f->n++] = *finding;
     return 0;
 }
 
 void findings_add(Findings *f, int level, const char *path, unsigned line, const char *format, ...)
 {
-    _cleanup_free_ char *what = NULL, *text = NULL;
+    _cleanup_free_ char *what = NULL, *text = NULL, *file = path ? strdup(path) : NULL;
     va_list ap;
     int r;
 
@@ -46,8 +49,13 @@ void findings_add(Findings *f, int level, const char *path, unsigned line, const
         r = asprintf(&text, "%s%s%s", path ? path : "", path ? ": " : "", what);
     if (r < 0)
         text = NULL;
-    if (text && add(f, level, text) >= 0)
-        text = NULL;
+    if (text && (file || !path) &&
+        add(f, &(Finding){.level = level,
+                          .text = text,
+                          .file = file,
+                          .line = path ? line : 0,
+                          .message = text + strlen(text) - strlen(what)}) >= 0)
+        text = file = NULL;
     else
         f->left_out++;
 }

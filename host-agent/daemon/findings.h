@@ -12,7 +12,10 @@
 
 typedef struct Finding {
     int level; /* LOG_ERR: the files are refused; LOG_WARNING, LOG_NOTICE: something is not done as written */
-    char *text; /* one line, with file and line in front */
+    char *text;          /* one line, with file and line in front */
+    char *file;          /* NULL: none */
+    unsigned line;       /* 0: none */
+    const char *message; /* the part of text without file and line */
 } Finding;
 
 typedef struct Findings {

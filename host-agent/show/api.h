@@ -17,15 +17,16 @@
  *   GetPolicy() → a{sv}        the running policy files with their texts, and their notes of the last cycle
  *   Dump() → a{sv}             status, configuration in force, all guests, and a ballast-snapshot(5)
  *   SetMode(s mode)          * "auto" or "observe"
- *   Release(s pattern) → s   * gives a guest its full size back; an empty pattern means all guests
- *   SetGuest(s pattern, a{ss} values) → s
+ *   Release(s pattern) → a{sv}
+ *                            * gives a guest its full size back; an empty pattern means all guests
+ *   SetGuest(s pattern, a{ss} values) → a{sv}
  *                            * sets what a guest, or a domain that is shut off, is granted: min, full, max, shares, mode. Each value is a text;
  *                              "" removes it. The answer comes when libvirt has written them
- *   LoadPolicy(a(ss) files) → s
+ *   LoadPolicy(a(ss) files) → a{sv}
  *                            * runs these files (name, text) together, in place of the running policy, until the
  *                              next Reload or start. If one of them is bad, none is loaded
- *   Reload() → s             * reads configuration and policy again; ends what LoadPolicy loaded. The answer has a
- *                              line, with file and line, for each thing that is not done as written; empty: none
+ *   Reload() → a{sv}         * reads configuration and policy again; ends what LoadPolicy loaded. The answer's list
+ *                              findings has what is not done as written, with file and line
  *   property Mode (s)          the daemon's mode; PropertiesChanged is sent when it changes
  *   property Version (s)       constant
  *   signal GuestAdded(o guest, s name)
@@ -33,14 +34,15 @@
  *
  * org.ballast1.Guest
  *   GetStats() → a{sv}         as GetGuest
- *   Release() → s            * as Release
- *   Set(a{ss} values) → s    * as SetGuest
+ *   Release() → a{sv}        * as Release
+ *   Set(a{ss} values) → a{sv}
+ *                            * as SetGuest
  *   property Name (s)          constant
  *   property Uuid (s)          constant
  *   property Mode (s)          the guest's mode in force; no signal is sent when it changes
  *
- * A pattern is a guest's name or UUID, or a prefix of either that only one guest has. An answer of type s is a
- * sentence for people that says what was done.
+ * A pattern is a guest's name or UUID, or a prefix of either that only one guest has. The answer of a method
+ * that changes something has message, a sentence for people that says what was done, and the same as values.
  *
  * Methods with a * change something: only root and the daemon's own user may call them. Everybody whom the bus
  * policy lets talk to the name may call the others.

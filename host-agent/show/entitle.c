@@ -14,6 +14,7 @@
 /* A domain whose QEMU is stopped holds up the call: answer before the caller gives up by itself. */
 #define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
 #define ANSWER_MAX        1024U
+#define WARNING_MAX       256U
 #define ENTITLE_SIZES     (1U << ENTITLEMENT_KEY_MIN | 1U << ENTITLEMENT_KEY_FULL | 1U << ENTITLEMENT_KEY_GROWTH)
 
 /* A call that waits for libvirt. */
@@ -25,8 +26,8 @@ struct Entitling {
     sd_event_source *timer;
     Actor by;
     Entitlement before, after;
-    bool shut_off;
-    char answer[ANSWER_MAX]; /* to be sent when libvirt has written it */
+    bool shut_off, persistent;
+    char answer[ANSWER_MAX], warning[WARNING_MAX]; /* to be sent when libvirt has written it */
 };
 
 static Entitling *entitling_free(Entitling *w)
@@ -78,6 +79,65 @@ static const char *value_text(char buf[static UNITS_FORMAT_MAX], const Entitleme
     return buf;
 }
 
+static void describe_value(Dict *d, const char *key, const Entitlement *e, EntitlementKey k)
+{
+    uint64_t value = k == ENTITLEMENT_KEY_MIN      ? e->min_bytes
+                     : k == ENTITLEMENT_KEY_FULL   ? e->full_bytes
+                     : k == ENTITLEMENT_KEY_GROWTH ? e->growth_bytes
+                                                   : (uint64_t) e->shares;
+
+    if (k == ENTITLEMENT_KEY_MODE)
+        dict_text(d, key, e->mode == GUEST_MODE_INVALID ? NULL : guest_mode_to_string(e->mode));
+    else if (value > 0)
+        dict_count(d, key, value);
+}
+
+/* The values that differ, each with what was set before and what is set now; a value that is missing isn't set. */
+static void describe_changed(Dict *d, const Entitling *w)
+{
+    char before[UNITS_FORMAT_MAX], after[UNITS_FORMAT_MAX], key[16];
+
+    dict_open(d, "changed");
+    for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++) {
+        if (strcmp(value_text(before, &w->before, k), value_text(after, &w->after, k)) == 0)
+            continue;
+        snprintf(key, sizeof(key), "%s%s", entitlement_key_to_string(k),
+                 ENTITLE_SIZES & 1U << k ? "_bytes" : "");
+        dict_open(d, key);
+        describe_value(d, "old", &w->before, k);
+        describe_value(d, "new", &w->after, k);
+        dict_close(d);
+    }
+    dict_close(d);
+}
+
+static int reply(const Entitling *w)
+{
+    _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+    char text[ANSWER_MAX + WARNING_MAX + 2];
+    Dict d = {};
+    int r;
+
+    r = sd_bus_message_new_method_return(w->call, &message);
+    if (r < 0)
+        return r;
+    d.message = message;
+    snprintf(text, sizeof(text), "%s%s%s", w->answer, w->warning[0] ? ". " : "", w->warning);
+    dict_begin(&d);
+    dict_text(&d, "message", text);
+    dict_text(&d, "name", w->name);
+    dict_text(&d, "uuid", w->uuid);
+    describe_changed(&d, w);
+    dict_bool(&d, "shut_off", w->shut_off);
+    dict_bool(&d, "persistent", w->persistent);
+    dict_list_open(&d, "warnings", "as");
+    if (w->warning[0])
+        dict_item(&d, w->warning);
+    dict_list_close(&d);
+    dict_end(&d);
+    return d.error < 0 ? d.error : sd_bus_send(NULL, message, NULL);
+}
+
 static void tell_change(const Entitling *w, const char *what, const char *from, const char *to, int error,
                         const char *text)
 {
@@ -122,7 +182,7 @@ static void answer(Entitling **at, int error, const char *text)
             w->call, BUS_ERROR_REFUSED, "%s: its entitlement couldn't be written: %s", w->name,
             text_make_utf8(why, sizeof(why), text && text[0] ? text : strerror(-error)));
     else
-        r = sd_bus_reply_method_return(w->call, "s", w->answer);
+        r = reply(w);
     if (r < 0)
         log_debug_errno(-r, "%s: cannot answer the caller that set its entitlement: %m", w->name);
 }
@@ -215,14 +275,14 @@ static void describe_change(Entitling *w, const Guest *g, const Entitlement *e)
                                   entitlement_key_to_string(k), from, to);
         separator = ", ";
     }
-    fill += (size_t) snprintf(
-        answer + fill, ANSWER_MAX - fill, "%s%s", separator[0] == ':' ? ": as before, written again; " : "; ",
-        w->shut_off          ? "in its definition; it is shut off, and this comes into force when it starts"
-        : g->info.persistent ? "in the running domain and in its definition"
+    snprintf(answer + fill, ANSWER_MAX - fill, "%s%s",
+             separator[0] == ':' ? ": as before, written again; " : "; ",
+             w->shut_off     ? "in its definition; it is shut off, and this comes into force when it starts"
+             : w->persistent ? "in the running domain and in its definition"
                              : "in the running domain, which has no definition to keep it");
     if (e->mode == GUEST_MODE_AUTO && g->host->mode != GUEST_MODE_AUTO)
-        snprintf(answer + fill, ANSWER_MAX - fill,
-                 ". ballastd itself is in mode %s, so nothing moves (ballastctl mode auto changes that)",
+        snprintf(w->warning, WARNING_MAX,
+                 "ballastd itself is in mode %s, so nothing moves (ballastctl mode auto changes that)",
                  guest_mode_to_string(g->host->mode));
 }
 
@@ -246,6 +306,7 @@ static int entitling_new(Entitlings *all, sd_bus_message *call, const Guest *g, 
     memcpy(w->uuid, g->info.uuid, sizeof(w->uuid));
     text_make_utf8(w->name, sizeof(w->name), g->info.name);
     w->shut_off = g->info.id < 0;
+    w->persistent = g->info.persistent;
     describe_change(w, g, e);
     *ret = TAKE_PTR(w);
     return 0;

@@ -3,27 +3,16 @@
 
 #include <string.h>
 
-#include "base/units.h"
+#include "base/log.h"
 #include "host-agent/show/describe.h"
 #include "host-agent/show/entitle.h"
 #include "host-agent/show/objects.h"
+#include "host-agent/show/release.h"
 
-/* What a reload reports. */
+/* What a refused reload reports. */
 #define FINDINGS_TEXT_MAX 1024U
 /* The longest name of a loaded policy file, in bytes; it is a path. */
 #define POLICY_ORIGIN_MAX 1024U
-
-/* Reports a change that was asked for. r: its result; why: why it failed, or NULL. */
-static void tell_change(const Manager *m, const Guest *g, Notice *n, int r, const char *why)
-{
-    if (g) {
-        memcpy(n->uuid, g->info.uuid, sizeof(n->uuid));
-        memcpy(n->name, g->info.name, sizeof(n->name));
-    }
-    n->error = MIN(r, 0);
-    notice_set_text(n, r < 0 ? why : NULL);
-    audience_tell(&m->audience, n);
-}
 
 char *bus_guest_path(char *buf, const char *uuid)
 {
@@ -164,128 +153,11 @@ static int set_mode(sd_bus_message *message, void *userdata, const Actor *by, sd
             "The daemon's mode must be auto or observe (to leave one guest alone, run ballastctl set VM --mode off)");
     n = notice_of_change(by, "mode", guest_mode_to_string(m->guest_host.mode), guest_mode_to_string(mode));
     r = manager_set_mode(m, mode);
-    tell_change(m, NULL, &n, r, NULL);
+    n.error = MIN(r, 0);
+    audience_tell(&m->audience, &n);
     if (r < 0)
         return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot change the mode: %s", strerror(-r));
     return sd_bus_reply_method_return(message, NULL);
-}
-
-/* Why a guest can't be released, for people. */
-static const char *release_refusal(const Guest *g, int r)
-{
-    if (g->lost)
-        return "libvirt is away";
-    if (g->busy[0])
-        return g->busy;
-    if (r == -ENOSPC)
-        return "the host has no room for it now (see ballastctl status); it isn't shrunk meanwhile";
-    return r == -EBUSY ? "libvirt is still setting its balloon; try again" : strerror(-r);
-}
-
-/* Releases one guest. *room: as for move_release(); *ret_bytes: how much memory the guest gets back. */
-static int release(Manager *m, Guest *g, uint64_t *room, uint64_t *ret_bytes)
-{
-    uint64_t current = guest_current(g);
-    int r;
-
-    r = manager_release(m, g, room);
-    if (r < 0)
-        return r;
-    *ret_bytes = LESS_BY(balloon_standing(&g->balloon), current);
-    return 0;
-}
-
-static int release_one(sd_bus_message *message, Manager *m, Guest *g, const Actor *by, sd_bus_error *error)
-{
-    char name[DOMAIN_NAME_MAX + 1], current[UNITS_FORMAT_MAX], full[UNITS_FORMAT_MAX], back[UNITS_FORMAT_MAX],
-        target[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], text[DOMAIN_NAME_MAX + 256];
-    uint64_t bytes = 0, room = manager_room(m);
-    Notice n;
-    int r;
-
-    text_make_utf8(name, sizeof(name), g->info.name);
-    format_size(current, guest_current(g));
-    r = release(m, g, &room, &bytes);
-    format_size(target, r < 0 ? g->full.bytes : balloon_standing(&g->balloon));
-    n = notice_of_change(by, "release", current, target);
-    tell_change(m, g, &n, r, r < 0 ? release_refusal(g, r) : NULL);
-    if (r < 0)
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name,
-                                 release_refusal(g, r));
-    format_size(full, g->full.bytes);
-    format_duration(grace, m->config->guard.grace_usec);
-    if (bytes == 0)
-        snprintf(text, sizeof(text), "%s already has its full size, %s; it isn't shrunk for %s", name, full,
-                 grace);
-    else
-        snprintf(text, sizeof(text), "%s: %s → %s, %s comes back%s; it isn't shrunk for %s", name, current,
-                 target, format_size(back, bytes),
-                 balloon_standing(&g->balloon) < g->full.bytes ? ", as far as the host has room" : "", grace);
-    return sd_bus_reply_method_return(message, "s", text);
-}
-
-/* The end of "guest" and "guests". */
-static const char *plural(size_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
-/* "2 guests, 1.20 GiB more" */
-static void tell_release_all(const Manager *m, const Actor *by, size_t asked, uint64_t bytes, size_t refused,
-                             const char *why)
-{
-    char size[UNITS_FORMAT_MAX], to[NOTICE_VALUE_MAX];
-    Notice n;
-
-    snprintf(to, sizeof(to), "%zu guest%s, %s more%s", asked, plural(asked), format_size(size, bytes),
-             refused > 0 ? "; others can't be released" : "");
-    n = notice_of_change(by, "release of all", NULL, to);
-    tell_change(m, NULL, &n, asked == 0 && refused > 0 ? -EBUSY : 0, why);
-}
-
-static int release_all(sd_bus_message *message, Manager *m, const Actor *by, sd_bus_error *error)
-{
-    char back[UNITS_FORMAT_MAX], grace[UNITS_FORMAT_MAX], name[DOMAIN_NAME_MAX + 1] = "",
-                                                                                 text[DOMAIN_NAME_MAX + 512];
-    size_t asked = 0, refused = 0, fill;
-    const char *why = NULL;
-    uint64_t sum = 0, room = manager_room(m);
-
-    for (size_t i = 0; i < m->guests.n; i++) {
-        Guest *g = m->guests.entries[i].guest;
-        uint64_t bytes = 0;
-        int r;
-
-        r = release(m, g, &room, &bytes);
-        if (r >= 0) {
-            asked++;
-            sum += bytes;
-        } else if (refused++ == 0) {
-            text_make_utf8(name, sizeof(name), g->info.name);
-            why = release_refusal(g, r);
-        }
-    }
-    tell_release_all(m, by, asked, sum, refused, why);
-    if (refused == 1 && asked == 0)
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "%s can't be released: %s", name, why);
-    if (refused > 0 && asked == 0)
-        return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
-                                 "None of %zu guests can be released; the first, %s: %s", refused, name, why);
-    format_duration(grace, m->config->guard.grace_usec);
-    if (m->guests.n == 0)
-        snprintf(text, sizeof(text), "No guest is running");
-    else if (sum == 0)
-        snprintf(text, sizeof(text), "%zu guest%s already %s full size; %s shrunk for %s", asked,
-                 plural(asked), asked == 1 ? "has its" : "have their",
-                 asked == 1 ? "it isn't" : "they aren't", grace);
-    else
-        snprintf(text, sizeof(text), "%zu guest%s: %s comes back; %s shrunk for %s", asked, plural(asked),
-                 format_size(back, sum), asked == 1 ? "it isn't" : "they aren't", grace);
-    fill = strlen(text);
-    if (refused > 0)
-        snprintf(text + fill, sizeof(text) - fill, "; %zu can't be released, the first, %s: %s", refused,
-                 name, why);
-    return sd_bus_reply_method_return(message, "s", text);
 }
 
 /* Whether a method was called on the manager with an empty pattern, which means all guests. */
@@ -332,6 +204,30 @@ static int set_guest(sd_bus_message *message, void *userdata, const Actor *by, s
     return lookup_begin(o->lookups, message, by, set_named, error);
 }
 
+static const char *severity(int level)
+{
+    return level == LOG_ERR ? "error" : level == LOG_WARNING ? "warning" : "notice";
+}
+
+static void findings_into(Dict *d, const void *what, usec_t now)
+{
+    const Findings *f = what;
+
+    dict_text(d, "message", "ballastd has read its configuration and policy again");
+    dict_list_open(d, "findings", "aa{sv}");
+    for (size_t i = 0; i < f->n; i++) {
+        dict_begin(d);
+        dict_text(d, "file", f->list[i].file);
+        if (f->list[i].line > 0)
+            dict_count(d, "line", f->list[i].line);
+        dict_text(d, "severity", severity(f->list[i].level));
+        dict_text(d, "message", f->list[i].message);
+        dict_end(d);
+    }
+    dict_list_close(d);
+    dict_count(d, "findings_left_out", f->left_out);
+}
+
 static int reload(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     char text[FINDINGS_TEXT_MAX], clean[FINDINGS_TEXT_MAX];
@@ -339,10 +235,10 @@ static int reload(sd_bus_message *message, void *userdata, const Actor *by, sd_b
     int r;
 
     r = manager_reload(manager_of(userdata), by, &f);
+    if (r >= 0)
+        return reply_dict(message, findings_into, &f);
     findings_text(&f, text, sizeof(text));
-    text_make_utf8(clean, sizeof(clean), text);
-    return r < 0 ? sd_bus_error_set(error, BUS_ERROR_BAD_FILES, clean)
-                 : sd_bus_reply_method_return(message, "s", clean);
+    return sd_bus_error_set(error, BUS_ERROR_BAD_FILES, text_make_utf8(clean, sizeof(clean), text));
 }
 
 /* Reads the files of LoadPolicy. Names and texts are borrowed from the message. */
@@ -390,6 +286,19 @@ static int bad_policy(const PolicyDiagnostics *d, int r, sd_bus_error *error)
     return sd_bus_error_setf(error, BUS_ERROR_REFUSED, "Cannot load the policy: %s", strerror(-r));
 }
 
+static void loaded_into(Dict *d, const void *what, usec_t now)
+{
+    const Policy *p = ((const RunningPolicy *) what)->policy;
+
+    dict_text(
+        d, "message",
+        "Loaded, in place of the previous policy; it runs until ballastd is restarted or reloaded (ballastctl reload returns to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
+    dict_list_open(d, "files", "as");
+    for (size_t i = 0; i < policy_n_files(p); i++)
+        dict_item(d, policy_file(p, i).origin);
+    dict_list_close(d);
+}
+
 static int load_policy(sd_bus_message *message, void *userdata, const Actor *by, sd_bus_error *error)
 {
     PolicySource sources[POLICY_FILES_MAX];
@@ -407,9 +316,7 @@ static int load_policy(sd_bus_message *message, void *userdata, const Actor *by,
     policy_diagnostics_done(&diagnostics);
     if (r < 0)
         return r;
-    return sd_bus_reply_method_return(
-        message, "s",
-        "Loaded, in place of the previous policy; it runs until ballastd is restarted or reloaded (ballastctl reload returns to the configured policy). To keep it, name its files in Files= under [Policy] in ballastd.conf");
+    return reply_dict(message, loaded_into, &m->policy);
 }
 
 /* Every method that changes something. */
@@ -474,15 +381,15 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode), SD_BUS_NO_RESULT, on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("s", done), on_change,
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", pattern), SD_BUS_RESULT("a{sv}", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("SetGuest", SD_BUS_ARGS("s", pattern, "a{ss}", values), SD_BUS_RESULT("s", done),
+    SD_BUS_METHOD_WITH_ARGS("SetGuest", SD_BUS_ARGS("s", pattern, "a{ss}", values),
+                            SD_BUS_RESULT("a{sv}", done), on_change, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("LoadPolicy", SD_BUS_ARGS("a(ss)", files), SD_BUS_RESULT("a{sv}", done),
                             on_change, SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("LoadPolicy", SD_BUS_ARGS("a(ss)", files), SD_BUS_RESULT("s", done), on_change,
-                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetPolicy", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", policy), on_get_policy,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", findings), on_change,
+    SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_SIGNAL_WITH_ARGS("GuestAdded", SD_BUS_ARGS("o", guest, "s", name), 0),
     SD_BUS_SIGNAL_WITH_ARGS("GuestRemoved", SD_BUS_ARGS("o", guest, "s", name), 0),
@@ -496,9 +403,9 @@ static const sd_bus_vtable guest_vtable[] = {
     SD_BUS_PROPERTY("Mode", "s", get_guest_property, 0, 0),
     SD_BUS_METHOD_WITH_ARGS("GetStats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", guest), on_get_guest,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", done), on_change,
+    SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
-    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("s", done), on_change,
+    SD_BUS_METHOD_WITH_ARGS("Set", SD_BUS_ARGS("a{ss}", values), SD_BUS_RESULT("a{sv}", done), on_change,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };

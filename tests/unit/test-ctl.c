@@ -378,6 +378,21 @@ START_TEST(one_state_is_shown)
 }
 END_TEST
 
+START_TEST(test_c10a_a_change_has_both_values)
+{
+    json_object *o = json_tokener_parse(
+                    "{\"changed\": {\"shares\": {\"new\": 5}, \"mode\": {\"old\": \"off\"}}}"),
+                *none = json_object_new_string("of another version");
+
+    ck_assert_int_eq(json_complete_change(o), 0);
+    assert_json(o, "changed.shares", "{\"new\":5,\"old\":null}");
+    assert_json(o, "changed.mode", "{\"old\":\"off\",\"new\":null}");
+    ck_assert_int_eq(json_complete_change(none), 0);
+    json_object_put(o);
+    json_object_put(none);
+}
+END_TEST
+
 START_TEST(test_c11_what_is_set_for_a_domain_that_is_shut_off)
 {
     json_object *guest = json_tokener_parse("{\"name\": \"web1\", \"shut_off\": true, \"entitlement\": {}}"),
@@ -1024,6 +1039,7 @@ int main(void)
     tcase_add_test(t, empty_columns_are_left_out);
     tcase_add_loop_test(t, one_state_is_shown, 0, ELEMENTSOF(states));
     tcase_add_test(t, an_entitlement_tells_set_and_in_force);
+    tcase_add_test(t, test_c10a_a_change_has_both_values);
     tcase_add_test(t, test_c11_what_is_set_for_a_domain_that_is_shut_off);
     tcase_add_test(t, a_list_tells_what_matters);
     tcase_add_test(t, test_c9_a_guest_fits_one_screen);

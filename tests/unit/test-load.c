@@ -180,6 +180,25 @@ START_TEST(test_c5_a_file_that_changed)
 }
 END_TEST
 
+START_TEST(test_c10a_a_finding_has_file_and_line)
+{
+    Findings f = {};
+
+    findings_add(&f, LOG_ERR, "/a", 3, "%s", "one: two");
+    ck_assert_str_eq(f.list[0].file, "/a");
+    ck_assert_uint_eq(f.list[0].line, 3);
+    ck_assert_str_eq(f.list[0].message, "one: two");
+    findings_add(&f, LOG_ERR, "/a", 0, "three");
+    ck_assert_uint_eq(f.list[1].line, 0);
+    ck_assert_str_eq(f.list[1].message, "three");
+    findings_add(&f, LOG_ERR, NULL, 5, "four");
+    ck_assert_ptr_null(f.list[2].file);
+    ck_assert_uint_eq(f.list[2].line, 0);
+    ck_assert_str_eq(f.list[2].message, "four");
+    findings_done(&f);
+}
+END_TEST
+
 START_TEST(test_c5_findings_as_text)
 {
     Findings f = {};
@@ -226,5 +245,6 @@ int main(void)
     tcase_add_test(t, test_c12_no_policy_is_installed);
     tcase_add_test(t, test_c5_a_file_that_changed);
     tcase_add_test(t, test_c5_findings_as_text);
+    tcase_add_test(t, test_c10a_a_finding_has_file_and_line);
     return run_tests(t);
 }
