@@ -79,6 +79,47 @@ def check_glossary():
             fail(f"packaging/man/ballast.7: '{b}' comes after '{a}', and the glossary is in alphabetical order")
 
 
+# Words of Ballast's own that were once in its output, some with another meaning than in English. Each needs an entry in
+# the glossary where it is output, and none elsewhere.
+COINED = {"spared", "pinned", "barren", "claim", "yield", "promised", "lacking", "comfort"}
+# Words in JSON's keys and in log lines that everybody knows: of Linux, libvirt and D-Bus, units, and plain English.
+PLAIN = """
+    actual age alloc allocs allowed an anon answered asked asking autodeflate bad ballastctl ballastd because before boot
+    calls cause changed code column config configured connected connections count cpu current definition diagnostics disk
+    end ends error failed failures faults file files findings for found frames from given good got grow help hint host
+    hugetlb id in interval kills kind known last learned left libvirt line logs lost major maximum merged message messages
+    minor missing mode moves name need new newest none object old oldest oom open out peak per period persistent previous
+    problem progress proven queue read reads reconnects refused retry rss samples sec seen send sent set severity share
+    shared shrink shrinks shrunk state status stuck summary swap swapped text times took total trigger uncertainty unit
+    update uptime uri usable usec uuid value version waiting waits warnings why
+""".split()
+
+
+def glossary_words():
+    glossary = read("packaging/man/ballast.7").split(".Sh GLOSSARY\n")[1].split("\n.Sh ")[0]
+    return {w.lower() for entry in re.findall(r"(?m)^\.It (.*)$", glossary) for w in re.findall(r"[\w-]+", entry)}
+
+
+def check_words():
+    """Each word of JSON's keys is in the glossary, if it isn't plain; and no coined word is output without an entry."""
+    known = glossary_words()
+
+    def is_known(word):
+        return word in known or any(word in (w + "s", w + "ed", w + "d") for w in known)
+    keys = {w for row in re.findall(r"(?m)^([a-z_.\[\]*]+) {1,32}(?:as |object|text|count|integer|real|flag|any)",
+                                    read("packaging/man/ballast-json.5")) for w in re.findall(r"[a-z]+", row)}
+    if len(keys) < 150:
+        fail(f"found only {len(keys)} words in the keys of ballast-json(5): this test looks in a wrong place")
+    for word in sorted(w for w in keys if not is_known(w) and w not in PLAIN):
+        fail(f"packaging/man/ballast-json.5: '{word}' of a key has no entry in ballast(7)'s GLOSSARY, and isn't plain")
+    for path in sorted(p for folder in ("host-agent", "guest-agent", "policy", "base", "proto")
+                       for p in glob.glob(f"{source}/{folder}/**/*.*", recursive=True) if re.search(r"\.(c|h|def|policy)$", p)):
+        text = re.sub(r"(?sm)/\*.*?\*/|^ *#[^\n]*$", "", read(path))
+        for word in set(re.findall(r"[a-z]+", " ".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)).lower())) & COINED:
+            if word not in known:
+                fail(f"{os.path.relpath(path, source)}: '{word}' is output, and has no entry in ballast(7)'s GLOSSARY")
+
+
 def check_english(path):
     text = read(path)
     if "/man/" in path:
@@ -101,6 +142,7 @@ for page in [os.path.join(source, p) for p in pages if not p.endswith(".in")] + 
 for page in pages:
     check_mdoc(page)
 check_glossary()
+check_words()
 for document in pages + ["README.md", "NEWS", "HACKING.md", "tests/lab/README.md"]:
     check_english(document)
 print(f"{len(pages)} pages, {failed} faults")
