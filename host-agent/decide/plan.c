@@ -300,6 +300,20 @@ static void conclude(const ReasonContext *x, const SnapshotGuest *g, const Wish 
     d->send = moves && g->mode == GUEST_MODE_AUTO;
 }
 
+/* Whether a guest that isn't in distress gives memory in this plan, or still releases what it was asked for before. */
+static bool others_give(const Snapshot *s, const Plan *p)
+{
+    for (size_t i = 0; i < s->n_guests; i++) {
+        const SnapshotGuest *g = s->guests + i;
+        const Decision *d = p->decisions + i;
+        bool shrinks = g->mode == GUEST_MODE_AUTO && d->target_bytes < g->sizes.standing_bytes;
+
+        if (!g->judgement.distress && (shrinks || d->reclaim.send || guard_leaving(g) > 0))
+            return true;
+    }
+    return false;
+}
+
 static const PolicyNote *note_for(const Plan *p, size_t guest)
 {
     for (size_t i = 0; i < p->n_notes; i++)
@@ -385,8 +399,10 @@ int plan_apply(const Snapshot *s, const GuardConfig *c, const GuestBounds *bound
         return r;
     p.shortfall_bytes = x.requests.shortfall_bytes;
 
-    for (size_t i = 0; i < s->n_guests; i++) {
+    for (size_t i = 0; i < s->n_guests; i++)
         reclaim_decide(&x, s->guests + i, reclaims ? reclaims + i : NULL, planning.critical, p.decisions + i);
+    x.requests.others_give = others_give(s, &p);
+    for (size_t i = 0; i < s->n_guests; i++) {
         conclude(&x, s->guests + i, wishes + i, p.decisions + i);
         reason_decision(&x, s->guests + i, wishes + i, note_for(&p, i), p.decisions + i);
     }

@@ -208,11 +208,11 @@ static void add_request(Text *t, const ReasonContext *x, const SnapshotGuest *g)
     const Requests *c = &x->requests;
 
     if (g->judgement.grant_refused) {
-        text_add(t, "nothing is taken from others: ");
+        text_add(t, "nothing is taken from others for it: ");
         text_add_some(t, g->judgement.grant_refused, REASON_WORDS_MAX);
     } else if (c->coming_bytes == 0)
-        text_add(t, c->donors > 0 ? "the host itself needs what others give"
-                                  : "no other guest can spare memory now");
+        text_add(t, c->others_give ? "the host itself needs what others give"
+                                   : "no other guest can spare memory now");
     else if (c->guests == 1)
         text_addf(t, "others give %s, which it gets as they release it", TEXT_SIZE(c->coming_bytes));
     else

@@ -30,6 +30,9 @@ typedef struct Requests {
     uint64_t shortfall_bytes;  /* what they want and do not get in this cycle */
     uint64_t coming_bytes;     /* the part of that which others give: on its way, or decided now */
     uint64_t given_bytes;      /* by which donors are shrunk now */
+    bool
+        others_give; /* a guest that isn't in distress gives, now or on its way, by whatever means; also to the
+                       * host */
 } Requests;
 
 /* The host's memory compared with the thresholds. */

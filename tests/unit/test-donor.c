@@ -152,13 +152,14 @@ static const Case cases[] = {
     {"alone", .guests = {{STARVED}}, .lacking = 512, .words = {"no other guest can spare memory now"}},
     {"a grant that is refused takes nothing from any guest",
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
-     .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
+     .words = {"in distress, but nothing is taken from others for it: its last grant proved false (room)"}},
     {"nor the host's room below its pressure threshold, for which others would be asked afterwards",
      .room_mib = PRESSED, .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .rules = {R(ROOM)},
-     .words = {"in distress, but nothing is taken from others: its last grant proved false (room)"}},
+     .words = {"in distress, but nothing is taken from others for it: its last grant proved false (room)"}},
     {"it gets the room that there is above that, though", .room_mib = PRESSED + 200,
      .guests = {{"starved", T_DISTRESS | T_REFUSED, 1536}, {"idle"}}, .targets = {1736, 0},
-     .rules = {R(DISTRESS)}, .words = {"(room); nothing is taken from others: its last grant proved false"}},
+     .rules = {R(DISTRESS)},
+     .words = {"(room); nothing is taken from others for it: its last grant proved false"}},
     {"after those whose grant isn't refused", .room_mib = PRESSED + 200,
      .guests = {{"refused", T_DISTRESS | T_REFUSED, 1024}, {STARVED}}, .targets = {0, 2048},
      .rules = {R(ROOM), R(DISTRESS)}},
@@ -311,7 +312,7 @@ static const Case cases[] = {
     {"two of them, one refused",
      .guests = {{STARVED}, {"liar", T_DISTRESS | T_REFUSED, 1024}, {"idle", .free = 1000, .available = 1500}},
      .targets = {0, 0, 1536}, .lacking = 512,
-     .words = {"others give 512 MiB, which it gets", "nothing is taken from others: its last grant"}},
+     .words = {"others give 512 MiB, which it gets", "nothing is taken from others for it: its last grant"}},
     {"one that is only observed takes nothing from others",
      .guests = {{"observed", T_DISTRESS | T_OBSERVE, 1536}, {"idle"}}},
     {"one that can't be moved takes nothing from others",
@@ -363,6 +364,50 @@ START_TEST(test_cases)
                   p.shortfall_bytes / KIB);
     ck_assert_msg(!c->summary || strstr(p.summary, c->summary), "%s: '%s' instead of '%s'", c->what,
                   p.summary, c->summary);
+}
+END_TEST
+
+/* A guest at its floor, on a critical host: its reason agrees with what the same plan does to the others. */
+START_TEST(test_i_a_reason_agrees_with_its_plan)
+{
+#define NOBODY "no other guest can spare memory now"
+#define HOST   "the host itself needs what others give"
+    static const struct {
+        const char *what, *policy;
+        Spec other;
+        unsigned standing; /* of the starved guest, whose shrink is on its way; 0: none is */
+        const char *words;
+    } rows[] = {
+        {"the policy shrinks another", ASK("1kB"), {"other", T_SLOW}, 0, HOST},
+        {"the policy would shrink another", ASK("1kB"), {"other", T_SLOW | T_OBSERVE}, 0, NOBODY},
+        {"another's shrink is on its way", NULL, {"other", .standing = 1800}, 0, HOST},
+        {"another hands memory back",
+         "for g in guests where not g.distress { g.reclaim = 200MiB }",
+         {"other", .needed = 2048},
+         0,
+         HOST},
+        {"only its own shrink is on its way", NULL, {"other", .needed = 2048}, 500, NOBODY},
+        {"another has none to spare", ASK("1kB"), {"other", T_PAUSED}, 0, NOBODY},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        _cleanup_(policy_freep) Policy *policy = NULL;
+        SnapshotGuest guests[] = {
+            guest_of(&(Spec){"starved", T_DISTRESS, .current = 512, .standing = rows[i].standing}),
+            guest_of(&rows[i].other)};
+        Snapshot s = {.guests = guests, .n_guests = 2, .host = fixture_host(3 * GIB)};
+        _cleanup_(plan_done) Plan p = {};
+
+        if (rows[i].policy)
+            ck_assert_int_eq(
+                policy_load(rows[i].policy, strlen(rows[i].policy), "test.policy", NULL, &policy), 0);
+        ck_assert_int_eq(plan_make(&s, policy, &config, &p), 0);
+        ck_assert_msg(strstr(p.decisions[0].reason, rows[i].words),
+                      "%s: '%s' instead of '%s'; the other: '%s'", rows[i].what, p.decisions[0].reason,
+                      rows[i].words, p.decisions[1].reason);
+    }
+#undef NOBODY
+#undef HOST
 }
 END_TEST
 
@@ -483,6 +528,7 @@ int main(void)
     TCase *t = tcase_create("donor");
 
     tcase_add_loop_test(t, test_cases, 0, (int) ELEMENTSOF(cases));
+    tcase_add_test(t, test_i_a_reason_agrees_with_its_plan);
     tcase_add_loop_test(t, test_served_within_two_cycles, 0, 2);
     tcase_add_test(t, test_unknown_host);
     tcase_add_test(t, test_odd_numbers);
