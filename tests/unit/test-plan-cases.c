@@ -17,7 +17,7 @@ typedef struct Case {
     bool no_stats, no_available, distress, released, reboot, stalled, moving, swapless, fast;
     bool growing, given_back;
     bool hurting, protected, libvirt, entitled; /* entitled: to its 2 GiB, of 4 that it could have */
-    unsigned fastest_mib, restore_mib, needed_mib, growth_mib;
+    unsigned fastest_mib, restore_mib, needed_mib, owed_mib, growth_mib;
     unsigned free_mib, available_mib; /* 0: as the fixture has it */
     unsigned target_mib;              /* expected */
     bool send;
@@ -171,6 +171,32 @@ static const Case cases[] = {
      .rule = R(NEEDED), .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
     {"below what it was found to need", ASK("600MiB"), 10, .needed_mib = 1600, .target_mib = 1536,
      .rule = R(NEEDED), .words = {"not shrunk: it was found to need 1.56 GiB (needed)"}},
+
+    /* On a critical host, too, a shrink that hurt a guest without swap is undone, and the next one is smaller and later.
+     * A guest that can swap gives like any other there. */
+    {"in distress without swap: what was taken lately is owed", ASK("600MiB"), 3, .distress = true,
+     .swapless = true, .owed_mib = 1800, .target_mib = 1800, .send = true, .rule = R(DISTRESS),
+     .words = {"gets memory back: it is in distress (distress), no more than the host can spare (room)"}},
+    {"owed more than its full size", NULL, 3, .distress = true, .swapless = true, .owed_mib = 3000,
+     .target_mib = 2048, .send = true, .rule = R(DISTRESS)},
+    {"owed no more than it has", NULL, 3, .distress = true, .swapless = true, .owed_mib = 1400,
+     .target_mib = 1536, .rule = R(ROOM)},
+    {"owed, with room for more", NULL, 6, .distress = true, .swapless = true, .owed_mib = 1600,
+     .target_mib = 1984, .send = true, .rule = R(DISTRESS)}, /* 384 MiB of room */
+    {"nothing is owed to a guest that can swap", NULL, 3, .distress = true, .owed_mib = 1800,
+     .target_mib = 1536, .rule = R(ROOM)},
+    {"nor to one that isn't in distress", ASK("1400MiB"), 3, .swapless = true, .owed_mib = 1800,
+     .target_mib = 1400, .send = true},
+    {"protected on a critical host: gives", ASK("1400MiB"), 4, .protected = true, .target_mib = 1400,
+     .send = true},
+    {"protected without swap on a critical host", ASK("1400MiB"), 4, .protected = true, .swapless = true,
+     .target_mib = 1536, .rule = R(PROTECTED), .words = {"it is not shrunk again for a while (protected)"}},
+    {"below what it was found to need on a critical host", ASK("1400MiB"), 4, .needed_mib = 1450,
+     .target_mib = 1400, .send = true},
+    {"to what it was found to need without swap on a critical host", ASK("1400MiB"), 4, .needed_mib = 1450,
+     .swapless = true, .target_mib = 1450, .send = true, .rule = R(NEEDED),
+     .words = {", clipped to the 1.42 GiB that it was found to need (needed)"}},
+
     {"without agent", ASK("600MiB"), 10, .libvirt = true, .fast = true, .target_mib = 1280, .send = true,
      .rule = R(AGENTLESS),
      .words = {", clipped to a part of its available memory: it has no agent (agentless)"}},
@@ -322,6 +348,7 @@ static SnapshotGuest guest_of(const Case *c)
     g.judgement.restore_bytes = c->restore_mib * MIB;
     g.judgement.protected = c->protected;
     g.judgement.needed_bytes = c->needed_mib * MIB;
+    g.judgement.owed_bytes = c->owed_mib * MIB;
     g.sizes.growth_bytes = c->growth_mib * MIB;
     g.sizes.entitled_full = c->entitled;
     if (c->libvirt)

@@ -311,6 +311,39 @@ START_TEST(test_order_of_growth)
 }
 END_TEST
 
+/* Three guests without swap on a host that is critical: two were shrunk, one a moment ago, and both are in distress.
+ * What was taken from the one is owed to it and comes back whatever room there is; the other gets the room, all of it; and
+ * what the policy gives to the third comes after both. */
+START_TEST(test_b_what_was_taken_is_owed_first)
+{
+    for (unsigned room_mib = 0; room_mib <= 600; room_mib += 100) {
+        SnapshotGuest guests[3] = {fixture_guest(), fixture_guest(), fixture_guest()};
+        Snapshot s = {
+            .guests = guests, .n_guests = 3, .host = fixture_host(5 * GIB + (640 + room_mib) * MIB)};
+        _cleanup_(plan_done) Plan p = {};
+
+        for (size_t i = 0; i < 3; i++) {
+            fixture_size(guests + i, (i == 0 ? 1000 : 1536) * MIB);
+            guest_fields_set(&guests[i].fields, GUEST_FIELD_SWAP_TOTAL, 0);
+            guest_fields_set(&guests[i].fields, GUEST_FIELD_SWAP_FREE, 0);
+            /* Nobody has any to spare for them. */
+            guest_fields_set(&guests[i].fields, GUEST_FIELD_FREE, 0);
+            guest_fields_set(&guests[i].fields, GUEST_FIELD_AVAILABLE, 0);
+        }
+        guests[0].judgement.distress = guests[1].judgement.distress = true;
+        guests[1].judgement.owed_bytes = 2 * GIB;
+        make(&s, ASK("g.full"), &p);
+
+        ck_assert_msg(p.decisions[1].target_bytes == 2 * GIB && p.decisions[1].send, "room for %u: %s",
+                      room_mib, p.decisions[1].reason);
+        ck_assert_msg(p.decisions[0].target_bytes == (1000 + room_mib) * MIB, "room for %u: %s", room_mib,
+                      p.decisions[0].reason);
+        ck_assert_msg(p.decisions[2].target_bytes == 1536 * MIB, "room for %u: %s", room_mib,
+                      p.decisions[2].reason);
+    }
+}
+END_TEST
+
 /* A policy counts on what it takes. One that is only observed gives nothing, so the others must. */
 START_TEST(test_mixed_modes)
 {
@@ -533,6 +566,7 @@ int main(void)
     tcase_add_test(t, test_pending);
     tcase_add_test(t, test_unknown_age);
     tcase_add_test(t, test_order_of_growth);
+    tcase_add_test(t, test_b_what_was_taken_is_owed_first);
     tcase_add_test(t, test_mixed_modes);
     tcase_add_test(t, test_odd_numbers);
     tcase_add_test(t, test_summaries);
