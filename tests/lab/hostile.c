@@ -5,25 +5,40 @@
  *   flood    says Hello, is welcomed, and sends true reports without a pause
  *   lie      says Hello, is welcomed, and sends well-formed reports that can't be true
  *   boast    says Hello, is welcomed, and reports the utmost that may be true in all fields, and distress
+ *   hello    says Hello, and then neither reads nor sends anything
+ *   flip     reports that nearly all of its memory is free, a second later that none is, and so on
+ *   distress reports that nothing is free, always as distress
+ *   replay   sends its first report again between others
+ *   reopen   opens its port, says Hello, reports, says Goodbye and closes it, again and again
+ *   balloon  says as its balloon's driver that the balloon is empty, larger than the guest, and 128 MiB
  *
- * Speaks the protocol from its description (proto/frame.h, guest.proto) with code of its own, so that a
+ * SIGTERM ends it; the balloon's true size is back then. Speaks the protocol from its description (proto/frame.h, guest.proto) with code of its own, so that a
  * mistake in the project's codec isn't made twice. For ever; a port that the host closed is waited for. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #define HEADER 12U
 
 /* Field numbers of guest.proto. */
-enum { ENVELOPE_NONCE = 1, ENVELOPE_HELLO = 2, ENVELOPE_REPORT = 5, ENVELOPE_DISTRESS = 6 };
+enum {
+    ENVELOPE_NONCE = 1,
+    ENVELOPE_HELLO = 2,
+    ENVELOPE_REPORT = 5,
+    ENVELOPE_DISTRESS = 6,
+    ENVELOPE_GOODBYE = 7
+};
 enum { HELLO_PROTOCOL = 1, HELLO_VERSION = 2, HELLO_BOOT_ID = 3, HELLO_BOOT_USEC = 4 };
 enum {
     REPORT_AT = 1,
@@ -40,7 +55,7 @@ enum {
     REPORT_PSI_FIRST = 27, /* averages and totals by turns */
     REPORT_LAST = 34
 };
-enum { DISTRESS_CAUSE = 1, DISTRESS_REPORT = 2, CAUSE_OOM = 4 };
+enum { DISTRESS_CAUSE = 1, DISTRESS_REPORT = 2, CAUSE_PSI = 1, CAUSE_OOM = 4 };
 
 typedef struct Buffer {
     uint8_t data[1024];
@@ -156,21 +171,50 @@ static void hello(const Port *p)
     send_frame(p, &outer);
 }
 
+static Buffer figures(uint64_t total, uint64_t free_, uint64_t available, uint64_t counter)
+{
+    Buffer b = {};
+
+    put_number(&b, REPORT_AT, boot_usec());
+    put_number(&b, REPORT_TOTAL, total);
+    put_number(&b, REPORT_FREE, free_);
+    put_number(&b, REPORT_AVAILABLE, available);
+    put_number(&b, REPORT_FAULTS, counter);
+    put_number(&b, REPORT_SWAP_IN, counter);
+    return b;
+}
+
+/* The beginning of each message. */
+static Buffer envelope(const Port *p)
+{
+    Buffer b = {};
+
+    put_varint(&b, ENVELOPE_NONCE << 3 | 5);
+    for (int i = 0; i < 4; i++)
+        b.data[b.fill++] = (uint8_t) (p->nonce >> 8 * i);
+    return b;
+}
+
+/* The message with these figures; cause: of its distress, 0 for a mere report. */
+static Buffer message(const Port *p, const Buffer *report, unsigned cause)
+{
+    Buffer distress = {}, b = envelope(p);
+
+    if (cause == 0) {
+        put_bytes(&b, ENVELOPE_REPORT, report->data, report->fill);
+        return b;
+    }
+    put_number(&distress, DISTRESS_CAUSE, cause);
+    put_bytes(&distress, DISTRESS_REPORT, report->data, report->fill);
+    put_bytes(&b, ENVELOPE_DISTRESS, distress.data, distress.fill);
+    return b;
+}
+
 static void report(const Port *p, uint64_t total, uint64_t free_, uint64_t available, uint64_t counter)
 {
-    Buffer inner = {}, outer = {};
+    Buffer inner = figures(total, free_, available, counter), b = message(p, &inner, 0);
 
-    put_number(&inner, REPORT_AT, boot_usec());
-    put_number(&inner, REPORT_TOTAL, total);
-    put_number(&inner, REPORT_FREE, free_);
-    put_number(&inner, REPORT_AVAILABLE, available);
-    put_number(&inner, REPORT_FAULTS, counter);
-    put_number(&inner, REPORT_SWAP_IN, counter);
-    put_varint(&outer, ENVELOPE_NONCE << 3 | 5);
-    for (int i = 0; i < 4; i++)
-        outer.data[outer.fill++] = (uint8_t) (p->nonce >> 8 * i);
-    put_bytes(&outer, ENVELOPE_REPORT, inner.data, inner.fill);
-    send_frame(p, &outer);
+    send_frame(p, &b);
 }
 
 static bool is_counter(unsigned field)
@@ -204,19 +248,9 @@ static Buffer utmost(unsigned round)
 
 static void boast(const Port *p, unsigned round)
 {
-    Buffer inner = utmost(round), distress = {}, outer = {};
-    bool cry = round % 3 == 0;
+    Buffer inner = utmost(round), b = message(p, &inner, round % 3 == 0 ? CAUSE_OOM : 0);
 
-    if (cry) {
-        put_number(&distress, DISTRESS_CAUSE, CAUSE_OOM);
-        put_bytes(&distress, DISTRESS_REPORT, inner.data, inner.fill);
-    }
-    put_varint(&outer, ENVELOPE_NONCE << 3 | 5);
-    for (int i = 0; i < 4; i++)
-        outer.data[outer.fill++] = (uint8_t) (p->nonce >> 8 * i);
-    put_bytes(&outer, cry ? ENVELOPE_DISTRESS : ENVELOPE_REPORT, cry ? distress.data : inner.data,
-              cry ? distress.fill : inner.fill);
-    send_frame(p, &outer);
+    send_frame(p, &b);
     pause_msec(200);
 }
 
@@ -260,13 +294,16 @@ static void keep_welcome(Port *p, unsigned round)
     } while (!p->welcomed);
 }
 
-static void rubbish(const Port *p)
+static void rubbish(Port *p, const char *path)
 {
     uint8_t noise[4096];
 
-    for (size_t i = 0; i < sizeof(noise); i++)
-        noise[i] = (uint8_t) random();
-    port_write(p, noise, sizeof(noise));
+    (void) path;
+    for (;;) {
+        for (size_t i = 0; i < sizeof(noise); i++)
+            noise[i] = (uint8_t) random();
+        port_write(p, noise, sizeof(noise));
+    }
 }
 
 static void lie(const Port *p, unsigned round)
@@ -290,27 +327,170 @@ static void lie(const Port *p, unsigned round)
     pause_msec(20);
 }
 
+static void flood(const Port *p, unsigned round)
+{
+    report(p, UINT64_C(256) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20, round);
+}
+
+static uint64_t total_bytes(void)
+{
+    struct sysinfo info;
+
+    return sysinfo(&info) == 0 ? (uint64_t) info.totalram * info.mem_unit : UINT64_C(64) << 20;
+}
+
+/* Five reports a second, which each second say something else. */
+static void flip(const Port *p, unsigned round)
+{
+    uint64_t total = total_bytes(), has = round / 5 % 2 == 0 ? total - (UINT64_C(8) << 20) : 0;
+
+    report(p, total, has, has, 1);
+    pause_msec(200);
+}
+
+static void distress(const Port *p, unsigned round)
+{
+    Buffer inner = figures(total_bytes(), 0, 0, round), b = message(p, &inner, CAUSE_PSI);
+
+    send_frame(p, &b);
+    pause_msec(500);
+}
+
+static void replay(const Port *p, unsigned round)
+{
+    static Buffer first;
+    Buffer inner = figures(total_bytes(), UINT64_C(64) << 20, UINT64_C(64) << 20, round),
+           b = message(p, &inner, 0);
+
+    if (first.fill == 0)
+        first = b;
+    send_frame(p, round % 2 == 0 ? &b : &first);
+    pause_msec(100);
+}
+
+static int port_open(const char *path)
+{
+    int fd;
+
+    while ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
+        pause_msec(200);
+    return fd;
+}
+
+static void say_hello(Port *p, const char *path)
+{
+    (void) path;
+    hello(p);
+    for (;;)
+        pause();
+}
+
+static void reopen(Port *p, const char *path)
+{
+    for (;;) {
+        p->welcomed = false;
+        hello(p);
+        port_read(p, 1000);
+        if (p->welcomed) {
+            Buffer b = envelope(p);
+
+            report(p, total_bytes(), 0, 0, 1);
+            put_bytes(&b, ENVELOPE_GOODBYE, "", 0);
+            send_frame(p, &b);
+        }
+        close(p->fd);
+        pause_msec(200);
+        p->fd = port_open(path);
+    }
+}
+
+static volatile sig_atomic_t ends;
+
+static void on_term(int number)
+{
+    (void) number;
+    ends = 1;
+}
+
+/* The device's first BAR: the legacy interface of virtio over PCI. */
+static int balloon_open(void)
+{
+    glob_t found = {};
+    int fd = -1;
+
+    if (glob("/sys/bus/pci/devices/*", 0, NULL, &found) != 0)
+        return -1;
+    for (size_t i = 0; i < found.gl_pathc && fd < 0; i++) {
+        char path[256], id[16] = "";
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/device", found.gl_pathv[i]);
+        f = fopen(path, "re");
+        if (f && fgets(id, sizeof(id), f) && strcmp(id, "0x1002\n") == 0) {
+            snprintf(path, sizeof(path), "%s/resource0", found.gl_pathv[i]);
+            fd = open(path, O_RDWR | O_CLOEXEC);
+        }
+        if (f)
+            fclose(f);
+    }
+    globfree(&found);
+    return fd;
+}
+
+/* Where the driver writes how many pages its balloon holds (without MSI-X, which this device doesn't have). */
+#define BALLOON_ACTUAL 24
+
+static void balloon(Port *p, const char *path)
+{
+    static const uint32_t lies[] = {0, UINT32_MAX, UINT32_C(1) << 15}; /* pages */
+    int fd = balloon_open();
+    uint32_t truth;
+
+    (void) p;
+    (void) path;
+    if (fd < 0 || pread(fd, &truth, sizeof(truth), BALLOON_ACTUAL) != sizeof(truth)) {
+        fprintf(stderr, "hostile: the balloon's registers: %s\n", strerror(errno));
+        exit(1);
+    }
+    signal(SIGTERM, on_term);
+    for (unsigned round = 0; !ends; round++) {
+        const uint32_t *lie = &lies[round % (sizeof(lies) / sizeof(lies[0]))];
+
+        if (pwrite(fd, lie, sizeof(*lie), BALLOON_ACTUAL) != sizeof(*lie))
+            fprintf(stderr, "hostile: the balloon's registers: %s\n", strerror(errno));
+        pause_msec(700);
+    }
+    (void) !pwrite(fd, &truth, sizeof(truth), BALLOON_ACTUAL);
+    exit(0);
+}
+
+static const struct {
+    const char *mode;
+    void (*round)(const Port *p, unsigned round); /* again and again, once welcomed; or */
+    void (*ever)(Port *p, const char *path);      /* once, and it doesn't return */
+} modes[] = {
+    {"flood", .round = flood},    {"lie", .round = lie},           {"boast", .round = boast},
+    {"flip", .round = flip},      {"distress", .round = distress}, {"replay", .round = replay},
+    {"rubbish", .ever = rubbish}, {"hello", .ever = say_hello},    {"reopen", .ever = reopen},
+    {"balloon", .ever = balloon},
+};
+
 int main(int argc, char *argv[])
 {
-    Port port = {.fd = -1};
+    size_t m = 0, n = sizeof(modes) / sizeof(modes[0]);
+    Port port;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: hostile rubbish|flood|lie PORT\n");
+    while (argc == 3 && m < n && strcmp(modes[m].mode, argv[1]) != 0)
+        m++;
+    if (argc != 3 || m == n) {
+        fprintf(stderr, "usage: hostile MODE PORT\n");
         return 2;
     }
-    while ((port.fd = open(argv[2], O_RDWR | O_CLOEXEC)) < 0)
-        pause_msec(200);
+    port = (Port){.fd = port_open(argv[2])};
+    if (modes[m].ever)
+        modes[m].ever(&port, argv[2]);
     for (unsigned round = 0;; round++) {
-        if (strcmp(argv[1], "rubbish") == 0) {
-            rubbish(&port);
-            continue;
-        }
         keep_welcome(&port, round);
-        if (strcmp(argv[1], "flood") == 0)
-            report(&port, UINT64_C(256) << 20, UINT64_C(100) << 20, UINT64_C(200) << 20, round);
-        else if (strcmp(argv[1], "boast") == 0)
-            boast(&port, round);
-        else
-            lie(&port, round);
+        modes[m].round(&port, round);
     }
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A malicious guest harms only itself."""
 
+import collections
+import re
 import time
 
 import case
@@ -102,6 +104,80 @@ class Boast(LabTest):
         daemon.wait('it is brought back to its full size', lambda rows: not rows['boast']['moving'] and
                     max(rows['boast']['current_bytes'], rows['boast']['target_bytes']) <= self.FULL)
         self.lab.virsh('metadata', boast.name, 'urn:ballast:guest:1', '--live', '--remove')
+
+
+class Attacks(LabTest):
+    """One attack after the other by the same guest, on a host that takes all that it may. Each leaves the honest guest
+    the size that it had before, its reports are served as before, and the log doesn't fill."""
+    GUESTS = {
+        'honest': {'memory': 320, 'load': 'free:180'},
+        'attacker': {'memory': 224, 'agent': 'no'},
+    }
+    PORT = '/dev/virtio-ports/org.ballast.guest.0'
+    SAMPLES = 12
+    # The agent's at this host. What a report's age is at most, but for its way to the daemon.
+    INTERVAL = 1000000
+    # A size that differs by less is the same: the guard makes no smaller moves.
+    SAME = 5 * MIB
+    # Of one kind, within a minute (base/log-limit.h).
+    LINES = 5
+
+    def watch(self, daemon, what, shown):
+        """Rows of both guests, until shown(rows of the attacker)."""
+        honest, attacker = [], []
+
+        def look():
+            rows = daemon.list()
+            honest.append(rows['honest'])
+            attacker.append(rows['attacker'])
+            return len(honest) >= self.SAMPLES and shown(attacker)
+        wait(f'{what} shows', look, step=0.4, dump=daemon.describe)
+        return honest
+
+    def attack(self, daemon, mode, shown, alone):
+        attacker, since = self.guests['attacker'], daemon.mark()
+        attacker.run(f'hostile {mode} {self.PORT} </dev/null >/run/hostile.log 2>&1 & echo $! >/run/hostile.pid')
+        try:
+            honest = self.watch(daemon, mode, lambda rows: shown(rows, since))
+        finally:
+            attacker.run('p=$(cat /run/hostile.pid); kill $p; while kill -0 $p; do usleep 20000; done', check=False)
+        ages = [row['age_usec'] for row in honest]
+        off = max(abs(row['target_bytes'] - alone) for row in honest)
+        lines = [line.text for line in daemon.find_lines(r'attacker: ', since)]
+        figure(f'{mode}: the honest guest\'s newest report was at most {max(ages) / 1e6:.2f} s old in {len(ages)} '
+               f'looks, its target {off / MIB:.1f} MiB off at most; {len(lines)} lines in the log')
+        self.assertLess(max(ages), 10 * self.INTERVAL, daemon.describe())
+        self.assertTrue(all(row['source'] == 'agent' for row in honest), daemon.describe())
+        self.assertLessEqual(off, self.SAME, daemon.describe())
+        kinds = collections.Counter(re.sub(r'[\d.]+', '#', text) for text in lines)
+        self.assertLessEqual(max(kinds.values(), default=0), self.LINES, daemon.tail(60))
+
+    def test_a_no_attack_reaches_another_guest(self):
+        # What it has at least bounds what it does to itself by its lies, so that it lives to tell the next.
+        daemon = self.daemon(config={'Guest *-attacker.Min': '160MiB'}, log_level='info')
+        self.host.severe()
+        self.shrunk(daemon, 'honest', 'attacker')
+        daemon.wait_rest()
+        alone = self.watch(daemon, 'nothing', lambda rows: True)
+        ages = [row['age_usec'] for row in alone]
+        figure(f'no attack: the honest guest\'s newest report was at most {max(ages) / 1e6:.2f} s old')
+        alone = alone[-1]['target_bytes']
+
+        def link():
+            return daemon.stats('attacker')['channel']
+
+        def dropped(rows, since):
+            return daemon.find_lines('attacker: ignoring its agent for', since)
+        # What makes the daemon ignore the agent comes last, as it is ignored for longer each time.
+        self.attack(daemon, 'hello', lambda rows, since: link()['hellos'] > 0, alone)
+        self.attack(daemon, 'reopen', lambda rows, since: link()['hellos'] > self.LINES + 3, alone)
+        self.attack(daemon, 'flip', lambda rows, since: {row['available_bytes'] > 100 * MIB for row in rows} ==
+                    {False, True}, alone)
+        self.attack(daemon, 'distress', lambda rows, since: rows[-1]['distress'], alone)
+        self.attack(daemon, 'balloon', lambda rows, since: {96 * MIB, 224 * MIB} <=
+                    {row['current_bytes'] for row in rows}, alone)
+        self.attack(daemon, 'replay', dropped, alone)
+        self.attack(daemon, 'flood', dropped, alone)
 
 
 if __name__ == '__main__':
