@@ -138,10 +138,11 @@ static void count(NoticeCritical *done, const SnapshotGuest *s, const Decision *
     uint64_t standing = balloon_standing(&g->balloon), taken = 0, back = 0;
     bool moved = d->send && standing == d->target_bytes && standing < s->sizes.standing_bytes;
 
-    *now = (CriticalGuest){.current_bytes = guest_current(g), .got_bytes = handed_back(g)};
+    *now = (CriticalGuest){
+        .current_bytes = guest_current(g), .got_bytes = handed_back(g), .moving = g->balloon.moving};
     snprintf(now->uuid, sizeof(now->uuid), "%s", s->uuid);
     if (before) {
-        taken = LESS_BY(before->current_bytes, MAX(now->current_bytes, standing));
+        taken = before->moving ? LESS_BY(before->current_bytes, MAX(now->current_bytes, standing)) : 0;
         back = LESS_BY(now->got_bytes, before->got_bytes);
     }
     now->concerned = (before && before->concerned) || moved || taken > 0 || back > 0;

@@ -11,6 +11,7 @@ typedef struct CriticalGuest {
     char uuid[NOTICE_UUID_MAX];
     uint64_t current_bytes;
     uint64_t got_bytes; /* what its kernel has handed back, since it booted */
+    bool moving;        /* a move of ours was on its way: another size that its balloon says took nothing */
     bool concerned;     /* something was taken from it, or handed back */
 } CriticalGuest;
 

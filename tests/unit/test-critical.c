@@ -214,6 +214,26 @@ START_TEST(test_b_c_a_critical_node_is_logged_like_a_critical_host)
 }
 END_TEST
 
+/* A guest's driver says what its balloon holds. What we didn't ask for was not taken. */
+START_TEST(test_a1_a_balloon_that_lies_gives_nothing)
+{
+    const NoticeCritical *done;
+    Scene x;
+
+    three_guests(&x);
+    cycles(&x, 4 * GIB, 2);
+    for (unsigned i = 0; i < 20; i++) {
+        guest_balloon_seen(guest(&x, 1), i % 2 ? 4 * GIB : GIB, clock_usec);
+        next_cycle(&x);
+    }
+    cycles(&x, 60 * GIB, 1);
+    done = &stage_last(&x.stage, NOTICE_CRITICAL_OVER)->critical;
+    ck_assert_uint_eq(done->taken_bytes, 0);
+    ck_assert_uint_eq(done->guests, 0);
+    scene_done(&x);
+}
+END_TEST
+
 /* A guest that goes meanwhile, or comes. */
 START_TEST(test_guests_come_and_go)
 {
@@ -242,6 +262,7 @@ int main(void)
     tcase_add_test(tc, test_c1_a_host_at_the_edge_is_logged_once);
     tcase_add_test(tc, test_c1_in_the_journal);
     tcase_add_test(tc, test_b_c_a_critical_node_is_logged_like_a_critical_host);
+    tcase_add_test(tc, test_a1_a_balloon_that_lies_gives_nothing);
     tcase_add_test(tc, test_guests_come_and_go);
     tcase_add_test(tc, test_c_oom_kills_are_logged);
     return run_tests(tc);
