@@ -178,13 +178,17 @@ static bool is_of_the_balloon(const Guest *g, DistressCause cause, usec_t now_us
            left >= LEFT_RATIO * (double) guest_current(g);
 }
 
-/* The stats of a guest that has no more and no less in a moment; false: they aren't known, or its balloon moves, or
- * it takes memory. */
+/* The stats of a guest that won't lack what it has now; false: they aren't known, or it takes memory. For a critical host
+ * a balloon goes on while that is so: each sample shows what is left. Otherwise a move is judged by what comes of it; and
+ * what is free in a guest that grows may be what it was given a moment ago, and needs. */
 static bool lasting_fields(const Guest *g, usec_t now_usec, GuestFields *ret)
 {
     const Sample *s = guest_sample(g, now_usec);
+    bool shrank = g->balloon.target_bytes > 0 && g->balloon.target_bytes < g->balloon.from_bytes &&
+                  g->levers.squeeze.returns_bytes == 0,
+         goes_on = shrank && guest_host_is_critical(g->host);
 
-    if (!s || guest_is_moving(g, now_usec) || taking_grows(&g->judgement.taking, now_usec))
+    if (!s || (guest_is_moving(g, now_usec) && !goes_on) || taking_grows(&g->judgement.taking, now_usec))
         return false;
     *ret = (GuestFields){};
     sample_fields(s,
@@ -213,7 +217,8 @@ static bool is_contradicted(const Guest *g, DistressCause cause, usec_t now_usec
         (cause == DISTRESS_PSI && !(g->judgement.strain.alloc_stalls > c->hurt_ratio * c->alloc_stall_rate));
     GuestFields f;
 
-    return one_sign && misses_nothing(g) && lasting_fields(g, now_usec, &f) &&
+    return one_sign && misses_nothing(g) && !guest_is_moving(g, now_usec) &&
+           lasting_fields(g, now_usec, &f) &&
            guest_fields_get(&f, GUEST_FIELD_AVAILABLE) >= GUARD_PLENTY_RATIO * (double) guest_current(g);
 }
 

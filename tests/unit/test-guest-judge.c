@@ -267,6 +267,32 @@ START_TEST(test_b_plenty_of_free_memory_is_no_distress)
 }
 END_TEST
 
+/* Nor, on a critical host, while its balloon takes some of that: a container that stalls doesn't stop the shrink before
+ * the guest gave what is free. With less it is distress. */
+START_TEST(test_b_plenty_of_free_memory_is_no_distress_while_it_shrinks)
+{
+    Rig *t = rig_new(0);
+
+    host_fields_set(&t->stage.fields, HOST_FIELD_AVAILABLE, (double) (4 * GIB));
+    t->left_bytes = t->free_bytes = 3 * GIB;
+    t->refaults = true;
+    t->refault_rate = 64.0 * MIB;
+    reports(t, 20, SUFFERS);
+    send(t, 1536 * MIB);
+    for (uint64_t size = 4096; size >= 1536; size -= 256) {
+        guest_balloon_seen(t->guest, size * MIB, t->now);
+        t->left_bytes = t->free_bytes = (size - 1152) * MIB;
+        report(t, 250 * MSEC, SUFFERS);
+        guest_judge_distress(t->guest, DISTRESS_PSI, t->now);
+        ck_assert_msg(!seen(t).judgement.distress, "at %" PRIu64 " MiB", size);
+    }
+    t->left_bytes = t->free_bytes = 300 * MIB; /* a fifth is 307 */
+    report(t, 250 * MSEC, SUFFERS);
+    ck_assert(seen(t).judgement.distress);
+    rig_free(t);
+}
+END_TEST
+
 /* Stalls alone are no distress of a guest that could drop page cache, and misses none: the same report says both. */
 START_TEST(test_b_stalls_alone_do_not_outrank_the_same_report)
 {
@@ -354,6 +380,7 @@ int main(void)
     tcase_add_loop_test(t, test_suffers_while_it_shrinks, 0, 7);
     tcase_add_loop_test(t, test_b_plenty_of_free_memory_is_no_distress, 0, 4);
     tcase_add_loop_test(t, test_b_stalls_alone_do_not_outrank_the_same_report, 0, 5);
+    tcase_add_test(t, test_b_plenty_of_free_memory_is_no_distress_while_it_shrinks);
     tcase_add_test(t, test_b_plenty_of_free_memory_does_not_hurt);
     tcase_add_test(t, test_b_a_shrink_is_owed);
     tcase_add_test(t, test_a1_no_guest_is_larger_than_its_maximum);
