@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 
-from kernel import MODULES, Unavailable
+from kernel import MODULES, ON_DEMAND, Unavailable
 
 SOURCE = os.path.dirname(os.path.abspath(__file__))
 
@@ -87,7 +87,7 @@ def build(path, kernel, programs):
             # The loader's path is fixed in each program; the rest is found through LD_LIBRARY_PATH.
             name = os.path.basename(library)
             a.file(('lib64/' if name.startswith('ld-') else 'lib/') + name, library)
-        for name, module in zip(MODULES, kernel.modules):
+        for name, module in zip(MODULES + ON_DEMAND, kernel.modules):
             a.file(f'lib/modules/{name}.ko', module, 0o644)
         a.text('lib/modules/order', ''.join(name + '\n' for name in MODULES))
         a.end()

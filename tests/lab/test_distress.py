@@ -2,6 +2,7 @@
 """A guest that needs memory gets it at once, from one that doesn't; one that is hurt by the balloon gets it back, and
 isn't asked again soon."""
 
+import re
 import threading
 import time
 
@@ -183,6 +184,64 @@ class Hurt(LabTest):
         time.sleep(8)
         self.assertEqual([m for m in daemon.moves(rolled) if m.guest == 'reader' and m.to_bytes < m.from_bytes], [],
                          daemon.describe())
+
+
+class Pressed(LabTest):
+    """Guests whose stalls, or whose swap, aren't what they seem, on a host that is critical."""
+    GUESTS = {
+        'node': {'memory': 448, 'load': 'free:250'},
+        'squashed': {'memory': 448, 'load': 'free:200'},
+    }
+
+    def contain(self):
+        """node starts a container that stalls at its own limit: it reads 60 MiB again and again, and may keep 16."""
+        node, pod = self.guests['node'], '/sys/fs/cgroup/pod'
+        node.run('cd /sys/fs/cgroup && echo +memory >cgroup.subtree_control && mkdir pod && echo 16M >pod/memory.max')
+        self.addCleanup(node.run, f'while ! rmdir {pod}; do usleep 20000; done 2>/dev/null')
+        self.addCleanup(node.stop_load)
+        node.run(f'echo $$ >{pod}/cgroup.procs; exec load cache 60 again')
+
+    def squash(self):
+        """squashed uses 180 MiB that can't be compressed, and its only swap is zram. Returns what it uses in all."""
+        squashed = self.guests['squashed']
+        squashed.run('for m in lzo-rle zsmalloc zram; do insmod /lib/modules/$m.ko || exit 1; done; '
+                     'echo 512M >/sys/block/zram0/disksize; mkswap /dev/zram0 >/dev/null && swapon /dev/zram0; '
+                     'mount -t tmpfs tmpfs /tmp; dd if=/dev/urandom of=/tmp/page bs=1M count=1 2>/dev/null; '
+                     'for i in $(seq 180); do cat /tmp/page; done >/tmp/pages')
+        info = squashed.meminfo()
+        return info['MemTotal'] - info['MemAvailable']
+
+    def pressure(self):
+        """Of its tasks' time in which some waited for memory lately, as a percentage."""
+        return float(re.search(r'some avg10=([\d.]+)', self.guests['node'].run('cat /proc/pressure/memory')).group(1))
+
+    def test_b_a_critical_host_believes_neither_a_containers_stalls_nor_zram(self):
+        used = self.squash()
+        self.contain()
+        wait('the container stalls', lambda: self.pressure() > 10, dump=lambda: f'{self.pressure()} %')
+        daemon = self.daemon()
+        self.host.severe()
+        rows = []
+
+        def given(now):
+            rows.append(now['node'])
+            return now['node']['current_bytes'] <= self.full('node') - 128 * MIB
+        daemon.wait('node gives what is free', given)
+        self.assertFalse(any(row['distress'] for row in rows), daemon.describe())
+        stalls = self.pressure()
+
+        # The other gives no more than what is free, and none of what it would have to compress.
+        self.shrunk(daemon, 'squashed')
+        daemon.wait_rest()
+        squashed, size = self.guests['squashed'], self.actual('squashed')
+        info = squashed.meminfo()
+        swapped = info['SwapTotal'] - info['SwapFree']
+        figure(f'on a critical host: a guest whose container stalls ({stalls:.0f} % of the time) gives '
+               f'{(self.full("node") - self.actual("node")) // MIB} MiB of its free memory; one with zram that uses '
+               f'{used // MIB} MiB keeps {size // MIB}, {swapped / MIB:.1f} of them compressed')
+        self.assertGreaterEqual(size, used)
+        self.assertLess(swapped, 2 * MIB, daemon.describe())
+        self.assertEqual(squashed.run("grep '^oom_kill ' /proc/vmstat"), 'oom_kill 0')
 
 
 class Stalled(LabTest):
