@@ -15,6 +15,9 @@
 #define ENTITLE_WAIT_USEC (10 * USEC_PER_SEC)
 #define ANSWER_MAX        1024U
 #define WARNING_MAX       256U
+/* Of a key that doesn't exist. It must not be cut within a character: sd-bus doesn't send half of one, so the caller would
+ * get no answer. */
+#define KEY_SHOWN_MAX     65U
 #define ENTITLE_SIZES     (1U << ENTITLEMENT_KEY_MIN | 1U << ENTITLEMENT_KEY_FULL | 1U << ENTITLEMENT_KEY_GROWTH)
 
 /* A call that waits for libvirt. */
@@ -220,15 +223,16 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
 
 static int unknown_key(const char *name, sd_bus_error *error)
 {
+    char shown[KEY_SHOWN_MAX];
     Nearest near;
 
     nearest_init(&near, name, strlen(name));
     for (EntitlementKey k = 0; k < ENTITLEMENT_KEY_MAX_; k++)
         nearest_offer(&near, entitlement_key_to_string(k));
-    return sd_bus_error_setf(
-        error, BUS_ERROR_BAD_VALUE,
-        "An entitlement has no value '%.64s'%s%s%s; it has min, full, max, shares and mode", name,
-        near.best ? "; did you mean '" : "", near.best ? near.best : "", near.best ? "'?" : "");
+    return sd_bus_error_setf(error, BUS_ERROR_BAD_VALUE,
+                             "An entitlement has no value '%s'%s%s%s; it has min, full, max, shares and mode",
+                             text_make_utf8(shown, sizeof(shown), name), near.best ? "; did you mean '" : "",
+                             near.best ? near.best : "", near.best ? "'?" : "");
 }
 
 /* Reads the given values. The first one that isn't valid is reported. */
