@@ -297,7 +297,7 @@ void levers_io(Levers *l, usec_t now)
         /* It has ended; the next step finds out whether there is another one. */
         closep(&l->fd);
         l->fd = -EBADF;
-    } else if (n == (ssize_t) sizeof(a)) {
+    } else if (n == (ssize_t) sizeof(a) && a.error <= 0 && a.error >= -ERRNO_MAX) {
         a.missing[sizeof(a.missing) - 1] = '\0';
         answered(l, &a, now);
     } else

@@ -411,6 +411,22 @@ START_TEST(a_helper_that_talks_nonsense_is_left)
 }
 END_TEST
 
+/* An answer of the right length whose error is none. */
+static const int32_t impossible_errors[] = {1, -ERRNO_MAX - 1, INT32_MIN};
+
+START_TEST(a_helper_with_an_impossible_error_is_left)
+{
+    helper_comes();
+    start();
+    probe(ALL);
+    begin(MESSAGE_COMPACT, 5, 0, false);
+    expect(LEVER_COMPACT, 0);
+    answer((LeverAnswer){.levers = ALL, .error = impossible_errors[_i]});
+    ck_assert_int_eq(result(LEVER_END_FAILED).error, EPROTO);
+    ck_assert_uint_eq(levers_features(&levers), 0);
+}
+END_TEST
+
 START_TEST(ages_are_asked_for_where_there_are_any)
 {
     Report r;
@@ -462,6 +478,7 @@ int main(void)
     tcase_add_test(tc, a_helper_that_ends_between_steps_is_found_again);
     tcase_add_test(tc, a_helper_that_hangs_is_left);
     tcase_add_test(tc, a_helper_that_talks_nonsense_is_left);
+    tcase_add_loop_test(tc, a_helper_with_an_impossible_error_is_left, 0, ELEMENTSOF(impossible_errors));
     tcase_add_test(tc, ages_are_asked_for_where_there_are_any);
     return run_tests(tc);
 }
