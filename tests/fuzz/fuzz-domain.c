@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A domain's definitions: the live one, and behind a NUL byte the inactive one. */
+/* A domain's definitions: the live one, and behind a NUL byte the inactive one. Or the entitlement alone, as libvirt
+ * gives it from the metadata. */
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "host-agent/libvirt/domain-info.h"
 #include "proto/limits.h"
 #include "tests/entitlement-equal.h"
@@ -54,6 +56,21 @@ static void check_info(const DomainInfo *info)
     check_granted(info);
 }
 
+/* Whatever is wrong with it, what is taken is consistent. */
+static void check_granted_alone(const char *xml)
+{
+    char why[ENTITLEMENT_WHY_MAX];
+    Entitlement e;
+    int r = domain_granted_parse(xml, GIB, &e);
+
+    assert(r == 0 || r == -EBADMSG);
+    if (r < 0)
+        return;
+    assert(entitlement_check(&e, GIB, why) == 0);
+    assert(e.shares == 0 || (e.shares >= ENTITLEMENT_SHARES_MIN && e.shares <= ENTITLEMENT_SHARES_MAX));
+    assert(e.mode == GUEST_MODE_INVALID || guest_mode_to_string(e.mode));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_free_ char *live = malloc(size + 1);
@@ -66,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(live, data, size);
     live[size] = '\0';
     inactive = strlen(live) < size ? live + strlen(live) + 1 : NULL;
+    check_granted_alone(live);
     r = domain_info_parse(live, inactive, &info);
     assert(r == 0 || r == -EBADMSG);
     if (r == 0) {
