@@ -124,6 +124,9 @@ START_TEST(nothing_refused_is_sent)
     m = welcome;
     m.has_nonce = false;
     ck_assert_int_eq(message_pack(&m, frame), -EINVAL);
+    m = welcome;
+    m.protocol = 2;
+    ck_assert_int_eq(message_pack(&m, frame), -EINVAL);
     m = configure;
     m.interval_usec = 0;
     ck_assert_int_eq(message_pack(&m, frame), -EINVAL);

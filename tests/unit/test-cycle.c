@@ -411,6 +411,31 @@ START_TEST(test_policy_remembers)
 }
 END_TEST
 
+/* A guest that rebooted is another one to the policy; nothing changes for the rest. */
+START_TEST(test_a_reboot_starts_what_the_policy_keeps_again)
+{
+    const PolicyKeep *k;
+    Scene x;
+
+    three_guests(&x);
+    run_policy(&x, "state guest.n = 0\nstate n = 0\nn = n + 1\n"
+                   "for g in guests { g.n = g.n + 1; let mean = avg(g.free, 30s) ?? 0B }\n");
+    for (int i = 0; i < 3; i++)
+        next_cycle(&x);
+    guest_rebooted(guest(&x, 1), clock_usec);
+    for (unsigned i = 0; i < 3; i++) {
+        k = &guest(&x, i)->keep;
+        ck_assert_double_eq(k->state[0], i == 1 ? 0 : 3);
+        ck_assert_uint_eq(k->history.series[0].n, i == 1 ? 0 : 3);
+    }
+    ck_assert_double_eq(x.policy.keep.state[0], 3);
+    next_cycle(&x);
+    ck_assert_double_eq(guest(&x, 1)->keep.state[0], 1);
+    ck_assert_uint_eq(guest(&x, 1)->keep.history.series[0].n, 1);
+    scene_done(&x);
+}
+END_TEST
+
 static void ksm_is(const Scene *x, const char *run)
 {
     char path[128], text[8] = "";
@@ -484,6 +509,7 @@ int main(void)
     tcase_add_test(tc, test_a3_the_definition_is_read_again);
     tcase_add_test(tc, test_host_is_learnt);
     tcase_add_test(tc, test_policy_remembers);
+    tcase_add_test(tc, test_a_reboot_starts_what_the_policy_keeps_again);
     tcase_add_test(tc, test_ksm);
     return run_tests(tc);
 }

@@ -473,6 +473,38 @@ START_TEST(test_summaries)
 }
 END_TEST
 
+/* A guest that may not promise more than it has: what it gives, and what it is told. */
+START_TEST(test_n_what_a_kernel_has_promised_is_the_reason)
+{
+    static const struct {
+        double committed_mib;
+        uint64_t target_mib; /* 0: nothing is sent */
+        const char *words;
+    } rows[] = {
+        {2600, 1891,
+         "gives (test.policy:1), clipped to the 1.85 GiB it needs for what its kernel has promised"},
+        {2900, 0, "its kernel has promised 2.83 GiB to processes (strict overcommit)"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+        SnapshotGuest g = fixture_guest();
+        Snapshot s = {.guests = &g, .n_guests = 1, .host = fixture_host(10 * GIB)};
+        _cleanup_(plan_done) Plan p = {};
+        const Decision *d;
+
+        guest_fields_set(&g.fields, GUEST_FIELD_COMMITTED, rows[i].committed_mib * (double) MIB);
+        guest_fields_set(&g.fields, GUEST_FIELD_COMMIT_LIMIT, 3072.0 * (double) MIB);
+        make(&s, "for g in guests { g.target = 512MiB because \"gives\" }", &p);
+        d = p.decisions;
+        ck_assert_msg(strstr(d->reason, rows[i].words), "%s", d->reason);
+        ck_assert_int_eq(d->rule, GUARD_RULE_COMMITTED);
+        ck_assert(d->send == (rows[i].target_mib > 0));
+        if (d->send)
+            ck_assert_uint_eq(d->target_bytes / MIB, rows[i].target_mib);
+    }
+}
+END_TEST
+
 static bool is_utf8(const char *s)
 {
     for (; *s; s++)
@@ -570,6 +602,7 @@ int main(void)
     tcase_add_test(t, test_mixed_modes);
     tcase_add_test(t, test_odd_numbers);
     tcase_add_test(t, test_summaries);
+    tcase_add_test(t, test_n_what_a_kernel_has_promised_is_the_reason);
     tcase_add_test(t, test_long_words);
     tcase_add_test(t, test_failed_policy);
     tcase_add_test(t, test_failed_assignments);
