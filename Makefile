@@ -7,7 +7,7 @@ DESTDIR ?=
 BUILD := build/plain
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check check-builds lab soak bench bench-overcommit fuzz install deb format clean
+.PHONY: help build demo check check-builds lab soak bench bench-overcommit fuzz analyze races coverage install deb format clean
 
 help: ## this list
 	@echo "Ballast: moves memory between the guests of a KVM host. Targets:"
@@ -53,6 +53,18 @@ bench-overcommit: ## real guests on a host that is too small: with Ballast, with
 fuzz: ## fuzz every parser for FUZZ_SECONDS (60) each
 	@packaging/setup.sh check
 	@tests/check.sh fuzz
+
+analyze: ## clang's static analyser
+	@packaging/setup.sh analyze
+	@tests/check.sh analyze
+
+races: ## the tests of threads and of the daemon with ThreadSanitizer
+	@packaging/setup.sh check
+	@tests/check.sh races
+
+coverage: ## lines of the rooms that parse and decide that tests and fuzz corpora run
+	@packaging/setup.sh check
+	@tests/check.sh coverage
 
 install: ## install below DESTDIR and PREFIX (/usr/local)
 	@packaging/setup.sh build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Installs what a task needs and isn't there yet, through apt. Usage: packaging/setup.sh build|check|demo|bench|deb
+# Installs what a task needs and isn't there yet, through apt. Usage: packaging/setup.sh build|check|analyze|demo|bench|deb
 # When everything is there it does nothing, and needs neither root nor the network.
 set -eu
 
@@ -14,10 +14,11 @@ case "${1:-}" in
 build) want="$build" ;;
 demo) want="$build $lab" ;;
 bench) want="$build $lab gnuplot-nox" ;;
+analyze) want="$build check clang-tidy" ;;
 deb) want="$build check python3 $deb" ;;
 check) want="$build check $lab $deb clang clang-format libclang-rt-14-dev man-db mandoc systemd zsh" ;;
 *)
-    echo "Usage: packaging/setup.sh build|check|demo|bench|deb" >&2
+    echo "Usage: packaging/setup.sh build|check|analyze|demo|bench|deb" >&2
     exit 2
     ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What `make check`, `make check-builds`, `make lab`, `make soak`, `make bench` and `make fuzz` run. Needs what
-# packaging/setup.sh check installs.
+# What `make check`, `make check-builds`, `make lab`, `make soak`, `make bench`, `make fuzz`, `make analyze`, `make races`
+# and `make coverage` run. Needs what packaging/setup.sh check installs, and for `make analyze` clang-tidy.
 #
 # Every suite runs, also when one before it failed. The last lines name what failed and its log; the very last one is
 # "N passed, N failed, N skipped". Exit status 1: something failed. What a suite found is kept in a file (results),
@@ -123,6 +123,9 @@ formatted() {
 # What the tests on real guests use.
 real_guests="guest-agent/ballast-guestd host-agent/ballastd host-agent/ctl/ballastctl tests/lab/load tests/lab/hostile"
 simulations="balloon-sim ksm-policy"
+# What has threads, and what its tests and those of the same names need.
+threads="host-agent/ballastd host-agent/ctl/ballastctl tests/integration/virt-watch tests/unit/test-virt-queue
+         tests/unit/test-virt-workers tests/unit/test-ctl"
 # What a builder gets, with either compiler and each optimisation that isn't built anyway: for its warnings.
 others="gcc-plain gcc-release gcc-minsize gcc-lto clang-debugoptimized clang-release clang-minsize clang-lto"
 
@@ -177,6 +180,29 @@ all() {
     fi
 }
 
+# What clang's analyser finds and tests/analyze.known doesn't have, a line for each file and checker. Not in generated
+# code, nor in tests. The checkers that are left out take a _cleanup_ for a leak, and memcpy() for insecure.
+analyze() {
+    local checks='-*,clang-analyzer-*,-clang-analyzer-unix.Malloc,-clang-analyzer-security.insecureAPI.*'
+    "${tied[@]}" run-clang-tidy -p build/check -quiet -j 2 -checks="$checks" \
+        "$PWD/(base|proto|policy|guest-agent|host-agent)/" | sed 's/\x1b\[[0-9;]*m//g' | tee build/analyze.all |
+        sed -nE 's|^.*/\.\./\.\./([^:]*):.* warning: .*\[(clang-analyzer-[^]]*)\]$|\1 \2|p' | sort -u >build/analyze.found
+    grep -q . build/analyze.all || return 1
+    ! grep -vxFf tests/analyze.known build/analyze.found
+}
+
+# Of each file: how many of its lines were run.
+coverage() {
+    local room
+    for room in proto policy host-agent/decide host-agent/config; do
+        find "build/coverage/$room" -path '*.a.p/*.gcno' -exec gcov -n {} + 2>/dev/null | awk -v room="$room" '
+            /^File/ { file = $2; mine = file ~ "/" room "/[^/]*[.]c.$" }
+            /^Lines/ && mine { split($2, part, /[:%]/); of += $NF; ran += part[2] * $NF / 100; mine = 0
+                               if (part[2] < 90) printf "  %s %s %% of %d\n", file, part[2], $NF }
+            END { printf "%s: %.1f %% of %d lines\n", room, 100 * ran / of, of }'
+    done
+}
+
 mkdir -p build
 case "${1:-all}" in
 lane_waits)
@@ -223,8 +249,24 @@ fuzz)
             "tests/fuzz/corpus/$name"
     done
     ;;
+analyze)
+    rm -f "$RESULTS"
+    ! check_build all || step analyze build/analyze.log analyze
+    ;;
+races)
+    rm -f "$RESULTS"
+    export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
+    ! build races build/races "$threads" -Db_sanitize=thread || suite races build/races 2 virt-queue virt-workers virt ctl
+    ;;
+coverage)
+    rm -f "$RESULTS"
+    build coverage build/coverage all -Db_coverage=true -Dbuildtype=debug || finish
+    find build/coverage -name '*.gcda' -delete
+    suite coverage build/coverage 2 --suite unit --suite fuzz
+    coverage
+    ;;
 *)
-    echo "Usage: tests/check.sh [all|builds|lab|soak|bench|fuzz]" >&2
+    echo "Usage: tests/check.sh [all|builds|lab|soak|bench|fuzz|analyze|races|coverage]" >&2
     exit 2
     ;;
 esac

@@ -1785,8 +1785,8 @@ class Locked(World):
             if not int(re.search(r"CapEff:\s*(\w+)", f.read())[1], 16) & 1 << CAP_IPC_LOCK:
                 self.skipTest("this user may not lock memory without a limit")
         with open(BALLASTD, "rb") as f:
-            if b"__asan_init" in f.read():
-                self.skipTest("the address sanitizer turns mlockall() off")
+            if re.search(b"__[at]san_init", f.read()):
+                self.skipTest("the address and the thread sanitizer turn mlockall() off")
         daemon, locked = self.start("unlimited")
         self.assertGreater(locked, 1024, daemon.log())
         self.assertNotIn("Cannot keep ballastd in memory", daemon.log())

@@ -299,7 +299,8 @@ class Lab:
         return {'PATH': PATH, 'LANG': 'C.UTF-8', 'HOME': self.path('home'), 'XDG_RUNTIME_DIR': self.path('run'),
                 'XDG_CONFIG_HOME': self.folder, 'XDG_CACHE_HOME': self.path('home', '.cache'),
                 'DBUS_SESSION_BUS_ADDRESS': 'unix:path=' + self.path('run', 'bus'),
-                'LIBVIRT_AUTOSTART': '0'}  # or the first client starts another libvirtd when ours was killed
+                'LIBVIRT_AUTOSTART': '0',  # or the first client starts another libvirtd when ours was killed
+                'TSAN_OPTIONS': os.environ.get('TSAN_OPTIONS', '')}
 
     def _as_user(self, kvm=None):
         kwargs = {'env': self.environment(), 'cwd': self.folder, 'stdin': subprocess.DEVNULL,
