@@ -3,6 +3,7 @@
 
 #include "base/macro.h"
 #include "host-agent/act/lever.h"
+#include "host-agent/guest/guest-held.h"
 #include "host-agent/guest/guest-levers.h"
 #include "host-agent/guest/guest-snapshot.h"
 #include "tests/unit/run.h"

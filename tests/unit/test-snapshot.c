@@ -346,6 +346,7 @@ END_TEST
 #define MOST_USEC(m)   (m) = USEC_INFINITY - 1
 #define MOST_RATIO(m)  (m) = 1
 #define MOST_REAL(m)   (m) = DBL_MAX
+#define MOST_NODES(m)  (m) = UINT64_MAX
 
 static double most(FieldUnit unit)
 {
