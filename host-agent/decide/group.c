@@ -46,7 +46,7 @@ int groups_find(const Snapshot *s, Groups *ret)
     Groups g = {.whole = s};
 
     *ret = (Groups){};
-    if (!s->nodes || !host_fields_has(&s->host, HOST_FIELD_TOTAL) ||
+    if (!s->nodes || !(host_fields_get(&s->host, HOST_FIELD_TOTAL) > 0) ||
         !host_fields_has(&s->host, HOST_FIELD_AVAILABLE))
         return 0;
     collect(s, &g);
@@ -132,8 +132,8 @@ static const double *state_of(const Snapshot *s, uint64_t nodes)
     return NULL;
 }
 
-/* Counts in a guest of another part, which is bound to bound_to (0: not bound). What it releases on nodes that this
- * part doesn't have is nothing to it. Where a guest that isn't bound takes its memory from isn't known, and shows in
+/* Counts in a guest of another part, which is bound to bound_to (0: not bound, or in no group). What it releases on nodes that this
+ * part doesn't have is nothing to it. From where a guest that isn't bound takes its memory isn't known, and shows in
  * what the nodes have available. */
 static void count_apart(const SnapshotGuest *g, uint64_t bound_to, uint64_t nodes, SnapshotApart *a)
 {
@@ -163,7 +163,7 @@ void groups_part(Groups *g, size_t i, const GuardConfig *c, Snapshot *ret)
             g->index[s.n_guests] = j;
             g->part[s.n_guests++] = g->guests[j];
         } else
-            count_apart(g->guests + j, snapshot_bound_to(&all, g->guests + j), nodes, &s.apart);
+            count_apart(g->guests + j, g->nodes[g->of[j]], nodes, &s.apart);
     if (nodes != 0) {
         s.part_nodes = set_host(g, nodes, &s.host) ? nodes : 0;
         s.history = history_of_part(g);

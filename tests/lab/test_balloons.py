@@ -203,6 +203,25 @@ class Balloons(LabTest):
         daemon.wait('full is the definition\'s again', lambda rows: rows['idle']['full_bytes'] == self.full('idle'))
         self.wait_full(daemon, 'idle')
 
+    def test_a3_live_setmem_above_the_full_size_leaves_that(self):
+        daemon = self.daemon()
+        guest = self.guests['capped']
+        self.sets_memory = True
+        self.addCleanup(self.lab.virsh, 'setmem', guest.name, '320M', '--config', '--live')
+        guest.setmem(400)
+        daemon.wait_line('capped: says that it has 400 MiB; its full size stays 320 MiB')
+        row = daemon.list()['capped']
+        self.assertEqual((row['full_bytes'], row['current_bytes']), (320 * MIB, 400 * MIB))
+        daemon.wait_rest()
+        self.assertEqual(guest.actual(), 400 * MIB)
+        # libvirt sends no event when the definition changes.
+        self.lab.virsh('setmem', guest.name, '400M', '--config', '--live')
+        daemon.wait('the definition counts', lambda rows: rows['capped']['full_bytes'] == 400 * MIB)
+        self.lab.virsh('setmem', guest.name, '320M', '--config', '--live')
+        daemon.wait('and it counts again', lambda rows: rows['capped']['full_bytes'] == 320 * MIB)
+        daemon.wait_rest()
+        self.assertEqual(guest.actual(), 320 * MIB)
+
     def test_memory_given_back_by_hand_while_the_daemon_is_away_is_noticed(self):
         daemon = self.daemon()
         self.host.moderate(200)
