@@ -27,6 +27,7 @@ typedef struct Rig {
     Manager *manager;
     BusObjects objects;
     Entitlings entitlings;
+    Lookups lookups;
     Callers callers;
     sd_bus *daemon, *client;
     unsigned calls, answers;
@@ -34,15 +35,31 @@ typedef struct Rig {
 
 static char config_path[FUZZ_PATH_MAX], policy_path[FUZZ_PATH_MAX];
 static int journal_fd;
-static int entitle_error; /* what libvirt answers at once when an entitlement is to be written */
+static int virt_error; /* what libvirt answers at once when it is asked for something */
+static char caller;    /* who calls, as the bus says: 0 this user, 1 another, 2 it has no user, 3 an error */
+static unsigned last_number; /* of the last request about domains that are shut off */
 
 /* libvirt isn't there. */
 int __wrap_virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change);
+int __wrap_virt_entitle_shut_off(Virt *v, const char *uuid, const EntitlementChange *change);
+int __wrap_virt_find_shut_off(Virt *v, const char *pattern, unsigned *ret_number);
 
 int __wrap_virt_entitle(Virt *v, const char *uuid, const EntitlementChange *change)
 {
     assert(strlen(uuid) == 36 && change->keys != 0);
-    return entitle_error;
+    return virt_error;
+}
+
+int __wrap_virt_entitle_shut_off(Virt *v, const char *uuid, const EntitlementChange *change)
+{
+    return __wrap_virt_entitle(v, uuid, change);
+}
+
+int __wrap_virt_find_shut_off(Virt *v, const char *pattern, unsigned *ret_number)
+{
+    assert(!pattern || pattern[0]);
+    *ret_number = ++last_number;
+    return virt_error;
 }
 
 static int set_memory(void *userdata, const char *uuid, const DomainState *state)
@@ -124,6 +141,18 @@ static void add_guests(Manager *m)
 static void hear(void *userdata, const Notice *n)
 {
     entitlings_hear(&((Rig *) userdata)->entitlings, n);
+    lookups_hear(&((Rig *) userdata)->lookups, n);
+}
+
+/* The client is the bus, too, and says who called. */
+static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+    if (caller == 3)
+        return sd_bus_error_set(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER, "It is gone");
+    if (caller == 2)
+        return sd_bus_reply_method_return(m, "a{sv}", 1, "ProcessID", "u", UINT32_C(1));
+    return sd_bus_reply_method_return(m, "a{sv}", 1, "UnixUserID", "u",
+                                      caller == 1 ? UINT32_C(1000) : (uint32_t) geteuid());
 }
 
 static void connect_both(Rig *r)
@@ -136,7 +165,9 @@ static void connect_both(Rig *r)
         sd_bus_set_server(r->daemon, true,
                           SD_ID128_MAKE(b1, 7e, 5c, 51, aa, 9f, 4a, 0e, 8e, 2a, 16, 4f, 15, 9b, 41, 01)) <
             0 ||
-        bus_export(&r->objects, r->daemon) < 0 || sd_bus_start(r->daemon) < 0 || sd_bus_start(r->client) < 0)
+        bus_export(&r->objects, r->daemon) < 0 ||
+        sd_bus_add_object(r->client, NULL, "/org/freedesktop/DBus", on_credentials, NULL) < 0 ||
+        sd_bus_start(r->daemon) < 0 || sd_bus_start(r->client) < 0)
         abort();
 }
 
@@ -161,7 +192,9 @@ static bool rig_init(Rig *r)
     audience_add(&m->audience, hear, r);
     entitlings_init(&r->entitlings, m);
     callers_init(&r->callers, m->event, &m->audience);
-    r->objects = (BusObjects){.manager = m, .entitlings = &r->entitlings, .callers = &r->callers};
+    lookups_init(&r->lookups, &r->objects);
+    r->objects = (BusObjects){
+        .manager = m, .entitlings = &r->entitlings, .lookups = &r->lookups, .callers = &r->callers};
     add_guests(m);
     connect_both(r);
     return true;
@@ -169,10 +202,11 @@ static bool rig_init(Rig *r)
 
 static void rig_done(Rig *r)
 {
+    callers_done(&r->callers);
+    lookups_done(&r->lookups);
+    entitlings_done(&r->entitlings);
     sd_bus_close_unref(r->client);
     sd_bus_close_unref(r->daemon);
-    entitlings_done(&r->entitlings);
-    callers_done(&r->callers);
     manager_free(r->manager);
     empty_journal();
 }
@@ -251,6 +285,8 @@ static void call(Rig *r, Input *in, bool of_guest, const char *interface, const 
                               : append_pairs(m, in, *arguments);
     if (k < 0)
         return;
+    k = sd_bus_message_set_sender(m, ":1.7");
+    assert(k >= 0);
     k = sd_bus_call_async(r->client, NULL, m, on_answer, r, UINT64_MAX);
     assert(k >= 0);
     r->calls++;
@@ -271,6 +307,28 @@ static void notice(Rig *r, Input *in, NoticeKind kind)
     go_round(r);
 }
 
+/* libvirt's answer about domains that are shut off: an error, none, or one with the next text as its name. */
+static void shut_off(Rig *r, Input *in)
+{
+    DomainInfo found = {.persistent = true,
+                        .has_balloon = true,
+                        .uuid = "ffffffff-0000-4000-8000-000000000000",
+                        .maximum_bytes = 4 * GIB,
+                        .current_bytes = 2 * GIB,
+                        .entitlement = ENTITLEMENT_NONE};
+    ShutOff off = {.number = last_number, .found = &found};
+    Notice n = notice_of_host(NOTICE_SHUT_OFF, r->manager->guest_host.fields);
+
+    off.error = in->at < in->end ? -(*in->at++ & 1) : 0;
+    snprintf(found.name, sizeof(found.name), "%s", take_text(in));
+    off.n_found = off.n_matches = off.error == 0 && found.name[0] ? 1 : 0;
+    off.exact = off.n_found > 0;
+    r->manager->libvirt.shut_off = &off;
+    audience_tell(&r->manager->audience, &n);
+    r->manager->libvirt.shut_off = NULL;
+    go_round(r);
+}
+
 static void do_step(Rig *r, Input *in)
 {
     static const struct {
@@ -280,6 +338,7 @@ static void do_step(Rig *r, Input *in)
     } calls[] = {
         {'s', false, BUS_MANAGER_IFC, "GetStatus", ""},
         {'l', false, BUS_MANAGER_IFC, "ListGuests", ""},
+        {'a', false, BUS_MANAGER_IFC, "ListDomains", ""},
         {'g', false, BUS_MANAGER_IFC, "GetGuest", "s"},
         {'p', false, BUS_MANAGER_IFC, "GetPolicy", ""},
         {'d', false, BUS_MANAGER_IFC, "Dump", ""},
@@ -300,7 +359,11 @@ static void do_step(Rig *r, Input *in)
         if (calls[i].letter == letter)
             call(r, in, calls[i].of_guest, calls[i].interface, calls[i].member, calls[i].arguments);
     if (letter == 'v')
-        entitle_error = in->at < in->end ? -(*in->at++ & 127) : 0;
+        virt_error = in->at < in->end ? -(*in->at++ & 127) : 0;
+    else if (letter == 'c')
+        caller = in->at < in->end ? (char) (*in->at++ & 3) : 0;
+    else if (letter == 'o')
+        shut_off(r, in);
     else if (letter == 'V')
         notice(r, in, NOTICE_ENTITLED);
     else if (letter == 'X')
@@ -320,7 +383,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     text[size] = '\0';
     make_files();
-    entitle_error = 0;
+    virt_error = 0;
+    caller = 0;
     if (!rig_init(&r))
         return 0;
     while (in.at < in.end && r.calls < CALLS_MAX)

@@ -156,7 +156,7 @@ START_TEST(what_is_not_known_is_null)
     assert_json(o, "extra", "1");
     ck_assert(json_object_object_get_ex(o, "age_usec", NULL));
     ck_assert_ptr_null(json_find(o, "age_usec"));
-    ck_assert_int_eq(json_object_object_length(o), 34);
+    ck_assert_int_eq(json_object_object_length(o), 35);
     json_object_put(o);
 
     status = json_tokener_parse("{\"mode\": \"auto\", \"host\": {\"total_bytes\": 5}, \"policy\": {}}");
