@@ -85,8 +85,9 @@ void groups_done(Groups *g)
 
 /* Stats of the host's memory that are the nodes' in a part. Swap belongs to no node: they have a share of it. */
 static const HostField own_fields[] = {
-    HOST_FIELD_TOTAL,      HOST_FIELD_AVAILABLE, HOST_FIELD_FREE,      HOST_FIELD_RESERVE,
-    HOST_FIELD_SWAP_TOTAL, HOST_FIELD_SWAP_FREE, HOST_FIELD_SWAP_USED, HOST_FIELD_PENDING,
+    HOST_FIELD_TOTAL,     HOST_FIELD_AVAILABLE,   HOST_FIELD_FREE,
+    HOST_FIELD_RESERVE,   HOST_FIELD_SWAP_TOTAL,  HOST_FIELD_SWAP_FREE,
+    HOST_FIELD_SWAP_USED, HOST_FIELD_SWAP_MEMORY, HOST_FIELD_PENDING,
 };
 
 /* Returns whether the nodes count as what they are. */
