@@ -1742,7 +1742,9 @@ class Nodes(World):
         daemon = self.start_daemon("nodes", "--session", "--sys", f"{self.folder}/sys")
         self.addCleanup(self.stop_daemon, daemon)
         self.wait_ready("--session")
-        nodes = self.json("--session", "status")["host"]["nodes"]
+        status = self.json("--session", "status")
+        self.assert_documented("status", status)
+        nodes = status["host"]["nodes"]
         self.assertEqual([n["node"] for n in nodes], [0, 1])
         self.assertEqual(nodes[0], {"node": 0, "total_bytes": 8 << 30, "free_bytes": 256 << 20, "available_bytes": 256 << 20})
         status = self.ctl("--session", "status")

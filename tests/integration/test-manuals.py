@@ -87,7 +87,7 @@ PLAIN = """
     actual age alloc allocs allowed an anon answered asked asking autodeflate bad ballastctl ballastd because before boot
     calls cause changed code column config configured connected connections count cpu current definition diagnostics disk
     end ends error failed failures faults file files findings for found frames from given good got grow help hint host
-    hugetlb id in interval kills kind known last learned left libvirt line logs lost major maximum merged message messages
+    hugetlb id in interval kill kills kind known last learned left libvirt line logs lost major maximum merged message messages
     minor missing mode moves name need new newest none object old oldest oom open out peak per period persistent previous
     problem progress proven queue read reads reconnects refused retry rss samples sec seen send sent set severity share
     shared shrink shrinks shrunk state status stuck summary swap swapped text times took total trigger uncertainty unit
