@@ -169,13 +169,14 @@ static void fill_keep(Random *r, PolicyKeep *k, bool host, const Policy *policy,
             k->state[i] = (double) random_below(r, 5 * MIB);
 }
 
-#define N_NODES 3U
+#define N_NODES    3U
+#define STATES_MAX 8U /* host state variables of the policies here */
 
 /* Guests on random nodes, and what the policy keeps for some sets of them. */
 typedef struct RandomNodes {
     SnapshotNode nodes[NODE_SET_MAX];
     SnapshotNodeState states[2];
-    double values[2][2];
+    double values[2][STATES_MAX];
 } RandomNodes;
 
 static void place(Random *r, World *w, RandomNodes *n)
@@ -189,8 +190,8 @@ static void place(Random *r, World *w, RandomNodes *n)
     for (size_t i = 0; i < w->s.n_guests; i++)
         w->guests[i].nodes = random_below(r, 1 << N_NODES);
     for (size_t i = 0; i < 2; i++) {
-        n->values[i][0] = (double) random_below(r, 10);
-        n->values[i][1] = (double) random_below(r, 2);
+        for (size_t v = 0; v < STATES_MAX; v++)
+            n->values[i][v] = (double) random_below(r, v == 0 ? 10 : 2);
         n->states[i] = (SnapshotNodeState){.nodes = UINT64_C(1) << i, .state = n->values[i]};
     }
     w->s.nodes = n->nodes;
@@ -247,7 +248,10 @@ START_TEST(test_b_c_a_snapshot_with_nodes_decides_the_same)
 {
     _cleanup_(policy_freep) Policy *policy = _i == 0 ? load_shipped() : load(looking_back, "/x/back.policy");
     RandomNodes nodes;
+    size_t n_states;
 
+    (void) policy_states(policy, true, &n_states);
+    ck_assert_uint_le(n_states, STATES_MAX);
     for (uint64_t seed = first_seed(); seed < first_seed() + (_i == 0 ? 200 : 40); seed++)
         check_seed(seed, policy, &nodes);
 }
