@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "host-agent/decide/guard.h"
 #include "host-agent/guest/guest-events.h"
 #include "host-agent/guest/guest-judge.h"
 #include "host-agent/guest/guest-log.h"
@@ -89,7 +90,7 @@ static void tell_observed(Guest *g, const SnapshotGuest *s, const Decision *d)
 
 bool move_apply(const Hypervisor *h, Guest *g, const SnapshotGuest *s, const Decision *d, bool on_account)
 {
-    bool coming = !s->balloon.late && s->sizes.current_bytes > s->sizes.standing_bytes;
+    bool coming = guard_leaving(s) > 0;
     usec_t now = now_usec(CLOCK_MONOTONIC);
     int r;
 

@@ -41,7 +41,9 @@
  * because the guest has none or QEMU doesn't answer, is looked for only for a while. */
 static bool is_watched(const Guest *g, usec_t now)
 {
-    if (g->balloon.moving || g->sending.setting || g->sending.cancel || balloon_is_suspect(&g->balloon))
+    bool to_cancel = g->sending.cancel && guest_mode(g) == GUEST_MODE_AUTO;
+
+    if (g->balloon.moving || g->sending.setting || to_cancel || balloon_is_suspect(&g->balloon))
         return true;
     return !g->balloon.known && g->info.has_balloon && usec_since(g->seen_usec, now) < KNOWN_WITHIN_USEC;
 }
