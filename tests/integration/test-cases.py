@@ -42,8 +42,7 @@ class Cases(unittest.TestCase):
         memory, then page cache."""
         for _ in range(cycles):
             targets = self.targets(snapshot, policy)
-            if all(targets[g["name"]] == g.get("current_bytes", g["full_bytes"]) for g in snapshot["guests"]):
-                break  # the next decision is about the same snapshot, and so the same
+            rests = all(targets[g["name"]] == g.get("current_bytes") for g in snapshot["guests"])
             for g in snapshot["guests"]:
                 current = g.get("current_bytes", g["full_bytes"])
                 taken = current - targets[g["name"]]
@@ -52,6 +51,8 @@ class Cases(unittest.TestCase):
                 g["free_bytes"] -= free
                 g["cache_bytes"] = max(0, g["cache_bytes"] - (taken - free))
                 g["available_bytes"] = max(0, g["available_bytes"] - taken)
+            if rests:
+                break  # the next decision is about the same snapshot, and so the same
         return snapshot
 
     def test_a1_a_guest_cannot_lie_about_its_balloon(self):
