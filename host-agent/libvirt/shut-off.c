@@ -55,6 +55,12 @@ static int add_found(ShutOff *s, virDomainPtr domain)
     return 0;
 }
 
+static bool is_running(virDomainPtr domain)
+{
+    return virDomainGetID(domain) != (unsigned) -1;
+}
+
+/* A running domain is not found, but one with the whole name leaves no room for others that begin with it. */
 static int find(ShutOff *s, virDomainPtr *domains, size_t n)
 {
     size_t limit = s->pattern ? SHUT_OFF_CANDIDATES_MAX : SHUT_OFF_FOUND_MAX;
@@ -70,7 +76,7 @@ static int find(ShutOff *s, virDomainPtr *domains, size_t n)
     }
     s->exact = least == MATCH_WHOLE;
     for (size_t i = 0; i < n && r >= 0; i++)
-        if (match(domains[i], s->pattern) >= least && s->n_matches++ < limit)
+        if (!is_running(domains[i]) && match(domains[i], s->pattern) >= least && s->n_matches++ < limit)
             r = add_found(s, domains[i]);
     if (s->n_matches == 0 && near.best)
         snprintf(s->nearest, sizeof(s->nearest), "%s", near.best);
@@ -82,7 +88,7 @@ int shut_off_find(ShutOff *s, virConnectPtr conn, char **ret_text)
     virDomainPtr *domains = NULL;
     int n, r;
 
-    n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
+    n = virConnectListAllDomains(conn, &domains, s->pattern ? 0 : VIR_CONNECT_LIST_DOMAINS_INACTIVE);
     if (n < 0)
         return virt_last_error(ret_text);
     r = find(s, domains, (size_t) n);

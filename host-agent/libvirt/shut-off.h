@@ -28,7 +28,8 @@ struct ShutOff {
     char *text; /* libvirt's message, or NULL */
     DomainInfo *found;
     size_t n_found, n_matches; /* of all that match, no more are in found than the limits above allow */
-    bool exact;                /* the pattern is the whole name or UUID of the one found */
+    bool
+        exact; /* the pattern is the whole name or UUID of the one found; or if none is, of one that runs or can't be read */
     char nearest[DOMAIN_NAME_MAX + 1]; /* nothing matches: the name nearest to the pattern, or empty */
 };
 

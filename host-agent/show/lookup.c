@@ -190,6 +190,10 @@ static int act_on(BusObjects *o, sd_bus_message *call, const char *pattern, cons
     if (off && off->n_found == 1 && !(r >= 0 && is_exact(e, pattern)) &&
         (off->exact || (r == -ENOENT && off->n_matches == 1)))
         return act_on_shut_off(o, call, &off->found[0], by, act, error);
+    if (off && off->exact && off->n_found == 0 && !(r >= 0 && is_exact(e, pattern)))
+        return sd_bus_error_setf(error, BUS_ERROR_REFUSED,
+                                 "'%s' is just starting, or its definition can't be read; try again",
+                                 pattern);
     if (r >= 0 && why && by)
         return uncertain(pattern, e->guest, why, error);
     if (r >= 0)
